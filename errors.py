@@ -1,0 +1,70 @@
+"""Everything that can go wrong, as values of the domain. Only `api/errors.py` knows status codes.
+
+`message` says what was wrong and what to do about it; `detail` adds what an engineer needs.
+"""
+
+from __future__ import annotations
+
+
+class TranscriptionError(Exception):
+    """Base of every error this service raises on purpose."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[TranscriptionError], tuple[str, str]]:
+        # Errors cross the process border between the API and the runner.
+        return type(self), (self.message, self.detail)
+
+
+class UnsupportedFormat(TranscriptionError):
+    """The file is not one of the supported formats, or not what its name or declared type says."""
+
+
+class FileTooLarge(TranscriptionError):
+    """More bytes than MAX_FILE_SIZE."""
+
+
+class AudioTooLong(TranscriptionError):
+    """More seconds than MAX_DURATION."""
+
+
+class InvalidParameter(TranscriptionError):
+    """A request parameter is missing, misspelt or out of range."""
+
+
+class UndecodableMedia(TranscriptionError):
+    """The container is known, but no usable audio comes out of it."""
+
+
+class NoAudioStream(UndecodableMedia):
+    """The file holds no sound at all."""
+
+
+class AudioTooShort(UndecodableMedia):
+    """Less than 0.1 s of sound."""
+
+
+class UnknownModel(InvalidParameter):
+    """No model of that name is known or on disk."""
+
+
+class ModelUnavailable(TranscriptionError):
+    """The model is known but cannot be loaded now."""
+
+
+class ServiceUnavailable(TranscriptionError):
+    """Not ready, overloaded or stopping. retry_after: seconds after which a retry makes sense."""
+
+    def __init__(self, message: str, detail: str = "", retry_after: float = 5.0) -> None:
+        super().__init__(message, detail)
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[type[TranscriptionError], tuple[str, str, float]]:  # type: ignore[override]
+        return type(self), (self.message, self.detail, self.retry_after)
+
+
+class NotImplementedYet(TranscriptionError):
+    """Part of the contract that this version does not serve."""

@@ -1,0 +1,48 @@
+"""What the rest of the service knows of the runner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from transcript import DecodeOptions, Ticket, Window, WindowResult
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model as `/models` shows it. on_disk: can be loaded without the model hub."""
+
+    name: str
+    on_disk: bool
+    loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerState:
+    """What the runner's process says of itself.
+
+    ready: the default model has decoded something since the process started.
+    error: why the default model could not be loaded, with the remedy, or "".
+    """
+
+    ready: bool
+    device: str
+    compute_type: str
+    models: tuple[ModelState, ...]
+    error: str = ""
+
+
+class Runner(Protocol):
+    """The only way to the model."""
+
+    async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+        """Decode one window.
+
+        Raises UnknownModel, ModelUnavailable, InvalidParameter, ServiceUnavailable.
+        Cancelling the call takes the window out of the queue.
+        """
+        ...
+
+    async def state(self) -> RunnerState:
+        """Cheap; never waits for the model."""
+        ...

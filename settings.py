@@ -1,0 +1,111 @@
+"""Every environment variable of the service, in one typed object, validated at start."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EMBEDDED_MODEL_DIR = Path(__file__).resolve().parent / "models"
+LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d*x[1-9]\d*x[1-9]\d*")
+
+
+def default_cache() -> Path:
+    """The user's cache folder, as the XDG base directory specification names it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transcription-service"
+
+
+class Settings(BaseSettings):
+    """One field an environment variable; the variable's name is the field's name in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    # Application
+    app_name: str = Field("transcription-service", description="Name in logs and in the API document.")
+    app_version: str = Field("1.0.0", description="Version in /health and in the API document.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", description="Least severe level that is logged."
+    )
+
+    # Server
+    host: str = Field("0.0.0.0", description="Address to listen on.")
+    port: int = Field(3000, ge=1, le=65535, description="Port to listen on.")
+    workers: int = Field(1, ge=1, le=64, description="API processes. The model has a process of its own.")
+    request_timeout: int = Field(3600, ge=1, description="Longest a synchronous request may take, seconds.")
+
+    # Whisper
+    whisper_model: str = Field("base", description="Default model: a size, or a folder in WHISPER_MODEL_DIR.")
+    whisper_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
+    whisper_compute_type: Literal["auto", "int8", "int8_float16", "float16", "float32"] = Field(
+        "auto", description="Number format of the weights; auto is int8 on a CPU, float16 on a GPU."
+    )
+    whisper_model_dir: Path = Field(
+        default_factory=lambda: default_cache() / "models", description="Folder of models, one sub-folder each."
+    )
+    whisper_layout: str = Field(
+        "auto", description="auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x1."
+    )
+    max_loaded_models: int = Field(3, ge=1, le=32, description="Models kept in memory; the oldest unused goes first.")
+
+    # Files
+    max_file_size: int = Field(1_073_741_824, ge=1, description="Largest upload, bytes (1 GiB).")
+    max_duration: int = Field(3600, ge=1, description="Longest recording, seconds.")
+    temp_dir: Path = Field(Path("/tmp/transcription"), description="Uploads live here while they are worked on.")
+    cleanup_interval: int = Field(
+        3600, ge=1, description="Seconds between sweeps of TEMP_DIR, and the age at which a file there is an orphan."
+    )
+    min_free_disk: int = Field(
+        268_435_456, ge=0, description="Bytes that must stay free under TEMP_DIR; readiness is red below."
+    )
+    ffmpeg_path: Path | None = Field(
+        None, description="The ffmpeg to use; by default the system's, otherwise the one that imageio-ffmpeg ships."
+    )
+    decode_timeout: int = Field(600, ge=1, description="Longest ffmpeg may run on one file, seconds.")
+    decode_memory_limit: int = Field(
+        1_610_612_736, ge=134_217_728, description="Address space of the ffmpeg process, bytes (1.5 GiB)."
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("whisper_device", "whisper_compute_type", "whisper_layout", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("whisper_layout")
+    @classmethod
+    def _known_layout(cls, value: str) -> str:
+        if not LAYOUT.fullmatch(value):
+            raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x1")
+        return value
+
+    @field_validator("whisper_model_dir", "temp_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+
+class InvalidSettings(SystemExit):
+    """Start-up stops here: the message names each variable that is wrong."""
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env` once.
+
+    Raises InvalidSettings, which names every offending variable with the reason.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            f"  {'_'.join(str(part) for part in item['loc']).upper()}={item['input']!r}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise InvalidSettings("Invalid settings:\n" + "\n".join(problems)) from None
