@@ -1,0 +1,52 @@
+# The developer's whole interface. Every target installs what it needs into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+MODEL := $(or $(WHISPER_MODEL),base)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check serve eval-demo lock bento clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/runtime  ## create .venv from the hash-checked lock file
+
+demo: .venv/runtime  ## start the service with the embedded model, transcribe samples/, stop
+	@$(BIN)/python -m scripts.demo
+
+test: .venv/dev  ## run every test, with coverage
+	@$(BIN)/python -m scripts.run_tests
+
+check: .venv/dev  ## ruff and strict mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+serve: .venv/runtime  ## serve on PORT (3000) with WHISPER_MODEL (base, fetched on first start)
+	@$(BIN)/python -m scripts.download_models --if-missing --model "$(MODEL)"
+	@$(BIN)/bentoml serve service:TranscriptionService
+
+eval-demo: .venv/dev  ## measure the embedded model on fresh synthetic speech, write its card
+	@$(BIN)/python -m scripts.eval_demo_model
+
+bento: .venv/runtime  ## package the service as a Bento
+	@$(BIN)/bentoml build
+
+lock: .venv/dev  ## resolve pyproject.toml into the two lock files again
+	@$(BIN)/python -m scripts.lock
+
+clean:  ## remove .venv and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/runtime: requirements.lock | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/dev: requirements-dev.lock .venv/runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,10 @@
+"""Plain text."""
+
+from __future__ import annotations
+
+from transcript import Transcript
+
+
+def render(transcript: Transcript) -> str:
+    """The words alone, one line; empty when nobody spoke."""
+    return f"{transcript.text}\n" if transcript.text else ""
