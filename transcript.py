@@ -76,6 +76,11 @@ class Timeline:
         return self.spans[0].start / SAMPLE_RATE
 
     @property
+    def end(self) -> float:
+        """Where its last sample stands in the file, seconds."""
+        return (self.spans[-1].start + self.spans[-1].length) / SAMPLE_RATE
+
+    @property
     def length(self) -> int:
         """Samples in the window."""
         return sum(span.length for span in self.spans)
@@ -216,7 +221,10 @@ class WindowResult:
 class Transcript:
     """What was said in a file, in file time.
 
+    language: ISO 639-1 code, or "und" (undetermined) when nobody spoke and the caller named none.
     duration: seconds of audio decoded.
+    word_timestamps: whether segments carry their words.
+    processing_time: seconds from the accepted file to this transcript.
     warnings: why anything was dropped or flagged, for a person to read.
     """
 
@@ -226,6 +234,7 @@ class Transcript:
     segments: tuple[Segment, ...]
     model: str
     task: Task = Task.TRANSCRIBE
+    word_timestamps: bool = False
     processing_time: float = 0.0
     warnings: tuple[str, ...] = field(default=())
 

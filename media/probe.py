@@ -1,0 +1,112 @@
+"""What an uploaded file is: recognised by its content, then checked against its name and declared type."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from errors import AudioTooShort, NoAudioStream, UndecodableMedia, UnsupportedFormat
+from media import containers
+from media.containers import Container
+from media.decode import too_long
+from media.process import confined, limits
+from media.upload import Upload
+from settings import Settings
+from transcript import Media
+
+INSPECT = Path(__file__).with_name("inspect_streams.py")
+INSPECT_SECONDS = 20  # reading headers takes milliseconds; a busy machine takes its time to start Python
+ANSWER_BYTES = 1 << 20  # a file of a thousand streams is described in less
+
+
+async def probe(upload: Upload, settings: Settings) -> Media:
+    """Find out what the upload holds.
+
+    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort (an empty file) and AudioTooLong (the
+    container claims more than MAX_DURATION).
+    """
+    container = await asyncio.to_thread(_recognise, upload)
+    found = await _inspect(upload.path, container, settings)
+    audio = next((stream for stream in found["streams"] if stream["type"] == "audio"), None)
+    if audio is None:
+        raise NoAudioStream(
+            f"No audio stream in {_called(upload)} ({_count(found['streams'])}). Send a file with sound."
+        )
+    duration = found["duration"]
+    claims_truly = container not in containers.ESTIMATED
+    if claims_truly and duration is not None and duration > settings.max_duration:
+        raise too_long(settings)
+    return Media(
+        path=upload.path,
+        sha256=upload.sha256,
+        size=upload.size,
+        format=container.name,
+        demuxer=container.demuxer,
+        codec=audio["codec"],
+        stream_index=audio["index"],
+        duration=duration,
+    )
+
+
+def _recognise(upload: Upload) -> Container:
+    with upload.path.open("rb") as file:
+        head = file.read(containers.HEAD_BYTES)
+        file.seek(containers.id3_length(head))
+        after_tag = file.read(containers.HEAD_BYTES)
+    if not head:
+        raise AudioTooShort("The file is empty. Send a file with sound.")
+    container = containers.recognise(head, after_tag)
+    if container is None:
+        raise UnsupportedFormat(
+            f"{_called(upload)} is not a supported audio or video file.", f"Supported formats: {containers.SUPPORTED}"
+        )
+    problem = containers.contradiction(container, upload.filename, upload.content_type)
+    if problem:
+        raise UnsupportedFormat(
+            f"The content of {_called(upload)} is {container.name}, but {problem}. Correct the name or the declared "
+            "type, or convert the file.",
+            f"Supported formats: {containers.SUPPORTED}",
+        )
+    return container
+
+
+async def _inspect(path: Path, container: Container, settings: Settings) -> dict[str, Any]:
+    command = [sys.executable, "-I", str(INSPECT), container.demuxer, str(path)]
+    resources = limits(settings.decode_memory_limit, INSPECT_SECONDS)
+    async with confined(command, resources) as process:
+        assert process.stdout  # a pipe
+        try:
+            async with asyncio.timeout(INSPECT_SECONDS):
+                answer = await _read_answer(process.stdout)
+        except TimeoutError:
+            answer = b""
+    try:
+        found: dict[str, Any] = json.loads(answer)
+    except ValueError:
+        found = {"error": "the parser broke off"}
+    if "error" in found:
+        raise UndecodableMedia(
+            f"The file looks like {container.name} but cannot be read. Is it complete?", found["error"]
+        )
+    return found
+
+
+async def _read_answer(stream: asyncio.StreamReader) -> bytes:
+    answer = b""
+    while len(answer) < ANSWER_BYTES and (part := await stream.read(ANSWER_BYTES)):
+        answer += part
+    return answer
+
+
+def _called(upload: Upload) -> str:
+    return f"'{upload.filename}'" if upload.filename else "the file"
+
+
+def _count(streams: list[dict[str, Any]]) -> str:
+    kinds = Counter(stream["type"] or "unknown" for stream in streams)
+    counted = [f"{number} {kind} stream{'s' if number > 1 else ''}" for kind, number in kinds.items()]
+    return ", ".join(counted) or "no streams at all"

@@ -1,0 +1,145 @@
+"""PCM blocks in, windows out: speech cut at silences and packed into at most 30 s.
+
+For a file that fits in one block of analysis, the spans of speech are exactly faster-whisper's, and when they fit in
+one window, that window is sample for sample what `WhisperModel.transcribe(vad_filter=True)` decodes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+
+import numpy as np
+from faster_whisper.vad import VadOptions as SileroOptions
+from faster_whisper.vad import get_speech_timestamps
+from numpy.typing import NDArray
+
+from transcript import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, VadOptions, Window
+
+Samples = NDArray[np.int16]
+SpeechFinder = Callable[[Samples, VadOptions], Sequence[Span]]
+
+BLOCK_SAMPLES = 120 * SAMPLE_RATE  # how much audio is analysed at once: bounds memory, 3.8 MB
+SEARCH_SAMPLES = 5 * SAMPLE_RATE  # speech without pauses is cut in the last 5 s of its 30
+QUIET_SAMPLES = SAMPLE_RATE // 10  # at the quietest 100 ms there
+ANALYSIS_STEP = 512  # Silero's resolution, 32 ms
+INT16_SCALE = 32768.0
+
+
+async def cut_windows(
+    pcm: AsyncIterable[Samples], vad: VadOptions, find_speech: SpeechFinder | None = None
+) -> AsyncGenerator[Window, None]:
+    """Windows in file order; every sample of speech is in exactly one of them.
+
+    find_speech: decides what is speech in a block; by default Silero, or everything when `vad` is off.
+    """
+    find = find_speech or (find_silero_speech if vad.enabled else find_everything)
+    packer = WindowPacker()
+    stream = aiter(pcm)
+    buffer = np.empty(0, np.int16)
+    offset = 0  # of the buffer's first sample in the file
+    ended = False
+    while not ended:
+        fresh, ended = await _read(stream, BLOCK_SAMPLES)
+        buffer = np.concatenate((buffer, *fresh))
+        spans = [part for span in await asyncio.to_thread(find, buffer, vad) for part in split(buffer, span)]
+        settled, rest = (spans, len(buffer)) if ended else settle(spans, len(buffer), vad)
+        for span in settled:
+            for window in packer.add(offset + span.start, buffer[span.start : span.start + span.length]):
+                yield window
+        buffer = buffer[rest:]
+        offset += rest
+    for window in packer.flush():
+        yield window
+
+
+async def _read(stream: AsyncIterator[Samples], least: int) -> tuple[list[Samples], bool]:
+    """At least `least` samples, or what is left; whether the stream ended."""
+    blocks: list[Samples] = []
+    length = 0
+    while length < least:
+        try:
+            block = await anext(stream)
+        except StopAsyncIteration:
+            return blocks, True
+        blocks.append(block)
+        length += len(block)
+    return blocks, False
+
+
+def find_silero_speech(samples: Samples, vad: VadOptions) -> list[Span]:
+    """Speech in a block as faster-whisper finds it. samples: int16, shape (n,), 16 kHz."""
+    if not len(samples):
+        return []
+    options = SileroOptions(
+        threshold=vad.threshold, min_silence_duration_ms=vad.min_silence_ms, speech_pad_ms=vad.speech_pad_ms
+    )
+    found = get_speech_timestamps(samples.astype(np.float32) / INT16_SCALE, options)
+    return [Span(chunk["start"], chunk["end"] - chunk["start"]) for chunk in found if chunk["end"] > chunk["start"]]
+
+
+def find_everything(samples: Samples, vad: VadOptions) -> list[Span]:
+    """The whole block, for callers who do not want anything left out."""
+    return [Span(0, len(samples))] if len(samples) else []
+
+
+def settle(spans: Sequence[Span], length: int, vad: VadOptions) -> tuple[Sequence[Span], int]:
+    """What is certain about a block of `length` samples that is not the last.
+
+    Returns the spans that later audio cannot change, and the first sample to look at again together with it. The last
+    span stays open while the silence after it is shorter than the one that ends speech.
+    """
+    padding = vad.speech_pad_ms * SAMPLE_RATE // 1000
+    silence = vad.min_silence_ms * SAMPLE_RATE // 1000
+    if not spans:
+        return [], max(0, length - padding - ANALYSIS_STEP)
+    last = spans[-1]
+    end = last.start + last.length
+    if vad.enabled and end - padding + silence + ANALYSIS_STEP <= length:
+        return spans, max(end, length - padding - ANALYSIS_STEP)
+    return spans[:-1], last.start
+
+
+def split(samples: Samples, span: Span) -> Iterator[Span]:
+    """A span in parts of at most one window, cut at the quietest moments."""
+    start, end = span.start, span.start + span.length
+    while end - start > WINDOW_SAMPLES:
+        cut = start + quietest_moment(samples[start : start + WINDOW_SAMPLES])
+        yield Span(start, cut - start)
+        start = cut
+    yield Span(start, end - start)
+
+
+def quietest_moment(samples: Samples) -> int:
+    """Middle of the 100 ms with the least energy in the last 5 s, as an index into `samples`."""
+    first = len(samples) - SEARCH_SAMPLES
+    frames = samples[first : first + SEARCH_SAMPLES // QUIET_SAMPLES * QUIET_SAMPLES].astype(np.float64)
+    energy = (frames.reshape(-1, QUIET_SAMPLES) ** 2).sum(axis=1)
+    return first + int(energy.argmin()) * QUIET_SAMPLES + QUIET_SAMPLES // 2
+
+
+class WindowPacker:
+    """Fills windows with spans of speech in order, as full as they get without cutting a span."""
+
+    def __init__(self) -> None:
+        self._spans: list[Span] = []
+        self._samples: list[Samples] = []
+        self._length = 0
+
+    def add(self, start: int, samples: Samples) -> Iterator[Window]:
+        """Take a span of at most one window; yields the window before it when the span did not fit.
+
+        start: its first sample in the file.
+        """
+        if self._length + len(samples) > WINDOW_SAMPLES:
+            yield from self.flush()
+        self._spans.append(Span(start, len(samples)))
+        self._samples.append(samples)
+        self._length += len(samples)
+
+    def flush(self) -> Iterator[Window]:
+        """The window that is being filled, if there is anything in it."""
+        if not self._length:
+            return
+        yield Window(np.concatenate(self._samples), Timeline(tuple(self._spans)))
+        self._spans, self._samples, self._length = [], [], 0
