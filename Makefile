@@ -1,6 +1,7 @@
 # The developer's whole interface. Every target installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+export BENTOML_DO_NOT_TRACK ?= True
 MODEL := $(or $(WHISPER_MODEL),base)
 
 .DEFAULT_GOAL := help
@@ -15,7 +16,10 @@ demo: .venv/runtime  ## start the service with the embedded model, transcribe sa
 	@$(BIN)/python -m scripts.demo
 
 test: .venv/dev  ## run every test, with coverage
-	@$(BIN)/python -m scripts.run_tests
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 check: .venv/dev  ## ruff and strict mypy
 	@$(BIN)/ruff check .

@@ -46,10 +46,11 @@ class Settings(BaseSettings):
     whisper_model_dir: Path = Field(
         default_factory=lambda: default_cache() / "models", description="Folder of models, one sub-folder each."
     )
-    whisper_layout: str = Field(
-        "auto", description="auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x1."
-    )
+    whisper_layout: str = Field("auto", description="auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x1.")
     max_loaded_models: int = Field(3, ge=1, le=32, description="Models kept in memory; the oldest unused goes first.")
+    max_queue_seconds: int = Field(
+        300, ge=1, description="New requests are refused while they would wait longer than this, seconds."
+    )
 
     # Files
     max_file_size: int = Field(1_073_741_824, ge=1, description="Largest upload, bytes (1 GiB).")

@@ -1,5 +1,6 @@
 """Every format is a pure function of a transcript."""
 
+import itertools
 import json
 import math
 
@@ -179,7 +180,7 @@ def test_cues_follow_each_other_and_lose_no_text(parts):
     spoken = transcript(*parts)
     lines = list(cues.cues(spoken))
     assert all(cue.start < cue.end for cue in lines)
-    assert all(before.end <= after.start for before, after in zip(lines, lines[1:], strict=False))
+    assert all(before.end <= after.start for before, after in itertools.pairwise(lines))
     assert "".join(cue.text for cue in lines).replace(" ", "") == "".join(
         cues.one_line(part.text) for part in parts
     ).replace(" ", "")

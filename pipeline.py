@@ -1,0 +1,174 @@
+"""One accepted file in, one transcript out; the only place that knows the order of the steps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.decode import decode
+from media.probe import probe
+from media.upload import Upload
+from media.windows import cut_windows
+from runners.interface import Runner
+from settings import Settings
+from transcript import (
+    SAMPLE_RATE,
+    DecodeOptions,
+    Segment,
+    Ticket,
+    Timeline,
+    Transcript,
+    VadOptions,
+    Window,
+    WindowResult,
+    Word,
+)
+
+# Enough to keep every slot of a large GPU batch fed, and 16 x 0.96 MB a request.
+WINDOWS_IN_FLIGHT = 16
+UNDETERMINED_LANGUAGE = "und"  # ISO 639-2, when nobody spoke
+FRAMES_PER_SECOND = 100  # Whisper's log-mel frames, one every 10 ms
+
+Progress = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionRequest:
+    """What a caller asks of a file."""
+
+    decode: DecodeOptions
+    vad: VadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedResult:
+    """A window's result and where that window stands in the file."""
+
+    timeline: Timeline
+    result: WindowResult
+
+
+class Pipeline:
+    """Takes accepted uploads through probe, decoder, windows and runner."""
+
+    def __init__(self, settings: Settings, runner: Runner) -> None:
+        self._settings = settings
+        self._runner = runner
+
+    async def transcribe(
+        self,
+        upload: Upload,
+        request: TranscriptionRequest,
+        ticket: Ticket,
+        on_progress: Progress | None = None,
+    ) -> Transcript:
+        """The whole file as one transcript.
+
+        on_progress: called with seconds done and seconds in all (None while unknown), never going back.
+        Raises the errors of media/ and of the runner. Cancelling it kills the decoder and takes queued windows back.
+        """
+        started = time.perf_counter()
+        media = await probe(upload, self._settings)
+        heard = SampleCount(decode(media, self._settings))
+        placed: list[PlacedResult] = []
+        async with aclosing(self._results(cut_windows(heard, request.vad), request.decode, ticket)) as results:
+            async for item in results:
+                placed.append(item)
+                if on_progress:
+                    on_progress(item.timeline.end, media.duration)
+        transcript = assemble(placed, request.decode, heard.samples / SAMPLE_RATE)
+        return replace(transcript, processing_time=time.perf_counter() - started)
+
+    async def _results(
+        self, windows: AsyncGenerator[Window, None], options: DecodeOptions, ticket: Ticket
+    ) -> AsyncGenerator[PlacedResult, None]:
+        """Results in file order, with up to WINDOWS_IN_FLIGHT windows ahead of them in the runner."""
+        waiting: deque[tuple[Timeline, asyncio.Task[WindowResult]]] = deque()
+        try:
+            async with aclosing(windows):
+                async for window in windows:
+                    task = asyncio.create_task(self._runner.transcribe(window, options, ticket))
+                    waiting.append((window.timeline, task))
+                    # The first window tells the language of the rest, so nothing is sent beside it.
+                    if options.language and len(waiting) < WINDOWS_IN_FLIGHT:
+                        continue
+                    placed = await _first(waiting)
+                    options = replace(options, language=placed.result.language)
+                    yield placed
+            while waiting:
+                yield await _first(waiting)
+        finally:
+            tasks = [task for _, task in waiting]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class SampleCount:
+    """PCM blocks as they come, counted on their way: the decoder knows the true length, the container may lie."""
+
+    def __init__(self, pcm: AsyncGenerator[NDArray[np.int16], None]) -> None:
+        self._pcm = pcm
+        self.samples = 0
+
+    def __aiter__(self) -> AsyncIterator[NDArray[np.int16]]:
+        return self
+
+    async def __anext__(self) -> NDArray[np.int16]:
+        block = await anext(self._pcm)
+        self.samples += len(block)
+        return block
+
+    async def aclose(self) -> None:
+        await self._pcm.aclose()
+
+
+async def _first(waiting: deque[tuple[Timeline, asyncio.Task[WindowResult]]]) -> PlacedResult:
+    timeline, task = waiting[0]
+    result = await task
+    waiting.popleft()
+    return PlacedResult(timeline, result)
+
+
+def assemble(placed: Sequence[PlacedResult], options: DecodeOptions, duration: float) -> Transcript:
+    """Window results in file order as one transcript in file time.
+
+    duration: seconds of audio decoded.
+    """
+    segments = [place(segment, item.timeline) for item in placed for segment in item.result.segments]
+    language, probability = options.language or UNDETERMINED_LANGUAGE, 1.0 if options.language else 0.0
+    if placed:
+        language, probability = placed[0].result.language, placed[0].result.language_probability
+    return Transcript(
+        language=language,
+        language_probability=probability,
+        duration=duration,
+        segments=tuple(segments),
+        model=options.model,
+        task=options.task,
+        word_timestamps=options.word_timestamps,
+    )
+
+
+def place(segment: Segment, timeline: Timeline) -> Segment:
+    """A segment from window time to file time, as faster-whisper restores it after voice activity detection."""
+    seek = segment.seek + round(timeline.start * FRAMES_PER_SECOND)
+    if not segment.words:
+        start = timeline.file_time(segment.start)
+        end = timeline.file_time(segment.end, is_end=True)
+        return replace(segment, start=start, end=end, seek=seek)
+    words = tuple(_place_word(word, timeline) for word in segment.words)
+    return replace(segment, start=words[0].start, end=words[-1].end, words=words, seek=seek)
+
+
+def _place_word(word: Word, timeline: Timeline) -> Word:
+    # A word never straddles a cut silence: both its ends go with its middle.
+    span = timeline.span_at((word.start + word.end) / 2)
+    return replace(word, start=timeline.file_time(word.start, span=span), end=timeline.file_time(word.end, span=span))

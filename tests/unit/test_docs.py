@@ -1,0 +1,35 @@
+"""The documents name what the code has."""
+
+from pathlib import Path
+
+import pytest
+
+from settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIABLES = [name.upper() for name in Settings.model_fields]
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("document", ["README.md", ".env.example"])
+def test_every_setting_is_documented(document, variable):
+    assert variable in (ROOT / document).read_text()
+
+
+def test_the_lock_files_name_no_registry_and_no_host():
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / lock).read_text()
+        assert "://" not in text
+        assert "index-url" not in text
+
+
+def test_every_locked_package_is_pinned_and_hashed():
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        requirements = (ROOT / lock).read_text().replace("\\\n", " ").splitlines()
+        packages = [line for line in requirements if line and not line.startswith((" ", "#"))]
+        assert packages
+        assert all("==" in line and "--hash=sha256:" in line for line in packages)
+
+
+def test_torch_is_not_in_the_default_install():
+    assert "\ntorch==" not in (ROOT / "requirements.lock").read_text()
