@@ -1,0 +1,205 @@
+"""The runner's process: one model cache, one queue, one device, behind two calls.
+
+What BentoML 1.4.39 does, found by trying:
+
+- `bentoml serve service:TranscriptionService` starts this service in a process of its own, which imports `service.py`
+  again and finds the service by its name among the dependencies, so a factory may make it.
+- Calls between the two processes are pickled onto a Unix socket: numpy arrays travel as raw bytes, dataclasses as
+  dictionaries that pydantic turns back into dataclasses. JSON works too.
+- An exception loses its type and message on the way, therefore `wire.Reply`.
+- A caller that goes away closes its connection, which BentoML does not notice: `transcribe` watches for it.
+- A killed process is replaced within seconds; calls that come meanwhile wait in the socket's backlog, calls that were
+  in flight fail at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from dataclasses import replace
+from typing import Annotated, Any
+
+import bentoml
+import numpy as np
+import structlog
+from bentoml.validators import DType
+
+from errors import InvalidParameter, TranscriptionError
+from runners.cache import ModelCache, open_model
+from runners.device import Device
+from runners.engine import LANGUAGE_CODES, Engine, WindowTask
+from runners.interface import ModelState, RunnerState
+from runners.layout import CUDA, available_cores, choose_layout, choose_placement
+from runners.models import canonical, check_known, list_models, resolve
+from runners.scheduler import Scheduler
+from runners.wire import Reply, as_failure
+from settings import Settings
+from transcript import SAMPLE_RATE, WINDOW_SAMPLES, DecodeOptions, Ticket, WindowResult
+
+RUNNER_NAME = "whisper_runner"
+PRELOAD_RETRY_SECONDS = 30.0  # a hub that was out of reach may come back
+PROBE_SECONDS = 1
+PROBE_LOUDNESS = 1000  # of 32 767: soft noise
+
+log = structlog.get_logger(__name__)
+
+Pcm = Annotated[np.ndarray, DType("int16")]  # BentoML's way to say it, so that JSON becomes int16 too
+
+
+class WhisperRunner:
+    """Owns the model and nothing else. See `runners.interface.Runner` for what it promises."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._placement = choose_placement(settings)
+        layout = choose_layout(settings.whisper_layout, self._placement.device, available_cores())
+        self._models: ModelCache[Engine] = ModelCache(
+            settings.max_loaded_models,
+            locate=lambda name: resolve(name, settings),
+            load=lambda name, folder: Engine(open_model(name, folder, self._placement, layout)),
+        )
+        scheduler = Scheduler(slots=layout.slots, max_batch=layout.batch, max_queue_seconds=settings.max_queue_seconds)
+        self._device = Device(scheduler, self._models.lease, slots=layout.slots)
+        self._ready = threading.Event()
+        self._stopping = threading.Event()
+        self._error = ""
+        log.info("runner_starts", **_fields(self._placement), **_fields(layout))
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    def start(self) -> None:
+        """Start the slots, and load the default model without holding up the start."""
+        self._device.start()
+        threading.Thread(target=self._preload, name="preload", daemon=True).start()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def stop(self) -> None:
+        """Finish what runs, refuse what waits."""
+        self._stopping.set()
+        self._device.stop()
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def transcribe(self, samples: Pcm, options: DecodeOptions, ticket: Ticket, ctx: bentoml.Context) -> Reply:
+        """Decode one window. samples: int16, shape (n,), 16 kHz mono, 0 < n <= 480 000."""
+        work = asyncio.ensure_future(self._transcribe(samples, options, ticket))
+        gone = asyncio.ensure_future(_disconnected(ctx))
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise asyncio.CancelledError("the caller went away")
+            return Reply(result=work.result())
+        except TranscriptionError as error:
+            if type(error) is TranscriptionError:  # none of the expected kinds
+                log.error("decode_failed", request_id=ticket.request_id, exc_info=error.__cause__)
+            return Reply(failure=as_failure(error))
+        finally:
+            await _cancel(work, gone)
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def state(self) -> RunnerState:
+        """What `/health` and `/models` show. Never waits for the model."""
+        loaded = self._models.loaded()
+        return RunnerState(
+            ready=self._ready.is_set(),
+            device=self._placement.device,
+            compute_type=self._placement.compute_type,
+            models=tuple(
+                ModelState(model.name, model.on_disk, canonical(model.name) in loaded)
+                for model in list_models(self._settings)
+            ),
+            error="" if self._ready.is_set() else self._error,
+        )
+
+    async def __is_ready__(self) -> bool:
+        """Whether the default model has decoded something since the process started."""
+        return self._ready.is_set()
+
+    async def _transcribe(self, samples: Any, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+        task = self._checked(samples, options)
+        if task.options.model not in self._models.loaded():
+            # Not in a slot: a download of minutes must not hold up the windows of other models.
+            await asyncio.to_thread(self._load, task.options.model)
+        return await self._device.decode(task, ticket)
+
+    def _checked(self, samples: Any, options: DecodeOptions) -> WindowTask:
+        pcm = np.asarray(samples)
+        if pcm.dtype != np.int16 or pcm.ndim != 1 or not 0 < len(pcm) <= WINDOW_SAMPLES:
+            raise InvalidParameter(
+                f"A window is 1 to {WINDOW_SAMPLES} int16 samples, not {pcm.dtype} of shape {pcm.shape}."
+            )
+        if options.language is not None and options.language not in LANGUAGE_CODES:
+            raise InvalidParameter(
+                f"'{options.language}' is not a language code. GET /languages lists them; leave language out to "
+                "have it detected."
+            )
+        check_known(options.model, self._settings)
+        return WindowTask(pcm, replace(options, model=canonical(options.model)))
+
+    def _load(self, name: str) -> None:
+        with self._models.lease(name):
+            pass
+
+    def _preload(self) -> None:
+        """Load the default model and decode something with it; on failure say why and try again."""
+        while not self._stopping.is_set():
+            try:
+                self._decode_probe()
+            except TranscriptionError as error:
+                self._error = error.message
+                log.error("preload_failed", model=self._settings.whisper_model, error=error.message)
+            except RuntimeError as error:  # what CTranslate2 raises when the device fails
+                self._error = f"The model '{self._settings.whisper_model}' cannot decode: {error}"
+                log.exception("preload_failed", model=self._settings.whisper_model)
+            else:
+                self._ready.set()
+                log.info("runner_ready", model=self._settings.whisper_model)
+                return
+            self._stopping.wait(PRELOAD_RETRY_SECONDS)
+
+    def _decode_probe(self) -> None:
+        noise = np.random.default_rng(0).normal(0, PROBE_LOUDNESS, PROBE_SECONDS * SAMPLE_RATE).astype(np.int16)
+        task = self._checked(noise, DecodeOptions(model=self._settings.whisper_model, temperatures=(0.0,)))
+        with self._models.lease(task.options.model) as engine:
+            engine.decode([task])
+
+
+def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
+    """The BentoML service of the runner, for `bentoml.depends`.
+
+    Raises InvalidSettings when this machine cannot do what the settings ask.
+    """
+    placement = choose_placement(settings)
+
+    class ConfiguredRunner(WhisperRunner):
+        __doc__ = WhisperRunner.__doc__
+
+        def __init__(self) -> None:
+            super().__init__(settings)
+
+    resources: dict[str, Any] = {"gpu": 1} if placement.device == CUDA else {"cpu": str(available_cores())}
+    service: bentoml.Service[WhisperRunner] = bentoml.service(
+        name=RUNNER_NAME,
+        workers=1,
+        resources=resources,
+        # The queue is bounded by the scheduler, not by a number of connections.
+        traffic={"timeout": settings.request_timeout},
+    )(ConfiguredRunner)
+    return service
+
+
+async def _disconnected(ctx: bentoml.Context) -> None:
+    """Returns when the caller of the current request goes away."""
+    while (await ctx.request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError, TranscriptionError):
+            await task
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}

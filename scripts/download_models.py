@@ -1,0 +1,69 @@
+"""Fetch Whisper models from the model hub, for this machine or to be carried to one without access."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from errors import TranscriptionError
+from runners.models import (
+    CATALOGUE,
+    EMBEDDED_MODEL,
+    canonical,
+    check_known,
+    download,
+    folder_of,
+    is_complete,
+)
+from settings import Settings, load_settings
+
+EXIT_CODES = "Exit codes: 0 every model is there, 1 a model could not be fetched, 2 wrong usage."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    settings = load_settings()
+    if options.output:
+        settings = settings.model_copy(update={"whisper_model_dir": options.output.expanduser().resolve()})
+    failures = 0
+    for name in dict.fromkeys(options.model):
+        try:
+            _provide(name, settings, if_missing=options.if_missing)
+        except TranscriptionError as error:
+            failures += 1
+            print(f"error: {error.message}", file=sys.stderr)
+            if error.detail:
+                print(f"       {error.detail}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _provide(name: str, settings: Settings, *, if_missing: bool) -> None:
+    check_known(name, settings)
+    folder = folder_of(name, settings)
+    if name == EMBEDDED_MODEL:
+        print(f"{name}: part of the repository, nothing to fetch")
+        return
+    if is_complete(folder):
+        if not if_missing:
+            print(f"{name}: already in {folder}")
+        return
+    print(f"{name}: fetching into {folder} ...", flush=True)
+    print(f"{name}: {download(canonical(name), settings.whisper_model_dir)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m scripts.download_models", description=__doc__, epilog=EXIT_CODES)
+    names = ", ".join(name for name in CATALOGUE if name != EMBEDDED_MODEL)
+    parser.add_argument(
+        "--model", action="append", required=True, metavar="NAME", help=f"may be given several times; one of: {names}"
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="put them here instead of into WHISPER_MODEL_DIR")
+    parser.add_argument("--if-missing", action="store_true", help="say nothing about models that are already there")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""The model says the same through our engine as through faster-whisper, on the embedded checkpoint."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+import pytest
+from faster_whisper import WhisperModel, decode_audio
+from numpy.typing import NDArray
+
+from errors import InvalidParameter, ModelUnavailable
+from runners.cache import open_model
+from runners.engine import Engine, WindowTask, take_rows
+from runners.layout import Layout, Placement, available_cores, choose_layout, choose_placement
+from settings import EMBEDDED_MODEL_DIR, InvalidSettings, Settings
+from transcript import SAMPLE_RATE, WINDOW_SAMPLES, DecodeOptions, Task, WindowResult
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+CPU = Placement("cpu", "int8")
+ONE_SLOT = Layout(slots=1, threads=1, batch=4)
+CERTAIN = DecodeOptions(model="demo", temperatures=(0.0,))  # higher temperatures draw at random
+
+Pcm = NDArray[np.int16]
+
+
+@pytest.fixture(scope="session")
+def demo_engine() -> Engine:
+    return Engine(open_model("demo", EMBEDDED_MODEL_DIR / "demo", CPU, ONE_SLOT))
+
+
+@pytest.fixture(scope="session")
+def reference() -> WhisperModel:
+    return WhisperModel(str(EMBEDDED_MODEL_DIR / "demo"), device="cpu", compute_type="int8", cpu_threads=1)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> dict[str, Pcm]:
+    """Every sample, by its file name, as one window."""
+    with (SAMPLES / "transcripts.tsv").open(newline="") as table:
+        names = [row["file"] for row in csv.DictReader(table, delimiter="\t")]
+    return {name: (decode_audio(str(SAMPLES / name)) * 32768).astype(np.int16)[:WINDOW_SAMPLES] for name in names}
+
+
+def expected(reference: WhisperModel, pcm: Pcm, **parameters: object) -> list[tuple[object, ...]]:
+    segments, _ = reference.transcribe(
+        pcm.astype(np.float32) / 32768, condition_on_previous_text=False, temperature=0.0, **parameters
+    )
+    return [
+        (
+            *(s.start, s.end, s.text, tuple(s.tokens), s.avg_logprob, s.compression_ratio, s.no_speech_prob, s.seek),
+            *((w.word, w.start, w.end, w.probability) for w in s.words or ()),
+        )
+        for s in segments
+    ]
+
+
+def heard(result: WindowResult) -> list[tuple[object, ...]]:
+    return [
+        (
+            *(s.start, s.end, s.text, s.tokens, s.avg_logprob, s.compression_ratio, s.no_speech_prob, s.seek),
+            *((w.text, w.start, w.end, w.probability) for w in s.words),
+        )
+        for s in result.segments
+    ]
+
+
+def tokens(result: WindowResult) -> list[tuple[int, ...]]:
+    return [segment.tokens for segment in result.segments]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"word_timestamps": True},
+        {"beam_size": 1},
+        {"task": "translate"},
+        {"language": "de"},
+        {"initial_prompt": "anna, peter"},
+        {"hotwords": "the report"},
+    ],
+    ids=lambda parameters: ", ".join(parameters) or "defaults",
+)
+def test_a_window_gives_what_faster_whisper_gives_token_for_token(
+    demo_engine: Engine, reference: WhisperModel, recordings: dict[str, Pcm], parameters: dict[str, object]
+) -> None:
+    ours = dict(parameters)
+    if "task" in ours:
+        ours["task"] = Task(str(ours["task"]))
+    options = DecodeOptions(**{"model": "demo", "temperatures": (0.0,), **ours})
+
+    for pcm in recordings.values():
+        [result] = demo_engine.decode([WindowTask(pcm, options)])
+        assert heard(result) == expected(reference, pcm, **parameters)
+
+
+def test_company_in_a_batch_changes_no_token(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+    tasks = [WindowTask(pcm, CERTAIN) for pcm in recordings.values()]
+    alone = [demo_engine.decode([task])[0] for task in tasks]
+
+    together = demo_engine.decode(tasks)
+
+    assert [tokens(result) for result in together] == [tokens(result) for result in alone]
+    assert [result.language for result in together] == [result.language for result in alone]
+
+
+def test_languages_named_and_unnamed_share_a_batch(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+    english = recordings["en-meeting.mp3"]
+    named = DecodeOptions(model="demo", language="de", temperatures=(0.0,))
+
+    first, second = demo_engine.decode([WindowTask(english, named), WindowTask(english, CERTAIN)])
+
+    assert (first.language, first.language_probability) == ("de", 1.0)
+    assert second.language == "en"
+    assert 0.0 < second.language_probability <= 1.0
+
+
+def test_the_spoken_words_are_heard(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+    [result] = demo_engine.decode([WindowTask(recordings["en-meeting.mp3"], CERTAIN)])
+
+    assert "meeting" in "".join(segment.text for segment in result.segments).lower()
+
+
+def test_only_windows_that_fail_are_decoded_again(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+    pcm = recordings["en-meeting.mp3"]
+    content = DecodeOptions(model="demo", temperatures=(0.0, 0.2), log_prob_threshold=-100.0)
+    never_content = DecodeOptions(model="demo", temperatures=(0.0, 0.2), log_prob_threshold=100.0)
+
+    first, second = demo_engine.decode([WindowTask(pcm, content), WindowTask(pcm, never_content)])
+
+    assert {segment.temperature for segment in first.segments} == {0.0}
+    assert {segment.temperature for segment in second.segments} == {0.2}
+
+
+def test_a_window_without_speech_has_no_segments(demo_engine: Engine) -> None:
+    options = DecodeOptions(model="demo", temperatures=(0.0,), no_speech_threshold=-1.0, log_prob_threshold=100.0)
+
+    [result] = demo_engine.decode([WindowTask(np.zeros(SAMPLE_RATE, np.int16), options)])
+
+    assert result.segments == ()
+
+
+@pytest.mark.parametrize("count", [1, 160, 1600])
+def test_a_window_of_any_length_is_read_to_its_end(demo_engine: Engine, count: int) -> None:
+    [result] = demo_engine.decode([WindowTask(np.zeros(count, np.int16), CERTAIN)])
+
+    assert isinstance(result, WindowResult)
+
+
+def test_a_language_that_does_not_exist_is_refused(demo_engine: Engine) -> None:
+    options = DecodeOptions(model="demo", language="xx")
+
+    with pytest.raises(InvalidParameter, match="'xx'"):
+        demo_engine.decode([WindowTask(np.zeros(SAMPLE_RATE, np.int16), options)])
+
+
+def test_rows_of_an_encoded_batch_are_taken_in_order() -> None:
+    batch = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    encoded = ctranslate2.StorageView.from_array(batch)
+
+    assert np.array_equal(np.array(take_rows(encoded, [2, 0])), batch[[2, 0]])
+    assert take_rows(encoded, [0, 1, 2, 3]) is encoded
+
+
+def test_a_broken_model_is_unavailable(tmp_path: Path) -> None:
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+
+    with pytest.raises(ModelUnavailable, match="cannot be loaded"):
+        open_model("ours", tmp_path, CPU, ONE_SLOT)
+
+
+def test_a_model_without_a_tokenizer_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"tokenizer\.json"):
+        open_model("ours", tmp_path, CPU, ONE_SLOT)
+
+
+@pytest.mark.parametrize(
+    ("text", "device", "layout"),
+    [
+        ("auto", "cpu", Layout(4, 1, 1)),
+        ("throughput", "cpu", Layout(4, 1, 1)),
+        ("latency", "cpu", Layout(1, 4, 1)),
+        ("auto", "cuda", Layout(2, 1, 16)),
+        ("latency", "cuda", Layout(1, 1, 16)),
+        ("2x3x8", "cpu", Layout(2, 3, 8)),
+    ],
+)
+def test_a_layout_fits_the_device(text: str, device: str, layout: Layout) -> None:
+    assert choose_layout(text, device, cores=4) == layout
+
+
+def test_there_is_always_a_core() -> None:
+    assert available_cores() >= 1
+
+
+def test_a_cpu_computes_in_int8_unless_told_otherwise() -> None:
+    assert choose_placement(Settings(_env_file=None, whisper_device="cpu")) == Placement("cpu", "int8")
+
+
+def test_a_number_format_that_the_device_lacks_stops_the_start() -> None:
+    settings = Settings(_env_file=None, whisper_device="cpu", whisper_compute_type="int8_float16")
+
+    with pytest.raises(InvalidSettings, match="WHISPER_COMPUTE_TYPE"):
+        choose_placement(settings)
+
+
+@pytest.mark.skipif(ctranslate2.get_cuda_device_count() > 0, reason="this machine has a GPU")
+def test_a_missing_gpu_stops_the_start() -> None:
+    with pytest.raises(InvalidSettings, match="WHISPER_DEVICE"):
+        choose_placement(Settings(_env_file=None, whisper_device="cuda"))

@@ -1,0 +1,301 @@
+"""The runner's process from the inside: its device loop, its wire, and its BentoML service without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+from starlette.testclient import TestClient
+
+from errors import InvalidParameter, ModelUnavailable, ServiceUnavailable, TranscriptionError, UnknownModel
+from runners.client import RunnerClient
+from runners.device import Device
+from runners.engine import WindowTask
+from runners.interface import RunnerState
+from runners.scheduler import Scheduler
+from runners.whisper import WhisperRunner, make_whisper_runner
+from runners.wire import Reply, as_error, as_failure
+from settings import Settings
+from transcript import DecodeOptions, Priority, Segment, Span, Ticket, Timeline, Window, WindowResult, Word
+
+TICKET = Ticket("request-1", Priority.BACKGROUND)
+READY_SECONDS = 30.0
+
+
+class HeldModel:
+    """Stands in for a loaded model: decodes when it is told to, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Event()
+        self.begun = threading.Event()
+        self.decoded: list[int] = []
+        self.error: Exception | None = None
+
+    def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
+        self.begun.set()
+        self.may_go_on.wait(10)
+        if self.error:
+            raise self.error
+        self.decoded += [int(task.samples[0]) for task in batch]
+        return [WindowResult(str(task.samples[0]), 1.0, ()) for task in batch]
+
+
+def a_task(number: int) -> WindowTask:
+    return WindowTask(np.array([number], np.int16), DecodeOptions(model="demo"))
+
+
+@contextmanager
+def a_device(model: HeldModel) -> Iterator[Device]:
+    scheduler = Scheduler(slots=1, max_batch=1, max_queue_seconds=300)
+    device = Device(scheduler, lambda name: nullcontext(model), slots=1)
+    device.start()
+    try:
+        yield device
+    finally:
+        model.may_go_on.set()
+        device.stop()
+
+
+async def soon(device: Device, model: HeldModel, *numbers: int) -> list[asyncio.Task[WindowResult]]:
+    """Calls in flight: the first one runs, the others wait."""
+    tasks = []
+    for number in numbers:
+        tasks.append(asyncio.create_task(device.decode(a_task(number), TICKET)))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(model.begun.wait, 10)
+    return tasks
+
+
+def test_every_caller_gets_its_own_result() -> None:
+    async def scenario() -> list[WindowResult]:
+        model.may_go_on.set()
+        return await asyncio.gather(*(device.decode(a_task(number), TICKET) for number in range(20)))
+
+    model = HeldModel()
+    with a_device(model) as device:
+        results = asyncio.run(scenario())
+
+    assert [result.language for result in results] == [str(number) for number in range(20)]
+
+
+def test_a_caller_that_leaves_takes_its_window_out_of_the_queue() -> None:
+    async def scenario() -> None:
+        first, second, third = await soon(device, model, 1, 2, 3)
+        second.cancel()
+        await asyncio.sleep(0)
+        model.may_go_on.set()
+        await asyncio.gather(first, third)
+
+    model = HeldModel()
+    with a_device(model) as device:
+        asyncio.run(scenario())
+
+    assert model.decoded == [1, 3]
+
+
+def test_a_caller_may_leave_while_its_window_is_decoded() -> None:
+    async def scenario() -> WindowResult:
+        first, second = await soon(device, model, 1, 2)
+        first.cancel()
+        await asyncio.sleep(0)
+        model.may_go_on.set()
+        return await second
+
+    model = HeldModel()
+    with a_device(model) as device:
+        assert asyncio.run(scenario()).language == "2"
+
+
+@pytest.mark.parametrize("error", [ModelUnavailable("gone", "why"), ServiceUnavailable("busy", retry_after=7.0)])
+def test_a_domain_error_of_the_model_reaches_the_caller(error: TranscriptionError) -> None:
+    model = HeldModel()
+    model.error = error
+    model.may_go_on.set()
+    with a_device(model) as device, pytest.raises(type(error)) as raised:
+        asyncio.run(device.decode(a_task(1), TICKET))
+
+    assert raised.value.message == error.message
+
+
+def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_lives_on() -> None:
+    async def scenario() -> WindowResult:
+        with pytest.raises(TranscriptionError, match="failed on this recording"):
+            await device.decode(a_task(1), TICKET)
+        model.error = None
+        return await device.decode(a_task(2), TICKET)
+
+    model = HeldModel()
+    model.error = RuntimeError("out of memory")
+    model.may_go_on.set()
+    with a_device(model) as device:
+        assert asyncio.run(scenario()).language == "2"
+
+
+def test_a_stopping_device_refuses_what_waits_and_what_comes() -> None:
+    async def scenario() -> None:
+        running, waiting = await soon(device, model, 1, 2)
+        threading.Timer(0.1, model.may_go_on.set).start()
+        await asyncio.to_thread(device.stop)
+        outcomes = await asyncio.gather(running, waiting, device.decode(a_task(3), TICKET), return_exceptions=True)
+        assert all(isinstance(outcome, ServiceUnavailable) for outcome in outcomes)
+
+    model = HeldModel()
+    with a_device(model) as device:
+        asyncio.run(scenario())
+
+    assert model.decoded == [1]
+
+
+# ---- what travels
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnknownModel("a", "b"),
+        ModelUnavailable("a", "b"),
+        InvalidParameter("a", "b"),
+        ServiceUnavailable("a", "b", 12.5),
+        TranscriptionError("a", "b"),
+    ],
+)
+def test_an_error_comes_out_as_it_went_in(error: TranscriptionError) -> None:
+    copy = as_error(as_failure(error))
+
+    assert type(copy) is type(error)
+    assert vars(copy) == vars(error)
+
+
+def test_a_reply_survives_json() -> None:
+    word = Word(" hi", 0.1, 0.2, 0.9)
+    segment = Segment(0.0, 1.0, " hi", (1, 2), -0.1, 0.9, 0.01, 0.0, seek=10, words=(word,))
+    reply = Reply(result=WindowResult("en", 0.9, (segment,)))
+    adapter = TypeAdapter(Reply)
+
+    assert adapter.validate_json(adapter.dump_json(reply)) == reply
+
+
+def test_an_empty_reply_is_an_error() -> None:
+    with pytest.raises(TranscriptionError):
+        Reply().unpack()
+
+
+class UnreachableProxy:
+    """A dependency whose process does not answer."""
+
+    async def state(self) -> RunnerState:
+        raise TimeoutError
+
+    async def transcribe(self, **_: Any) -> Reply:
+        raise TimeoutError
+
+
+def test_a_runner_that_does_not_answer_is_unavailable() -> None:
+    client = RunnerClient(UnreachableProxy())
+    window = Window(np.zeros(1600, np.int16), Timeline((Span(0, 1600),)))
+
+    with pytest.raises(ServiceUnavailable) as failure:
+        asyncio.run(client.state())
+    assert failure.value.retry_after > 0
+    with pytest.raises(ServiceUnavailable):
+        asyncio.run(client.transcribe(window, DecodeOptions(model="demo"), TICKET))
+
+
+# ---- the BentoML service
+
+
+@contextmanager
+def served(tmp_path: Path, **settings: Any) -> Iterator[TestClient]:
+    service = make_whisper_runner(Settings(_env_file=None, whisper_model_dir=tmp_path, **settings))
+    with TestClient(service.to_asgi(is_main=False)) as client:
+        yield client
+
+
+def ask(client: TestClient, options: DecodeOptions, samples: Sequence[int]) -> Reply:
+    body = {"samples": list(samples), "options": asdict(options), "ticket": asdict(TICKET)}
+    response = client.post("/transcribe", json=body)
+    assert response.status_code == 200, response.text
+    return TypeAdapter(Reply).validate_json(response.content)
+
+
+def state_of(client: TestClient) -> RunnerState:
+    return TypeAdapter(RunnerState).validate_json(client.post("/state", json={}).content)
+
+
+def wait_for(client: TestClient, condition: str) -> RunnerState:
+    deadline = time.monotonic() + READY_SECONDS
+    while not getattr(state := state_of(client), condition):
+        assert time.monotonic() < deadline, state
+        time.sleep(0.05)
+    return state
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    with served(tmp_path_factory.mktemp("models"), whisper_model="demo") as client:
+        wait_for(client, "ready")
+        yield client
+
+
+def test_a_ready_runner_has_decoded_with_its_default_model(runner: TestClient) -> None:
+    state = state_of(runner)
+
+    assert state.ready and not state.error
+    assert [model.name for model in state.models if model.loaded] == ["demo"]
+    assert runner.get("/readyz").status_code == 200
+
+
+def test_a_window_of_silence_is_answered(runner: TestClient) -> None:
+    reply = ask(runner, DecodeOptions(model="demo", language="en"), [0] * 16000)
+
+    assert reply.unpack().language == "en"
+
+
+@pytest.mark.parametrize(
+    ("options", "samples", "error"),
+    [
+        (DecodeOptions(model="nope"), [0], UnknownModel),
+        (DecodeOptions(model="../demo"), [0], UnknownModel),
+        (DecodeOptions(model="demo", language="xx"), [0], InvalidParameter),
+        (DecodeOptions(model="demo"), [], InvalidParameter),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused_with_the_reason(
+    runner: TestClient, options: DecodeOptions, samples: list[int], error: type[TranscriptionError]
+) -> None:
+    with pytest.raises(error):
+        ask(runner, options, samples).unpack()
+
+
+def test_a_default_model_that_cannot_be_loaded_leaves_the_process_alive(tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (folder / name).write_text("{}")
+
+    runner = WhisperRunner(Settings(_env_file=None, whisper_model_dir=tmp_path, whisper_model="broken"))
+    runner.start()
+    try:
+        state = asyncio.run(until_error(runner))
+    finally:
+        runner.stop()
+
+    assert not state.ready
+    assert "'broken'" in state.error
+
+
+async def until_error(runner: WhisperRunner) -> RunnerState:
+    async with asyncio.timeout(READY_SECONDS):
+        while not (state := await runner.state()).error:
+            assert not await runner.__is_ready__()
+            await asyncio.sleep(0.05)
+    return state
