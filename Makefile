@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export BENTOML_DO_NOT_TRACK ?= True
+export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
 MODEL := $(or $(WHISPER_MODEL),base)
 
 .DEFAULT_GOAL := help

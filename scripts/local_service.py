@@ -59,7 +59,12 @@ def local_service(
     Raises DidNotStart.
     """
     port = free_port()
-    settings = {"HOST": "127.0.0.1", "PORT": str(port), "BENTOML_DO_NOT_TRACK": "True"}
+    settings = {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "BENTOML_CONFIG": str(ROOT / "configuration.yaml"),
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
     command = [sys.executable, "-m", "bentoml", "serve", target]
     with log.open("wb") as output:
         process = subprocess.Popen(

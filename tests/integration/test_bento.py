@@ -1,0 +1,89 @@
+"""The project builds into a Bento offline, which serves from anywhere and containerizes as it should."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from scripts.local_service import ROOT, local_service
+from tests.integration.conftest import SpokenClip
+
+
+@pytest.fixture(scope="module")
+def bento_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BentoML home that holds the freshly built Bento and nothing else."""
+    home = tmp_path_factory.mktemp("bentoml")
+    subprocess.run(
+        [sys.executable, "-m", "bentoml", "build"],
+        cwd=ROOT,
+        env={**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"},
+        check=True,
+        capture_output=True,
+    )
+    return home
+
+
+@pytest.fixture(scope="module")
+def bento(bento_home: Path) -> Path:
+    (folder,) = [path for path in (bento_home / "bentos" / "transcription").iterdir() if path.is_dir()]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def container_file(bento: Path) -> list[str]:
+    return (bento / "env" / "docker" / "Dockerfile").read_text().splitlines()
+
+
+def test_it_serves_and_transcribes_from_another_folder(
+    bento_home: Path, tmp_path: Path, spoken_clip: SpokenClip
+) -> None:
+    environment = {
+        "BENTOML_HOME": str(bento_home),
+        "WHISPER_MODEL": "demo",
+        "TEMP_DIR": str(tmp_path / "uploads"),
+    }
+    with local_service(environment, tmp_path / "log", target="transcription:latest", cwd=tmp_path) as service:
+        file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
+        answer = httpx.post(f"{service.url}/transcribe", files=file, timeout=60)
+    assert answer.json()["text"] == spoken_clip.text
+
+
+def test_it_is_named_transcription_and_needs_both_services(bento: Path) -> None:
+    manifest = yaml.safe_load((bento / "bento.yaml").read_text())
+    assert manifest["name"] == "transcription"
+    assert {service["name"] for service in manifest["services"]} == {"transcription", "whisper_runner"}
+
+
+def test_it_holds_the_embedded_model_and_no_tests(bento: Path) -> None:
+    assert (bento / "src" / "models" / "demo" / "model.bin").is_file()
+    assert not (bento / "src" / "tests").exists()
+
+
+def test_it_installs_what_the_lock_file_names_with_hashes(bento: Path) -> None:
+    requirements = (bento / "env" / "python" / "requirements.txt").read_text()
+    assert (ROOT / "requirements.lock").read_text().strip() in requirements
+
+
+def test_its_container_has_ffmpeg(container_file: list[str]) -> None:
+    assert any("apt-get install" in line and "ffmpeg" in line for line in container_file)
+
+
+def test_its_container_runs_as_an_ordinary_user(container_file: list[str]) -> None:
+    users = [line.split()[1] for line in container_file if line.startswith("USER ")]
+    assert users[-1] == "bentoml"
+    assert container_file.index("USER bentoml") < next(
+        number for number, line in enumerate(container_file) if line.startswith("ENTRYPOINT")
+    )
+
+
+def test_its_container_knows_where_models_and_uploads_go(container_file: list[str], bento: Path) -> None:
+    assert "ARG WHISPER_MODEL_DIR=/models" in container_file
+    assert "ARG TEMP_DIR=/tmp/transcription" in container_file
+    (script,) = (bento / "env" / "docker").glob("script__*")
+    assert "chown bentoml:bentoml /models /tmp/transcription" in script.read_text()
