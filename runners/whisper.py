@@ -25,7 +25,7 @@ import numpy as np
 import structlog
 from bentoml.validators import DType
 
-from errors import InvalidParameter, TranscriptionError
+from errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from runners.cache import ModelCache, open_model
 from runners.device import Device
 from runners.engine import LANGUAGE_CODES, Engine, WindowTask
@@ -86,7 +86,8 @@ class WhisperRunner:
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                raise asyncio.CancelledError("the caller went away")
+                # An answer for nobody: without one BentoML's time limit keeps the request, and a shutdown, waiting.
+                raise ServiceUnavailable("The caller went away.")
             return Reply(result=work.result())
         except TranscriptionError as error:
             if type(error) is TranscriptionError:  # none of the expected kinds

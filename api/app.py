@@ -1,0 +1,57 @@
+"""The FastAPI application that is mounted into the BentoML service."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.responses import HTMLResponse
+
+from api import catalogue, health, transcription
+from api.documentation import DESCRIPTION, error_responses
+from api.errors import INTERNAL_ERROR, answer_domain_error
+from errors import TranscriptionError
+from settings import Settings
+
+OPENAPI_PATH = "/openapi.json"
+# BentoML serves Swagger UI's files for its own page, so that ours needs no content network either.
+SWAGGER_FILES = "/static_content"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The routes of section 3. `app.state.backend` must be set before the first request."""
+    app = FastAPI(
+        title=settings.app_name,
+        version=settings.app_version,
+        description=DESCRIPTION,
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        responses=error_responses([INTERNAL_ERROR]),
+    )
+    app.add_exception_handler(TranscriptionError, answer_domain_error)
+    app.add_api_route("/docs", docs, include_in_schema=False)
+    app.add_api_route("/redoc", redoc, include_in_schema=False)
+    for module in (transcription, health, catalogue):
+        app.include_router(module.router)
+    return app
+
+
+async def docs() -> HTMLResponse:
+    """Swagger UI."""
+    return get_swagger_ui_html(
+        openapi_url=OPENAPI_PATH,
+        title="API",
+        swagger_js_url=f"{SWAGGER_FILES}/swagger-ui-bundle.js",
+        swagger_css_url=f"{SWAGGER_FILES}/swagger-ui.css",
+        swagger_favicon_url=f"{SWAGGER_FILES}/favicon-light-32x32.png",
+    )
+
+
+async def redoc() -> HTMLResponse:
+    """ReDoc. Its script comes from a content network."""
+    return get_redoc_html(
+        openapi_url=OPENAPI_PATH,
+        title="API",
+        redoc_favicon_url=f"{SWAGGER_FILES}/favicon-light-32x32.png",
+        with_google_fonts=False,
+    )

@@ -1,0 +1,36 @@
+"""What the handlers of a running service stand on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from pipeline import Pipeline
+from runners.interface import Runner
+from settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Made once, when the process starts to serve. started: monotonic seconds."""
+
+    settings: Settings
+    runner: Runner
+    pipeline: Pipeline
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the process began to serve."""
+        return time.monotonic() - self.started
+
+
+def backend_of(request: Request) -> Backend:
+    """The backend that service.py put into the application."""
+    return cast(Backend, request.app.state.backend)
+
+
+BackendDependency = Annotated[Backend, Depends(backend_of)]

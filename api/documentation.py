@@ -1,0 +1,140 @@
+"""The parts of the OpenAPI document that FastAPI cannot derive, because uploads are read by us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from api.errors import INTERNAL_ERROR, KINDS, ErrorBody, Kind
+from api.parameters import FILE, TranscriptionParameters
+from api.schemas import TranscriptionResponse
+
+Document = dict[str, Any]
+
+DESCRIPTION = """An audio or video file in, text with timestamps out.
+
+Every error of every route has the same shape: `error`, `message`, `detail`, `timestamp`, `request_id`. The header
+`X-Request-ID` is taken from the request or made, is on every response and in every log line.
+BentoML's clients use `POST /api/transcribe`, which the page at `/` describes."""
+TRANSCRIBE_SUMMARY = "Transcribe an audio or video file"
+STATUS_TEXT = {
+    400: "The file is not of a supported format, or not what its name or type says",
+    413: "Too many bytes or too many seconds",
+    422: "A parameter is wrong, or the file has no usable sound",
+    500: "A fault of the service",
+    501: "Not there yet",
+    503: "Not ready, overloaded or stopping; Retry-After says when to try again",
+}
+EXAMPLE_WORD = {"word": "Hello,", "start": 0.0, "end": 0.5, "confidence": 0.96}
+EXAMPLE: Document = {
+    "text": "Hello, this is a test.",
+    "language": "en",
+    "language_probability": 0.98,
+    "duration": 5.5,
+    "segments": [{"id": 0, "start": 0.0, "end": 5.2, "text": "Hello, this is a test.", "confidence": 0.95}],
+    "processing_time": 1.3,
+}
+EXAMPLES_OF_FORMATS = {
+    "text/plain": "Hello, this is a test.\n",
+    "application/x-subrip": "1\n00:00:00,000 --> 00:00:05,200\nHello, this is a test.\n",
+    "text/vtt": "WEBVTT\n\n00:00:00.000 --> 00:00:05.200\nHello, this is a test.\n",
+    "text/tab-separated-values": "start\tend\ttext\n0\t5200\tHello, this is a test.\n",
+}
+
+
+def flat_schema(schema: Document) -> Document:
+    """A JSON schema of one object without references and without null alternatives, which form pages cannot show."""
+    definitions = schema.get("$defs", {})
+    return {name: _flat(field, definitions) for name, field in schema["properties"].items()}
+
+
+def _flat(field: Document, definitions: Document) -> Document:
+    alternatives = [item for item in field.get("anyOf", []) if item.get("type") != "null"]
+    merged = {**field, **(alternatives[0] if alternatives else {})}
+    if reference := merged.pop("$ref", ""):
+        merged = {**definitions[reference.rsplit("/", 1)[-1]], **merged}
+    dropped = {"anyOf", "title"} | ({"default"} if merged.get("default", ...) is None else set())
+    return {key: value for key, value in merged.items() if key not in dropped}
+
+
+def error_example(kind: Kind) -> Document:
+    """An error as it looks on the wire."""
+    body = ErrorBody(
+        error=kind.error,
+        message=kind.example,
+        detail="",
+        timestamp="2026-11-23T10:30:00Z",
+        request_id="2f1c7f3e-9f0e-4c39-a3dc-6d7a1d2d9c11",
+    )
+    return {"summary": kind.error, "value": body.model_dump()}
+
+
+def error_responses(kinds: Iterable[Kind]) -> dict[int | str, Document]:
+    """The responses section for these errors: one entry a status, one example an error."""
+    responses: dict[int | str, Document] = {}
+    for kind in sorted(kinds, key=lambda kind: kind.status):
+        entry = responses.setdefault(
+            kind.status,
+            {
+                "model": ErrorBody,
+                "description": STATUS_TEXT[kind.status],
+                "content": {"application/json": {"examples": {}}},
+            },
+        )
+        entry["content"]["application/json"]["examples"][kind.error] = error_example(kind)
+    return responses
+
+
+_FIELDS = flat_schema(TranscriptionParameters.model_json_schema(by_alias=True))
+
+TRANSCRIBE_BODY: Document = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": [FILE],
+                "properties": {
+                    FILE: {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv or flv.",
+                    },
+                    **_FIELDS,
+                },
+            }
+        }
+    },
+}
+TRANSCRIBE_PARAMETERS: list[Document] = [
+    {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": field.get("description", ""),
+        "schema": {key: value for key, value in field.items() if key != "description"},
+    }
+    for name, field in _FIELDS.items()
+]
+TRANSCRIBE_RESPONSES: dict[int | str, Document] = {
+    200: {
+        "model": TranscriptionResponse,
+        "description": "The transcript, in the format asked for",
+        "content": {
+            "application/json": {
+                "examples": {
+                    "segment": {"summary": "timestamp_granularity=segment", "value": EXAMPLE},
+                    "word": {
+                        "summary": "timestamp_granularity=word",
+                        "value": {**EXAMPLE, "words": [EXAMPLE_WORD]},
+                    },
+                }
+            },
+            **{
+                media_type: {"schema": {"type": "string"}, "example": example}
+                for media_type, example in EXAMPLES_OF_FORMATS.items()
+            },
+        },
+    },
+    **error_responses(dict.fromkeys([*KINDS.values(), INTERNAL_ERROR])),
+}

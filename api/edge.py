@@ -1,0 +1,132 @@
+"""The outermost layer of every route, ours and BentoML's: request id, access line, one shape for every error."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import INTERNAL_ERROR, RETRY_SECONDS, ErrorBody, error_body, foreign_kind
+from logs import request_context
+
+REQUEST_ID_HEADER = "X-Request-ID"
+SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+SHAPE = frozenset(ErrorBody.model_fields)
+REWRITTEN_TYPES = ("application/json", "text/plain")
+# Asked every few seconds by whoever supervises us.
+PROBE_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/healthz", "/livez", "/readyz", "/metrics"})
+
+log = structlog.get_logger("access")
+
+
+class EdgeMiddleware:
+    """Wraps the whole ASGI application of the service."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Nothing escapes: BentoML's time limit would wait for the answer of a crashed request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = choose_request_id(Headers(scope=scope).get(REQUEST_ID_HEADER))
+        with request_context(request_id):
+            answer = Answer(send, request_id)
+            started = time.perf_counter()
+            try:
+                await self._app(scope, receive, answer.send)
+            except Exception:
+                log.exception("unexpected_error", endpoint=scope["path"])
+                await answer.fail()
+            finally:
+                _log_access(scope, answer.status, time.perf_counter() - started)
+
+
+def choose_request_id(given: str | None) -> str:
+    """The caller's id if it is safe to log and to echo, else a new one."""
+    return given if given and SAFE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+class Answer:
+    """A response on its way out. Errors that are not in our shape are held back and rewritten."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._held: Message | None = None
+        self._body = b""
+        self._started = False
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif self._held is not None and message["type"] == "http.response.body":
+            self._body += message.get("body", b"")
+            if not message.get("more_body"):
+                await self._release(self._held)
+        else:
+            await self._send(message)
+
+    async def fail(self) -> None:
+        """Answer a crash, unless the client has seen the beginning of an answer already."""
+        if self._started:
+            return
+        await self._send_error({"type": "http.response.start", "status": INTERNAL_ERROR.status, "headers": []})
+
+    async def _start(self, message: Message) -> None:
+        self.status = message["status"]
+        MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self._request_id
+        media_type = Headers(raw=message["headers"]).get("content-type", "text/plain")
+        if self.status >= 400 and media_type.startswith(REWRITTEN_TYPES):
+            self._held = message
+            return
+        self._started = True
+        await self._send(message)
+
+    async def _release(self, start: Message) -> None:
+        if is_our_shape(self._body):
+            self._started = True
+            await self._send(start)
+            await self._send({"type": "http.response.body", "body": self._body})
+        else:
+            await self._send_error(start)
+
+    async def _send_error(self, start: Message) -> None:
+        kind = foreign_kind(start["status"])
+        self._started, self.status = True, kind.status
+        body = error_body(kind, kind.example).model_dump_json().encode()
+        headers = MutableHeaders(scope=start)
+        headers[REQUEST_ID_HEADER] = self._request_id
+        headers["Content-Type"] = "application/json"
+        headers["Content-Length"] = str(len(body))
+        if kind.status in (429, 503):
+            headers.setdefault("Retry-After", str(RETRY_SECONDS))
+        await self._send({**start, "status": kind.status, "headers": headers.raw})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def is_our_shape(body: bytes) -> bool:
+    """Whether a body is an error as api/errors.py makes them, possibly with more in it."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and set(document) >= SHAPE
+
+
+def _log_access(scope: Scope, status: int, seconds: float) -> None:
+    level = log.debug if scope["path"] in PROBE_PATHS and status < 400 else log.info
+    level(
+        "request",
+        endpoint=scope["path"],
+        method=scope["method"],
+        status_code=status,
+        duration_ms=round(seconds * 1000),
+    )

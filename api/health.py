@@ -1,0 +1,132 @@
+"""GET /health, /health/live, /health/ready."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from api.backend import Backend, BackendDependency
+from api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBody, error_body, utc_now
+from errors import ServiceUnavailable
+from settings import Settings
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """What the service is and runs on."""
+
+    status: Literal["healthy"] = "healthy"
+    version: str = Field(examples=["1.0.0"])
+    model: str = Field(description="The default model.", examples=["base"])
+    device: str = Field(description="Where models run; unknown while their process restarts.", examples=["cuda"])
+    timestamp: str = Field(examples=["2026-11-23T10:30:00Z"])
+    uptime_seconds: int = Field(examples=[86400])
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(BaseModel):
+    """Requests may be sent here."""
+
+    status: Literal["ready"] = "ready"
+    checks: dict[str, bool] = Field(examples=[{"model_loaded": True, "disk_space": True}])
+
+
+class NotReady(ErrorBody):
+    """Requests should not be sent here. reasons: why each check that is false is so, with the remedy."""
+
+    status: Literal["not_ready"] = "not_ready"
+    checks: dict[str, bool] = Field(examples=[{"model_loaded": False, "disk_space": True}])
+    reasons: dict[str, str] = Field(examples=[{"model_loaded": "The model 'base' is loading. Try again in a moment."}])
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition of readiness. reason: "" when it holds."""
+
+    name: str
+    reason: str = ""
+
+
+@router.get("/health")
+async def health(backend: BackendDependency) -> Health:
+    """Version, default model, device and uptime. 200 as long as the API answers."""
+    try:
+        device = (await backend.runner.state()).device
+    except ServiceUnavailable:
+        device = "unknown"
+    return Health(
+        version=backend.settings.app_version,
+        model=backend.settings.whisper_model,
+        device=device,
+        timestamp=utc_now(),
+        uptime_seconds=int(backend.uptime),
+    )
+
+
+@router.get("/health/live")
+async def live() -> Liveness:
+    """For liveness probes: 200 while the event loop runs."""
+    return Liveness()
+
+
+@router.get(
+    "/health/ready",
+    response_model=Readiness,
+    responses={503: {"model": NotReady, "description": "Not ready, with the reasons"}},
+)
+async def ready(backend: BackendDependency) -> Response:
+    """For readiness probes: 200 once the default model has decoded something and the disk has room, else 503."""
+    checks = await readiness_checks(backend)
+    results = {check.name: not check.reason for check in checks}
+    if all(results.values()):
+        return JSONResponse(Readiness(checks=results).model_dump())
+    reasons = {check.name: check.reason for check in checks if check.reason}
+    error = error_body(SERVICE_UNAVAILABLE, " ".join(reasons.values()))
+    body = NotReady(**error.model_dump(), checks=results, reasons=reasons)
+    return JSONResponse(body.model_dump(), SERVICE_UNAVAILABLE.status, {"Retry-After": str(RETRY_SECONDS)})
+
+
+async def is_ready(backend: Backend) -> bool:
+    """Whether a request would be served."""
+    return not any(check.reason for check in await readiness_checks(backend))
+
+
+async def readiness_checks(backend: Backend) -> tuple[Check, ...]:
+    """Every condition of readiness."""
+    return (await check_model(backend), await asyncio.to_thread(check_disk, backend.settings))
+
+
+async def check_model(backend: Backend) -> Check:
+    """Whether the default model has decoded something."""
+    try:
+        state = await backend.runner.state()
+    except ServiceUnavailable as error:
+        return Check("model_loaded", error.message)
+    if state.ready:
+        return Check("model_loaded")
+    loading = f"The model '{backend.settings.whisper_model}' is loading. Try again in a moment."
+    return Check("model_loaded", state.error or loading)
+
+
+def check_disk(settings: Settings) -> Check:
+    """Whether uploads have room."""
+    free = shutil.disk_usage(settings.temp_dir).free
+    if free >= settings.min_free_disk:
+        return Check("disk_space")
+    return Check(
+        "disk_space",
+        f"{free} bytes are free under TEMP_DIR, fewer than MIN_FREE_DISK ({settings.min_free_disk}). Free some space "
+        "or move TEMP_DIR.",
+    )

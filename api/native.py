@@ -1,0 +1,56 @@
+"""The input of the native BentoML API: typed for BentoML's clients and page, read from the wire by our own parser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+# The type that `bentoml.api(input_spec=...)` takes has no public name.
+from _bentoml_sdk import IODescriptor  # type: ignore[import-untyped]
+from pydantic import Field, create_model
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.backend import Backend
+from api.errors import error_response
+from api.parameters import FILE, TranscriptionParameters, json_fields
+from api.transcription import answer_upload
+from errors import TranscriptionError
+
+ROUTE = "/api/transcribe"  # native routes come before mounted ones, and POST /transcribe belongs to the contract
+# The native API answers with the typed transcript, at once.
+LEFT_OUT = frozenset({"response_format", "async_"})
+
+
+class UnreadInput(IODescriptor):  # type: ignore[misc]
+    """Leaves the request's body to the method.
+
+    BentoML would read the whole upload before the method runs, without a limit, and would fetch a `file` that is
+    given as a URL.
+    """
+
+    @classmethod
+    async def from_http_request(cls, request: Request, serde: Any) -> IODescriptor:
+        """Nothing is read."""
+        return cls.model_construct(**dict.fromkeys(cls.model_fields))
+
+
+def _native_input() -> type[IODescriptor]:
+    fields: dict[str, Any] = {
+        name: (field.annotation, field)
+        for name, field in TranscriptionParameters.model_fields.items()
+        if name not in LEFT_OUT
+    }
+    file = (Path, Field(description="The recording: audio or video."))
+    return create_model("TranscribeInput", __base__=UnreadInput, **{FILE: file, **fields})
+
+
+NativeInput = _native_input()
+
+
+async def answer_native(request: Request, backend: Backend) -> Response:
+    """Transcribe the recording of a native call. Errors are answered here: BentoML would hide what they say."""
+    try:
+        return await answer_upload(request, backend, json_fields)
+    except TranscriptionError as error:
+        return error_response(error)

@@ -1,0 +1,97 @@
+"""Health, models, languages and the API documents."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from scripts.local_service import LocalService
+from tests.integration.conftest import SpokenClip, Transcribe
+
+
+def test_health_says_what_runs_where(client: httpx.Client) -> None:
+    body = client.get("/health").json()
+    assert list(body) == ["status", "version", "model", "device", "timestamp", "uptime_seconds"]
+    assert (body["status"], body["version"], body["model"]) == ("healthy", "1.0.0", "demo")
+    assert body["device"] in ("cpu", "cuda")
+
+
+def test_the_process_is_alive(client: httpx.Client) -> None:
+    assert client.get("/health/live").json() == {"status": "alive"}
+
+
+def test_the_service_is_ready(client: httpx.Client) -> None:
+    expected = {"status": "ready", "checks": {"model_loaded": True, "disk_space": True}}
+    assert client.get("/health/ready").json() == expected
+    assert client.get("/readyz").status_code == 200
+
+
+def test_models_show_their_real_state(client: httpx.Client, transcribe: Transcribe, spoken_clip: SpokenClip) -> None:
+    transcribe(spoken_clip.path)
+    body = client.get("/models").json()
+    models = {model["name"]: model for model in body["models"]}
+    assert body["current_model"] == "demo"
+    assert {"tiny", "base", "small", "medium", "large-v3", "large-v3-turbo", "base.en", "distil-large-v3"} <= set(
+        models
+    )
+    assert set(models["demo"]) == {"name", "size", "speed", "accuracy", "loaded", "on_disk", "default"}
+    assert [models["demo"][key] for key in ("loaded", "on_disk", "default")] == [True, True, True]
+    assert [models["base"][key] for key in ("loaded", "on_disk", "default")] == [False, False, False]
+
+
+def test_every_language_of_whisper_is_listed(client: httpx.Client) -> None:
+    languages = client.get("/languages").json()["languages"]
+    assert {"code": "en", "name": "English"} in languages
+    assert len(languages) == 100
+
+
+@pytest.mark.parametrize("page", ["/", "/docs", "/redoc"])
+def test_the_pages_are_served(client: httpx.Client, page: str) -> None:
+    answer = client.get(page)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_swagger_needs_no_content_network(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    assert "https://" not in page
+    assert client.get("/static_content/swagger-ui-bundle.js").status_code == 200
+
+
+def test_the_document_shows_every_parameter_in_both_places(client: httpx.Client) -> None:
+    operation = client.get("/openapi.json").json()["paths"]["/transcribe"]["post"]
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    query = {parameter["name"] for parameter in operation["parameters"]}
+    assert set(form) - {"file"} == query
+    assert {"language", "model", "response_format", "async", "vad_threshold"} <= query
+
+
+def test_the_document_shows_every_error_with_an_example(client: httpx.Client) -> None:
+    responses = client.get("/openapi.json").json()["paths"]["/transcribe"]["post"]["responses"]
+    assert {"400", "413", "422", "500", "501", "503"} <= set(responses)
+    assert "no_audio_stream" in responses["422"]["content"]["application/json"]["examples"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/nowhere", "/metrics", "/schema.json", "/docs", "/livez"])
+def test_a_request_id_is_echoed_everywhere(client: httpx.Client, path: str) -> None:
+    assert client.get(path, headers={"X-Request-ID": "trace-me"}).headers["x-request-id"] == "trace-me"
+
+
+@pytest.mark.parametrize("bad", ["a b", "x" * 129, "<script>"])
+def test_an_unsafe_request_id_is_replaced(client: httpx.Client, bad: str) -> None:
+    answer = client.get("/health", headers={"X-Request-ID": bad})
+    assert len(answer.headers["x-request-id"]) == 36
+
+
+def test_the_access_line_has_the_request_id_and_no_names_or_words(
+    service: LocalService, client: httpx.Client, spoken_clip: SpokenClip
+) -> None:
+    file = {"file": ("secret-name.mp3", spoken_clip.path.read_bytes())}
+    headers = {"X-Request-ID": "find-me-in-the-log"}
+    heard = client.post("/transcribe", files=file, headers=headers).json()
+    log = service.log.read_text()
+    (line,) = [line for line in log.splitlines() if "find-me-in-the-log" in line]
+    for expected in ('"endpoint": "/transcribe"', '"method": "POST"', '"status_code": 200', '"duration_ms": '):
+        assert expected in line
+    assert "secret-name" not in log
+    assert heard["text"] not in log

@@ -1,0 +1,80 @@
+"""Disconnects and concurrency."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from scripts.local_service import LocalService
+from tests.integration.conftest import SETTLE_SECONDS, SpokenClip, Transcribe, leftovers
+from tests.integration.recordings import Recordings
+
+
+def wait_until(condition: object, seconds: float = SETTLE_SECONDS) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def connect(service: LocalService) -> socket.socket:
+    address = urlsplit(service.url)
+    return socket.create_connection((address.hostname, address.port), timeout=10)
+
+
+def form_with(recording: bytes) -> bytes:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
+    return head + recording + b"\r\n--b--\r\n"
+
+
+def request_head(request_id: str, length: int, query: str = "") -> bytes:
+    return (
+        f"POST /transcribe{query} HTTP/1.1\r\nHost: x\r\nX-Request-ID: {request_id}\r\n"
+        f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def test_a_client_that_leaves_during_the_upload_leaves_nothing(service: LocalService, temp_dir: Path) -> None:
+    connection = connect(service)
+    connection.sendall(request_head("leaves-early", 1_500_000) + form_with(b"\xff" * 200_000)[:-10])
+    assert wait_until(lambda: leftovers(service, temp_dir))
+    connection.close()
+    assert wait_until(lambda: not leftovers(service, temp_dir))
+    assert wait_until(lambda: status_of(service, "leaves-early") == 499)
+
+
+def test_a_client_that_leaves_during_the_work_takes_it_along(
+    service: LocalService, temp_dir: Path, recordings: Recordings, transcribe: Transcribe, spoken_clip: SpokenClip
+) -> None:
+    body = form_with(recordings.speech("ten-minutes.mp3", 590).read_bytes())
+    connection = connect(service)
+    connection.sendall(request_head("leaves-late", len(body), "?language=en&beam_size=10") + body)
+    assert wait_until(lambda: leftovers(service, temp_dir))
+    time.sleep(1)
+    connection.close()
+    assert wait_until(lambda: not leftovers(service, temp_dir))
+    assert wait_until(lambda: status_of(service, "leaves-late") == 499)
+    started = time.monotonic()
+    assert transcribe(spoken_clip.path, language="en").status_code == 200
+    assert time.monotonic() - started < 5  # the queue is free again
+
+
+def test_requests_at_the_same_time_are_all_answered(transcribe: Transcribe, spoken_clip: SpokenClip) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: transcribe(spoken_clip.path, language="en"), range(4)))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({answer.json()["text"] for answer in answers}) == 1
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 4
+
+
+def status_of(service: LocalService, request_id: str) -> int | None:
+    """The status in the access line of a request, None while there is no such line."""
+    for line in service.log.read_text().splitlines():
+        if request_id in line and '"status_code": ' in line:
+            return int(line.split('"status_code": ')[1].split(",")[0])
+    return None

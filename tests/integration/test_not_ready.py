@@ -1,0 +1,55 @@
+"""A service whose model is missing and whose model hub cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from scripts.local_service import local_service
+from tests.integration.conftest import SpokenClip
+from tests.integration.test_errors import assert_error
+
+
+@pytest.fixture(scope="module")
+def waiting_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder = tmp_path_factory.mktemp("not-ready")
+    environment = {
+        "WHISPER_MODEL": "base",
+        "WHISPER_MODEL_DIR": str(folder / "models"),
+        "TEMP_DIR": str(folder / "uploads"),
+        "HF_ENDPOINT": "http://127.0.0.1:9",  # nobody listens there
+        "REQUEST_TIMEOUT": "60",
+    }
+    with (
+        local_service(environment, folder / "log", wait_until_ready=False) as service,
+        httpx.Client(base_url=service.url, timeout=60) as client,
+    ):
+        yield client
+
+
+def test_it_is_alive_but_not_ready_and_says_why(waiting_client: httpx.Client) -> None:
+    assert waiting_client.get("/health/live").status_code == 200
+    answer = waiting_client.get("/health/ready")
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["error"]) == (503, "not_ready", "service_unavailable")
+    assert body["checks"] == {"model_loaded": False, "disk_space": True}
+    assert "base" in body["reasons"]["model_loaded"]
+    assert answer.headers["retry-after"]
+    assert waiting_client.get("/readyz").status_code == 503
+
+
+def test_its_transcriptions_are_refused_with_the_two_ways_out(
+    waiting_client: httpx.Client, spoken_clip: SpokenClip
+) -> None:
+    answer = waiting_client.post("/transcribe", files={"file": ("a.mp3", spoken_clip.path.read_bytes())})
+    body = assert_error(answer, 503, "model_unavailable")
+    assert answer.headers["retry-after"]
+    assert "download_models" in body["message"]
+    assert "WHISPER_MODEL=demo" in body["message"]
+
+
+def test_other_models_still_work(waiting_client: httpx.Client, spoken_clip: SpokenClip) -> None:
+    file = {"file": ("a.mp3", spoken_clip.path.read_bytes())}
+    assert waiting_client.post("/transcribe", files=file, data={"model": "demo"}).status_code == 200

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.parameters import NAMES, Granularity, json_fields, parse_parameters, temperatures_from
+from errors import InvalidParameter, NotImplementedYet, UnknownModel
+from formats import ResponseFormat
+from settings import Settings
+from transcript import Task, VadOptions
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(whisper_model="demo")
+
+
+def test_nothing_given_means_the_defaults_of_the_contract(settings: Settings) -> None:
+    parameters = parse_parameters([])
+    request = parameters.to_request(settings)
+    assert (parameters.response_format, parameters.timestamp_granularity) == (ResponseFormat.JSON, Granularity.SEGMENT)
+    assert (request.decode.model, request.decode.language, request.decode.beam_size) == ("demo", None, 5)
+    assert request.decode.temperatures == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    assert request.vad == VadOptions()
+
+
+def test_every_parameter_reaches_the_request(settings: Settings) -> None:
+    given_values = {
+        "language": "German",
+        "model": "base",
+        "timestamp_granularity": "word",
+        "temperature": "0.5",
+        "task": "translate",
+        "beam_size": "3",
+        "initial_prompt": "a prompt",
+        "hotwords": "Anna",
+        "vad_filter": "false",
+        "vad_threshold": "0.25",
+        "vad_min_silence_ms": "700",
+        "vad_speech_pad_ms": "30",
+    }
+    request = parse_parameters([], given_values.items()).to_request(settings)
+    assert request.decode.language == "de"
+    assert request.decode.model == "base"
+    assert request.decode.word_timestamps
+    assert request.decode.temperatures == (0.5, 0.6, 0.8, 1.0)
+    assert request.decode.task is Task.TRANSLATE
+    assert (request.decode.beam_size, request.decode.initial_prompt, request.decode.hotwords) == (3, "a prompt", "Anna")
+    assert request.vad == VadOptions(enabled=False, threshold=0.25, min_silence_ms=700, speech_pad_ms=30)
+
+
+def test_the_form_wins_over_the_query() -> None:
+    assert parse_parameters([("beam_size", "2")], [("beam_size", "3")]).beam_size == 3
+
+
+def test_an_empty_form_field_leaves_the_query_alone() -> None:
+    assert parse_parameters([("beam_size", "2")], [("beam_size", "")]).beam_size == 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_value_counts_as_not_given(name: str) -> None:
+    assert parse_parameters([(name, " ")]) == parse_parameters([])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("langauge", "language"),
+        ("format", "response_format"),
+        ("Temperature", "temperature"),
+        ("beamsize", "beam_size"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(wrong: str, right: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"Did you mean '{right}'"):
+        parse_parameters([(wrong, "1")])
+
+
+def test_a_name_like_no_other_is_answered_with_all() -> None:
+    with pytest.raises(InvalidParameter, match=r"Known parameters: file, language, .*vad_speech_pad_ms"):
+        parse_parameters([("qqq", "1")])
+
+
+def test_a_name_given_twice_is_refused() -> None:
+    with pytest.raises(InvalidParameter, match="twice in the query"):
+        parse_parameters([("task", "transcribe"), ("task", "translate")])
+
+
+def test_every_wrong_value_is_named_at_once() -> None:
+    with pytest.raises(InvalidParameter, match=r"(?s)beam_size.*vad_threshold") as caught:
+        parse_parameters([("beam_size", "99"), ("vad_threshold", "2")])
+    assert caught.value.detail == "beam_size='99', vad_threshold='2'"
+
+
+def test_async_is_known_but_not_there_yet(settings: Settings) -> None:
+    with pytest.raises(NotImplementedYet):
+        parse_parameters([("async", "true")]).to_request(settings)
+
+
+def test_an_unknown_model_is_refused(settings: Settings) -> None:
+    with pytest.raises(UnknownModel):
+        parse_parameters([("model", "hugo")]).to_request(settings)
+
+
+@pytest.mark.parametrize("other", [("language", "fr"), ("task", "translate")])
+def test_an_english_model_does_english_only(settings: Settings, other: tuple[str, str]) -> None:
+    with pytest.raises(InvalidParameter, match="knows English only"):
+        parse_parameters([("model", "base.en"), other]).to_request(settings)
+
+
+@given(st.lists(st.tuples(st.one_of(st.sampled_from(NAMES), st.text()), st.text())))
+def test_no_input_raises_anything_but_invalid_parameter(pairs: list[tuple[str, str]]) -> None:
+    try:
+        parse_parameters(pairs)
+    except InvalidParameter as error:
+        assert error.message
+
+
+@given(st.text(min_size=1))
+def test_text_encoded_as_json_reads_as_the_text(text: str) -> None:
+    assert json_fields([("initial_prompt", json.dumps(text))]) == [("initial_prompt", text)]
+
+
+@pytest.mark.parametrize(("sent", "read"), [("null", ""), ("0.5", "0.5"), ("true", "true"), ("en", "en")])
+def test_other_json_values_read_as_forms_write_them(sent: str, read: str) -> None:
+    assert json_fields([("x", sent)]) == [("x", read)]
+
+
+@given(st.floats(0, 1))
+def test_temperatures_rise_from_the_one_asked_for(start: float) -> None:
+    temperatures = temperatures_from(start)
+    assert temperatures[0] == start
+    assert list(temperatures) == sorted(set(temperatures))
+    assert temperatures[-1] == 1.0
