@@ -3,7 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 export BENTOML_DO_NOT_TRACK ?= True
 export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
-MODEL := $(or $(WHISPER_MODEL),base)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check serve eval-demo lock bento clean
@@ -28,7 +27,7 @@ check: .venv/dev  ## ruff and strict mypy
 	@$(BIN)/mypy
 
 serve: .venv/runtime  ## serve on PORT (3000) with WHISPER_MODEL (base, fetched on first start)
-	@$(BIN)/python -m scripts.download_models --if-missing --model "$(MODEL)"
+	@$(BIN)/python -m scripts.download_models --if-missing
 	@$(BIN)/bentoml serve service:TranscriptionService
 
 eval-demo: .venv/dev  ## measure the embedded model on fresh synthetic speech, write its card

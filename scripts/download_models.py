@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+if not __package__:  # run as a file: what it needs lies beside the folder it is in
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from errors import TranscriptionError
 from runners.models import (
     CATALOGUE,
@@ -29,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.output:
         settings = settings.model_copy(update={"whisper_model_dir": options.output.expanduser().resolve()})
     failures = 0
-    for name in dict.fromkeys(options.model):
+    for name in dict.fromkeys(options.model or [settings.whisper_model]):
         try:
             _provide(name, settings, if_missing=options.if_missing)
         except TranscriptionError as error:
@@ -44,7 +47,8 @@ def _provide(name: str, settings: Settings, *, if_missing: bool) -> None:
     check_known(name, settings)
     folder = folder_of(name, settings)
     if name == EMBEDDED_MODEL:
-        print(f"{name}: part of the repository, nothing to fetch")
+        if not if_missing:
+            print(f"{name}: part of the repository, nothing to fetch")
         return
     if is_complete(folder):
         if not if_missing:
@@ -58,7 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.download_models", description=__doc__, epilog=EXIT_CODES)
     names = ", ".join(name for name in CATALOGUE if name != EMBEDDED_MODEL)
     parser.add_argument(
-        "--model", action="append", required=True, metavar="NAME", help=f"may be given several times; one of: {names}"
+        "--model",
+        action="append",
+        metavar="NAME",
+        help=f"may be given several times; WHISPER_MODEL if left out; one of: {names}",
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="put them here instead of into WHISPER_MODEL_DIR")
     parser.add_argument("--if-missing", action="store_true", help="say nothing about models that are already there")
