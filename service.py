@@ -9,6 +9,7 @@ from typing import Any
 import bentoml
 import structlog
 
+from allocator import give_memory_back_early
 from api.app import create_app
 from api.backend import Backend
 from api.edge import EdgeMiddleware
@@ -28,6 +29,7 @@ TIMEOUT_MARGIN = 60  # seconds
 log = structlog.get_logger(__name__)
 settings = load_settings()
 configure_logging(settings)
+give_memory_back_early()
 app = create_app(settings)
 whisper_runner = make_whisper_runner(settings)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from faster_whisper.vad import VadOptions as SileroOptions
@@ -19,11 +20,14 @@ from transcript import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, VadOptions, 
 Samples = NDArray[np.int16]
 SpeechFinder = Callable[[Samples, VadOptions], Sequence[Span]]
 
-BLOCK_SAMPLES = 120 * SAMPLE_RATE  # how much audio is analysed at once: bounds memory, 3.8 MB
+BLOCK_SAMPLES = 60 * SAMPLE_RATE  # how much audio is analysed at once; Silero needs about 1 MB a second of it
 SEARCH_SAMPLES = 5 * SAMPLE_RATE  # speech without pauses is cut in the last 5 s of its 30
 QUIET_SAMPLES = SAMPLE_RATE // 10  # at the quietest 100 ms there
 ANALYSIS_STEP = 512  # Silero's resolution, 32 ms
 INT16_SCALE = 32768.0
+
+# One thread for all requests: each thread that runs Silero holds its own 60 MB, and one of them hears 300 s a second.
+_ANALYST = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad")
 
 
 async def cut_windows(
@@ -42,7 +46,8 @@ async def cut_windows(
     while not ended:
         fresh, ended = await _read(stream, BLOCK_SAMPLES)
         buffer = np.concatenate((buffer, *fresh))
-        spans = [part for span in await asyncio.to_thread(find, buffer, vad) for part in split(buffer, span)]
+        found = await asyncio.get_running_loop().run_in_executor(_ANALYST, find, buffer, vad)
+        spans = [part for span in found for part in split(buffer, span)]
         settled, rest = (spans, len(buffer)) if ended else settle(spans, len(buffer), vad)
         for span in settled:
             for window in packer.add(offset + span.start, buffer[span.start : span.start + span.length]):
