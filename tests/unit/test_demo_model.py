@@ -111,4 +111,4 @@ def test_word_errors_are_a_distance(one: list[str], other: list[str]) -> None:
     ("heard", "errors"), [("a b c", 0), ("a c", 1), ("a x c", 1), ("a b b c", 1), ("", 3), ("c b a", 2)]
 )
 def test_a_missing_a_wrong_and_an_extra_word_count_one_each(heard: str, errors: int) -> None:
-    assert word_errors("a b c".split(), heard.split()) == errors
+    assert word_errors(["a", "b", "c"], heard.split()) == errors
