@@ -19,9 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work-dir", type=Path, default=ROOT / "build" / "demo-model", help="speech and checkpoints")
     parser.add_argument("--output", type=Path, default=ROOT / "models" / "demo", help="the converted model")
-    parser.add_argument("--short-minutes", type=float, default=40, help="training on 6 s contexts (default: 40)")
+    parser.add_argument("--short-minutes", type=float, default=44, help="training on 6 s contexts (default: 44)")
     parser.add_argument(
-        "--full-minutes", type=float, default=25, help="training with 30 s windows mixed in (default: 25)"
+        "--full-minutes", type=float, default=32, help="training with 30 s windows mixed in (default: 32)"
     )
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of the network (default: 2)")
     parser.add_argument("--convert-only", action="store_true", help="convert the last checkpoint, do not train")
