@@ -1,4 +1,4 @@
-"""Recordings made by the real ffmpeg, each once a session."""
+"""Recordings for the real service, each made once a session."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Recordings:
 
     def speech(self, name: str, seconds: float) -> Path:
         """The speech over and over, in the format of the name."""
-        source = ("-stream_loop", "-1", "-i", str(self._speech), "-t", str(seconds), "-ac", "1", "-ar", "16000")
-        return self._once(name, lambda path: run_ffmpeg(*source, str(path)))
+        source = ("-stream_loop", "-1", "-i", str(self._speech), "-t", str(seconds))
+        return self._once(name, lambda path: run_ffmpeg(*source, "-ac", "1", "-ar", "16000", str(path)))
 
     def silence(self, name: str, seconds: float) -> Path:
         """Digital silence."""
@@ -35,7 +35,9 @@ class Recordings:
 
     def bytes_of(self, name: str, content: bytes) -> Path:
         """Any bytes under any name."""
-        return self._once(name, lambda path: path.write_bytes(content))
+        path = self._folder / name
+        path.write_bytes(content)
+        return path
 
     def _once(self, name: str, make: Callable[[Path], object]) -> Path:
         path = self._folder / name

@@ -27,8 +27,7 @@ def test_a_sample_of_each_language_is_understood(
 ) -> None:
     clip = spoken_clips[language]
     heard = transcribe(clip.path).json()
-    assert heard["language"] == language
-    assert words_missing(clip.text, heard["text"]) <= ACCEPTABLE_LOSS
+    assert (heard["language"], heard["text"]) == (language, clip.text)
 
 
 @pytest.mark.parametrize("container", ALL_FORMATS)
