@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from media.decode import find_ffmpeg
@@ -78,3 +79,9 @@ def read_samples(path: Path) -> NDArray[np.int16]:
     """Any file as 16 kHz mono, decoded without our code."""
     command = [FFMPEG, "-v", "error", "-i", str(path), "-f", "s16le", "-ac", "1", "-ar", str(RATE), "pipe:1"]
     return np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, np.int16)
+
+
+def media_children() -> list[list[str]]:
+    """Command lines of the probe and decoder processes that this very process started."""
+    commands = [child.cmdline() for child in psutil.Process().children()]
+    return [command for command in commands if any("ffmpeg" in part or "inspect_streams" in part for part in command)]

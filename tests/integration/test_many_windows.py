@@ -16,7 +16,7 @@ CONNECTIONS = 100  # BentoML 1.4 opens no more, and replaces them after as many 
 
 def test_more_than_a_hundred_windows_in_flight_all_come_back(client: httpx.Client, recordings: Recordings) -> None:
     assert CLIENTS * WINDOWS_IN_FLIGHT > CONNECTIONS
-    path = recordings.silence("long.flac", 30 * WINDOWS)
+    path = recordings.silence("many-windows.flac", 30 * WINDOWS)
     fields = {"language": "en", "vad_filter": "false", "beam_size": "1"}
 
     def post(_: int) -> httpx.Response:

@@ -4,14 +4,13 @@ import asyncio
 from contextlib import aclosing
 
 import numpy as np
-import psutil
 import pytest
 
 from errors import AudioTooLong, AudioTooShort, UndecodableMedia
 from media.decode import decode, find_ffmpeg
 from media.probe import probe
 from settings import Settings
-from tests.media_files import ALL_FORMATS, SPOKEN, convert, noise, read_samples, run_ffmpeg, write_wav
+from tests.media_files import ALL_FORMATS, SPOKEN, convert, media_children, noise, read_samples, run_ffmpeg, write_wav
 from transcript import SAMPLE_RATE, Media
 
 
@@ -24,10 +23,6 @@ def decoded(media: Media, settings: Settings) -> np.ndarray:
         return np.concatenate([block async for block in decode(media, settings)])
 
     return asyncio.run(collect())
-
-
-def decoders_running() -> int:
-    return len(psutil.Process().children(recursive=True))
 
 
 @pytest.mark.parametrize("extension", ALL_FORMATS)
@@ -65,7 +60,7 @@ def test_more_than_the_longest_duration_is_refused_while_it_decodes(tmp_path, se
     limited = settings.model_copy(update={"max_duration": 2})
     with pytest.raises(AudioTooLong, match="longer than 2 s"):
         decoded(media_of(write_wav(tmp_path / "a.wav", noise(10))), limited)
-    assert decoders_running() == 0
+    assert media_children() == []
 
 
 def test_exactly_the_longest_duration_is_accepted(tmp_path, settings):
@@ -118,7 +113,7 @@ def test_a_reader_that_stops_early_leaves_no_process(tmp_path, settings):
             await anext(blocks)
 
     asyncio.run(read_one_block())
-    assert decoders_running() == 0
+    assert media_children() == []
 
 
 def test_a_cancelled_reader_leaves_no_process(tmp_path, settings):
@@ -136,7 +131,7 @@ def test_a_cancelled_reader_leaves_no_process(tmp_path, settings):
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(cancel_it())
-    assert decoders_running() == 0
+    assert media_children() == []
 
 
 def test_a_slow_reader_holds_the_decoder_back(tmp_path, settings):
@@ -147,7 +142,7 @@ def test_a_slow_reader_holds_the_decoder_back(tmp_path, settings):
         async with aclosing(decode(media, settings)) as blocks:
             await anext(blocks)
             await asyncio.sleep(0.5)
-            return decoders_running() == 1
+            return len(media_children()) == 1
 
     assert asyncio.run(still_running_after_a_pause())
 

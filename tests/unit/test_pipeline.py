@@ -4,13 +4,12 @@ import asyncio
 from dataclasses import dataclass, field
 
 import numpy as np
-import psutil
 import pytest
 
 from errors import ServiceUnavailable, UndecodableMedia
 from pipeline import WINDOWS_IN_FLIGHT, Pipeline, TranscriptionRequest
 from runners.interface import RunnerState
-from tests.media_files import noise, write_wav
+from tests.media_files import media_children, noise, write_wav
 from transcript import DecodeOptions, Segment, Task, Ticket, VadOptions, Window, WindowResult
 
 TICKET = Ticket("test")
@@ -126,7 +125,7 @@ def test_a_failing_window_fails_the_request_and_cancels_the_rest(transcribed):
     with pytest.raises(ServiceUnavailable, match="no more"):
         transcribed(noise(300), runner, language="en")
     assert runner.running == 0
-    assert psutil.Process().children(recursive=True) == []
+    assert media_children() == []
 
 
 def test_cancelling_takes_every_window_back(settings, uploaded, tmp_path):
@@ -144,7 +143,7 @@ def test_cancelling_takes_every_window_back(settings, uploaded, tmp_path):
     asyncio.run(cancel_while_it_runs())
     assert runner.running == 0
     assert runner.cancelled >= 5
-    assert psutil.Process().children(recursive=True) == []
+    assert media_children() == []
 
 
 def test_media_that_cannot_be_decoded_never_reaches_the_runner(settings, uploaded, tmp_path):

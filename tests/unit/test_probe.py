@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from errors import AudioTooLong, AudioTooShort, NoAudioStream, UndecodableMedia, UnsupportedFormat
 from media import containers
 from media.probe import probe
-from tests.media_files import ALL_FORMATS, SPOKEN, convert, noise, silent_movie, write_wav
+from tests.media_files import ALL_FORMATS, SPOKEN, convert, media_children, noise, silent_movie, write_wav
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +138,7 @@ def test_a_playlist_that_poses_as_a_recording_reads_nothing(tmp_path, probed):
 
 def test_the_probe_leaves_no_process(files, probed):
     probed(files["mp3"])
-    assert psutil.Process().children(recursive=True) == []
+    assert media_children() == []
 
 
 def test_an_mp3_behind_a_long_tag_is_recognised(files, tmp_path, probed):
