@@ -5,7 +5,7 @@ export BENTOML_DO_NOT_TRACK ?= True
 export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check serve eval-demo train-demo lock bento clean
+.PHONY: help install demo test check serve eval-demo train-demo bench-quick lock bento clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ serve: .venv/runtime  ## serve on PORT (3000) with WHISPER_MODEL (base, fetched 
 
 eval-demo: .venv/dev  ## measure the embedded model on fresh synthetic speech, write its card
 	@$(BIN)/python -m scripts.eval_demo_model
+
+bench-quick: .venv/dev  ## show in minutes that the benchmark works; docs/PERFORMANCE.md has the real one
+	@$(BIN)/python -m scripts.benchmark --quick
 
 train-demo: .venv/dev  ## train the embedded model again, resumable, about 75 minutes on two cores
 	$(BIN)/pip install --quiet --disable-pip-version-check '.[train]'
