@@ -29,7 +29,6 @@ TIMEOUT_MARGIN = 60  # seconds
 log = structlog.get_logger(__name__)
 settings = load_settings()
 configure_logging(settings)
-give_memory_back_early()
 app = create_app(settings)
 whisper_runner = make_whisper_runner(settings)
 
@@ -49,6 +48,7 @@ class TranscriptionService:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Make TEMP_DIR ready, connect to the runner and keep TEMP_DIR clean."""
+        give_memory_back_early()  # here, not on import: the runner's process imports this module too
         settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         runner = RunnerClient(self.runner)
         self.backend = Backend(settings, runner, Pipeline(settings, runner))

@@ -25,6 +25,7 @@ import numpy as np
 import structlog
 from bentoml.validators import DType
 
+from allocator import KEEP_MEMORY
 from errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from runners.cache import ModelCache, open_model
 from runners.device import Device
@@ -182,6 +183,7 @@ def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
         name=RUNNER_NAME,
         workers=1,
         resources=resources,
+        envs=[{"name": name, "value": value} for name, value in KEEP_MEMORY.items()],
         # The queue is bounded by the scheduler, not by a number of connections.
         traffic={"timeout": settings.request_timeout},
     )(ConfiguredRunner)
