@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from errors import ServiceUnavailable
-from runners.scheduler import AGEING_SECONDS, FIRST_ESTIMATE, Batch, Item, Scheduler, batch_key
+from runners.scheduler import (
+    AGEING_SECONDS,
+    FIRST_ESTIMATE,
+    HALVED_SECONDS,
+    PATIENCE,
+    Batch,
+    Item,
+    Scheduler,
+    batch_key,
+)
 from transcript import DecodeOptions, Priority, Task, Ticket
 
 INTERACTIVE, BACKGROUND = Priority.INTERACTIVE, Priority.BACKGROUND
@@ -18,12 +27,27 @@ BASE = DecodeOptions(model="base")
 TINY = DecodeOptions(model="tiny")
 
 
-def a_scheduler(slots: int = 1, max_batch: int = 1, max_queue_seconds: float = 300.0) -> Scheduler:
-    return Scheduler(slots=slots, max_batch=max_batch, max_queue_seconds=max_queue_seconds)
+def a_scheduler(
+    slots: int = 1, max_batch: int = 1, max_queue_seconds: float = 300.0, *, cheap_company: bool = True
+) -> Scheduler:
+    return Scheduler(slots=slots, max_batch=max_batch, max_queue_seconds=max_queue_seconds, cheap_company=cheap_company)
 
 
-def an_item(number: int, request: str = "one", priority: Priority = INTERACTIVE, options: DecodeOptions = BASE) -> Item:
-    return Item(number, Ticket(request, priority), batch_key(options))
+def an_item(
+    number: int,
+    request: str = "one",
+    priority: Priority = INTERACTIVE,
+    options: DecodeOptions = BASE,
+    *,
+    alone: bool = False,
+) -> Item:
+    return Item(number, Ticket(request, priority), batch_key(options), alone)
+
+
+def start(scheduler: Scheduler, now: float = 0.0) -> Batch:
+    batch = scheduler.next_batch(now)
+    assert batch is not None
+    return batch
 
 
 def submit(scheduler: Scheduler, *items: Item, now: float = 0.0) -> None:
@@ -104,6 +128,32 @@ def test_one_long_file_does_not_hold_up_a_short_one() -> None:
     submit(scheduler, *(an_item(number, "long") for number in range(10)), an_item(99, "short"))
 
     assert drain(scheduler)[:2] == [0, 99]
+
+
+def test_a_newcomer_goes_before_a_long_file_that_was_served_already() -> None:
+    scheduler = a_scheduler()
+    submit(scheduler, *(an_item(number, "long") for number in range(10)))
+    first = start(scheduler)
+    submit(scheduler, an_item(99, "short"))
+    scheduler.finished(first, 1.0)
+
+    assert ids(scheduler.next_batch(1.0)) == [99]
+
+
+def test_a_long_file_advances_under_a_flood_of_newcomers() -> None:
+    scheduler = a_scheduler()
+    submit(scheduler, an_item(0, "long"), an_item(1, "long"))
+    scheduler.finished(start(scheduler), 0.0)
+    served: list[int] = []
+    now = 0.0
+    while 1 not in served and now < 10 * AGEING_SECONDS:
+        submit(scheduler, an_item(len(served) + 2, f"newcomer {now}"), now=now)
+        batch = start(scheduler, now)
+        served += ids(batch)
+        now += 1.0
+        scheduler.finished(batch, now)
+
+    assert now == pytest.approx(AGEING_SECONDS + 1.0)
 
 
 def test_interactive_windows_go_before_background_ones() -> None:
@@ -195,6 +245,103 @@ def test_the_backlog_follows_the_measured_speed() -> None:
     assert scheduler.backlog(INTERACTIVE) == pytest.approx((8.0 + 8.0 + FIRST_ESTIMATE) / 2)
 
 
+def test_what_waits_is_shared_out_between_the_slots() -> None:
+    scheduler = a_scheduler(slots=2, max_batch=16)
+    submit(scheduler, *(an_item(number, f"request {number}") for number in range(6)))
+
+    assert ids(scheduler.next_batch(0.0)) == [0, 1, 2]
+    assert len(ids(scheduler.next_batch(0.0))) == 2  # what is left over is for whoever is free first
+
+
+def test_where_company_costs_time_a_short_request_is_spared_the_windows_of_a_long_one() -> None:
+    scheduler = a_scheduler(max_batch=4, cheap_company=False)
+    submit(scheduler, *(an_item(number, "long") for number in range(9)))
+    first = start(scheduler)
+    submit(scheduler, an_item(98, "short"), an_item(99, "another short"))
+    scheduler.finished(first, 1.0)
+
+    assert ids(first) == [0, 1, 2, 3]
+    assert ids(scheduler.next_batch(1.0)) == [98, 99]
+
+
+def test_where_company_is_cheap_everyone_shares() -> None:
+    scheduler = a_scheduler(max_batch=4, cheap_company=True)
+    submit(scheduler, an_item(99, "short"), *(an_item(number, "long") for number in range(9)))
+
+    assert ids(scheduler.next_batch(0.0)) == [99, 0, 1, 2]
+
+
+def test_a_suspect_window_is_alone_on_the_device() -> None:
+    scheduler = a_scheduler(slots=2, max_batch=4)
+    submit(scheduler, an_item(1, "a"))
+    before = start(scheduler)
+    submit(scheduler, an_item(2, "b", alone=True), an_item(3, "c"))
+
+    assert scheduler.next_batch(0.0) is None
+    scheduler.finished(before, 1.0)
+    suspect = start(scheduler, 1.0)
+    assert ids(suspect) == [2]
+    assert scheduler.next_batch(1.0) is None
+    scheduler.finished(suspect, 2.0)
+    assert ids(scheduler.next_batch(2.0)) == [3]
+
+
+def test_out_of_memory_halves_the_batches_for_a_while() -> None:
+    scheduler = a_scheduler(max_batch=8)
+    submit(scheduler, *(an_item(number) for number in range(20)))
+    batch = start(scheduler)
+
+    assert scheduler.ran_out_of_memory(len(batch.items), 0.0) == 4
+    scheduler.finished(batch, 0.0, learn=False)
+    smaller = start(scheduler)
+    assert len(smaller.items) == 4
+    scheduler.finished(smaller, HALVED_SECONDS)
+    assert len(start(scheduler, HALVED_SECONDS).items) == 8
+
+
+def test_out_of_memory_again_halves_again_down_to_one_window() -> None:
+    scheduler = a_scheduler(max_batch=8)
+
+    assert [scheduler.ran_out_of_memory(8, 0.0) for _ in range(4)] == [4, 2, 1, 1]
+
+
+def test_a_batch_is_overdue_after_many_times_its_estimate() -> None:
+    scheduler = a_scheduler(max_batch=2, max_queue_seconds=1e9)
+    submit(scheduler, *(an_item(number) for number in range(4)))
+    scheduler.finished(start(scheduler), 20.0)
+    batch = start(scheduler, 20.0)
+
+    assert scheduler.overdue(20.0 + PATIENCE * 20.0) == []
+    assert scheduler.overdue(20.1 + PATIENCE * 20.0) == [batch]
+
+
+def test_no_batch_is_overdue_before_the_floor() -> None:
+    scheduler = Scheduler(slots=1, max_batch=1, max_queue_seconds=300, patience_seconds=500.0)
+    submit(scheduler, an_item(1))
+    batch = start(scheduler)
+
+    assert scheduler.overdue(500.0) == []
+    assert scheduler.overdue(500.1) == [batch]
+
+
+def test_a_batch_that_failed_teaches_nothing_about_speed() -> None:
+    scheduler = a_scheduler()
+    submit(scheduler, an_item(1), an_item(2))
+    scheduler.finished(start(scheduler), 0.001, learn=False)
+
+    assert scheduler.backlog(INTERACTIVE) == pytest.approx(FIRST_ESTIMATE)
+
+
+def test_the_layout_may_change_while_windows_wait() -> None:
+    scheduler = a_scheduler()
+    submit(scheduler, *(an_item(number) for number in range(8)))
+
+    scheduler.resize(slots=2, max_batch=3)
+
+    assert ids(scheduler.next_batch(0.0)) == [0, 1, 2]
+    assert ids(scheduler.next_batch(0.0)) == [3, 4, 5]
+
+
 @pytest.mark.parametrize("limits", [{"slots": 0}, {"max_batch": 0}])
 def test_a_queue_without_room_is_a_mistake(limits: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
@@ -213,18 +360,18 @@ class SchedulerHistory(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scheduler = a_scheduler(self.SLOTS, self.MAX_BATCH, max_queue_seconds=1e9)
+        self.scheduler = a_scheduler(self.SLOTS, self.MAX_BATCH, 1e9, cheap_company=False)
         self.now = 0.0
         self.items: list[Item] = []
         self.cancelled: set[int] = set()
         self.served: list[Item] = []
         self.running: list[Batch] = []
 
-    @rule(request=REQUEST, seconds=st.floats(0, 20))
-    def a_window_arrives(self, request: tuple[str, Priority, DecodeOptions], seconds: float) -> None:
+    @rule(request=REQUEST, seconds=st.floats(0, 20), alone=st.booleans())
+    def a_window_arrives(self, request: tuple[str, Priority, DecodeOptions], seconds: float, alone: bool) -> None:
         name, priority, options = request
         self.now += seconds
-        item = an_item(len(self.items), f"{name}-{priority}", priority, options)
+        item = an_item(len(self.items), f"{name}-{priority}", priority, options, alone=alone)
         self.items.append(item)
         self.scheduler.submit(item, self.now)
 
@@ -241,9 +388,11 @@ class SchedulerHistory(RuleBasedStateMachine):
     def a_slot_asks_for_work(self) -> None:
         batch = self.scheduler.next_batch(self.now)
         waiting = len(self.items) - len(self.cancelled) - len(self.served)
-        assert (batch is not None) == (waiting > 0 and len(self.running) < self.SLOTS)
+        if not self.running:
+            assert (batch is not None) == (waiting > 0)  # an idle device never stands still while something waits
         if batch:
-            assert 1 <= len(batch.items) <= self.MAX_BATCH
+            assert waiting > 0 and len(self.running) < self.SLOTS
+            assert 1 <= len(batch.items) <= self.limit
             assert {item.key for item in batch.items} == {batch.key}
             self.served.extend(batch.items)
             self.running.append(batch)
@@ -253,6 +402,24 @@ class SchedulerHistory(RuleBasedStateMachine):
     def the_device_finishes(self, seconds: float) -> None:
         self.now += seconds
         self.scheduler.finished(self.running.pop(0), self.now)
+
+    @precondition(lambda self: self.running)
+    @rule()
+    def the_device_runs_out_of_memory(self) -> None:
+        batch = self.running.pop()
+        before = self.limit
+        after = self.scheduler.ran_out_of_memory(len(batch.items), self.now)
+        assert after == 1 or after <= before / 2
+        self.scheduler.finished(batch, self.now, learn=False)
+
+    @property
+    def limit(self) -> int:
+        return self.scheduler.batch_limit(self.now)
+
+    @invariant()
+    def a_suspect_is_alone(self) -> None:
+        on_device = [item for batch in self.running for item in batch.items]
+        assert len(on_device) == 1 or not any(item.alone for item in on_device)
 
     @invariant()
     def nothing_is_served_twice_or_after_it_was_cancelled(self) -> None:
