@@ -13,15 +13,20 @@ from typing import Generic, TypeVar
 from faster_whisper import WhisperModel
 
 from errors import ModelUnavailable
+from runners.features import Arrays, choose_arrays
 from runners.layout import Layout, Placement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelHandle:
-    """A loaded model. Every method of `whisper` may be called from several threads at once."""
+    """A loaded model. Every method of `whisper` and `arrays` may be called from several threads at once.
+
+    arrays: what is computed around the model, on its device.
+    """
 
     name: str
     whisper: WhisperModel
+    arrays: Arrays
 
 
 def open_model(name: str, folder: Path, placement: Placement, layout: Layout) -> ModelHandle:
@@ -47,7 +52,7 @@ def open_model(name: str, folder: Path, placement: Placement, layout: Layout) ->
             "a Whisper model in CTranslate2's format.",
             detail=str(error),
         ) from error
-    return ModelHandle(name, whisper)
+    return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor))
 
 
 Model = TypeVar("Model")
