@@ -6,8 +6,11 @@ torch works on the CPU here. That shows the arithmetic, not the GPU: docs/decisi
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import ctranslate2
 import numpy as np
@@ -18,7 +21,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from runners.cache import open_model
+from errors import ModelUnavailable
+from runners.cache import CUBLAS_LIBRARY, load_cublas, open_model
 from runners.engine import Engine, WindowTask
 from runners.features import ENCODER_FRAMES, Arrays, HostArrays, Pcm, choose_arrays
 from runners.layout import Layout, Placement
@@ -217,3 +221,40 @@ def test_without_a_torch_for_the_gpu_numpy_takes_over_and_the_log_says_what_to_i
     [line] = lines
     assert line["log_level"] == "warning"
     assert "pip install '.[gpu]'" in line["advice"]
+
+
+@pytest.fixture
+def install_cublas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Path]:
+    """Put a file where pip puts cuBLAS, beside a record of it, and return its path."""
+
+    def install(library: Path) -> Path:
+        folder = tmp_path / "nvidia" / "cublas" / "lib"
+        folder.mkdir(parents=True)
+        shutil.copy(library, folder / CUBLAS_LIBRARY)
+        record = tmp_path / "nvidia_cublas_cu12-12.9.0.dist-info"
+        record.mkdir()
+        (record / "METADATA").write_text("Metadata-Version: 2.1\nName: nvidia-cublas-cu12\nVersion: 12.9.0\n")
+        (record / "RECORD").write_text(f"nvidia/cublas/lib/{CUBLAS_LIBRARY},,\n")
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        return folder / CUBLAS_LIBRARY
+
+    return install
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_cublas_that_pip_installed_is_loaded_by_its_path(install_cublas: Callable[[Path], Path]) -> None:
+    spec = importlib.util.find_spec("_ctypes")  # any shared library will do
+    assert spec is not None
+    assert spec.origin is not None
+    library = install_cublas(Path(spec.origin))
+
+    load_cublas()
+
+    assert str(library) in Path("/proc/self/maps").read_text()
+
+
+def test_a_broken_cublas_makes_models_unavailable(install_cublas: Callable[[Path], Path]) -> None:
+    install_cublas(Path(__file__))
+
+    with pytest.raises(ModelUnavailable, match="nvidia-cublas-cu12"):
+        load_cublas()
