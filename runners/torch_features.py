@@ -49,7 +49,7 @@ class TorchArrays:
         self._hop: int = extractor.hop_length
         self._filters = torch.from_numpy(extractor.mel_filters).to(device)
         self._taper = torch.from_numpy(np.hanning(self._n_fft + 1)[:-1].astype(np.float32)).to(device)
-        # Not torch's default stream: every stream of CTranslate2 waits for that one, other slots' included.
+        # Not torch's default stream: it waits for every stream of CTranslate2, other slots' included, and they for it.
         self._stream = torch.cuda.Stream() if device == CUDA else None
 
     def log_mel(self, batch: Sequence[Pcm]) -> list[LogMel]:
@@ -97,18 +97,20 @@ class TorchArrays:
 
     @contextmanager
     def _finished(self) -> Iterator[None]:
-        """What the block computes is complete when the block ends."""
+        """What the block computes is complete when the block ends, even by an exception: what it reads may go then."""
         if self._stream is None:
             yield
             return
-        with torch.cuda.stream(self._stream):
-            yield
-        self._stream.synchronize()
+        try:
+            with torch.cuda.stream(self._stream):
+                yield
+        finally:
+            self._stream.synchronize()
 
     def _view(self, tensor: torch.Tensor) -> ctranslate2.StorageView:
         # A CUDA tensor has the interface that CTranslate2 reads; one on the CPU must become an array.
         return ctranslate2.StorageView.from_array(tensor if tensor.is_cuda else tensor.numpy())
 
     def _tensor(self, view: ctranslate2.StorageView) -> torch.Tensor:
-        """The view's own memory as a tensor, which keeps the view alive."""
+        """The view's own memory as a tensor."""
         return torch.as_tensor(view if view.device == CUDA else np.asarray(view), device=self._device)
