@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from faster_whisper import WhisperModel
 
 from errors import ModelUnavailable
-from runners.layout import Layout, Placement
+from runners.features import Arrays, choose_arrays
+from runners.layout import CUDA, Layout, Placement
+
+CUBLAS_PACKAGE = "nvidia-cublas-cu12"
+CUBLAS_LIBRARY = "libcublas.so.12"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelHandle:
-    """A loaded model. Every method of `whisper` may be called from several threads at once."""
+    """A loaded model. Every method of `whisper` and `arrays` may be called from several threads at once.
+
+    arrays: what is computed around the model, on its device.
+    """
 
     name: str
     whisper: WhisperModel
+    arrays: Arrays
 
 
 def open_model(name: str, folder: Path, placement: Placement, layout: Layout) -> ModelHandle:
@@ -32,6 +42,8 @@ def open_model(name: str, folder: Path, placement: Placement, layout: Layout) ->
     if not (folder / "tokenizer.json").is_file():
         # faster-whisper would fetch one from the hub, and it might not fit the model's vocabulary.
         raise ModelUnavailable(f"The model '{name}' has no tokenizer.json in {folder}. Copy it from its repository.")
+    if placement.device == CUDA:
+        load_cublas()
     try:
         whisper = WhisperModel(
             str(folder),
@@ -47,7 +59,30 @@ def open_model(name: str, folder: Path, placement: Placement, layout: Layout) ->
             "a Whisper model in CTranslate2's format.",
             detail=str(error),
         ) from error
-    return ModelHandle(name, whisper)
+    return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor))
+
+
+def load_cublas() -> None:
+    """Load the cuBLAS of the extra `gpu`, if it is installed; otherwise the system's own is left to be found.
+
+    CTranslate2 asks for it by its bare name when it first multiplies, and pip's folder is on no search path. A library
+    that is loaded already is found by that name.
+    Raises ModelUnavailable when the library is there and cannot be loaded.
+    """
+    try:
+        files = metadata.files(CUBLAS_PACKAGE) or ()
+    except metadata.PackageNotFoundError:
+        return
+    for file in files:
+        if file.name != CUBLAS_LIBRARY:
+            continue
+        try:
+            ctypes.CDLL(str(file.locate()))
+        except OSError as error:
+            raise ModelUnavailable(
+                f"No model can run on the GPU: {CUBLAS_LIBRARY} cannot be loaded. Install {CUBLAS_PACKAGE} again.",
+                detail=str(error),
+            ) from error
 
 
 Model = TypeVar("Model")

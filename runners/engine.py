@@ -12,7 +12,6 @@ from typing import Any
 
 import ctranslate2
 import numpy as np
-from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 from faster_whisper.transcribe import WhisperModel, get_suppressed_tokens
 from faster_whisper.utils import get_end
@@ -31,9 +30,9 @@ from runners.decoding import (
     should_skip,
     split_segments,
 )
+from runners.features import Arrays, LogMel
 from transcript import DecodeOptions, Segment, WindowResult, Word
 
-INT16_SCALE = 32768.0
 ENGLISH = "en"
 LANGUAGE_CODES = frozenset(_LANGUAGE_CODES)
 MAX_INITIAL_TIMESTAMP_INDEX = 50  # timestamp tokens of 20 ms: speech starts within the first second
@@ -52,9 +51,9 @@ class WindowTask:
 
 @dataclass(slots=True, eq=False)
 class _Reading:
-    """How far one window has been read. features: log-mel, float32, shape (n_mels, content_frames + 1)."""
+    """How far one window has been read. features: log-mel, shape (n_mels, content_frames + 1)."""
 
-    features: NDArray[np.float32]
+    features: LogMel
     options: DecodeOptions
     language: str | None
     language_probability: float
@@ -81,6 +80,7 @@ class Engine:
     def __init__(self, model: ModelHandle) -> None:
         self._name = model.name
         self._whisper: WhisperModel = model.whisper
+        self._arrays: Arrays = model.arrays
         self._multilingual: bool = model.whisper.model.is_multilingual
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
         self._suppressed = list(get_suppressed_tokens(self._tokenizer(ENGLISH, "transcribe"), [-1]))
@@ -91,26 +91,27 @@ class Engine:
         Raises InvalidParameter for a language the model does not know, ModelUnavailable for a model that cannot tell
         languages, RuntimeError when the device fails.
         """
-        readings = [self._open(task) for task in batch]
+        features = self._arrays.log_mel([task.samples for task in batch])
+        readings = [self._open(task, spectrum) for task, spectrum in zip(batch, features, strict=True)]
         while unread := [reading for reading in readings if not reading.done]:
             self._read_on(unread)
         return [reading.result() for reading in readings]
 
-    def _open(self, task: WindowTask) -> _Reading:
+    def _open(self, task: WindowTask, features: LogMel) -> _Reading:
         options = task.options
         language = options.language if self._multilingual else ENGLISH
         prompt = self._encode_text(options.initial_prompt) if options.initial_prompt is not None else []
-        features = self._whisper.feature_extractor(task.samples.astype(np.float32) / INT16_SCALE)
         return _Reading(features, options, language, 1.0 if language else 0.0, prompt)
 
     def _read_on(self, readings: Sequence[_Reading]) -> None:
         """Decode what is left of each window, at most 30 s, and move its `seek` on."""
         frames = [min(self._max_frames, reading.content_frames - reading.seek) for reading in readings]
         parts = [
-            pad_or_trim(reading.features[:, reading.seek : reading.seek + count])
+            reading.features[:, reading.seek : reading.seek + count]
             for reading, count in zip(readings, frames, strict=True)
         ]
-        encoded = self._whisper.encode(np.stack(parts))
+        # Left on the device: the model is on one GPU at most, so every later call can read it there.
+        encoded = self._whisper.model.encode(self._arrays.stack(parts), to_cpu=False)
         self._detect_languages(readings, encoded)
         attempts = self._decode_with_fallback(readings, encoded)
         for row, (reading, count, attempt) in enumerate(zip(readings, frames, attempts, strict=True)):
@@ -123,7 +124,7 @@ class Engine:
         unknown = [row for row, reading in enumerate(readings) if reading.language is None]
         if not unknown:
             return
-        guesses = self._whisper.model.detect_language(take_rows(encoded, unknown))
+        guesses = self._whisper.model.detect_language(self._arrays.take_rows(encoded, unknown))
         for row, ranking in zip(unknown, guesses, strict=True):
             if not ranking:
                 raise ModelUnavailable(
@@ -144,9 +145,8 @@ class Engine:
         tried: list[list[Attempt]] = [[] for _ in readings]
         pending = list(range(len(readings)))
         for temperature in readings[0].options.temperatures:
-            attempts = self._generate(
-                take_rows(encoded, pending), [prompts[row] for row in pending], readings[0].options, temperature
-            )
+            undecided = self._arrays.take_rows(encoded, pending)
+            attempts = self._generate(undecided, [prompts[row] for row in pending], readings[0].options, temperature)
             for row, attempt in zip(pending, attempts, strict=True):
                 tried[row].append(attempt)
             pending = [row for row in pending if needs_fallback(tried[row][-1], readings[row].options)]
@@ -211,7 +211,7 @@ class Engine:
         next_seek = split.next_seek
         timed: Sequence[tuple[Cut, tuple[Word, ...]]] = [(cut, ()) for cut in split.cuts]
         if reading.options.word_timestamps:
-            timed, next_seek = self._time_words(reading, split, frames, take_rows(encoded, [row]))
+            timed, next_seek = self._time_words(reading, split, frames, self._arrays.take_rows(encoded, [row]))
         for cut, words in timed:
             text = self._text(cut.tokens)
             if cut.start != cut.end and text.strip():
@@ -276,20 +276,6 @@ class Engine:
     @property
     def _max_frames(self) -> int:
         return int(self._whisper.feature_extractor.nb_max_frames)
-
-
-def take_rows(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:
-    """Some windows of an encoded batch, in the given order, without encoding them again.
-
-    encoded: shape (windows, positions, d_model). On a GPU the rows travel through the CPU: a few megabytes, and only
-    for windows that are decoded again or aligned.
-    """
-    if list(rows) == list(range(encoded.shape[0])):
-        return encoded
-    device = encoded.device
-    on_cpu = encoded if device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
-    picked = ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(on_cpu)[list(rows)]))
-    return picked if device == "cpu" else picked.to_device(ctranslate2.Device.cuda)
 
 
 def _segment(cut: Cut, text: str, words: tuple[Word, ...], attempt: Attempt, seek: int) -> Segment:

@@ -1,12 +1,19 @@
 """Fixtures shared by the tests of single modules."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from faster_whisper import decode_audio
+from numpy.typing import NDArray
 
 from media.upload import Upload
 from settings import Settings
+from transcript import WINDOW_SAMPLES
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
 @pytest.fixture
@@ -22,3 +29,11 @@ def uploaded() -> Callable[..., Upload]:
         return Upload(path, "0" * 64, path.stat().st_size, filename, content_type)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def recordings() -> dict[str, NDArray[np.int16]]:
+    """Every sample, by its file name, as one window."""
+    with (SAMPLES / "transcripts.tsv").open(newline="") as table:
+        names = [row["file"] for row in csv.DictReader(table, delimiter="\t")]
+    return {name: (decode_audio(str(SAMPLES / name)) * 32768).astype(np.int16)[:WINDOW_SAMPLES] for name in names}

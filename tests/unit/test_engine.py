@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import ctranslate2
 import numpy as np
 import pytest
-from faster_whisper import WhisperModel, decode_audio
+from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
 from errors import InvalidParameter, ModelUnavailable
 from runners.cache import open_model
-from runners.engine import Engine, WindowTask, take_rows
+from runners.engine import Engine, WindowTask
 from runners.layout import Layout, Placement, available_cores, choose_layout, choose_placement
 from settings import EMBEDDED_MODEL_DIR, InvalidSettings, Settings
-from transcript import SAMPLE_RATE, WINDOW_SAMPLES, DecodeOptions, Task, WindowResult
+from transcript import SAMPLE_RATE, DecodeOptions, Task, WindowResult
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 CPU = Placement("cpu", "int8")
 ONE_SLOT = Layout(slots=1, threads=1, batch=4)
 CERTAIN = DecodeOptions(model="demo", temperatures=(0.0,))  # higher temperatures draw at random
@@ -34,14 +32,6 @@ def demo_engine() -> Engine:
 @pytest.fixture(scope="session")
 def reference() -> WhisperModel:
     return WhisperModel(str(EMBEDDED_MODEL_DIR / "demo"), device="cpu", compute_type="int8", cpu_threads=1)
-
-
-@pytest.fixture(scope="session")
-def recordings() -> dict[str, Pcm]:
-    """Every sample, by its file name, as one window."""
-    with (SAMPLES / "transcripts.tsv").open(newline="") as table:
-        names = [row["file"] for row in csv.DictReader(table, delimiter="\t")]
-    return {name: (decode_audio(str(SAMPLES / name)) * 32768).astype(np.int16)[:WINDOW_SAMPLES] for name in names}
 
 
 def expected(reference: WhisperModel, pcm: Pcm, **parameters: object) -> list[tuple[object, ...]]:
@@ -155,14 +145,6 @@ def test_a_language_that_does_not_exist_is_refused(demo_engine: Engine) -> None:
 
     with pytest.raises(InvalidParameter, match="'xx'"):
         demo_engine.decode([WindowTask(np.zeros(SAMPLE_RATE, np.int16), options)])
-
-
-def test_rows_of_an_encoded_batch_are_taken_in_order() -> None:
-    batch = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
-    encoded = ctranslate2.StorageView.from_array(batch)
-
-    assert np.array_equal(np.array(take_rows(encoded, [2, 0])), batch[[2, 0]])
-    assert take_rows(encoded, [0, 1, 2, 3]) is encoded
 
 
 def test_a_broken_model_is_unavailable(tmp_path: Path) -> None:
