@@ -47,6 +47,10 @@ class AudioTooShort(UndecodableMedia):
     """Less than 0.1 s of sound."""
 
 
+class RefusedWindow(TranscriptionError):
+    """The model's process died twice of a part of this recording."""
+
+
 class UnknownModel(InvalidParameter):
     """No model of that name is known or on disk."""
 

@@ -46,10 +46,18 @@ class Settings(BaseSettings):
     whisper_model_dir: Path = Field(
         default_factory=lambda: default_cache() / "models", description="Folder of models, one sub-folder each."
     )
-    whisper_layout: str = Field("auto", description="auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x1.")
+    whisper_layout: str = Field(
+        "auto", description="auto (measured), latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4."
+    )
     max_loaded_models: int = Field(3, ge=1, le=32, description="Models kept in memory; the oldest unused goes first.")
     max_queue_seconds: int = Field(
         300, ge=1, description="New requests are refused while they would wait longer than this, seconds."
+    )
+    batch_timeout: int = Field(
+        120, ge=1, description="A batch may take at least this long, seconds; much longer, and the process is replaced."
+    )
+    cache_dir: Path = Field(
+        default_factory=default_cache, description="What was learnt about this machine: layouts, recordings that kill."
     )
 
     # Files
@@ -84,10 +92,10 @@ class Settings(BaseSettings):
     @classmethod
     def _known_layout(cls, value: str) -> str:
         if not LAYOUT.fullmatch(value):
-            raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x1")
+            raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4")
         return value
 
-    @field_validator("whisper_model_dir", "temp_dir")
+    @field_validator("whisper_model_dir", "cache_dir", "temp_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()

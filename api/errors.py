@@ -54,6 +54,9 @@ KINDS: Mapping[type[errors.TranscriptionError], Kind] = {
     errors.UndecodableMedia: Kind(422, "undecodable_media", "The recording cannot be decoded. Export it again."),
     errors.NoAudioStream: Kind(422, "no_audio_stream", "No audio stream (1 video stream). Send a file with sound."),
     errors.AudioTooShort: Kind(422, "audio_too_short", "The recording is shorter than 0.1 s. Send a longer one."),
+    errors.RefusedWindow: Kind(
+        422, "refused_recording", "Twice the model's process died of this recording. Convert it, or use another model."
+    ),
     errors.NotImplementedYet: Kind(501, "not_implemented", "Asynchronous work is not there yet. Leave 'async' out."),
     errors.ServiceUnavailable: SERVICE_UNAVAILABLE,
     errors.ModelUnavailable: Kind(503, "model_unavailable", "The model 'base' could not be fetched from the hub."),

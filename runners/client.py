@@ -13,12 +13,11 @@ from _bentoml_impl.client import RemoteProxy  # type: ignore[import-untyped]
 from bentoml.exceptions import BentoMLException
 
 from errors import ServiceUnavailable
-from runners.interface import RunnerState
+from runners.interface import RESTART_SECONDS, RunnerState
 from runners.wire import Reply
 from transcript import DecodeOptions, Ticket, Window, WindowResult
 
 STATE_TIMEOUT = 3.0  # seconds; the answer takes milliseconds, unless the runner is being restarted
-RESTART_SECONDS = 10.0  # about what the supervisor needs to bring a dead runner back
 
 Answer = TypeVar("Answer")
 
@@ -37,7 +36,7 @@ class RunnerClient:
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
         """Decode one window. Cancelling closes the connection, which takes the window out of the runner's queue.
 
-        Raises UnknownModel, ModelUnavailable, InvalidParameter, ServiceUnavailable.
+        Raises UnknownModel, ModelUnavailable, InvalidParameter, RefusedWindow, ServiceUnavailable.
         """
         reply: Reply = await _answer(self._proxy.transcribe(samples=window.samples, options=options, ticket=ticket))
         return reply.unpack()

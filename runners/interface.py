@@ -7,6 +7,8 @@ from typing import Protocol
 
 from transcript import DecodeOptions, Ticket, Window, WindowResult
 
+RESTART_SECONDS = 10.0  # about what the supervisor needs to bring a dead runner back
+
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
@@ -38,7 +40,7 @@ class Runner(Protocol):
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
         """Decode one window.
 
-        Raises UnknownModel, ModelUnavailable, InvalidParameter, ServiceUnavailable.
+        Raises UnknownModel, ModelUnavailable, InvalidParameter, RefusedWindow, ServiceUnavailable.
         Cancelling the call takes the window out of the queue.
         """
         ...

@@ -12,8 +12,10 @@ from settings import InvalidSettings, Settings
 
 CPU, CUDA = "cpu", "cuda"
 AUTO_COMPUTE_TYPE = {CPU: "int8", CUDA: "float16"}
+CPU_BATCH = 4  # more gains nothing and makes everyone wait longer
 GPU_SLOTS = 2  # one batch is prepared and read out while the other one computes
 GPU_BATCH = 16
+DEFAULT_THREADS = 4  # CTranslate2's default, where there are as many cores
 CGROUP_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -32,6 +34,10 @@ class Layout:
     slots: int
     threads: int
     batch: int
+
+    def __str__(self) -> str:
+        """As WHISPER_LAYOUT takes it."""
+        return f"{self.slots}x{self.threads}x{self.batch}"
 
 
 def choose_placement(settings: Settings) -> Placement:
@@ -57,20 +63,40 @@ def choose_placement(settings: Settings) -> Placement:
     return Placement(device, compute_type)
 
 
-def choose_layout(text: str, device: str, cores: int) -> Layout:
-    """The layout that WHISPER_LAYOUT asks for.
+def fixed_layout(text: str, device: str, cores: int) -> Layout | None:
+    """The layout that WHISPER_LAYOUT asks for, or None for `auto`, which is measured.
 
     text: auto, latency, throughput, or SLOTSxTHREADSxBATCH, validated by the settings.
-    On a CPU, one-threaded slots with a window each beat one slot with all threads by more than two to one.
     """
+    if text == "auto":
+        return None
     if "x" in text:
         slots, threads, batch = (int(part) for part in text.split("x"))
         return Layout(slots, threads, batch)
     if device == CUDA:
         return Layout(1 if text == "latency" else GPU_SLOTS, 1, GPU_BATCH)
-    if text == "latency":
-        return Layout(1, cores, 1)
-    return Layout(cores, 1, 1)
+    return Layout(1, cores, 1) if text == "latency" else Layout(cores, 1, CPU_BATCH)
+
+
+def default_layout(device: str, cores: int) -> Layout:
+    """What faster-whisper does when nobody tells it anything: one window at a time."""
+    return Layout(1, 1 if device == CUDA else min(cores, DEFAULT_THREADS), 1)
+
+
+def likely_layout(device: str, cores: int) -> Layout:
+    """The best guess where nothing can be measured: on a CPU, one-threaded slots with a window each."""
+    return Layout(GPU_SLOTS, 1, GPU_BATCH) if device == CUDA else Layout(cores, 1, 1)
+
+
+def candidate_layouts(device: str, cores: int) -> tuple[Layout, ...]:
+    """What `auto` measures, the most important first: faster-whisper's default, then the likely ones."""
+    if device == CUDA:
+        rest = [likely_layout(device, cores), Layout(1, 1, GPU_BATCH), Layout(1, 1, 2 * GPU_BATCH)]
+    else:
+        rest = [likely_layout(device, cores), Layout(cores, 1, CPU_BATCH)]
+        # More cores than memory can feed: fewer slots read the weights fewer times.
+        rest += [Layout(cores // threads, threads, 1) for threads in (2, 4) if cores >= 2 * threads]
+    return tuple(dict.fromkeys((default_layout(device, cores), *rest)))
 
 
 def available_cores() -> int:

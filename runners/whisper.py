@@ -16,30 +16,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import bentoml
 import numpy as np
 import structlog
+from bentoml import server_context
 from bentoml.validators import DType
 
 from allocator import KEEP_MEMORY
 from errors import InvalidParameter, ServiceUnavailable, TranscriptionError
+from metrics import BATCH_SIZE, OUT_OF_MEMORY
 from runners.cache import ModelCache, open_model
 from runners.device import Device
 from runners.engine import LANGUAGE_CODES, Engine, WindowTask
 from runners.interface import ModelState, RunnerState
-from runners.layout import CUDA, available_cores, choose_layout, choose_placement
+from runners.layout import CUDA, available_cores, choose_placement, fixed_layout, likely_layout
 from runners.models import canonical, check_known, list_models, resolve
 from runners.scheduler import Scheduler
+from runners.suspects import Journal
+from runners.tuning import LAYOUTS_FILE, Choice, LayoutStore, auto_layout, machine_key
 from runners.wire import Reply, as_failure
 from settings import Settings
 from transcript import SAMPLE_RATE, WINDOW_SAMPLES, DecodeOptions, Ticket, WindowResult
 
 RUNNER_NAME = "whisper_runner"
 PRELOAD_RETRY_SECONDS = 30.0  # a hub that was out of reach may come back
+LAST_ANSWERS_SECONDS = 1.0  # for the answers of a process that ends
+EXIT_HANGING = 70  # EX_SOFTWARE, sysexits.h
 PROBE_SECONDS = 1
 PROBE_LOUDNESS = 1000  # of 32 767: soft noise
 
@@ -54,30 +62,58 @@ class WhisperRunner:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._placement = choose_placement(settings)
-        layout = choose_layout(settings.whisper_layout, self._placement.device, available_cores())
+        self._cores = available_cores()
+        self._layout = likely_layout(self._placement.device, self._cores)
+        self._layout_known = threading.Event()
         self._models: ModelCache[Engine] = ModelCache(
-            settings.max_loaded_models,
-            locate=lambda name: resolve(name, settings),
-            load=lambda name, folder: Engine(open_model(name, folder, self._placement, layout)),
+            settings.max_loaded_models, locate=lambda name: resolve(name, settings), load=self._open
         )
-        scheduler = Scheduler(slots=layout.slots, max_batch=layout.batch, max_queue_seconds=settings.max_queue_seconds)
-        self._device = Device(scheduler, self._models.lease, slots=layout.slots)
+        scheduler = Scheduler(
+            slots=self._layout.slots,
+            max_batch=self._layout.batch,
+            max_queue_seconds=settings.max_queue_seconds,
+            cheap_company=self._placement.device == CUDA,
+            patience_seconds=settings.batch_timeout,
+        )
+        self._device = Device(scheduler, self._models.lease, self, open_journal(settings.cache_dir))
         self._ready = threading.Event()
         self._stopping = threading.Event()
+        self._alive = True
         self._error = ""
-        log.info("runner_starts", **_fields(self._placement), **_fields(layout))
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def start(self) -> None:
-        """Start the slots, and load the default model without holding up the start."""
-        self._device.start()
-        threading.Thread(target=self._preload, name="preload", daemon=True).start()
+        """Choose the layout, start the slots and load the default model, without holding up the start."""
+        threading.Thread(target=self._prepare, name="prepare", daemon=True).start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def stop(self) -> None:
         """Finish what runs, refuse what waits."""
         self._stopping.set()
         self._device.stop()
+
+    def batch_formed(self, windows: int) -> None:
+        """For the device: counted under BentoML's name for it."""
+        BATCH_SIZE.labels(
+            runner_name=RUNNER_NAME,
+            worker_index=server_context.worker_index,
+            method_name="transcribe",
+            service_version=server_context.bento_version,
+            service_name=server_context.bento_name,
+        ).observe(windows)
+
+    def ran_out_of_memory(self, model: str) -> None:
+        """For the device: its batches are halved for a while."""
+        OUT_OF_MEMORY.labels(model=model).inc()
+        log.warning("device_out_of_memory", model=model)
+
+    def hangs(self, model: str, seconds: float) -> None:
+        """For the device: only a new process helps. The supervisor starts one as soon as this one ends."""
+        log.critical("device_hangs", model=model, seconds=round(seconds))
+        self._alive = False
+        self._ready.clear()
+        self._error = "The model did not answer in time; its process is being replaced. Try again in a moment."
+        threading.Timer(LAST_ANSWERS_SECONDS, os._exit, (EXIT_HANGING,)).start()
 
     @bentoml.api  # type: ignore[untyped-decorator]
     async def transcribe(self, samples: Pcm, options: DecodeOptions, ticket: Ticket, ctx: bentoml.Context) -> Reply:
@@ -112,6 +148,10 @@ class WhisperRunner:
             error="" if self._ready.is_set() else self._error,
         )
 
+    async def __is_alive__(self) -> bool:
+        """For BentoML's /livez: False once a batch did not end within its deadline."""
+        return self._alive
+
     async def __is_ready__(self) -> bool:
         """Whether the default model has decoded something since the process started."""
         return self._ready.is_set()
@@ -140,6 +180,36 @@ class WhisperRunner:
     def _load(self, name: str) -> None:
         with self._models.lease(name):
             pass
+
+    def _open(self, name: str, folder: Path) -> Engine:
+        self._layout_known.wait()
+        return Engine(open_model(name, folder, self._placement, self._layout))
+
+    def _prepare(self) -> None:
+        choice = self._choose_layout()
+        self._layout = choice.layout
+        self._layout_known.set()
+        log.info("layout_chosen", layout=str(choice.layout), reason=choice.reason, **_fields(self._placement))
+        self._device.start(choice.layout.slots, choice.layout.batch)
+        self._preload()
+
+    def _choose_layout(self) -> Choice:
+        text, device = self._settings.whisper_layout, self._placement.device
+        if fixed := fixed_layout(text, device, self._cores):
+            return Choice(fixed, f"WHISPER_LAYOUT={text}")
+        name = self._settings.whisper_model
+        try:
+            folder = resolve(name, self._settings)
+            return auto_layout(
+                lambda layout: open_model(name, folder, self._placement, layout),
+                LayoutStore(self._settings.cache_dir / LAYOUTS_FILE),
+                machine_key(canonical(name), folder, self._placement, self._cores),
+                device,
+                self._cores,
+            )
+        except TranscriptionError as error:
+            # Other models can be served all the same; the default one says below what is wrong with it.
+            return Choice(self._layout, f"not measured: {error.message}")
 
     def _preload(self) -> None:
         """Load the default model and decode something with it; on failure say why and try again."""
@@ -188,6 +258,17 @@ def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
         traffic={"timeout": settings.request_timeout},
     )(ConfiguredRunner)
     return service
+
+
+def open_journal(cache_dir: Path) -> Journal | None:
+    """What earlier processes of this machine died of; None, with a warning, where nothing can be written."""
+    try:
+        return Journal(cache_dir / "runner")
+    except OSError as error:
+        log.warning(
+            "no_journal", error=str(error), remedy="make CACHE_DIR writable: a window that kills is tried again"
+        )
+        return None
 
 
 async def _disconnected(ctx: bentoml.Context) -> None:

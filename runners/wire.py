@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from errors import (
     InvalidParameter,
     ModelUnavailable,
+    RefusedWindow,
     ServiceUnavailable,
     TranscriptionError,
     UnknownModel,
@@ -18,7 +19,8 @@ from transcript import WindowResult
 
 # What a runner may answer, by the name under which it travels.
 KINDS: dict[str, type[TranscriptionError]] = {
-    kind.__name__: kind for kind in (UnknownModel, InvalidParameter, ModelUnavailable, ServiceUnavailable)
+    kind.__name__: kind
+    for kind in (UnknownModel, InvalidParameter, ModelUnavailable, RefusedWindow, ServiceUnavailable)
 }
 
 

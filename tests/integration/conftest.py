@@ -43,6 +43,7 @@ def service(temp_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "WHISPER_MODEL": "demo",
         "WHISPER_MODEL_DIR": str(tmp_path_factory.mktemp("models")),
         "TEMP_DIR": str(temp_dir),
+        "CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
         "MAX_FILE_SIZE": str(MAX_FILE_SIZE),
         "MAX_DURATION": str(MAX_DURATION),
         "LOG_LEVEL": "INFO",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import ctranslate2
 import numpy as np
 import pytest
 from faster_whisper import WhisperModel
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from errors import InvalidParameter, ModelUnavailable
 from runners.cache import open_model
 from runners.engine import Engine, WindowTask
-from runners.layout import Layout, Placement, available_cores, choose_layout, choose_placement
-from settings import EMBEDDED_MODEL_DIR, InvalidSettings, Settings
+from runners.layout import Layout, Placement
+from settings import EMBEDDED_MODEL_DIR
 from transcript import SAMPLE_RATE, DecodeOptions, Task, WindowResult
 
 CPU = Placement("cpu", "int8")
@@ -158,39 +157,3 @@ def test_a_broken_model_is_unavailable(tmp_path: Path) -> None:
 def test_a_model_without_a_tokenizer_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"tokenizer\.json"):
         open_model("ours", tmp_path, CPU, ONE_SLOT)
-
-
-@pytest.mark.parametrize(
-    ("text", "device", "layout"),
-    [
-        ("auto", "cpu", Layout(4, 1, 1)),
-        ("throughput", "cpu", Layout(4, 1, 1)),
-        ("latency", "cpu", Layout(1, 4, 1)),
-        ("auto", "cuda", Layout(2, 1, 16)),
-        ("latency", "cuda", Layout(1, 1, 16)),
-        ("2x3x8", "cpu", Layout(2, 3, 8)),
-    ],
-)
-def test_a_layout_fits_the_device(text: str, device: str, layout: Layout) -> None:
-    assert choose_layout(text, device, cores=4) == layout
-
-
-def test_there_is_always_a_core() -> None:
-    assert available_cores() >= 1
-
-
-def test_a_cpu_computes_in_int8_unless_told_otherwise() -> None:
-    assert choose_placement(Settings(_env_file=None, whisper_device="cpu")) == Placement("cpu", "int8")
-
-
-def test_a_number_format_that_the_device_lacks_stops_the_start() -> None:
-    settings = Settings(_env_file=None, whisper_device="cpu", whisper_compute_type="int8_float16")
-
-    with pytest.raises(InvalidSettings, match="WHISPER_COMPUTE_TYPE"):
-        choose_placement(settings)
-
-
-@pytest.mark.skipif(ctranslate2.get_cuda_device_count() > 0, reason="this machine has a GPU")
-def test_a_missing_gpu_stops_the_start() -> None:
-    with pytest.raises(InvalidSettings, match="WHISPER_DEVICE"):
-        choose_placement(Settings(_env_file=None, whisper_device="cuda"))

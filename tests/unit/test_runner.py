@@ -1,12 +1,11 @@
-"""The runner's process from the inside: its device loop, its wire, and its BentoML service without a socket."""
+"""The runner's process from the inside: its wire, and its BentoML service without a socket."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,16 @@ import pytest
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from errors import InvalidParameter, ModelUnavailable, ServiceUnavailable, TranscriptionError, UnknownModel
+from errors import (
+    InvalidParameter,
+    ModelUnavailable,
+    RefusedWindow,
+    ServiceUnavailable,
+    TranscriptionError,
+    UnknownModel,
+)
 from runners.client import RunnerClient
-from runners.device import Device
-from runners.engine import WindowTask
 from runners.interface import RunnerState
-from runners.scheduler import Scheduler
 from runners.whisper import WhisperRunner, make_whisper_runner
 from runners.wire import Reply, as_error, as_failure
 from settings import Settings
@@ -29,130 +32,6 @@ from transcript import DecodeOptions, Priority, Segment, Span, Ticket, Timeline,
 
 TICKET = Ticket("request-1", Priority.BACKGROUND)
 READY_SECONDS = 30.0
-
-
-class HeldModel:
-    """Stands in for a loaded model: decodes when it is told to, and remembers what it was given."""
-
-    def __init__(self) -> None:
-        self.may_go_on = threading.Event()
-        self.begun = threading.Event()
-        self.decoded: list[int] = []
-        self.error: Exception | None = None
-
-    def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
-        self.begun.set()
-        self.may_go_on.wait(10)
-        if self.error:
-            raise self.error
-        self.decoded += [int(task.samples[0]) for task in batch]
-        return [WindowResult(str(task.samples[0]), 1.0, ()) for task in batch]
-
-
-def a_task(number: int) -> WindowTask:
-    return WindowTask(np.array([number], np.int16), DecodeOptions(model="demo"))
-
-
-@contextmanager
-def a_device(model: HeldModel) -> Iterator[Device]:
-    scheduler = Scheduler(slots=1, max_batch=1, max_queue_seconds=300)
-    device = Device(scheduler, lambda name: nullcontext(model), slots=1)
-    device.start()
-    try:
-        yield device
-    finally:
-        model.may_go_on.set()
-        device.stop()
-
-
-async def soon(device: Device, model: HeldModel, *numbers: int) -> list[asyncio.Task[WindowResult]]:
-    """Calls in flight: the first one runs, the others wait."""
-    tasks = []
-    for number in numbers:
-        tasks.append(asyncio.create_task(device.decode(a_task(number), TICKET)))
-        await asyncio.sleep(0)
-        await asyncio.to_thread(model.begun.wait, 10)
-    return tasks
-
-
-def test_every_caller_gets_its_own_result() -> None:
-    async def scenario() -> list[WindowResult]:
-        model.may_go_on.set()
-        return await asyncio.gather(*(device.decode(a_task(number), TICKET) for number in range(20)))
-
-    model = HeldModel()
-    with a_device(model) as device:
-        results = asyncio.run(scenario())
-
-    assert [result.language for result in results] == [str(number) for number in range(20)]
-
-
-def test_a_caller_that_leaves_takes_its_window_out_of_the_queue() -> None:
-    async def scenario() -> None:
-        first, second, third = await soon(device, model, 1, 2, 3)
-        second.cancel()
-        await asyncio.sleep(0)
-        model.may_go_on.set()
-        await asyncio.gather(first, third)
-
-    model = HeldModel()
-    with a_device(model) as device:
-        asyncio.run(scenario())
-
-    assert model.decoded == [1, 3]
-
-
-def test_a_caller_may_leave_while_its_window_is_decoded() -> None:
-    async def scenario() -> WindowResult:
-        first, second = await soon(device, model, 1, 2)
-        first.cancel()
-        await asyncio.sleep(0)
-        model.may_go_on.set()
-        return await second
-
-    model = HeldModel()
-    with a_device(model) as device:
-        assert asyncio.run(scenario()).language == "2"
-
-
-@pytest.mark.parametrize("error", [ModelUnavailable("gone", "why"), ServiceUnavailable("busy", retry_after=7.0)])
-def test_a_domain_error_of_the_model_reaches_the_caller(error: TranscriptionError) -> None:
-    model = HeldModel()
-    model.error = error
-    model.may_go_on.set()
-    with a_device(model) as device, pytest.raises(type(error)) as raised:
-        asyncio.run(device.decode(a_task(1), TICKET))
-
-    assert raised.value.message == error.message
-
-
-def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_lives_on() -> None:
-    async def scenario() -> WindowResult:
-        with pytest.raises(TranscriptionError, match="failed on this recording"):
-            await device.decode(a_task(1), TICKET)
-        model.error = None
-        return await device.decode(a_task(2), TICKET)
-
-    model = HeldModel()
-    model.error = RuntimeError("out of memory")
-    model.may_go_on.set()
-    with a_device(model) as device:
-        assert asyncio.run(scenario()).language == "2"
-
-
-def test_a_stopping_device_refuses_what_waits_and_what_comes() -> None:
-    async def scenario() -> None:
-        running, waiting = await soon(device, model, 1, 2)
-        threading.Timer(0.1, model.may_go_on.set).start()
-        await asyncio.to_thread(device.stop)
-        outcomes = await asyncio.gather(running, waiting, device.decode(a_task(3), TICKET), return_exceptions=True)
-        assert all(isinstance(outcome, ServiceUnavailable) for outcome in outcomes)
-
-    model = HeldModel()
-    with a_device(model) as device:
-        asyncio.run(scenario())
-
-    assert model.decoded == [1]
 
 
 # ---- what travels
@@ -164,6 +43,7 @@ def test_a_stopping_device_refuses_what_waits_and_what_comes() -> None:
         UnknownModel("a", "b"),
         ModelUnavailable("a", "b"),
         InvalidParameter("a", "b"),
+        RefusedWindow("a", "b"),
         ServiceUnavailable("a", "b", 12.5),
         TranscriptionError("a", "b"),
     ],
@@ -215,7 +95,9 @@ def test_a_runner_that_does_not_answer_is_unavailable() -> None:
 
 @contextmanager
 def served(tmp_path: Path, **settings: Any) -> Iterator[TestClient]:
-    service = make_whisper_runner(Settings(_env_file=None, whisper_model_dir=tmp_path, **settings))
+    service = make_whisper_runner(
+        Settings(_env_file=None, whisper_model_dir=tmp_path, cache_dir=tmp_path / "cache", **settings)
+    )
     with TestClient(service.to_asgi(is_main=False)) as client:
         yield client
 
@@ -282,7 +164,8 @@ def test_a_default_model_that_cannot_be_loaded_leaves_the_process_alive(tmp_path
     for name in ("model.bin", "config.json", "tokenizer.json"):
         (folder / name).write_text("{}")
 
-    runner = WhisperRunner(Settings(_env_file=None, whisper_model_dir=tmp_path, whisper_model="broken"))
+    settings = Settings(_env_file=None, whisper_model_dir=tmp_path, cache_dir=tmp_path, whisper_model="broken")
+    runner = WhisperRunner(settings)
     runner.start()
     try:
         state = asyncio.run(until_error(runner))
