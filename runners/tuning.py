@@ -1,7 +1,7 @@
 """Which layout is fastest here: a few are tried on the model itself, and the answer is kept on disk.
 
 The work of a trial is that of the engine without its end of text: encode a window of noise, decode a fixed number of
-tokens with beam 5. A large model that would take too long gets a tenth of a window; the encoder takes it.
+tokens with beam 5. A model that would take too long gets a part of a window, down to a tenth; the encoder takes it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from runners.layout import Layout, Placement, candidate_layouts, likely_layout
 BUDGET_SECONDS = 10.0
 MARGIN = 1.05  # times the rate of an earlier candidate that a later one must have; less is noise
 BEAM_SIZE = 5
-FULL_FRAMES, FULL_TOKENS = 3000, 32  # 30 s; a third of what fast speech needs, in proportion to a window of pauses
-SHORT_FRAMES, SHORT_TOKENS = 300, 8
-FULL_TO_SHORT = 12.0  # cost of a full trial in short ones, about
+FULL_FRAMES, FULL_TOKENS = 3000, 96  # 30 s of dense speech, which is what windows are packed from
+SHORT_FRAMES, SHORT_TOKENS = 300, 10
+FULL_TO_SHORT = 15.0  # cost of a full trial in short ones, about
+SAFETY = 0.7  # of the budget is planned for
 LAYOUTS_FILE = "layouts.json"
 
 Open = Callable[[Layout], ModelHandle]
@@ -133,9 +134,10 @@ class ModelBench:
     def _choose_length(self, handle: ModelHandle) -> None:
         started = time.perf_counter()
         self._call(handle, 1, SHORT_FRAMES, SHORT_TOKENS)
-        seconds = time.perf_counter() - started
-        if FULL_TO_SHORT * seconds * self._rounds + self._load_seconds > self._budget:
-            self._frames, self._tokens = SHORT_FRAMES, SHORT_TOKENS
+        full = FULL_TO_SHORT * (time.perf_counter() - started) * self._rounds
+        share = min(1.0, max(0.0, SAFETY * self._budget - self._load_seconds) / full)
+        self._frames = max(SHORT_FRAMES, round(share * FULL_FRAMES))
+        self._tokens = max(SHORT_TOKENS, round(share * FULL_TOKENS))
 
     def _run(self, handle: ModelHandle, layout: Layout) -> float:
         with ThreadPoolExecutor(layout.slots) as slots:

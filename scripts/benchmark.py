@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import sys
 import tempfile
 import threading
@@ -18,12 +20,12 @@ from pathlib import Path
 import ctranslate2
 import faster_whisper
 
-from runners.layout import Layout, Placement, available_cores, choose_layout, choose_placement
+from runners.layout import Layout, Placement, available_cores, choose_placement
 from scripts.benchmarking import report
 from scripts.benchmarking.clips import Clip, make_clips
 from scripts.benchmarking.goals import check, goal_table
 from scripts.benchmarking.load import Probe, Service, probing, run_load, run_mix
-from scripts.benchmarking.peers import Contender, load_peers
+from scripts.benchmarking.peers import Contender, FloorCaller, load_peers
 from scripts.benchmarking.plan import CONTENDERS, FLOOR, SERVICE, cases, interleave
 from scripts.local_service import ROOT, local_service
 from scripts.make_benchmark_model import write_model
@@ -111,7 +113,7 @@ def describe(model: str, placement: Placement, layout: Layout) -> str:
     machine = f"{available_cores()} cores" if placement.device == "cpu" else "GPU"
     return (
         f"Model `{model}`, {placement.compute_type} on {placement.device} ({machine}), "
-        f"floor {layout.slots}x{layout.threads}x{layout.batch}; faster-whisper {faster_whisper.__version__}, "
+        f"layout {layout}; faster-whisper {faster_whisper.__version__}, "
         f"ctranslate2 {ctranslate2.__version__}."
     )
 
@@ -159,11 +161,17 @@ def choose_model(name: str | None, folder: Path, *, quick: bool) -> Path:
     return chosen
 
 
+def layout_of(log: Path) -> Layout:
+    """What the service chose, from its log."""
+    lines = (json.loads(line) for line in log.read_text(errors="replace").splitlines() if line.startswith("{"))
+    text = next(line["layout"] for line in lines if line.get("message") == "layout_chosen")
+    return Layout(*(int(part) for part in text.split("x")))
+
+
 def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text: str, output: Path) -> None:
     """Measure and write everything into `output`."""
     settings = Settings(whisper_device=device, whisper_layout=layout_text)
     placement = choose_placement(settings)
-    layout = choose_layout(layout_text, placement.device, available_cores())
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         lengths = {*plan.clips, *((SHORT_CLIP, plan.mix) if plan.mix else ())}
@@ -178,13 +186,15 @@ def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text:
             "MAX_DURATION": str(2 * int(max(lengths))),
             "MAX_QUEUE_SECONDS": "36000",
         }
-        peers = load_peers(model, placement, layout, (clips[seconds] for seconds in plan.clips))
         with local_service(environment, output / "service.log") as service, probing(service) as probe:
-            everyone = {SERVICE: Service(service.url), **peers}
-            bench = Bench({name: everyone[name] for name in names}, clips, plan, probe)
-            bench.warm_up()
-            measurements = bench.measure()
-            mix = bench.measure_mix() if plan.mix else None
+            layout = layout_of(service.log)
+            floor = FloorCaller(model, placement, layout, (clips[seconds] for seconds in plan.clips))
+            with contextlib.closing(floor):
+                everyone = {SERVICE: Service(service.url), FLOOR: floor, **load_peers(model, placement)}
+                bench = Bench({name: everyone[name] for name in names}, clips, plan, probe)
+                bench.warm_up()
+                measurements = bench.measure()
+                mix = bench.measure_mix() if plan.mix else None
     report.write_csv(measurements, output / "requests.csv")
     text = render(describe(model.name, placement, layout), measurements, mix, probe)
     (output / "report.md").write_text(text, encoding="utf-8")
@@ -204,7 +214,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", help="a size of make_benchmark_model, demo, or any folder in --model-dir")
     parser.add_argument("--model-dir", type=Path, default=default_cache() / "benchmark", help="folder of models")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--layout", default="auto", help="WHISPER_LAYOUT of the service, and of the floor")
+    parser.add_argument("--layout", default="auto", help="WHISPER_LAYOUT of the service; the floor gets the same")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmark-results", help="folder for CSV, table, plots")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--clips", nargs="+", type=float, help="seconds")

@@ -1,14 +1,20 @@
 """Whom we are measured against, on the same weights: each transcribes a file as its users get it by default.
 
-The peers are called in this process, without HTTP, which favours them by a few milliseconds a request.
+The peers are called in this process, without HTTP, which favours them by a few milliseconds a request. The floor has a
+process of its own with the same allocator settings as the runner: it is what the model costs there, not what it costs
+somebody else.
 """
 
 from __future__ import annotations
 
-import queue
+import os
 import threading
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.managers import BaseManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,9 +24,10 @@ from faster_whisper.audio import decode_audio, pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
+from allocator import KEEP_MEMORY
 from runners.layout import Layout, Placement
 from scripts.benchmarking.clips import Clip
-from scripts.benchmarking.plan import BATCHED, FASTER_WHISPER, FLOOR, WEBSERVICE, WEBSERVICE_BEAM
+from scripts.benchmarking.plan import BATCHED, FASTER_WHISPER, WEBSERVICE, WEBSERVICE_BEAM
 from transcript import SAMPLE_RATE, WINDOW_SAMPLES
 
 DEFAULT_THREADS = 0  # faster-whisper's and CTranslate2's default: one worker with a thread a core, four at most
@@ -84,18 +91,17 @@ class Webservice:
 class Floor:
     """The least that the model costs: bare CTranslate2 calls in one layout, on features made beforehand.
 
-    Windows of all clients wait in one queue; each slot takes up to `layout.batch` of them with one beam size.
+    Windows of all clients wait in one queue; each slot takes its share, up to `layout.batch` with one beam size.
     """
 
-    def __init__(self, whisper: WhisperModel, layout: Layout) -> None:
-        self._whisper = whisper
-        self._batch = layout.batch
+    def __init__(self, folder: Path, placement: Placement, layout: Layout) -> None:
+        self._whisper = load_model(folder, placement, layout.threads, layout.slots)
+        self._layout = layout
         self._features: dict[Path, list[NDArray[np.float32]]] = {}
-        self._queue: queue.SimpleQueue[tuple[NDArray[np.float32], int, Future[str]]] = queue.SimpleQueue()
-        tokenizer = Tokenizer(whisper.hf_tokenizer, True, task="transcribe", language="en")
-        self._tokenizer, self._prompt = tokenizer, whisper.get_prompt(tokenizer, [])
-        self._getting = threading.Lock()
-        self._left: tuple[NDArray[np.float32], int, Future[str]] | None = None
+        self._queue: deque[tuple[NDArray[np.float32], int, Future[str]]] = deque()
+        self._work = threading.Condition()
+        tokenizer = Tokenizer(self._whisper.hf_tokenizer, True, task="transcribe", language="en")
+        self._tokenizer, self._prompt = tokenizer, self._whisper.get_prompt(tokenizer, [])
         for _ in range(layout.slots):
             threading.Thread(target=self._serve, daemon=True).start()
 
@@ -106,15 +112,13 @@ class Floor:
         features = (self._whisper.feature_extractor(audio[start : start + WINDOW_SAMPLES]) for start in starts)
         self._features[clip.path] = [pad_or_trim(mel[:, :-1]) for mel in features]
 
-    def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
-        waiting: list[Future[str]] = []
-        for features in self._features[clip.path]:
-            future: Future[str] = Future()
-            self._queue.put((features, beam, future))
-            waiting.append(future)
-        if stop.is_set():
-            return ""
-        return "".join(future.result() for future in waiting)
+    def transcribe(self, clip: Clip, beam: int) -> str:
+        futures: list[Future[str]] = [Future() for _ in self._features[clip.path]]
+        with self._work:
+            for features, future in zip(self._features[clip.path], futures, strict=True):
+                self._queue.append((features, beam, future))
+            self._work.notify_all()
+        return "".join(future.result() for future in futures)
 
     def _serve(self) -> None:
         while True:
@@ -124,15 +128,13 @@ class Floor:
                 future.set_result(text)
 
     def _take(self) -> list[tuple[NDArray[np.float32], int, Future[str]]]:
-        with self._getting:
-            batch = [self._left or self._queue.get()]
-            self._left = None
-            while len(batch) < self._batch and not self._queue.empty():
-                item = self._queue.get()
-                if item[1] != batch[0][1]:
-                    self._left = item
-                    break
-                batch.append(item)
+        with self._work:
+            while not self._queue:
+                self._work.wait()
+            share = min(self._layout.batch, -(-len(self._queue) // self._layout.slots))
+            batch = [self._queue.popleft()]
+            while len(batch) < share and self._queue[0][1] == batch[0][1]:
+                batch.append(self._queue.popleft())
         return batch
 
     def _decode(self, features: NDArray[np.float32], beam: int) -> list[str]:
@@ -144,26 +146,61 @@ class Floor:
         return [str(self._tokenizer.decode(result.sequences_ids[0])) for result in results]
 
 
-def load_peers(folder: Path, placement: Placement, layout: Layout, clips: Iterable[Clip]) -> dict[str, Contender]:
-    """Everyone but the service. The three peers share one model, whose layout they all leave at its default."""
+class FloorProcess(BaseManager):
+    """Holds a `Floor`; every thread that calls it has a thread of its own there."""
 
-    def load(threads: int, workers: int) -> WhisperModel:
-        return WhisperModel(
-            str(folder),
-            device=placement.device,
-            compute_type=placement.compute_type,
-            cpu_threads=threads,
-            num_workers=workers,
-            local_files_only=True,
-        )
 
-    default = load(DEFAULT_THREADS, 1)
-    floor = Floor(load(layout.threads, layout.slots), layout)
-    for clip in clips:
-        floor.prepare(clip)
-    return {
-        FASTER_WHISPER: FasterWhisper(default),
-        BATCHED: Batched(default),
-        WEBSERVICE: Webservice(default),
-        FLOOR: floor,
-    }
+FloorProcess.register("Floor", Floor)
+
+
+class FloorCaller:
+    """The floor, from this process. The few bytes of a call cost well under a millisecond."""
+
+    def __init__(self, folder: Path, placement: Placement, layout: Layout, clips: Iterable[Clip]) -> None:
+        self._process = FloorProcess(ctx=get_context("spawn"))
+        with environment(KEEP_MEMORY):  # read when the process starts
+            self._process.start()
+        self._floor = self._process.Floor(folder, placement, layout)  # type: ignore[attr-defined]
+        for clip in clips:
+            self._floor.prepare(clip)
+
+    def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
+        """Cannot be stopped: what it has begun it ends."""
+        return str(self._floor.transcribe(clip, beam))
+
+    def close(self) -> None:
+        """End its process."""
+        self._process.shutdown()
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for processes that start meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def load_model(folder: Path, placement: Placement, threads: int, workers: int) -> WhisperModel:
+    """The model in one layout."""
+    return WhisperModel(
+        str(folder),
+        device=placement.device,
+        compute_type=placement.compute_type,
+        cpu_threads=threads,
+        num_workers=workers,
+        local_files_only=True,
+    )
+
+
+def load_peers(folder: Path, placement: Placement) -> dict[str, Contender]:
+    """Everyone but the service and the floor. They share one model, whose layout they all leave at its default."""
+    default = load_model(folder, placement, DEFAULT_THREADS, 1)
+    return {FASTER_WHISPER: FasterWhisper(default), BATCHED: Batched(default), WEBSERVICE: Webservice(default)}
