@@ -8,8 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faster_whisper import WhisperModel
 from tokenizers import Tokenizer
 
+from runners.cache import open_model
+from runners.engine import Engine, WindowTask
+from runners.layout import Layout, Placement
 from scripts.make_benchmark_model import (
     SIZES,
     TEXT_POSITIONS,
@@ -22,6 +26,7 @@ from scripts.make_benchmark_model import (
     split_piece,
     write_model,
 )
+from transcript import SAMPLE_RATE, DecodeOptions
 
 needs_vocabulary = pytest.mark.skipif(find_spec("whisper") is None, reason="openai-whisper is in the extra bench")
 ALPHABET = [bytes([byte]) for byte in range(256)]
@@ -83,11 +88,14 @@ def test_text_gets_the_released_ids() -> None:
     assert tokenizer.token_to_id("<|endoftext|>") == 50257
 
 
-@needs_vocabulary
-def test_the_written_model_decodes_its_script_at_high_probability(tmp_path: Path) -> None:
-    from faster_whisper import WhisperModel
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model("tiny", tmp_path_factory.mktemp("models"))
 
-    folder = write_model("tiny", tmp_path)
+
+@needs_vocabulary
+def test_the_written_model_decodes_its_script_at_high_probability(tiny: Path) -> None:
+    folder = tiny
     assert json.loads((folder / "preprocessor_config.json").read_text())["feature_size"] == SIZES["tiny"].mels
     whisper = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
     segments, info = whisper.transcribe(np.zeros(40 * 16000, np.float32), beam_size=1)
@@ -97,3 +105,19 @@ def test_the_written_model_decodes_its_script_at_high_probability(tmp_path: Path
     assert first.text.startswith(" We met again on Thursday morning")
     assert (first.start, first.end, first.temperature) == (0.0, 29.0, 0.0)
     assert first.avg_logprob > -0.01
+
+
+@needs_vocabulary
+def test_a_text_does_not_depend_on_its_company_in_a_model_of_released_size(tiny: Path) -> None:
+    engine = Engine(open_model("tiny", tiny, Placement("cpu", "int8"), Layout(slots=1, threads=1, batch=4)))
+    random = np.random.default_rng(0)
+    options = DecodeOptions(model="tiny", temperatures=(0.0,))
+    tasks = [
+        WindowTask(random.normal(0, 3000, seconds * SAMPLE_RATE).astype(np.int16), options)
+        for seconds in (1, 30, 7, 30)
+    ]
+    alone = [engine.decode([task])[0] for task in tasks]
+
+    for mix in ([0, 1, 2, 3], [3, 0], [2, 1, 2]):
+        together = engine.decode([tasks[number] for number in mix])
+        assert [result.segments[0].tokens for result in together] == [alone[n].segments[0].tokens for n in mix]

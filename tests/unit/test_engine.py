@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from faster_whisper import WhisperModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from errors import InvalidParameter, ModelUnavailable
@@ -94,6 +97,23 @@ def test_company_in_a_batch_changes_no_token(demo_engine: Engine, recordings: di
 
     assert [tokens(result) for result in together] == [tokens(result) for result in alone]
     assert [result.language for result in together] == [result.language for result in alone]
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_a_text_does_not_depend_on_its_company_whatever_the_mix(
+    demo_engine: Engine, recordings: dict[str, Pcm], data: st.DataObject
+) -> None:
+    names = data.draw(st.lists(st.sampled_from(sorted(recordings)), min_size=2, max_size=5))
+    cuts = data.draw(st.lists(st.integers(1, 30), min_size=len(names), max_size=len(names)))
+    languages = data.draw(st.lists(st.sampled_from([None, "en", "de"]), min_size=len(names), max_size=len(names)))
+    tasks = [
+        WindowTask(recordings[name][: seconds * SAMPLE_RATE], replace(CERTAIN, language=language))
+        for name, seconds, language in zip(names, cuts, languages, strict=True)
+    ]
+    alone = [demo_engine.decode([task])[0] for task in tasks]
+
+    assert [tokens(result) for result in demo_engine.decode(tasks)] == [tokens(result) for result in alone]
 
 
 def test_languages_named_and_unnamed_share_a_batch(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
