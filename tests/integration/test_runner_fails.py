@@ -1,0 +1,157 @@
+"""The model's process dies, freezes, or cannot load a model: what the API, callers and recordings see of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from scripts.local_service import LocalService, local_service
+from tests.integration.conftest import SpokenClip
+from tests.integration.recordings import Recordings
+from tests.integration.test_errors import assert_error
+
+RECOVERY_SECONDS = 60.0  # generous: it takes a few seconds on an idle machine
+FROZEN_SECONDS = 20.0  # far past any deadline of the embedded model, which takes a fraction of a second for a window
+RUNNER = "whisper_runner"
+
+
+@dataclass(frozen=True, slots=True)
+class FragileService:
+    """A service of its own, whose runner may be hurt. journal: folder of what its runner is working on."""
+
+    service: LocalService
+    client: httpx.Client
+    journal: Path
+
+    def runner(self) -> int:
+        """Process id of the runner; 0 while there is none."""
+        for child in psutil.Process(self.service.process.pid).children(recursive=True):
+            try:
+                if RUNNER in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
+                    return int(child.pid)
+            except psutil.NoSuchProcess:
+                continue
+        return 0
+
+    def transcribe(self, path: Path, **fields: str) -> httpx.Response:
+        # A client a request: these come from several threads.
+        with path.open("rb") as file:
+            return httpx.post(f"{self.service.url}/transcribe", files={"file": file}, data=fields, timeout=120)
+
+    def wait_for_work(self) -> None:
+        """Until a window is on the device."""
+        self.wait(lambda: any(path.stat().st_size > len("[]") for path in self.journal.glob("*.running")))
+
+    def wait_until_ready(self, other_than: int = 0) -> float:
+        """Seconds until a runner, not the one named, is ready."""
+        started = time.monotonic()
+        self.wait(lambda: self.runner() not in (0, other_than) and self.client.get("/health/ready").status_code == 200)
+        return time.monotonic() - started
+
+    def wait(self, condition: object) -> None:
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while not condition():  # type: ignore[operator]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FragileService]:
+    folder = tmp_path_factory.mktemp("fragile")
+    broken = folder / "models" / "broken"
+    broken.mkdir(parents=True)
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (broken / name).write_text("{}")
+    environment = {
+        "WHISPER_MODEL": "demo",
+        "WHISPER_MODEL_DIR": str(folder / "models"),
+        "TEMP_DIR": str(folder / "uploads"),
+        "CACHE_DIR": str(folder / "cache"),
+        "BATCH_TIMEOUT": "1",
+    }
+    with (
+        local_service(environment, folder / "log") as service,
+        httpx.Client(base_url=service.url, timeout=60) as client,
+    ):
+        yield FragileService(service, client, folder / "cache" / "runner")
+
+
+def test_a_killed_runner_comes_back_while_the_api_stays_up(
+    fragile: FragileService, recordings: Recordings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = recordings.speech("two-minutes.mp3", 120)
+    victim = fragile.runner()
+    with ThreadPoolExecutor(4) as clients:
+        answers = [clients.submit(fragile.transcribe, recording, language="en", beam_size="10") for _ in range(4)]
+        fragile.wait_for_work()
+        os.kill(victim, signal.SIGKILL)
+        assert fragile.client.get("/health/live").status_code == 200
+        assert fragile.client.get("/health/ready").status_code == 503
+        seconds = fragile.wait_until_ready(other_than=victim)
+        outcomes = [answer.result() for answer in answers]
+
+    # What was on its way to the runner waits for the next one; what was there is lost, and the caller knows.
+    lost = [outcome for outcome in outcomes if outcome.status_code != 200]
+    assert lost
+    for outcome in lost:
+        assert_error(outcome, 503, "service_unavailable")
+        assert int(outcome.headers["retry-after"]) > 0
+    with capsys.disabled():
+        sys.stdout.write(f"\n    ready again {seconds:.1f} s after kill -9 under load\n")
+
+
+def test_a_recording_that_killed_two_runners_is_refused_and_others_are_not(
+    fragile: FragileService, recordings: Recordings, spoken_clip: SpokenClip
+) -> None:
+    recording = recordings.speech("killer.mp3", 25)
+    for _ in range(2):
+        victim = fragile.runner()
+        with ThreadPoolExecutor(1) as client:
+            answer = client.submit(fragile.transcribe, recording, language="en", beam_size="10")
+            fragile.wait_for_work()
+            os.kill(victim, signal.SIGKILL)
+            assert_error(answer.result(), 503, "service_unavailable")
+        fragile.wait_until_ready(other_than=victim)
+
+    body = assert_error(fragile.transcribe(recording, language="en", beam_size="10"), 422, "refused_recording")
+    assert "Convert the recording" in body["message"]
+    assert fragile.transcribe(spoken_clip.path).status_code == 200
+
+
+def test_a_runner_that_freezes_is_replaced_and_its_callers_are_told_when_to_come_back(
+    fragile: FragileService, recordings: Recordings, spoken_clip: SpokenClip
+) -> None:
+    recording = recordings.speech("slow.mp3", 28)
+    assert fragile.transcribe(spoken_clip.path).status_code == 200  # its speed is known from here on
+    victim = fragile.runner()
+    with ThreadPoolExecutor(1) as client:
+        answer: Future[httpx.Response] = client.submit(fragile.transcribe, recording, language="en", beam_size="10")
+        fragile.wait_for_work()
+        os.kill(victim, signal.SIGSTOP)
+        time.sleep(FROZEN_SECONDS)
+        os.kill(victim, signal.SIGCONT)
+        outcome = answer.result()
+
+    assert_error(outcome, 503, "service_unavailable")
+    assert int(outcome.headers["retry-after"]) > 0
+    fragile.wait_until_ready(other_than=victim)
+    assert fragile.transcribe(spoken_clip.path).status_code == 200
+
+
+def test_a_model_that_cannot_be_loaded_says_why_and_the_others_work(
+    fragile: FragileService, spoken_clip: SpokenClip
+) -> None:
+    body = assert_error(fragile.transcribe(spoken_clip.path, model="broken"), 503, "model_unavailable")
+
+    assert "'broken'" in body["message"]
+    assert fragile.transcribe(spoken_clip.path).status_code == 200
