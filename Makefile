@@ -5,7 +5,7 @@ export BENTOML_DO_NOT_TRACK ?= True
 export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check serve eval-demo train-demo bench-quick lock bento clean
+.PHONY: help install demo test test-extras check serve eval-demo train-demo bench-quick lock bento clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ test: .venv/dev  ## run every test, with coverage
 	$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+test-extras: .venv/dev  ## install what a few tests need beside: torch, the vocabulary of openai-whisper
+	@# Without hashes: torch is a build for the CPU on some indexes and for CUDA on others.
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps openai-whisper==20250625
 
 check: .venv/dev  ## ruff and strict mypy
 	@$(BIN)/ruff check .
