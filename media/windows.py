@@ -26,8 +26,9 @@ SEARCH_SAMPLES = 5 * SAMPLE_RATE  # speech without pauses is cut in the last 5 s
 QUIET_SAMPLES = SAMPLE_RATE // 10  # at the quietest 100 ms there
 ANALYSIS_STEP = 512  # Silero's resolution, 32 ms
 INT16_SCALE = 32768.0
-LOUD = INT16_SCALE / 2  # what quiet recordings are brought up to
+LOUD = INT16_SCALE / 2  # what very quiet recordings are brought up to
 LOUD_PERCENTILE = 99.9  # of the samples' magnitudes is how loud a recording is; a click does not count
+LEAST_GAIN = 8.0  # 18 dB. Silero hears speech down to about 30 dB below LOUD as well as louder speech
 MOST_GAIN = 100.0  # 40 dB
 
 # One thread for all requests: each thread that runs Silero holds its own 60 MB, and one of them hears 300 s a second.
@@ -44,7 +45,7 @@ async def cut_windows(
     """Windows in file order; every sample of speech is in exactly one of them, and every sample when `vad` is off.
 
     find_speech: decides what is speech in a block, without padding; by default Silero.
-    listen: whether windows say where speech is also when `vad` is off and cutting them does not need it.
+    listen: whether windows tell where speech is in them.
     """
     find = find_speech or find_silero_speech
     packer = WindowPacker()
@@ -55,10 +56,7 @@ async def cut_windows(
     while not ended:
         fresh, ended = await _read(stream, BLOCK_SAMPLES)
         buffer = np.concatenate((buffer, *fresh))
-        speech: Sequence[Span] | None = None
-        if vad.enabled or listen:
-            speech = await asyncio.get_running_loop().run_in_executor(_ANALYST, _listen, find, buffer, vad)
-        kept = pad(speech or (), len(buffer), vad) if vad.enabled else everything(buffer)
+        kept, speech = await asyncio.get_running_loop().run_in_executor(_ANALYST, analyse, find, buffer, vad, listen)
         spans = [part for span in kept for part in split(buffer, span)]
         settled, rest = (spans, len(buffer)) if ended else settle(spans, len(buffer), vad)
         for span in settled:
@@ -85,9 +83,19 @@ async def _read(stream: AsyncIterator[Samples], least: int) -> tuple[list[Sample
     return blocks, False
 
 
-def _listen(find: SpeechFinder, samples: Samples, vad: VadOptions) -> Sequence[Span]:
-    # Where speech only has to be told, not cut out as faster-whisper does, nothing hinders us to listen harder.
-    return find(samples if vad.enabled else amplify(samples), vad)
+def analyse(
+    find: SpeechFinder, samples: Samples, vad: VadOptions, listen: bool
+) -> tuple[Sequence[Span], Sequence[Span] | None]:
+    """What of a block goes into windows, and where in it speech is, or None unless we are to listen.
+
+    The first are faster-whisper's spans. The second has no padding, and quiet recordings are amplified for it.
+    """
+    found = find(samples, vad) if vad.enabled else ()
+    kept = pad(found, len(samples), vad) if vad.enabled else everything(samples)
+    if not listen:
+        return kept, None
+    louder = amplify(samples)
+    return kept, found if vad.enabled and louder is samples else find(louder, vad)
 
 
 def find_silero_speech(samples: Samples, vad: VadOptions) -> list[Span]:
@@ -117,10 +125,10 @@ def pad(speech: Sequence[Span], length: int, vad: VadOptions) -> list[Span]:
 
 
 def amplify(samples: Samples) -> Samples:
-    """The samples, made louder if they are quiet: Silero is deaf to quiet speech that the model understands."""
+    """The samples, made louder if they are very quiet: Silero is deaf to quiet speech that the model understands."""
     loudest = np.percentile(np.abs(samples.astype(np.int32)), LOUD_PERCENTILE) if len(samples) else LOUD
     gain = min(MOST_GAIN, LOUD / max(1.0, float(loudest)))
-    if gain <= 1:
+    if gain < LEAST_GAIN:
         return samples
     louder: Samples = np.clip(samples * np.float32(gain), -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
     return louder
