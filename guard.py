@@ -43,13 +43,13 @@ MOST_SURPLUS = 0.5
 # Mean log-probability of a token at which the model thinks its words as likely wrong as right. Whisper's own
 # threshold, -1.0, is lower because all it decides is whether to try again.
 EVEN_CHANCE = math.log(0.5)  # -0.69
-# What clean speech reaches (-0.1 to -0.35). Asked of words where the model itself hears no speech, as "Thanks for
-# watching" in silence comes with -0.4 to -0.7 and a no_speech_prob above 0.6, Whisper's threshold.
+# What clean speech reaches. Asked of words where the model itself hears no speech: "Thanks for watching" in silence is
+# reported with a better than even chance, but below this, and with a no_speech_prob above Whisper's threshold of 0.6.
 CLEAR_WORDS = math.log(0.7)  # -0.36
 # Below log_prob_threshold by this much after every temperature: tokens 40 % less probable than where Whisper gives up.
 FAR_BELOW = 0.5
 # Of no_speech_threshold. Above the whole threshold the decoder drops the window itself (Whisper's paper, section 4.5),
-# and quiet speech that is understood stays far from FAR_BELOW.
+# and speech that is understood, however quiet, does not get below FAR_BELOW.
 LIKELY_SILENT = 0.5
 
 # Voice shorter than this under a segment is none: Silero's frames are 32 ms and a click may fill one; a syllable takes

@@ -76,7 +76,6 @@ class TranscriptionParameters(BaseModel):
         2000, ge=0, le=MAX_SILENCE_MS, description="A pause at least this long is cut out, milliseconds."
     )
     vad_speech_pad_ms: int = Field(400, ge=0, le=MAX_PAD_MS, description="Kept on both sides of speech, milliseconds.")
-
     hallucinations: HallucinationPolicy = Field(
         HallucinationPolicy.DROP,
         description="What to do with text that nobody seems to have said: drop it, mark it under `warnings` of "
