@@ -12,16 +12,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from guard import judge
 from media.decode import decode
 from media.probe import probe
 from media.upload import Upload
-from media.windows import cut_windows
+from media.windows import cut_windows, join_speech
 from runners.interface import Runner
 from settings import Settings
 from transcript import (
     SAMPLE_RATE,
     DecodeOptions,
+    HallucinationPolicy,
     Segment,
+    Span,
     Ticket,
     Timeline,
     Transcript,
@@ -41,18 +44,33 @@ Progress = Callable[[float, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
-    """What a caller asks of a file."""
+    """What a caller asks of a file.
+
+    multilingual: the language is detected for every window, not for the first alone; `decode` names none then.
+    """
 
     decode: DecodeOptions
     vad: VadOptions
+    multilingual: bool = False
+    hallucinations: HallucinationPolicy = HallucinationPolicy.DROP
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedResult:
-    """A window's result and where that window stands in the file."""
+    """A window's result, where that window stands in the file, and `Window.speech`."""
 
     timeline: Timeline
     result: WindowResult
+    speech: tuple[Span, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A window in the runner, without its samples."""
+
+    timeline: Timeline
+    speech: tuple[Span, ...] | None
+    task: asyncio.Task[WindowResult]
 
 
 class Pipeline:
@@ -78,34 +96,40 @@ class Pipeline:
         media = await probe(upload, self._settings)
         heard = SampleCount(decode(media, self._settings))
         placed: list[PlacedResult] = []
-        async with aclosing(self._results(cut_windows(heard, request.vad), request.decode, ticket)) as results:
+        windows = cut_windows(heard, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
+        async with aclosing(self._results(windows, request, ticket)) as results:
             async for item in results:
                 placed.append(item)
                 if on_progress:
                     on_progress(item.timeline.end, media.duration)
-        transcript = assemble(placed, request.decode, heard.samples / SAMPLE_RATE)
+        transcript = assemble(placed, request, heard.samples / SAMPLE_RATE)
+        speech = join_speech(item.speech for item in placed)
+        transcript = judge(transcript, speech, request.decode, request.hallucinations)
         return replace(transcript, processing_time=time.perf_counter() - started)
 
     async def _results(
-        self, windows: AsyncGenerator[Window, None], options: DecodeOptions, ticket: Ticket
+        self, windows: AsyncGenerator[Window, None], request: TranscriptionRequest, ticket: Ticket
     ) -> AsyncGenerator[PlacedResult, None]:
         """Results in file order, with up to WINDOWS_IN_FLIGHT windows ahead of them in the runner."""
-        waiting: deque[tuple[Timeline, asyncio.Task[WindowResult]]] = deque()
+        options = request.decode
+        waiting: deque[_Sent] = deque()
         try:
             async with aclosing(windows):
                 async for window in windows:
                     task = asyncio.create_task(self._runner.transcribe(window, options, ticket))
-                    waiting.append((window.timeline, task))
+                    waiting.append(_Sent(window.timeline, window.speech, task))
                     # The first window tells the language of the rest, so nothing is sent beside it.
-                    if options.language and len(waiting) < WINDOWS_IN_FLIGHT:
+                    alone = not options.language and not request.multilingual
+                    if not alone and len(waiting) < WINDOWS_IN_FLIGHT:
                         continue
                     placed = await _first(waiting)
-                    options = replace(options, language=placed.result.language)
+                    if alone:
+                        options = replace(options, language=placed.result.language)
                     yield placed
             while waiting:
                 yield await _first(waiting)
         finally:
-            tasks = [task for _, task in waiting]
+            tasks = [sent.task for sent in waiting]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -130,22 +154,25 @@ class SampleCount:
         await self._pcm.aclose()
 
 
-async def _first(waiting: deque[tuple[Timeline, asyncio.Task[WindowResult]]]) -> PlacedResult:
-    timeline, task = waiting[0]
-    result = await task
+async def _first(waiting: deque[_Sent]) -> PlacedResult:
+    sent = waiting[0]
+    result = await sent.task
     waiting.popleft()
-    return PlacedResult(timeline, result)
+    return PlacedResult(sent.timeline, result, sent.speech)
 
 
-def assemble(placed: Sequence[PlacedResult], options: DecodeOptions, duration: float) -> Transcript:
+def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
     """Window results in file order as one transcript in file time.
 
     duration: seconds of audio decoded.
     """
+    options = request.decode
     segments = [place(segment, item.timeline) for item in placed for segment in item.result.segments]
     language, probability = options.language or UNDETERMINED_LANGUAGE, 1.0 if options.language else 0.0
     if placed:
-        language, probability = placed[0].result.language, placed[0].result.language_probability
+        first = placed[0].result
+        detected = first.language, first.language_probability
+        language, probability = main_language(placed) if request.multilingual else detected
     return Transcript(
         language=language,
         language_probability=probability,
@@ -155,6 +182,24 @@ def assemble(placed: Sequence[PlacedResult], options: DecodeOptions, duration: f
         task=options.task,
         word_timestamps=options.word_timestamps,
     )
+
+
+def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:
+    """The language that is spoken longest, and how sure the model is of it on average; of two equals the earlier.
+
+    placed: never empty, each window with the language that was detected in it.
+    """
+    # The language of a window without speech is a guess, unless nobody listened for speech or there is none anywhere.
+    spoken = [sum(span.length for span in item.speech or ()) for item in placed]
+    weights = spoken if any(spoken) else [item.timeline.length for item in placed]
+    totals: dict[str, int] = {}
+    certainty: dict[str, float] = {}
+    for item, weight in zip(placed, weights, strict=True):
+        language = item.result.language
+        totals[language] = totals.get(language, 0) + weight
+        certainty[language] = certainty.get(language, 0.0) + weight * item.result.language_probability
+    longest = max(totals, key=lambda language: totals[language])
+    return longest, certainty[longest] / totals[longest]
 
 
 def place(segment: Segment, timeline: Timeline) -> Segment:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
 from pathlib import Path
@@ -32,6 +32,30 @@ class Priority(StrEnum):
 
     INTERACTIVE = "interactive"
     BACKGROUND = "background"
+
+
+class HallucinationPolicy(StrEnum):
+    """What happens to segments that nobody seems to have said."""
+
+    MARK = "mark"
+    DROP = "drop"
+    KEEP = "keep"
+
+
+class Reason(StrEnum):
+    """Why a segment is taken for a hallucination; `guard.py` has the rules."""
+
+    REPETITION = "repetition"
+    COMPRESSION_RATIO = "compression_ratio"
+    NO_VOICE = "no_voice"
+    LOW_CONFIDENCE = "low_confidence"
+
+
+class Action(StrEnum):
+    """What was done about a segment."""
+
+    MARKED = "marked"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +84,11 @@ class Span:
     start: int
     length: int
 
+    @property
+    def end(self) -> int:
+        """The sample after the last one."""
+        return self.start + self.length
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -78,7 +107,7 @@ class Timeline:
     @property
     def end(self) -> float:
         """Where its last sample stands in the file, seconds."""
-        return (self.spans[-1].start + self.spans[-1].length) / SAMPLE_RATE
+        return self.spans[-1].end / SAMPLE_RATE
 
     @property
     def length(self) -> int:
@@ -112,10 +141,12 @@ class Window:
 
     samples: int16, shape (n,), 16 kHz mono, 0 < n <= WINDOW_SAMPLES.
     timeline: where those samples stand in the file; covers exactly n samples.
+    speech: where a voice was heard in them, without padding, as samples of the file; None when nobody listened.
     """
 
     samples: NDArray[np.int16]
     timeline: Timeline
+    speech: tuple[Span, ...] | None = None
 
     @property
     def duration(self) -> float:
@@ -218,6 +249,21 @@ class WindowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Concern:
+    """A segment that was dropped or marked. start, end: in the file.
+
+    segment: its index in the transcript, or None when it was dropped.
+    """
+
+    segment: int | None
+    start: float
+    end: float
+    text: str
+    reason: Reason
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """What was said in a file, in file time.
 
@@ -225,7 +271,7 @@ class Transcript:
     duration: seconds of audio decoded.
     word_timestamps: whether segments carry their words.
     processing_time: seconds from the accepted file to this transcript.
-    warnings: why anything was dropped or flagged, for a person to read.
+    warnings: every segment that was dropped or marked, in file order.
     """
 
     language: str
@@ -236,7 +282,7 @@ class Transcript:
     task: Task = Task.TRANSCRIBE
     word_timestamps: bool = False
     processing_time: float = 0.0
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[Concern, ...] = ()
 
     @property
     def text(self) -> str:

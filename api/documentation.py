@@ -34,6 +34,34 @@ EXAMPLE: Document = {
     "segments": [{"id": 0, "start": 0.0, "end": 5.2, "text": "Hello, this is a test.", "confidence": 0.95}],
     "processing_time": 1.3,
 }
+EXAMPLE_VERBOSE: Document = {
+    "task": "transcribe",
+    "model": "base",
+    **EXAMPLE,
+    "segments": [
+        {
+            **EXAMPLE["segments"][0],
+            "seek": 0,
+            "tokens": [50364, 2425, 11, 341, 307, 257, 1500, 13, 50624],
+            "temperature": 0.0,
+            "avg_logprob": -0.05,
+            "compression_ratio": 0.73,
+            "no_speech_prob": 0.01,
+        }
+    ],
+    "warnings": [
+        {
+            "segment": None,
+            "start": 5.2,
+            "end": 5.5,
+            "text": "Thanks for watching!",
+            "reason": "no_voice",
+            "action": "dropped",
+            "message": "No voice is heard there, and the model is not sure of the words. "
+            "Send hallucinations=mark to have such segments back.",
+        }
+    ],
+}
 EXAMPLES_OF_FORMATS = {
     "text/plain": "Hello, this is a test.\n",
     "application/x-subrip": "1\n00:00:00,000 --> 00:00:05,200\nHello, this is a test.\n",
@@ -128,6 +156,7 @@ TRANSCRIBE_RESPONSES: dict[int | str, Document] = {
                         "summary": "timestamp_granularity=word",
                         "value": {**EXAMPLE, "words": [EXAMPLE_WORD]},
                     },
+                    "verbose": {"summary": "response_format=verbose_json", "value": EXAMPLE_VERBOSE},
                 }
             },
             **{

@@ -16,10 +16,11 @@ from formats import ResponseFormat
 from pipeline import TranscriptionRequest
 from runners.models import check_known, is_english_only
 from settings import Settings
-from transcript import DecodeOptions, Task, VadOptions
+from transcript import DecodeOptions, HallucinationPolicy, Task, VadOptions
 
 FILE = "file"
 MAX_BEAM_SIZE = 10
+MAX_BEST_OF = 10
 MAX_PROMPT_CHARACTERS = 2000  # the model keeps 223 tokens of it at most
 MAX_SILENCE_MS = 60_000
 MAX_PAD_MS = 10_000
@@ -41,6 +42,9 @@ class TranscriptionParameters(BaseModel):
     language: Annotated[str, AfterValidator(language_code)] | None = Field(
         None, description="Code or English name of the spoken language; detected by default.", examples=["en"]
     )
+    multilingual: bool = Field(
+        False, description="Detect the language anew every 30 s or less, for recordings in several languages."
+    )
     model: str | None = Field(
         None, description="A model of GET /models; the service's default otherwise.", examples=["base"]
     )
@@ -59,6 +63,9 @@ class TranscriptionParameters(BaseModel):
     )
     task: Task = Field(Task.TRANSCRIBE, description="translate gives English text.")
     beam_size: int = Field(5, ge=1, le=MAX_BEAM_SIZE, description="Hypotheses kept while decoding; 1 is greedy.")
+    best_of: int = Field(
+        5, ge=1, le=MAX_BEST_OF, description="Decodes to choose the best from when the temperature is above 0."
+    )
     initial_prompt: str | None = Field(
         None, max_length=MAX_PROMPT_CHARACTERS, description="Text that sets the style and the spelling of names."
     )
@@ -69,6 +76,11 @@ class TranscriptionParameters(BaseModel):
         2000, ge=0, le=MAX_SILENCE_MS, description="A pause at least this long is cut out, milliseconds."
     )
     vad_speech_pad_ms: int = Field(400, ge=0, le=MAX_PAD_MS, description="Kept on both sides of speech, milliseconds.")
+    hallucinations: HallucinationPolicy = Field(
+        HallucinationPolicy.DROP,
+        description="What to do with text that nobody seems to have said: drop it, mark it under `warnings` of "
+        "verbose_json, which lists what was dropped, too, or keep it without looking.",
+    )
 
     def to_request(self, settings: Settings) -> TranscriptionRequest:
         """The pipeline's view of these parameters.
@@ -78,6 +90,11 @@ class TranscriptionParameters(BaseModel):
         if self.async_:
             raise NotImplementedYet(
                 "Asynchronous transcription is not there yet. Leave 'async' out and wait for the answer."
+            )
+        if self.multilingual and self.language:
+            raise InvalidParameter(
+                f"'multilingual' detects the language of every part, 'language' says that it is '{self.language}' "
+                "throughout. Send one of the two."
             )
         model = self.model or settings.whisper_model
         check_known(model, settings)
@@ -89,6 +106,7 @@ class TranscriptionParameters(BaseModel):
                 language=self.language,
                 task=self.task,
                 beam_size=self.beam_size,
+                best_of=self.best_of,
                 temperatures=temperatures_from(self.temperature),
                 word_timestamps=self.timestamp_granularity is Granularity.WORD,
                 initial_prompt=self.initial_prompt,
@@ -100,11 +118,15 @@ class TranscriptionParameters(BaseModel):
                 min_silence_ms=self.vad_min_silence_ms,
                 speech_pad_ms=self.vad_speech_pad_ms,
             ),
+            multilingual=self.multilingual,
+            hallucinations=self.hallucinations,
         )
 
     def _check_english_only(self, model: str) -> None:
         if self.language not in (None, "en"):
             raise InvalidParameter(f"The model '{model}' knows English only, not '{self.language}'. Use another model.")
+        if self.multilingual:
+            raise InvalidParameter(f"The model '{model}' knows English only, so 'multilingual' needs another model.")
         if self.task is Task.TRANSLATE:
             raise InvalidParameter(f"The model '{model}' knows English only and cannot translate. Use another model.")
 

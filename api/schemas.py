@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from transcript import Action, Reason
+
 
 class TranscriptWord(BaseModel):
     """One word. Times are seconds from the beginning of the file; confidence is a probability, 0 to 1."""
@@ -24,6 +26,18 @@ class TranscriptSegment(BaseModel):
     confidence: float = Field(ge=0, le=1, examples=[0.95])
 
 
+class TranscriptWarning(BaseModel):
+    """A segment that nobody seems to have said. Times are seconds from the beginning of the file."""
+
+    segment: int | None = Field(description="The id of the segment; null when it was dropped.", examples=[None])
+    start: float = Field(examples=[12.4])
+    end: float = Field(examples=[14.4])
+    text: str = Field(examples=["Thanks for watching!"])
+    reason: Reason
+    action: Action
+    message: str = Field(description="The reason and what to do, for a person.")
+
+
 class TranscriptionResponse(BaseModel):
     """What was said."""
 
@@ -33,4 +47,5 @@ class TranscriptionResponse(BaseModel):
     duration: float = Field(description="Length of the recording, seconds.", examples=[125.5])
     segments: list[TranscriptSegment]
     words: list[TranscriptWord] = Field(default=[], description="There when timestamp_granularity is word.")
+    warnings: list[TranscriptWarning] = Field(default=[], description="There when response_format is verbose_json.")
     processing_time: float = Field(description="Seconds from the received file to this answer.", examples=[12.3])

@@ -18,7 +18,8 @@ from api.parameters import parse_parameters
 from errors import ServiceUnavailable
 from logs import current_request_id
 from media.upload import receive_upload
-from transcript import Ticket
+from metrics import HALLUCINATIONS
+from transcript import Ticket, Transcript
 
 Fields = Iterable[tuple[str, str]]
 Result = TypeVar("Result")
@@ -78,8 +79,14 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
             upload, parameters.to_request(backend.settings), Ticket(current_request_id())
         )
         transcript = await while_connected(request, work)
+    _count_hallucinations(transcript)
     rendered = formats.render(transcript, parameters.response_format)
     return Response(rendered.body, headers={"Content-Type": rendered.content_type})
+
+
+def _count_hallucinations(transcript: Transcript) -> None:
+    for concern in transcript.warnings:
+        HALLUCINATIONS.labels(reason=concern.reason.value, action=concern.action.value).inc()
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

@@ -5,9 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from formats.json import TIME_DIGITS, word_to_dict
 from formats.json import to_dict as plain_dict
-from formats.json import word_to_dict
-from transcript import Segment, Transcript
+from transcript import Action, Concern, Reason, Segment, Transcript
+
+WHY = {
+    Reason.REPETITION: "The same words over and over: the model seems to be stuck in a loop.",
+    Reason.COMPRESSION_RATIO: "The text repeats itself at every temperature that was tried.",
+    Reason.NO_VOICE: "No voice is heard there, and the model is not sure of the words.",
+    Reason.LOW_CONFIDENCE: "The model doubts the words at every temperature, and that anybody speaks.",
+}
+REMEDY = {
+    Action.DROPPED: "Send hallucinations=mark to have such segments back.",
+    Action.MARKED: "Check it before you rely on it.",
+}
 
 
 def render(transcript: Transcript) -> str:
@@ -26,7 +37,19 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
         "task": transcript.task.value,
         "model": transcript.model,
         **document,
-        "warnings": list(transcript.warnings),
+        "warnings": [_warning(concern) for concern in transcript.warnings],
+    }
+
+
+def _warning(concern: Concern) -> dict[str, Any]:
+    return {
+        "segment": concern.segment,
+        "start": round(concern.start, TIME_DIGITS),
+        "end": round(concern.end, TIME_DIGITS),
+        "text": concern.text.strip(),
+        "reason": concern.reason.value,
+        "action": concern.action.value,
+        "message": f"{WHY[concern.reason]} {REMEDY[concern.action]}",
     }
 
 

@@ -10,7 +10,7 @@ from api.parameters import NAMES, Granularity, json_fields, parse_parameters, te
 from errors import InvalidParameter, NotImplementedYet, UnknownModel
 from formats import ResponseFormat
 from settings import Settings
-from transcript import Task, VadOptions
+from transcript import HallucinationPolicy, Task, VadOptions
 
 
 @pytest.fixture
@@ -24,6 +24,8 @@ def test_nothing_given_means_the_defaults_of_the_contract(settings: Settings) ->
     assert (parameters.response_format, parameters.timestamp_granularity) == (ResponseFormat.JSON, Granularity.SEGMENT)
     assert (request.decode.model, request.decode.language, request.decode.beam_size) == ("demo", None, 5)
     assert request.decode.temperatures == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    assert (request.decode.best_of, request.decode.task) == (5, Task.TRANSCRIBE)
+    assert (request.hallucinations, request.multilingual) == (HallucinationPolicy.DROP, False)
     assert request.vad == VadOptions()
 
 
@@ -35,12 +37,14 @@ def test_every_parameter_reaches_the_request(settings: Settings) -> None:
         "temperature": "0.5",
         "task": "translate",
         "beam_size": "3",
+        "best_of": "2",
         "initial_prompt": "a prompt",
         "hotwords": "Anna",
         "vad_filter": "false",
         "vad_threshold": "0.25",
         "vad_min_silence_ms": "700",
         "vad_speech_pad_ms": "30",
+        "hallucinations": "mark",
     }
     request = parse_parameters([], given_values.items()).to_request(settings)
     assert request.decode.language == "de"
@@ -48,7 +52,9 @@ def test_every_parameter_reaches_the_request(settings: Settings) -> None:
     assert request.decode.word_timestamps
     assert request.decode.temperatures == (0.5, 0.6, 0.8, 1.0)
     assert request.decode.task is Task.TRANSLATE
-    assert (request.decode.beam_size, request.decode.initial_prompt, request.decode.hotwords) == (3, "a prompt", "Anna")
+    assert (request.decode.beam_size, request.decode.best_of) == (3, 2)
+    assert (request.decode.initial_prompt, request.decode.hotwords) == ("a prompt", "Anna")
+    assert request.hallucinations is HallucinationPolicy.MARK
     assert request.vad == VadOptions(enabled=False, threshold=0.25, min_silence_ms=700, speech_pad_ms=30)
 
 
@@ -95,6 +101,40 @@ def test_every_wrong_value_is_named_at_once() -> None:
     assert caught.value.detail == "beam_size='99', vad_threshold='2'"
 
 
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("beam_size", ("1", "10"), ("0", "11", "2.5", "many")),
+        ("best_of", ("1", "10"), ("0", "11", "2.5")),
+        ("temperature", ("0", "1"), ("-0.1", "1.1", "nan", "inf")),
+        ("task", ("transcribe", "translate"), ("summarize",)),
+        ("hallucinations", ("mark", "drop", "keep"), ("hide",)),
+        ("multilingual", ("true", "false", "1", "0"), ("de,en",)),
+        ("initial_prompt", ("x" * 2000,), ("x" * 2001,)),
+        ("hotwords", ("x" * 2000,), ("x" * 2001,)),
+        ("vad_threshold", ("0", "1"), ("-0.1", "1.1", "nan")),
+        ("vad_min_silence_ms", ("0", "60000"), ("-1", "60001")),
+        ("vad_speech_pad_ms", ("0", "10000"), ("-1", "10001")),
+    ],
+)
+def test_every_range_is_checked(name: str, allowed: tuple[str, ...], refused: tuple[str, ...]) -> None:
+    for value in allowed:
+        parse_parameters([(name, value)])
+    for value in refused:
+        with pytest.raises(InvalidParameter, match=f"^{name}: "):
+            parse_parameters([(name, value)])
+
+
+def test_several_languages_are_detected_in_every_window(settings: Settings) -> None:
+    request = parse_parameters([("multilingual", "true")]).to_request(settings)
+    assert (request.multilingual, request.decode.language) == (True, None)
+
+
+def test_several_languages_contradict_a_named_one(settings: Settings) -> None:
+    with pytest.raises(InvalidParameter, match="Send one of the two"):
+        parse_parameters([("multilingual", "true"), ("language", "de")]).to_request(settings)
+
+
 def test_async_is_known_but_not_there_yet(settings: Settings) -> None:
     with pytest.raises(NotImplementedYet):
         parse_parameters([("async", "true")]).to_request(settings)
@@ -105,7 +145,7 @@ def test_an_unknown_model_is_refused(settings: Settings) -> None:
         parse_parameters([("model", "hugo")]).to_request(settings)
 
 
-@pytest.mark.parametrize("other", [("language", "fr"), ("task", "translate")])
+@pytest.mark.parametrize("other", [("language", "fr"), ("task", "translate"), ("multilingual", "true")])
 def test_an_english_model_does_english_only(settings: Settings, other: tuple[str, str]) -> None:
     with pytest.raises(InvalidParameter, match="knows English only"):
         parse_parameters([("model", "base.en"), other]).to_request(settings)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from api.parameters import NAMES
 from settings import Settings
+from transcript import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLES = [name.upper() for name in Settings.model_fields]
@@ -14,6 +16,11 @@ VARIABLES = [name.upper() for name in Settings.model_fields]
 @pytest.mark.parametrize("document", ["README.md", ".env.example"])
 def test_every_setting_is_documented(document, variable):
     assert variable in (ROOT / document).read_text()
+
+
+@pytest.mark.parametrize("name", [*NAMES, *Reason])
+def test_every_parameter_and_every_reason_to_drop_text_is_in_a_table_of_the_readme(name):
+    assert f"| `{name}` |" in (ROOT / "README.md").read_text()
 
 
 def test_the_lock_files_name_no_registry_and_no_host():

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 import formats
 from formats import ResponseFormat, cues, lrc, srt, text, tsv, verbose_json, vtt
-from transcript import Segment, Task, Transcript, Word
+from transcript import Action, Concern, Reason, Segment, Task, Transcript, Word
 
 HOUR = 3600.0
 
@@ -78,6 +79,35 @@ def test_verbose_json_adds_the_decoders_figures_and_the_warnings():
         *("id", "start", "end", "text", "confidence"),
         *("seek", "tokens", "temperature", "avg_logprob", "compression_ratio", "no_speech_prob"),
     }
+
+
+def test_verbose_json_lists_dropped_and_marked_segments_with_their_reason():
+    dropped = Concern(None, 4.0, 5.504, " thanks for watching", Reason.NO_VOICE, Action.DROPPED)
+    marked = Concern(1, 2.25, 3.0, " see you", Reason.REPETITION, Action.MARKED)
+    first, second = verbose_json.to_dict(replace(TWO_LINES, warnings=(dropped, marked)))["warnings"]
+    assert first == {
+        "segment": None,
+        "start": 4.0,
+        "end": 5.5,
+        "text": "thanks for watching",
+        "reason": "no_voice",
+        "action": "dropped",
+        "message": "No voice is heard there, and the model is not sure of the words. "
+        "Send hallucinations=mark to have such segments back.",
+    }
+    assert (second["segment"], second["reason"], second["action"]) == (1, "repetition", "marked")
+
+
+@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("action", Action)
+def test_every_warning_has_a_message_for_a_person(reason, action):
+    spoken = replace(TWO_LINES, warnings=(Concern(0, 0.0, 1.5, " hello there", reason, action),))
+    assert verbose_json.to_dict(spoken)["warnings"][0]["message"].endswith(".")
+
+
+def test_json_shows_no_warnings():
+    warned = replace(TWO_LINES, warnings=(Concern(0, 0.0, 1.5, " hi", Reason.REPETITION, Action.MARKED),))
+    assert formats.json.to_dict(warned) == formats.json.to_dict(TWO_LINES)
 
 
 def test_verbose_json_puts_words_inside_their_segment():

@@ -7,10 +7,23 @@ import numpy as np
 import pytest
 
 from errors import ServiceUnavailable, UndecodableMedia
-from pipeline import WINDOWS_IN_FLIGHT, Pipeline, TranscriptionRequest
+from pipeline import WINDOWS_IN_FLIGHT, Pipeline, PlacedResult, TranscriptionRequest, main_language
 from runners.interface import RunnerState
-from tests.media_files import media_children, noise, write_wav
-from transcript import DecodeOptions, Segment, Task, Ticket, VadOptions, Window, WindowResult
+from tests.media_files import SPOKEN, media_children, noise, read_samples, write_wav
+from transcript import (
+    SAMPLE_RATE,
+    DecodeOptions,
+    HallucinationPolicy,
+    Reason,
+    Segment,
+    Span,
+    Task,
+    Ticket,
+    Timeline,
+    VadOptions,
+    Window,
+    WindowResult,
+)
 
 TICKET = Ticket("test")
 EVERYTHING = VadOptions(enabled=False)
@@ -26,12 +39,15 @@ class ScriptedRunner:
     seconds: float = 0.0
     pause: float = 0.0
     fail_at: float | None = None
+    languages: tuple[str, ...] = ("de",)  # heard in the windows, in turn
+    avg_logprob: float = -0.1
     options: list[DecodeOptions] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
     cancelled: int = 0
 
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+        heard = self.languages[len(self.options) % len(self.languages)]
         self.options.append(options)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -45,8 +61,8 @@ class ScriptedRunner:
         if self.fail_at is not None and window.timeline.start >= self.fail_at:
             raise ServiceUnavailable("no more")
         text = f" {window.timeline.start:.0f}"
-        segment = Segment(0.0, window.duration, text, (1,), -0.1, 1.0, 0.0, 0.0)
-        return WindowResult(options.language or "de", 1.0 if options.language else 0.75, (segment,))
+        segment = Segment(0.0, window.duration, text, (1,), self.avg_logprob, 1.0, 0.0, 0.0)
+        return WindowResult(options.language or heard, 1.0 if options.language else 0.75, (segment,))
 
     async def state(self) -> RunnerState:
         return RunnerState(True, "cpu", "int8", ())
@@ -56,9 +72,18 @@ class ScriptedRunner:
 def transcribed(settings, uploaded, tmp_path):
     """Transcribes a recording with a runner, options and progress of the test's choice."""
 
-    def run(samples, runner, *, vad=EVERYTHING, on_progress=None, **options):
+    def run(
+        samples,
+        runner,
+        *,
+        vad=EVERYTHING,
+        on_progress=None,
+        multilingual=False,
+        hallucinations=HallucinationPolicy.DROP,
+        **options,
+    ):
         path = write_wav(tmp_path / "recording.wav", samples)
-        request = TranscriptionRequest(DecodeOptions(model="demo", **options), vad)
+        request = TranscriptionRequest(DecodeOptions(model="demo", **options), vad, multilingual, hallucinations)
         work = Pipeline(settings, runner).transcribe(uploaded(path), request, TICKET, on_progress)
         return asyncio.run(work)
 
@@ -90,9 +115,57 @@ def test_a_named_language_is_used_from_the_first_window(transcribed):
     assert {options.language for options in runner.options} == {"fr"}
 
 
+def test_every_window_has_its_own_language_when_there_are_several(transcribed):
+    runner = ScriptedRunner(seconds=0.2, languages=("fr", "de", "de", "fr"))
+    transcript = transcribed(noise(100), runner, multilingual=True)
+    assert [options.language for options in runner.options] == [None] * 4
+    assert runner.most_running == 4
+    assert (transcript.language, transcript.language_probability) == ("de", 0.75)
+
+
+def placed(language, probability, seconds, speech=None):
+    timeline = Timeline((Span(0, seconds * SAMPLE_RATE),))
+    heard = None if speech is None else (Span(0, speech * SAMPLE_RATE),) if speech else ()
+    return PlacedResult(timeline, WindowResult(language, probability, ()), heard)
+
+
+def test_the_main_language_is_the_one_that_is_spoken_longest():
+    windows = [placed("fr", 0.9, 30, speech=5), placed("de", 0.5, 30, speech=20), placed("de", 0.8, 30, speech=10)]
+    assert main_language(windows) == ("de", pytest.approx(0.6))
+
+
+def test_silence_has_no_say_in_the_main_language():
+    assert main_language([placed("la", 0.3, 30, speech=0), placed("en", 0.9, 3, speech=2)]) == ("en", 0.9)
+
+
+def test_the_longest_windows_tell_the_main_language_when_nobody_listened_or_spoke():
+    assert main_language([placed("fr", 0.9, 10), placed("de", 0.5, 20)])[0] == "de"
+    assert main_language([placed("fr", 0.9, 10, speech=0), placed("de", 0.5, 20, speech=0)])[0] == "de"
+
+
+def test_doubtful_words_in_noise_are_dropped_and_told(transcribed):
+    transcript = transcribed(noise(40), ScriptedRunner(avg_logprob=-0.9), language="en")
+    assert transcript.text == ""
+    assert {concern.reason for concern in transcript.warnings} == {Reason.NO_VOICE}
+    assert len(transcript.warnings) == 2
+
+
+def test_doubtful_words_over_a_voice_stay(transcribed):
+    transcript = transcribed(read_samples(SPOKEN), ScriptedRunner(avg_logprob=-0.9), language="en")
+    assert (transcript.text, transcript.warnings) == ("0", ())
+
+
+def test_nothing_is_judged_when_all_is_to_be_kept(transcribed):
+    runner = ScriptedRunner(avg_logprob=-0.9)
+    transcript = transcribed(noise(40), runner, language="en", hallucinations=HallucinationPolicy.KEEP)
+    assert len(transcript.segments) == 2
+    assert transcript.warnings == ()
+
+
 def test_only_so_many_windows_are_ahead(transcribed):
     runner = ScriptedRunner(pause=1.0)
-    transcribed(noise(30 * (WINDOWS_IN_FLIGHT + 6)), runner, language="en")
+    keep = HallucinationPolicy.KEEP  # so that nobody listens, and the windows are cut faster than they are decoded
+    transcribed(noise(30 * (WINDOWS_IN_FLIGHT + 6)), runner, language="en", hallucinations=keep)
     assert runner.most_running == WINDOWS_IN_FLIGHT
 
 

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from media.windows import BLOCK_SAMPLES, INT16_SCALE, WindowPacker, cut_windows, quietest_moment, split
+from media.windows import (
+    BLOCK_SAMPLES,
+    INT16_SCALE,
+    WindowPacker,
+    amplify,
+    cut_windows,
+    find_silero_speech,
+    pad,
+    quietest_moment,
+    split,
+)
 from tests.media_files import ROOT, SPOKEN, noise, read_samples
 from transcript import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, VadOptions, Window
 
@@ -24,9 +34,9 @@ async def stream(samples: np.ndarray, size: int = SECOND):
         yield samples[start : start + size]
 
 
-def cut(samples: np.ndarray, vad: VadOptions = VadOptions(), find_speech=None) -> list[Window]:
+def cut(samples: np.ndarray, vad: VadOptions = VadOptions(), find_speech=None, *, listen=True) -> list[Window]:
     async def collect() -> list[Window]:
-        return [window async for window in cut_windows(stream(samples), vad, find_speech)]
+        return [window async for window in cut_windows(stream(samples), vad, find_speech, listen=listen)]
 
     return asyncio.run(collect())
 
@@ -58,6 +68,58 @@ def test_a_short_recording_is_one_window_of_exactly_faster_whispers_speech(path,
     (window,) = cut(samples, VadOptions(min_silence_ms=min_silence_ms))
     assert np.array_equal(window.samples.astype(np.float32) / INT16_SCALE, expected)
     assert spans_of([window]) == [Span(chunk["start"], chunk["end"] - chunk["start"]) for chunk in chunks]
+
+
+@pytest.mark.parametrize("speech_pad_ms", [0, 30, 400, 3000])
+def test_padding_is_added_as_faster_whisper_adds_it(speech_pad_ms):
+    samples = read_samples(SEVERAL_SENTENCES)
+    vad = VadOptions(min_silence_ms=100, speech_pad_ms=speech_pad_ms)
+    chunks = get_speech_timestamps(
+        samples.astype(np.float32) / INT16_SCALE, min_silence_duration_ms=100, speech_pad_ms=speech_pad_ms
+    )
+    padded = pad(find_silero_speech(samples, vad), len(samples), vad)
+    assert len(padded) > 2
+    assert padded == [Span(chunk["start"], chunk["end"] - chunk["start"]) for chunk in chunks]
+
+
+def test_a_window_tells_where_its_speech_is_without_padding():
+    silence = np.zeros(10 * SECOND, np.int16)
+    (window,) = cut(np.concatenate((silence, np.ones(2 * SECOND, np.int16), silence)), find_speech=louder_than_silence)
+    assert window.speech == (Span(10 * SECOND, 2 * SECOND),)
+    assert window.timeline.start == pytest.approx(9.6)
+
+
+def test_without_voice_activity_detection_windows_still_tell_where_speech_is():
+    spoken = read_samples(SPOKEN)
+    (window,) = cut(np.concatenate((spoken, np.zeros(10 * SECOND, np.int16))), NO_VAD)
+    assert window.speech
+    assert window.speech[-1].end < len(spoken) + SECOND // 10
+
+
+def test_very_quiet_speech_is_heard_where_nothing_is_cut_by_it():
+    loud = read_samples(SPOKEN)
+    quiet = (loud * 0.002).astype(np.int16)  # 54 dB less
+    assert cut(quiet) == []
+    (window,) = cut(quiet, NO_VAD)
+    (reference,) = cut(loud, NO_VAD)
+    assert window.speech == reference.speech
+
+
+def test_a_window_of_quiet_speech_tells_all_of_it_that_is_inside():
+    quiet = (read_samples(SPOKEN) * 0.003).astype(np.int16)  # 50 dB less: Silero misses the first second
+    (window,) = cut(quiet)
+    assert window.speech[0].start == window.timeline.spans[0].start
+
+
+def test_loud_recordings_are_heard_as_they_are():
+    loud = noise(1, loudness=20_000)
+    assert amplify(loud) is loud
+
+
+@pytest.mark.parametrize("vad", [VadOptions(), NO_VAD])
+def test_windows_tell_nothing_of_speech_when_nobody_is_to_listen(vad):
+    (window,) = cut(read_samples(SPOKEN), vad, listen=False)
+    assert window.speech is None
 
 
 def test_a_recording_without_speech_gives_no_windows():
@@ -129,6 +191,27 @@ def test_every_sample_of_speech_is_in_one_window_in_order(pattern):
         assert window.timeline.length == len(window.samples)
         heard = np.concatenate([samples[span.start : span.start + span.length] for span in window.timeline.spans])
         assert np.array_equal(window.samples, heard)
+
+
+@hypothesis_settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(1, 4000), st.integers(1, 6000)), min_size=1, max_size=20),
+    st.booleans(),
+    st.integers(0, 3000),
+)
+def test_every_sample_of_speech_is_told_once_in_order(pattern, enabled, speech_pad_ms):
+    """pattern: speech and pause lengths in hundredths of a second."""
+    step = SAMPLE_RATE // 100
+    pieces = [piece for speech, pause in pattern for piece in (np.ones(speech * step), np.zeros(pause * step))]
+    samples = np.concatenate(pieces).astype(np.int16)
+    windows = cut(samples, VadOptions(enabled=enabled, speech_pad_ms=speech_pad_ms), louder_than_silence)
+
+    speech = [span for window in windows for span in window.speech]
+    assert all(before.end <= after.start for before, after in itertools.pairwise(speech))
+    assert sum(int(samples[span.start : span.end].sum()) for span in speech) == int(samples.sum())
+    for window in windows:
+        for span in window.speech:
+            assert any(part.start <= span.start and span.end <= part.end for part in window.timeline.spans)
 
 
 @given(st.integers(1, 5 * WINDOW_SAMPLES))
