@@ -2,7 +2,9 @@
 
 Four rules, the first that fits names the reason. Each wants two witnesses against a segment, because each witness
 alone also speaks against real people: a chorus repeats itself, quiet speech is uncertain, singing is no speech to
-Silero. The decoder's figures are those of the whole decode that a segment comes from, not of the segment alone.
+Silero. A fifth rule is Whisper's own: what the decoder left out, because it hears no speech and is not sure of the
+words, is listed too. The decoder's figures are those of the whole decode that a segment comes from, not of the segment
+alone.
 """
 
 from __future__ import annotations
@@ -71,23 +73,34 @@ class Verdict:
 
 
 def judge(
-    transcript: Transcript, speech: Sequence[Span] | None, options: DecodeOptions, policy: HallucinationPolicy
+    transcript: Transcript,
+    unspoken: Sequence[Segment],
+    speech: Sequence[Span] | None,
+    options: DecodeOptions,
+    policy: HallucinationPolicy,
 ) -> Transcript:
     """The transcript after the policy: condemned segments dropped or kept, and listed under `warnings`.
 
-    speech: see `condemn`.
+    unspoken: segments in file time that the decoder left out, because it hears no speech there. speech: see `condemn`.
     """
     if policy is HallucinationPolicy.KEEP:
         return transcript
-    verdicts = condemn(transcript.segments, speech, options)
-    drop = policy is HallucinationPolicy.DROP
-    condemned = {verdict.index for verdict in verdicts}
-    kept = tuple(segment for index, segment in enumerate(transcript.segments) if not drop or index not in condemned)
-    return replace(
-        transcript,
-        segments=kept,
-        warnings=tuple(_concern(transcript.segments[verdict.index], verdict, drop) for verdict in verdicts),
-    )
+    reasons = {verdict.index: verdict.reason for verdict in condemn(transcript.segments, speech, options)}
+    judged: list[tuple[Segment, Reason | None]] = [
+        (segment, reasons.get(index)) for index, segment in enumerate(transcript.segments)
+    ]
+    if unspoken:
+        judged += [(segment, Reason.NO_SPEECH) for segment in unspoken]
+        judged.sort(key=lambda item: item[0].start)
+    kept: list[Segment] = []
+    concerns = []
+    for segment, reason in judged:
+        dropped = reason is not None and policy is HallucinationPolicy.DROP
+        if reason is not None:
+            concerns.append(_concern(segment, reason, None if dropped else len(kept)))
+        if not dropped:
+            kept.append(segment)
+    return replace(transcript, segments=tuple(kept), warnings=tuple(concerns))
 
 
 def condemn(segments: Sequence[Segment], speech: Sequence[Span] | None, options: DecodeOptions) -> list[Verdict]:
@@ -190,12 +203,7 @@ def surplus_words(words: Sequence[str]) -> NDArray[np.bool_]:
     return surplus
 
 
-def _concern(segment: Segment, verdict: Verdict, dropped: bool) -> Concern:
-    return Concern(
-        segment=None if dropped else verdict.index,
-        start=segment.start,
-        end=segment.end,
-        text=segment.text,
-        reason=verdict.reason,
-        action=Action.DROPPED if dropped else Action.MARKED,
-    )
+def _concern(segment: Segment, reason: Reason, index: int | None) -> Concern:
+    """index: in the transcript, None when it was dropped."""
+    action = Action.DROPPED if index is None else Action.MARKED
+    return Concern(index, segment.start, segment.end, segment.text, reason, action)

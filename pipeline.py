@@ -104,7 +104,8 @@ class Pipeline:
                     on_progress(item.timeline.end, media.duration)
         transcript = assemble(placed, request, heard.samples / SAMPLE_RATE)
         speech = join_speech(item.speech for item in placed)
-        transcript = judge(transcript, speech, request.decode, request.hallucinations)
+        unspoken = [place(segment, item.timeline) for item in placed for segment in item.result.unspoken]
+        transcript = judge(transcript, unspoken, speech, request.decode, request.hallucinations)
         return replace(transcript, processing_time=time.perf_counter() - started)
 
     async def _results(

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     COMPRESSION_RATIO = "compression_ratio"
     NO_VOICE = "no_voice"
     LOW_CONFIDENCE = "low_confidence"
+    NO_SPEECH = "no_speech"
 
 
 class Action(StrEnum):
@@ -241,11 +242,13 @@ class WindowResult:
     """What the model said about one window. Times are relative to the window.
 
     language_probability: 1.0 when the caller named the language.
+    unspoken: what was decoded where the model hears no speech and is not sure of the words; Whisper leaves it out.
     """
 
     language: str
     language_probability: float
     segments: tuple[Segment, ...]
+    unspoken: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

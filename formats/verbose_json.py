@@ -14,6 +14,7 @@ WHY = {
     Reason.COMPRESSION_RATIO: "The text repeats itself at every temperature that was tried.",
     Reason.NO_VOICE: "No voice is heard there, and the model is not sure of the words.",
     Reason.LOW_CONFIDENCE: "The model doubts the words at every temperature, and that anybody speaks.",
+    Reason.NO_SPEECH: "The model hears no speech there, and is not sure of the words; Whisper leaves them out.",
 }
 REMEDY = {
     Action.DROPPED: "Send hallucinations=mark to have such segments back.",

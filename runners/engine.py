@@ -6,7 +6,7 @@ batch at once: one encoder pass serves language detection, every temperature and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +61,7 @@ class _Reading:
     seek: int = 0
     last_speech: float = 0.0
     segments: list[Segment] = field(default_factory=list)
+    unspoken: list[Segment] = field(default_factory=list)
 
     @property
     def content_frames(self) -> int:
@@ -71,7 +72,9 @@ class _Reading:
         return self.seek >= self.content_frames
 
     def result(self) -> WindowResult:
-        return WindowResult(self.language or ENGLISH, self.language_probability, tuple(self.segments))
+        return WindowResult(
+            self.language or ENGLISH, self.language_probability, tuple(self.segments), tuple(self.unspoken)
+        )
 
 
 class Engine:
@@ -116,7 +119,7 @@ class Engine:
         attempts = self._decode_with_fallback(readings, encoded)
         for row, (reading, count, attempt) in enumerate(zip(readings, frames, attempts, strict=True)):
             if should_skip(attempt, reading.options):
-                reading.seek += count
+                self._pass_over(reading, count, attempt)
             else:
                 self._accept(reading, count, attempt, encoded, row)
 
@@ -198,28 +201,43 @@ class Engine:
         self, reading: _Reading, frames: int, attempt: Attempt, encoded: ctranslate2.StorageView, row: int
     ) -> None:
         """Turn an attempt into segments and move the window's `seek` on."""
-        seconds_per_frame = self._whisper.feature_extractor.time_per_frame
         started_at = reading.seek
-        split = split_segments(
-            attempt.tokens,
-            timestamp_begin=self._tokenizer(ENGLISH, "transcribe").timestamp_begin,
-            time_offset=started_at * seconds_per_frame,
-            frames=frames,
-            duration=frames * seconds_per_frame,
-            seek=started_at,
-        )
+        split = self._split(reading, frames, attempt)
         next_seek = split.next_seek
         timed: Sequence[tuple[Cut, tuple[Word, ...]]] = [(cut, ()) for cut in split.cuts]
         if reading.options.word_timestamps:
             timed, next_seek = self._time_words(reading, split, frames, self._arrays.take_rows(encoded, [row]))
-        for cut, words in timed:
-            text = self._text(cut.tokens)
-            if cut.start != cut.end and text.strip():
-                reading.segments.append(_segment(cut, text, words, attempt, started_at))
+        reading.segments += self._segments(timed, attempt, started_at)
         # The text has been given; without it as a prompt the next decode cannot fall into a loop.
         reading.prompt = []
         # A decode that consumes nothing would be repeated for ever.
         reading.seek = next_seek if next_seek > started_at else started_at + frames
+
+    def _pass_over(self, reading: _Reading, frames: int, attempt: Attempt) -> None:
+        """Nobody speaks there. What was decoded all the same is kept apart."""
+        cuts = [(cut, ()) for cut in self._split(reading, frames, attempt).cuts]
+        reading.unspoken += self._segments(cuts, attempt, reading.seek)
+        reading.seek += frames
+
+    def _split(self, reading: _Reading, frames: int, attempt: Attempt) -> Split:
+        seconds_per_frame = self._whisper.feature_extractor.time_per_frame
+        return split_segments(
+            attempt.tokens,
+            timestamp_begin=self._tokenizer(ENGLISH, "transcribe").timestamp_begin,
+            time_offset=reading.seek * seconds_per_frame,
+            frames=frames,
+            duration=frames * seconds_per_frame,
+            seek=reading.seek,
+        )
+
+    def _segments(
+        self, timed: Sequence[tuple[Cut, tuple[Word, ...]]], attempt: Attempt, seek: int
+    ) -> Iterator[Segment]:
+        """Those that say something and last."""
+        for cut, words in timed:
+            text = self._text(cut.tokens)
+            if cut.start != cut.end and text.strip():
+                yield _segment(cut, text, words, attempt, seek)
 
     def _time_words(
         self, reading: _Reading, split: Split, frames: int, encoded: ctranslate2.StorageView

@@ -22,6 +22,7 @@ AGEING_SECONDS = 10.0  # a request that waits gets a window at least about this 
 ADMISSION_SECONDS = 60.0  # a request that was let in stays in, until it was silent for so long
 FIRST_ESTIMATE = 1.5  # seconds of one slot for a window, before anything was measured (base, int8, one thread)
 LEARNING_RATE = 0.2  # weight of the newest batch in the estimate
+OWN_COMPANY = 2  # windows of one request in a batch, where company costs time: what a newcomer has to wait for
 HALVED_SECONDS = 60.0  # for so long smaller batches are made after the device ran out of memory
 # A window that fails at every temperature takes six decodes, and may be read in several parts.
 PATIENCE = 30.0  # times its estimate, after which a batch is overdue
@@ -97,7 +98,8 @@ class Scheduler:
 
     slots: batches that may run at once. max_batch: windows a batch may hold.
     cheap_company: a window takes hardly longer in a large batch than alone, as on a GPU. Where it does take longer, a
-    window never shares a batch with windows of a request that has more of them waiting.
+    window never shares a batch with windows of a request that has more of them waiting, and no request has more than
+    OWN_COMPANY windows in one.
     max_queue_seconds: no new request is let in while one would wait longer than this.
     patience_seconds: no batch is overdue before that.
     Every `now` is seconds on one monotonic clock.
@@ -190,7 +192,11 @@ class Scheduler:
         first = self._take(request_id, now)
         items = [first]
         while len(items) < room and not first.alone:
-            fitting = [name for name, other in self._requests.items() if _suits(other, first, crowd)]
+            fitting = [
+                name
+                for name, other in self._requests.items()
+                if _suits(other, first, crowd) and self._may_join(name, items)
+            ]
             if not fitting:
                 break
             items.append(self._take(min(fitting, key=lambda name: self._rank(name, now)), now))
@@ -223,6 +229,10 @@ class Scheduler:
     def overdue(self, now: float) -> list[Batch]:
         """Batches that the device will not finish any more."""
         return [batch for batch in self._running.values() if now > batch.deadline]
+
+    def _may_join(self, request_id: str, items: Sequence[Item]) -> bool:
+        own = sum(item.ticket.request_id == request_id for item in items)
+        return self._cheap_company or own < OWN_COMPANY
 
     def _room(self, now: float) -> int:
         """Windows for the next batch: a slot's share of what waits, as far as the limit goes."""

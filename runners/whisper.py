@@ -17,7 +17,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,6 +48,7 @@ from transcript import SAMPLE_RATE, WINDOW_SAMPLES, DecodeOptions, Ticket, Windo
 
 RUNNER_NAME = "whisper_runner"
 PRELOAD_RETRY_SECONDS = 30.0  # a hub that was out of reach may come back
+NICENESS = 5  # of the threads that decode: a third of the share of others, when all of them want a core
 LAST_ANSWERS_SECONDS = 1.0  # for the answers of a process that ends
 EXIT_HANGING = 70  # EX_SOFTWARE, sysexits.h
 PROBE_SECONDS = 1
@@ -183,7 +186,9 @@ class WhisperRunner:
 
     def _open(self, name: str, folder: Path) -> Engine:
         self._layout_known.wait()
-        return Engine(open_model(name, folder, self._placement, self._layout))
+        # CTranslate2's threads inherit the priority of the thread that loads the model.
+        with ThreadPoolExecutor(1, initializer=give_way) as loader:
+            return Engine(loader.submit(open_model, name, folder, self._placement, self._layout).result())
 
     def _prepare(self) -> None:
         choice = self._choose_layout()
@@ -258,6 +263,12 @@ def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
         traffic={"timeout": settings.request_timeout},
     )(ConfiguredRunner)
     return service
+
+
+def give_way() -> None:
+    """Let short work go first on a busy CPU: the API's, and the event loop that answers it. Linux only."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def open_journal(cache_dir: Path) -> Journal | None:

@@ -21,7 +21,7 @@ REQUEST_TIMEOUT = 7200.0  # seconds; the longest clip behind many others on a sl
 STOP_STEP = 0.2  # seconds between looks at the stop event
 PROBE_INTERVAL = 0.5  # seconds; an answer costs the service a few milliseconds of the cores that are measured
 PROBE_PATHS = ("/health", "/status")
-API_MARK = "--service-name\0transcription\0"  # in the command line of an API process
+API, RUNNER = "transcription", "whisper_runner"  # services, by name
 KIB = 1024
 
 
@@ -134,7 +134,7 @@ def probing(service: LocalService) -> Iterator[Probe]:
 
 
 def _probe(service: LocalService, probe: Probe, stop: threading.Event) -> None:
-    api = api_processes(service.process.pid)
+    api = service_processes(service.process.pid, API)
     with httpx.Client(base_url=service.url, timeout=REQUEST_TIMEOUT) as client:
         # A route that is not there yet is not asked.
         paths = [path for path in PROBE_PATHS if client.get(path).status_code != httpx.codes.NOT_FOUND]
@@ -149,11 +149,17 @@ def _probe(service: LocalService, probe: Probe, stop: threading.Event) -> None:
             probe.memory[work] = max(probe.memory.get(work, 0), resident(api))
 
 
-def api_processes(root: int) -> list[int]:
-    """The API processes under the process `root`; none where there is no /proc."""
+def service_processes(root: int, name: str) -> list[int]:
+    """The processes of one BentoML service under the process `root`; none where there is no /proc."""
+    mark = f"--service-name\0{name}\0"  # in the command line
+    return [pid for pid in descendants(root) if mark in _command(pid)]
+
+
+def descendants(root: int) -> list[int]:
+    """The process `root` and everything under it."""
     pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
     parents = {pid: int(_status(pid).get("PPid", "0")) for pid in pids}
-    return [pid for pid in pids if _descends(pid, root, parents) and API_MARK in _command(pid)]
+    return [pid for pid in pids if _descends(pid, root, parents)]
 
 
 def resident(pids: Iterable[int]) -> int:

@@ -152,6 +152,15 @@ def test_a_window_without_speech_has_no_segments(demo_engine: Engine) -> None:
     assert result.segments == ()
 
 
+def test_what_is_decoded_where_nobody_speaks_is_kept_apart(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+    options = DecodeOptions(model="demo", temperatures=(0.0,), no_speech_threshold=-1.0, log_prob_threshold=100.0)
+
+    [result] = demo_engine.decode([WindowTask(recordings["en-meeting.mp3"], options)])
+
+    assert result.segments == ()
+    assert "meeting" in "".join(segment.text for segment in result.unspoken)
+
+
 @pytest.mark.parametrize("count", [1, 160, 1600])
 def test_a_window_of_any_length_is_read_to_its_end(demo_engine: Engine, count: int) -> None:
     [result] = demo_engine.decode([WindowTask(np.zeros(count, np.int16), CERTAIN)])

@@ -173,11 +173,12 @@ TRANSCRIPT = Transcript(
     segments=one_after_the_other(said(" hello"), said(" you", avg_logprob=DOUBTFUL), said(" goodbye")),
     model="demo",
 )
+LEFT_OUT = replace(said(" thanks for watching"), start=1.5, end=2.0)
 SPEECH = voice_under(TRANSCRIPT.segments[0], TRANSCRIPT.segments[2])
 
 
 def test_drop_takes_the_segment_out_and_tells() -> None:
-    judged = judge(TRANSCRIPT, SPEECH, OPTIONS, HallucinationPolicy.DROP)
+    judged = judge(TRANSCRIPT, [], SPEECH, OPTIONS, HallucinationPolicy.DROP)
     (concern,) = judged.warnings
     assert judged.text == "hello goodbye"
     assert (concern.segment, concern.action, concern.reason) == (None, Action.DROPPED, Reason.NO_VOICE)
@@ -185,13 +186,31 @@ def test_drop_takes_the_segment_out_and_tells() -> None:
 
 
 def test_mark_leaves_the_segment_and_tells_which() -> None:
-    judged = judge(TRANSCRIPT, SPEECH, OPTIONS, HallucinationPolicy.MARK)
+    judged = judge(TRANSCRIPT, [], SPEECH, OPTIONS, HallucinationPolicy.MARK)
     assert judged.segments == TRANSCRIPT.segments
     assert [(concern.segment, concern.action) for concern in judged.warnings] == [(1, Action.MARKED)]
 
 
 def test_keep_does_not_look() -> None:
-    assert judge(TRANSCRIPT, SPEECH, OPTIONS, HallucinationPolicy.KEEP) is TRANSCRIPT
+    assert judge(TRANSCRIPT, [], SPEECH, OPTIONS, HallucinationPolicy.KEEP) is TRANSCRIPT
+
+
+def test_what_the_decoder_left_out_is_listed() -> None:
+    judged = judge(TRANSCRIPT, [LEFT_OUT], None, OPTIONS, HallucinationPolicy.DROP)
+    (concern,) = judged.warnings
+    assert judged.segments == TRANSCRIPT.segments
+    assert (concern.segment, concern.action, concern.reason) == (None, Action.DROPPED, Reason.NO_SPEECH)
+    assert concern.text == " thanks for watching"
+
+
+def test_mark_has_back_what_the_decoder_left_out_in_its_place() -> None:
+    judged = judge(TRANSCRIPT, [LEFT_OUT], None, OPTIONS, HallucinationPolicy.MARK)
+    assert [segment.text for segment in judged.segments] == [" hello", " thanks for watching", " you", " goodbye"]
+    assert [(concern.segment, concern.reason) for concern in judged.warnings] == [(1, Reason.NO_SPEECH)]
+
+
+def test_keep_leaves_out_what_the_decoder_left_out() -> None:
+    assert judge(TRANSCRIPT, [LEFT_OUT], None, OPTIONS, HallucinationPolicy.KEEP) is TRANSCRIPT
 
 
 texts = st.lists(st.sampled_from(["no", "thank", "you", "so", "and", "then", "谢"]), max_size=30).map(" ".join)
@@ -213,8 +232,8 @@ any_speech = st.none() | st.lists(st.integers(1, 40_000), max_size=12).map(
 @given(any_segments, any_speech)
 def test_dropping_is_marking_without_the_marked(segments: tuple[Segment, ...], speech: list[Span] | None) -> None:
     transcript = replace(TRANSCRIPT, segments=segments)
-    dropped = judge(transcript, speech, OPTIONS, HallucinationPolicy.DROP)
-    marked = judge(transcript, speech, OPTIONS, HallucinationPolicy.MARK)
+    dropped = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.DROP)
+    marked = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.MARK)
     condemned = {concern.segment for concern in marked.warnings}
     assert marked.segments == segments
     assert dropped.segments == tuple(s for index, s in enumerate(segments) if index not in condemned)
@@ -226,7 +245,7 @@ def test_dropping_is_marking_without_the_marked(segments: tuple[Segment, ...], s
 @given(any_segments, any_speech)
 def test_keeping_changes_nothing(segments: tuple[Segment, ...], speech: list[Span] | None) -> None:
     transcript = replace(TRANSCRIPT, segments=segments)
-    assert judge(transcript, speech, OPTIONS, HallucinationPolicy.KEEP) is transcript
+    assert judge(transcript, [], speech, OPTIONS, HallucinationPolicy.KEEP) is transcript
 
 
 @given(any_segments, st.booleans() | st.none())

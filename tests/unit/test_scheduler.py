@@ -14,6 +14,7 @@ from runners.scheduler import (
     AGEING_SECONDS,
     FIRST_ESTIMATE,
     HALVED_SECONDS,
+    OWN_COMPANY,
     PATIENCE,
     Batch,
     Item,
@@ -260,8 +261,16 @@ def test_where_company_costs_time_a_short_request_is_spared_the_windows_of_a_lon
     submit(scheduler, an_item(98, "short"), an_item(99, "another short"))
     scheduler.finished(first, 1.0)
 
-    assert ids(first) == [0, 1, 2, 3]
     assert ids(scheduler.next_batch(1.0)) == [98, 99]
+
+
+def test_where_company_costs_time_a_newcomer_does_not_wait_for_a_large_batch_of_one_file() -> None:
+    scheduler = a_scheduler(max_batch=4, cheap_company=False)
+    submit(scheduler, *(an_item(number, "long") for number in range(9)))
+    submit(scheduler, *(an_item(number, "another") for number in range(10, 19)))
+
+    assert ids(scheduler.next_batch(0.0)) == [0, 10, 1, 11]
+    assert OWN_COMPANY == 2
 
 
 def test_where_company_is_cheap_everyone_shares() -> None:
