@@ -60,9 +60,9 @@ class Process:
 
     async def end(self) -> None:
         """Kill it unless it has ended, and return when it is reaped."""
-        self._channel.shutdown(socket.SHUT_WR)  # the launcher takes this as the order to kill
-        await self._exit_code
-        self._held.close()
+        with self._held:
+            self._channel.shutdown(socket.SHUT_WR)  # the launcher takes this as the order to kill
+            await self._exit_code
 
 
 @asynccontextmanager
@@ -163,5 +163,8 @@ atexit.register(_launcher.stop)
 
 
 def warm_up() -> None:
-    """Start the launcher now, so that the first file does not wait for it. Call it in the event loop's thread."""
+    """Start the launcher now, so that the first file does not wait for it.
+
+    To be called in the event loop's thread: the kernel ends the launcher with the thread that started it.
+    """
     _launcher.start()
