@@ -17,6 +17,7 @@ from api.health import is_ready
 from api.native import ROUTE, NativeInput, answer_native
 from api.schemas import TranscriptionResponse
 from logs import configure_logging
+from media.process import warm_up
 from media.sweep import sweep
 from pipeline import Pipeline
 from runners.client import RunnerClient
@@ -50,6 +51,7 @@ class TranscriptionService:
         """Make TEMP_DIR ready, connect to the runner and keep TEMP_DIR clean."""
         give_memory_back_early()  # here, not on import: the runner's process imports this module too
         settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        warm_up()
         runner = RunnerClient(self.runner)
         self.backend = Backend(settings, runner, Pipeline(settings, runner))
         app.state.backend = self.backend

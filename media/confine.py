@@ -1,36 +1,40 @@
-"""Give a process its limits, then become the program it is for: `python confine.py LIMITS PARENT PROGRAM ARG...`.
-
-A wrapper of its own because code that runs between fork and exec in a process with threads may deadlock, and limits set
-from outside come too late. Imports nothing of ours: it runs isolated.
-"""
+"""What a process gives up before it reads hostile input."""
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import resource
 import signal
-import sys
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PR_SET_NO_NEW_PRIVS = 38
 
+# Loaded here and not where it is used: there the address space may be limited already.
+_libc = ctypes.CDLL(None, use_errno=True)
+
 
 def confine(limits: dict[str, int], parent: int) -> None:
-    """Set every limit, and die with the parent.
+    """Give up, for good and for all descendants, everything that reading one file does not need.
 
-    limits: name of a resource without RLIMIT_, such as AS (bytes), CPU (seconds).
+    limits: name of a resource without RLIMIT_, such as AS (bytes), CPU (seconds). parent: the process to die with.
+    Raises OSError, ValueError and ProcessLookupError; then the process must not go on.
     """
+    os.setsid()  # a session of its own: one signal reaches it and all it starts
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    die_with(parent, signal.SIGKILL)
     for name, value in limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the line above
-        sys.exit(1)
 
 
-if __name__ == "__main__":
-    confine(json.loads(sys.argv[1]), int(sys.argv[2]))
-    os.execv(sys.argv[3], sys.argv[3:])
+def die_with(parent: int, number: signal.Signals) -> None:
+    """Receive this signal when the parent ends. Raises ProcessLookupError when it has ended already."""
+    _prctl(PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        raise ProcessLookupError(f"the parent, {parent}, is gone")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

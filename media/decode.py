@@ -70,7 +70,6 @@ async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.
     most_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
     received = 0
     async with confined(command, resources) as process:
-        assert process.stdout and process.stderr  # both are pipes
         complaints = asyncio.create_task(_last_bytes(process.stderr))
         try:
             while block := await _read_block(process.stdout, settings.decode_timeout):
@@ -78,12 +77,12 @@ async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.
                 if received > most_bytes:
                     raise too_long(settings)
                 yield np.frombuffer(block, np.int16)
-            await process.wait()
+            exit_code = await process.wait()
             said = await complaints
         finally:
             complaints.cancel()
             await asyncio.gather(complaints, return_exceptions=True)
-        _check(received, process.returncode or 0, said, media)
+        _check(received, exit_code, said, media)
 
 
 async def _read_block(stream: asyncio.StreamReader, timeout_seconds: int) -> bytes:

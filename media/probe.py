@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ from errors import AudioTooShort, NoAudioStream, UndecodableMedia, UnsupportedFo
 from media import containers
 from media.containers import Container
 from media.decode import too_long
-from media.process import confined, limits
+from media.process import inspecting, limits
 from media.upload import Upload
 from settings import Settings
 from transcript import Media
 
-INSPECT = Path(__file__).with_name("inspect_streams.py")
-INSPECT_SECONDS = 20  # reading headers takes milliseconds; a busy machine takes its time to start Python
+INSPECT_SECONDS = 20  # reading headers takes milliseconds; the first of all waits for the launcher
 ANSWER_BYTES = 1 << 20  # a file of a thousand streams is described in less
 
 
@@ -75,15 +73,14 @@ def _recognise(upload: Upload) -> Container:
 
 
 async def _inspect(path: Path, container: Container, settings: Settings) -> dict[str, Any]:
-    command = [sys.executable, "-I", str(INSPECT), container.demuxer, str(path)]
     resources = limits(settings.decode_memory_limit, INSPECT_SECONDS)
-    async with confined(command, resources) as process:
-        assert process.stdout  # a pipe
+    async with inspecting(path, container.demuxer, resources) as process:
         try:
             async with asyncio.timeout(INSPECT_SECONDS):
                 answer = await _read_answer(process.stdout)
         except TimeoutError:
             answer = b""
+    await process.wait()  # it has ended; raises when that was no fault of the file
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:

@@ -81,7 +81,12 @@ def read_samples(path: Path) -> NDArray[np.int16]:
     return np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, np.int16)
 
 
-def media_children() -> list[list[str]]:
-    """Command lines of the probe and decoder processes that this very process started."""
-    commands = [child.cmdline() for child in psutil.Process().children()]
-    return [command for command in commands if any("ffmpeg" in part or "inspect_streams" in part for part in command)]
+def launchers() -> list[psutil.Process]:
+    """The launcher that this very process started; none before the first file."""
+    alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if "media.launcher" in child.cmdline()]
+
+
+def media_children() -> list[psutil.Process]:
+    """The probe and decoder processes that this very process had started, zombies included."""
+    return [child for launcher in launchers() for child in launcher.children()]

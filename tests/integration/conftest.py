@@ -107,13 +107,12 @@ def leftovers(service: LocalService, temp_dir: Path) -> list[str]:
 
 
 def media_processes(service: LocalService) -> list[str]:
-    """Command lines of the service's media children."""
+    """Names of the service's media children: those of its launchers."""
     found = []
-    for child in psutil.Process(service.process.pid).children(recursive=True):
+    for process in psutil.Process(service.process.pid).children(recursive=True):
         try:
-            command = " ".join(child.cmdline())
+            if "media.launcher" in process.cmdline():
+                found += [child.name() for child in process.children()]
         except psutil.NoSuchProcess:
             continue
-        if "ffmpeg" in command or "inspect_streams" in command:
-            found.append(command)
     return found
