@@ -6,6 +6,7 @@ which it holds a lock on; a file that nobody holds was left by a process that di
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -24,6 +25,7 @@ SUSPECT_SECONDS = 3600.0  # for so long a death is held against a window
 REFUSED_FROM = 2  # deaths
 SUSPECTS = "suspects.json"
 RUNNING_SUFFIX = ".running"
+CLOSED = -1  # in the place of a descriptor
 
 
 class Verdict(StrEnum):
@@ -96,15 +98,20 @@ class Journal:
             self._write()
 
     def close(self) -> None:
-        """An orderly end: nobody is to blame for what still runs."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        """An orderly end: nobody is to blame for what still runs, and nothing is written any more."""
+        with self._lock:
+            self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = CLOSED
 
     def _write(self) -> None:
-        # Not fsync: it is the process that dies, not the machine.
+        if self._descriptor == CLOSED:
+            return
         data = json.dumps([name for names in self._running.values() for name in names]).encode()
-        os.pwrite(self._descriptor, data, 0)
-        os.ftruncate(self._descriptor, len(data))
+        # A full disk is no reason not to decode. Not fsync: it is the process that dies, not the machine.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._descriptor, data, 0)
+            os.ftruncate(self._descriptor, len(data))
 
 
 def fingerprint(task: WindowTask) -> str:
