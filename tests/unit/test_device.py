@@ -93,7 +93,7 @@ def a_device(
     journal: Journal | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Device]:
-    scheduler = Scheduler(slots=1, max_batch=batch, max_queue_seconds=300, patience_seconds=1.0)
+    scheduler = Scheduler(slots=1, max_batch=batch, max_queue_seconds=300, cheap_company=True, patience_seconds=1.0)
     device = Device(scheduler, lambda name: nullcontext(model), log or Log(), journal, clock or time.monotonic)
     device.start(1, batch)
     try:
