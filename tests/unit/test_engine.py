@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +143,38 @@ def test_only_windows_that_fail_are_decoded_again(demo_engine: Engine, recording
 
     assert {segment.temperature for segment in first.segments} == {0.0}
     assert {segment.temperature for segment in second.segments} == {0.2}
+
+
+class CountingModel:
+    """The real model, with a count of its calls."""
+
+    def __init__(self, model: object) -> None:
+        self._model = model
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> object:
+        self.calls[name] += 1
+        return getattr(self._model, name)
+
+
+def test_a_window_is_encoded_once_for_detection_every_temperature_and_word_times(recordings: dict[str, Pcm]) -> None:
+    handle = open_model("demo", EMBEDDED_MODEL_DIR / "demo", CPU, ONE_SLOT)
+    counting = handle.whisper.model = CountingModel(handle.whisper.model)
+    options = DecodeOptions(
+        model="demo",
+        temperatures=(0.0, 0.2, 0.4),
+        log_prob_threshold=100.0,
+        no_speech_threshold=2.0,
+        word_timestamps=True,
+    )
+
+    [result] = Engine(handle).decode([WindowTask(recordings["en-meeting.mp3"], options)])
+
+    assert result.segments[0].words
+    assert counting.calls["detect_language"] == 1
+    assert counting.calls["generate"] == 3
+    assert counting.calls["align"] == 1
+    assert counting.calls["encode"] == 1
 
 
 def test_a_window_without_speech_has_no_segments(demo_engine: Engine) -> None:
