@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from runners.decoding import compression_ratio
 from transcript import (
     SAMPLE_RATE,
     Action,
@@ -128,7 +128,7 @@ def _reason(segment: Segment, surplus: float, voiceless: bool, options: DecodeOp
         return Reason.REPETITION
     # A chorus makes a decode compressible, too, but its lines are segments that are not.
     if looping and (
-        compression_ratio(segment.text) > options.compression_ratio_threshold
+        compression_ratio(segment.text.strip()) > options.compression_ratio_threshold
         or segment.avg_logprob < options.log_prob_threshold
     ):
         return Reason.COMPRESSION_RATIO
@@ -149,12 +149,6 @@ def _is_unsure(segment: Segment, options: DecodeOptions) -> bool:
 def _is_voiceless(segment: Segment, voice: float | None) -> bool:
     """Whether (nearly) no voice was heard under a segment. voice: seconds, None when nobody listened."""
     return voice is not None and voice < min(NEARLY_NONE, BRIEF * (segment.end - segment.start))
-
-
-def compression_ratio(text: str) -> float:
-    """Bytes before and after compression, as Whisper measures repetition; plain speech stays below 2.4."""
-    data = text.strip().encode()
-    return len(data) / len(zlib.compress(data))
 
 
 def voiced_seconds(segments: Sequence[Segment], speech: Sequence[Span]) -> list[float]:
