@@ -27,8 +27,6 @@ from media.orders import INSPECT, Order, Received, receive
 OPEN_FILES = 4096  # at most; one for each process that runs, and a few
 SIGNALS_AT_ONCE = 512
 HANDLED = (signal.SIGCHLD, signal.SIGTERM)
-# Python ignores these, and what is ignored stays so in a program that is executed.
-IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class Launcher:
@@ -112,6 +110,18 @@ def _signals_as_bytes() -> int:
     return reading
 
 
+def _forget_signals() -> None:
+    """Handle, ignore and block none: what is ignored or blocked stays so in a program that is executed.
+
+    Python itself ignores two, a shell ignores more for what it starts in the background.
+    """
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is not signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def _kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):  # killed before it had a group of its own
@@ -130,9 +140,7 @@ def _fork(received: Received) -> int:
 def _become(order: Order, stdout: int, stderr: int, launcher: int) -> NoReturn:
     """In the child: keep nothing but /dev/null and the two pipes, confine it, and be what was ordered."""
     try:
-        signal.set_wakeup_fd(-1)
-        for number in (*HANDLED, *IGNORED):
-            signal.signal(number, signal.SIG_DFL)
+        _forget_signals()
         os.dup2(stdout, sys.stdout.fileno())
         os.dup2(stderr, sys.stderr.fileno())
         os.closerange(sys.stderr.fileno() + 1, OPEN_FILES)

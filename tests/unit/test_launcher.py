@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from errors import ServiceUnavailable
+from media import orders
 from media.probe import probe
 from media.process import confined, warm_up
 from tests.commands import RESOURCES, finished, run
@@ -204,16 +205,18 @@ def test_a_command_whose_launcher_dies_is_an_error_of_the_service_and_dies_too()
     assert wait_until(lambda: is_gone(child))
 
 
-def test_a_probe_whose_launcher_dies_does_not_blame_the_file(tmp_path, settings, uploaded):
+def test_a_probe_whose_launcher_dies_does_not_blame_the_file(tmp_path, settings, uploaded, monkeypatch):
     launcher = the_launcher()
+    launcher.suspend()
+    send = orders.send
 
-    async def kill_the_launcher():
-        launcher.suspend()
-        asyncio.get_running_loop().call_later(0.2, launcher.kill)
-        await probe(uploaded(write_wav(tmp_path / "a.wav", noise(1))), settings)
+    def send_and_kill(*arguments):
+        send(*arguments)
+        launcher.kill()
 
+    monkeypatch.setattr(orders, "send", send_and_kill)
     with pytest.raises(ServiceUnavailable):
-        asyncio.run(kill_the_launcher())
+        asyncio.run(probe(uploaded(write_wav(tmp_path / "a.wav", noise(1))), settings))
 
 
 def test_a_launcher_without_descriptors_refuses_and_goes_on():
