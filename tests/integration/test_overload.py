@@ -1,0 +1,52 @@
+"""More work than the service wants to queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from scripts.local_service import LocalService, local_service
+from tests.integration.conftest import SpokenClip
+from tests.integration.recordings import Recordings
+from tests.integration.test_errors import assert_error
+
+CLIENTS = 16
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    folder = tmp_path_factory.mktemp("impatient")
+    environment = {
+        "WHISPER_MODEL": "demo",
+        "WHISPER_MODEL_DIR": str(folder / "models"),
+        "TEMP_DIR": str(folder / "uploads"),
+        "CACHE_DIR": str(folder / "cache"),
+        "WHISPER_LAYOUT": "1x1x1",
+        "MAX_QUEUE_SECONDS": "1",
+    }
+    with local_service(environment, folder / "log") as service:
+        yield service
+
+
+def test_who_would_wait_too_long_is_told_when_to_come_back_and_who_was_let_in_is_served(
+    impatient: LocalService, recordings: Recordings, spoken_clip: SpokenClip
+) -> None:
+    content = recordings.speech("a-minute-and-a-half.mp3", 90).read_bytes()
+
+    def send(_: int) -> httpx.Response:
+        fields = {"language": "en", "beam_size": "10", "hallucinations": "keep"}
+        return httpx.post(f"{impatient.url}/transcribe", files={"file": ("a.mp3", content)}, data=fields, timeout=120)
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        answers = list(clients.map(send, range(CLIENTS)))
+
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert 0 < len(refused) < CLIENTS
+    for answer in refused:
+        assert "MAX_QUEUE_SECONDS" in assert_error(answer, 503, "service_unavailable")["message"]
+        assert int(answer.headers["retry-after"]) >= 1
+    file = {"file": ("b.mp3", spoken_clip.path.read_bytes())}
+    assert httpx.post(f"{impatient.url}/transcribe", files=file, timeout=60).status_code == 200
