@@ -19,6 +19,11 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transcription-service"
 
 
+def default_jobs() -> Path:
+    """The user's data folder, as the XDG base directory specification names it."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "transcription-service" / "jobs"
+
+
 class Settings(BaseSettings):
     """One field an environment variable; the variable's name is the field's name in capitals."""
 
@@ -78,6 +83,28 @@ class Settings(BaseSettings):
         1_610_612_736, ge=134_217_728, description="Address space of the ffmpeg process, bytes (1.5 GiB)."
     )
 
+    # Jobs
+    enable_async: bool = Field(True, description="Take jobs; without, async=true answers 501.")
+    jobs_dir: Path = Field(
+        default_factory=default_jobs, description="Database and files of jobs; give it a disk that lasts."
+    )
+    job_result_ttl: int = Field(86_400, ge=1, description="Seconds that a finished job and its result are kept.")
+    job_retries: int = Field(
+        3, ge=0, le=100, description="Attempts after the first when the machinery fails; never after a bad file."
+    )
+    job_concurrency: int = Field(4, ge=1, le=64, description="Jobs that one API process works on at once.")
+    enable_cache: bool = Field(True, description="Answer the same request from the stored result for JOB_RESULT_TTL.")
+    task_queue: Literal["own", "platform"] = Field(
+        "own", description="Who serves BentoML's tasks: our jobs, or the queue of BentoCloud."
+    )
+    webhook_secret: str = Field(
+        "", description="Key that callbacks are signed with; without it callback_url is refused."
+    )
+    webhook_allow: str = Field(
+        "", description="Hosts and networks that callbacks may go to beside public https, comma-separated."
+    )
+    webhook_timeout: int = Field(10, ge=1, le=300, description="Longest one try of a callback may take, seconds.")
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
@@ -95,7 +122,7 @@ class Settings(BaseSettings):
             raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4")
         return value
 
-    @field_validator("whisper_model_dir", "cache_dir", "temp_dir")
+    @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()

@@ -1,0 +1,162 @@
+"""What keeps jobs: the interface. Every method is one atomic step, and what it has returned from survives a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from errors import TranscriptionError
+from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, NewJob
+from pipeline import PlacedResult
+from transcript import Transcript
+
+
+class LeaseLost(Exception):
+    """The attempt is no longer the job's: it was cancelled, or taken over by another process."""
+
+
+class IdempotencyConflict(TranscriptionError):
+    """The idempotency key was used for another submission."""
+
+
+class DamagedStore(TranscriptionError):
+    """The database cannot be read; the message names the remedy."""
+
+
+class JobStore(Protocol):
+    """Jobs, their checkpoints and their results.
+
+    A lease is a claimed Job: its `id` and `attempt`. Methods that take one raise LeaseLost when the job is not
+    processing in that attempt any more, and change nothing then.
+    """
+
+    # The client's side
+
+    async def submit(self, new: NewJob) -> tuple[Job, bool]:
+        """Accept a job, durably. False beside it when the idempotency key is that of an earlier job, which is returned.
+
+        A job whose work has a result that has not expired is completed at once.
+        Raises IdempotencyConflict when the key comes with another fingerprint.
+        """
+        ...
+
+    async def get(self, job_id: str) -> Job | None:
+        """The job. A queued one whose work is being done for another job shows that one's progress as its own."""
+        ...
+
+    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
+        """Newest first, at most `limit`. statuses: empty for all. before: only jobs with a smaller number."""
+        ...
+
+    async def ahead_of(self, job: Job) -> Ahead:
+        """What is unfinished and older than this job; work that several jobs share counts once."""
+        ...
+
+    async def speed(self) -> float | None:
+        """Seconds of audio a second that one job advances: the median of the latest completed. None when unknown."""
+        ...
+
+    async def cancel(self, job_id: str) -> Job | None:
+        """End an unfinished job; a finished one stays as it is. None when there is no such job."""
+        ...
+
+    async def retry(self, job_id: str) -> Job | None:
+        """Queue a failed or completed job again, all counters at zero; a failed one keeps its checkpoints.
+
+        Any other job stays as it is. None when there is no such job.
+        """
+        ...
+
+    async def delete(self, job_id: str) -> None:
+        """Forget a finished job, its checkpoints, and its result unless another job has it, too."""
+        ...
+
+    async def result(self, job_id: str) -> Transcript | None:
+        """The transcript of a completed job."""
+        ...
+
+    # Work done for somebody who waits, and shared with whoever asks the same
+
+    async def cached(self, work: str) -> Transcript | None:
+        """The result of this work, unless it has expired."""
+        ...
+
+    async def remember(self, work: str, transcript: Transcript) -> None:
+        """Keep a result for JOB_RESULT_TTL."""
+        ...
+
+    # The worker's side
+
+    async def claim(self, owner: str) -> Job | None:
+        """Begin an attempt of the oldest job that is due, or of one whose owner is gone, which counts as a failure.
+
+        Never of a job whose work is being done already, nor of one that `owner` itself is at.
+        """
+        ...
+
+    async def renew(self, lease: Job) -> None:
+        """Heartbeat."""
+        ...
+
+    async def examined(self, job_id: str, seconds: float | None) -> None:
+        """Note how long the recording is, whoever found out."""
+        ...
+
+    async def checkpoint(self, lease: Job, position: int, placed: PlacedResult, total: float | None) -> None:
+        """Keep the result of the window at `position` (0, 1, ...); the same again is no error.
+
+        It is progress: it renews the lease and clears `failures`. total: seconds of audio in the file, if known.
+        """
+        ...
+
+    async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
+        """Results of windows in file order, from position `start` on."""
+        ...
+
+    async def complete(self, lease: Job, transcript: Transcript) -> None:
+        """End the job and every queued job of the same work with this result, and make their webhooks due."""
+        ...
+
+    async def fail(self, lease: Job, failure: Failure) -> None:
+        """End the job, and make its webhook due."""
+        ...
+
+    async def postpone(self, lease: Job, delay: float) -> None:
+        """Back to the queue after a fault of the machinery, which is counted. delay: seconds until it is due."""
+        ...
+
+    async def release(self, lease: Job) -> None:
+        """Back to the queue without blame, at once due: the process stops."""
+        ...
+
+    async def refuse(self, job_id: str, failure: Failure) -> bool:
+        """Fail a job that is still queued. False when it is not."""
+        ...
+
+    # Webhooks
+
+    async def claim_delivery(self, lease_seconds: float) -> Job | None:
+        """A finished job whose delivery is due, one attempt counted; due again after `lease_seconds` unless settled."""
+        ...
+
+    async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
+        """Write down how a try went."""
+        ...
+
+    # Housekeeping
+
+    async def expire(self) -> None:
+        """Delete finished jobs and results whose time has come, and checkpoints that nobody needs."""
+        ...
+
+    async def recordings_in_use(self) -> frozenset[str]:
+        """Names of the spool's files that a job still needs."""
+        ...
+
+    async def back_up(self) -> None:
+        """Write a consistent copy beside the database, and drop the oldest copies."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        ...
