@@ -1,0 +1,179 @@
+"""What the SQLite store asks of its tables. Named parameters come from `SqliteStore`; times are seconds.
+
+A lease is live while now < lease_until <= now + lease, so that a clock that was set back strands no job; what waits
+until a time is due as well when that time is further away than anybody may ask for.
+"""
+# ruff: noqa: S608 - the statements are put together from pieces of this file alone
+
+from __future__ import annotations
+
+_UNFINISHED = "status IN ('queued', 'processing')"  # as the partial index says it
+_NO_LEASE = "owner = NULL, lease_until = NULL"
+_IS_LEASED = "id = :id AND attempt = :attempt AND status = 'processing'"
+_ENDED = f"""finished_at = :now, expires_at = :expires_at, not_before = 0, {_NO_LEASE},
+             delivery_at = CASE WHEN callback_url IS NULL THEN NULL ELSE :now END"""
+_DONE = f"status = 'completed', result = :result, seconds_done = :duration, seconds_total = :duration, {_ENDED}"
+# Where the finished windows of a job's work end in the file.
+_RESUMED_FROM = "COALESCE((SELECT done FROM windows WHERE work = jobs.work ORDER BY position DESC LIMIT 1), 0)"
+
+# The client's side
+
+# A queued job whose work is being done for another one, the leader, is shown as that one stands.
+_SHOWN_STATUS = "CASE WHEN leader.number IS NULL THEN job.status ELSE 'processing' END"
+SHOWN_JOBS = f"""
+    SELECT job.*, {_SHOWN_STATUS} AS shown_status, leader.started_at AS leader_started_at,
+           leader.seconds_done AS leader_seconds_done, leader.seconds_total AS leader_seconds_total
+    FROM jobs AS job
+    LEFT JOIN jobs AS leader ON job.status = 'queued' AND leader.work = job.work AND leader.status = 'processing'
+"""
+SUBMIT = """
+    INSERT INTO jobs (id, work, status, request, recording, response_format, fingerprint, idempotency_key, created_at,
+                      callback_url)
+    VALUES (:id, :work, 'queued', :request, :recording, :response_format, :fingerprint, :idempotency_key, :now,
+            :callback_url)
+"""
+VALID_RESULT = """
+    SELECT id, duration, transcript FROM results WHERE work = :work AND expires_at > :now ORDER BY id DESC LIMIT 1
+"""
+COMPLETE_FROM_RESULT = f"UPDATE jobs SET {_DONE} WHERE id = :id"
+
+SHOWN_JOB = f"{SHOWN_JOBS} WHERE job.id = ?"
+
+
+def list_jobs(statuses: int, before: bool) -> str:
+    """The query for so many statuses, or 0 for any; then the number before which they are, and the limit."""
+    conditions = ["TRUE"]
+    if statuses:
+        conditions.append(f"{_SHOWN_STATUS} IN ({', '.join('?' * statuses)})")
+    if before:
+        conditions.append("job.number < ?")
+    return f"{SHOWN_JOBS} WHERE {' AND '.join(conditions)} ORDER BY job.number DESC LIMIT ?"
+
+
+# A job that waits for its own work's leader stands where that one stands.
+AHEAD = f"""
+    WITH works AS (
+        SELECT MAX(seconds_total) AS total, MAX(seconds_done) AS done FROM jobs
+        WHERE {_UNFINISHED} AND work <> :work AND number < (
+            SELECT COALESCE(MIN(number), :number) FROM jobs WHERE work = :work AND {_UNFINISHED} AND number <= :number
+        )
+        GROUP BY work
+    )
+    SELECT COUNT(*) AS jobs, COALESCE(SUM(MAX(total - done, 0)), 0.0) AS seconds, COUNT(*) - COUNT(total) AS unknown
+    FROM works
+"""
+LATEST_SPEEDS = "SELECT speed FROM jobs WHERE speed IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
+CANCEL = f"UPDATE jobs SET status = 'cancelled', {_ENDED} WHERE id = :id AND {_UNFINISHED}"
+RETRY = f"""
+    UPDATE jobs
+    SET status = 'queued', started_at = NULL, finished_at = NULL, expires_at = NULL, failures = 0, failure = NULL,
+        seconds_done = {_RESUMED_FROM}, speed = NULL, result = NULL,
+        delivery_state = 'pending', delivery_attempts = 0, delivery_at = NULL, delivery_detail = ''
+    WHERE id = :id
+"""
+DELETE = f"DELETE FROM jobs WHERE id = ? AND NOT {_UNFINISHED} RETURNING work, result"
+DROP_RESULT_UNLESS_USED = """
+    DELETE FROM results WHERE id = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.result = results.id)
+"""
+DROP_WINDOWS_UNLESS_WANTED = (
+    "DELETE FROM windows WHERE work = :work AND NOT EXISTS (SELECT 1 FROM jobs WHERE work = :work)"
+)
+DROP_WINDOWS_UNLESS_UNFINISHED = f"""
+    DELETE FROM windows WHERE work = :work AND NOT EXISTS (SELECT 1 FROM jobs WHERE work = :work AND {_UNFINISHED})
+"""
+RESULT_OF_JOB = """
+    SELECT transcript FROM results WHERE id = (SELECT result FROM jobs WHERE id = :id AND status = 'completed')
+"""
+KEEP_RESULT = """
+    INSERT INTO results (work, duration, expires_at, transcript) VALUES (:work, :duration, :expires_at, :transcript)
+"""
+
+# The worker's side
+
+# Of several jobs with the same work only the oldest is begun, so that the pause of a postponed one holds for all.
+CLAIM = f"""
+    UPDATE jobs
+    SET status = 'processing', owner = :owner, lease_until = :now + :lease, not_before = 0, attempt = attempt + 1,
+        failures = failures + (status = 'processing'), started_at = COALESCE(started_at, :now),
+        begun_at = :now, begun_from = {_RESUMED_FROM}, seconds_done = MAX(seconds_done, {_RESUMED_FROM}),
+        seconds_total = COALESCE(
+            seconds_total, (SELECT MAX(seconds_total) FROM jobs AS same WHERE same.work = jobs.work)
+        )
+    WHERE number = (
+        SELECT number FROM jobs AS job
+        WHERE {_UNFINISHED} AND CASE status
+            WHEN 'processing' THEN owner <> :owner AND NOT (:now < lease_until AND lease_until <= :now + :lease)
+            ELSE (not_before <= :now OR not_before > :now + :longest_postponement)
+                 AND NOT EXISTS (
+                     SELECT 1 FROM jobs AS doing WHERE doing.work = job.work AND doing.status = 'processing'
+                 )
+                 AND NOT EXISTS (
+                     SELECT 1 FROM jobs AS older
+                     WHERE older.work = job.work AND older.status = 'queued' AND older.number < job.number
+                 )
+            END
+        ORDER BY number LIMIT 1
+    )
+    RETURNING *
+"""
+RENEW = f"UPDATE jobs SET lease_until = :now + :lease WHERE {_IS_LEASED}"
+EXAMINED = f"UPDATE jobs SET seconds_total = COALESCE(:seconds, seconds_total) WHERE id = :id AND {_UNFINISHED}"
+PROGRESS = f"""
+    UPDATE jobs
+    SET lease_until = :now + :lease, failures = 0, seconds_done = MAX(seconds_done, :done),
+        seconds_total = COALESCE(:total, seconds_total)
+    WHERE {_IS_LEASED}
+"""
+KEEP_WINDOW = """
+    INSERT INTO windows (work, position, done, placed) VALUES (:work, :position, :done, :placed) ON CONFLICT DO NOTHING
+"""
+WINDOWS = "SELECT placed FROM windows WHERE work = ? AND position >= ? ORDER BY position"
+# Time that nobody worked, between two attempts, is no part of the speed.
+COMPLETE = f"""
+    UPDATE jobs
+    SET speed = CASE WHEN :now > begun_at AND :duration > begun_from
+                THEN (:duration - begun_from) / (:now - begun_at) END, {_DONE}
+    WHERE {_IS_LEASED}
+"""
+COMPLETE_FOLLOWERS = f"UPDATE jobs SET {_DONE} WHERE work = :work AND status = 'queued'"
+FAIL = f"UPDATE jobs SET status = 'failed', failure = :failure, {_ENDED} WHERE {_IS_LEASED}"
+REFUSE = f"UPDATE jobs SET status = 'failed', failure = :failure, {_ENDED} WHERE id = :id AND status = 'queued'"
+REQUEUE = f"""
+    UPDATE jobs SET status = 'queued', not_before = :not_before, failures = failures + :failures, {_NO_LEASE}
+    WHERE {_IS_LEASED}
+"""
+
+# Webhooks
+
+CLAIM_DELIVERY = """
+    UPDATE jobs SET delivery_attempts = delivery_attempts + 1, delivery_at = :due_again
+    WHERE number = (
+        SELECT number FROM jobs
+        WHERE delivery_at IS NOT NULL AND (delivery_at <= :now OR delivery_at > :now + :longest_delivery_wait)
+        ORDER BY delivery_at LIMIT 1
+    )
+    RETURNING *
+"""
+# A try that took longer than its lease is not the latest one any more.
+SETTLE_DELIVERY = """
+    UPDATE jobs SET delivery_state = :state, delivery_at = :next_at, delivery_detail = :detail
+    WHERE id = :id AND delivery_attempts = :attempts AND delivery_at IS NOT NULL
+"""
+
+# Housekeeping
+
+EXPIRE_JOBS = """
+    DELETE FROM jobs WHERE number IN (
+        SELECT number FROM jobs
+        WHERE expires_at <= :now AND (delivery_at IS NULL OR expires_at <= :now - :grace) LIMIT :limit
+    )
+    RETURNING work
+"""
+EXPIRE_RESULTS = """
+    DELETE FROM results WHERE id IN (
+        SELECT id FROM results
+        WHERE expires_at <= :now AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.result = results.id) LIMIT :limit
+    )
+"""
+# A cancelled job is not retried; any other may need its file again.
+RECORDINGS_IN_USE = "SELECT recording FROM jobs WHERE status <> 'cancelled'"

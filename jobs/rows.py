@@ -1,0 +1,103 @@
+"""How jobs, windows and transcripts look in the database."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import ConfigDict, TypeAdapter
+
+from jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, Recording
+from pipeline import PlacedResult, TranscriptionRequest
+from transcript import Transcript
+
+T = TypeVar("T")
+
+# JSON has no NaN and no infinity, and a model may still compute one.
+_CONSTANTS = ConfigDict(ser_json_inf_nan="constants")
+
+
+class Codec(Generic[T]):
+    """A dataclass as JSON and back."""
+
+    def __init__(self, kind: type[T]) -> None:
+        # A tuple, because pydantic takes no settings for a dataclass.
+        self._adapter: TypeAdapter[Any] = TypeAdapter(tuple[kind], config=_CONSTANTS)  # type: ignore[valid-type]
+
+    def pack(self, value: T) -> str:
+        return self._adapter.dump_json((value,)).decode()
+
+    def unpack(self, text: str | bytes) -> T:
+        (value,) = self._adapter.validate_json(text)
+        return cast(T, value)
+
+
+REQUEST = Codec(TranscriptionRequest)
+RECORDING = Codec(Recording)
+FAILURE = Codec(Failure)
+PLACED = Codec(PlacedResult)
+_TRANSCRIPT = Codec(Transcript)
+
+
+def pack_transcript(transcript: Transcript) -> bytes:
+    return zlib.compress(_TRANSCRIPT.pack(transcript).encode())
+
+
+def unpack_transcript(packed: bytes) -> Transcript:
+    return _TRANSCRIPT.unpack(zlib.decompress(packed))
+
+
+def shown_job(row: sqlite3.Row) -> Job:
+    """A row of `queries.SHOWN_JOBS`."""
+    if row["shown_status"] == row["status"]:
+        return job_of(row)
+    return job_of(
+        row,
+        status=JobStatus.PROCESSING,
+        started_at=row["leader_started_at"],
+        seconds_done=max(row["leader_seconds_done"], row["seconds_done"]),
+        seconds_total=row["leader_seconds_total"] or row["seconds_total"],
+    )
+
+
+def job_of(row: sqlite3.Row, **shown: Any) -> Job:
+    """A row of the table. shown: fields that are something else than the row says."""
+    fields: dict[str, Any] = {
+        name: row[name]
+        for name in (
+            "id",
+            "number",
+            "work",
+            "response_format",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "expires_at",
+            "not_before",
+            "attempt",
+            "failures",
+            "seconds_done",
+            "seconds_total",
+        )
+    }
+    fields |= {
+        "status": JobStatus(row["status"]),
+        "request": REQUEST.unpack(row["request"]),
+        "recording": RECORDING.unpack(row["recording"]),
+        "failure": FAILURE.unpack(row["failure"]) if row["failure"] else None,
+        "delivery": _delivery_of(row),
+    }
+    return Job(**(fields | shown))
+
+
+def _delivery_of(row: sqlite3.Row) -> Delivery | None:
+    if row["callback_url"] is None:
+        return None
+    return Delivery(
+        url=row["callback_url"],
+        state=DeliveryState(row["delivery_state"]),
+        attempts=row["delivery_attempts"],
+        next_at=row["delivery_at"],
+        detail=row["delivery_detail"],
+    )
