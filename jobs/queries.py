@@ -114,7 +114,7 @@ CLAIM = f"""
             END
         ORDER BY number LIMIT 1
     )
-    RETURNING *
+    RETURNING id
 """
 RENEW = f"UPDATE jobs SET lease_until = :now + :lease WHERE {_IS_LEASED}"
 EXAMINED = f"UPDATE jobs SET seconds_total = COALESCE(:seconds, seconds_total) WHERE id = :id AND {_UNFINISHED}"
@@ -152,7 +152,7 @@ CLAIM_DELIVERY = """
         WHERE delivery_at IS NOT NULL AND (delivery_at <= :now OR delivery_at > :now + :longest_delivery_wait)
         ORDER BY delivery_at LIMIT 1
     )
-    RETURNING *
+    RETURNING id
 """
 # A try that took longer than its lease is not the latest one any more.
 SETTLE_DELIVERY = """

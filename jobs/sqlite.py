@@ -18,7 +18,6 @@ from jobs.rows import (
     PLACED,
     RECORDING,
     REQUEST,
-    job_of,
     pack_transcript,
     shown_job,
     unpack_transcript,
@@ -144,13 +143,7 @@ class SqliteStore:
     # The worker's side
 
     async def claim(self, owner: str) -> Job | None:
-        values = self._times() | {"owner": owner}
-
-        def step(db: sqlite3.Connection) -> Job | None:
-            row = _row(db, queries.CLAIM, values)
-            return job_of(row) if row else None
-
-        return await self._database.write(step)
+        return await self._claim(queries.CLAIM, {"owner": owner})
 
     async def renew(self, lease: Job) -> None:
         await self._change(lease, queries.RENEW, {})
@@ -197,13 +190,8 @@ class SqliteStore:
     # Webhooks
 
     async def claim_delivery(self, lease_seconds: float) -> Job | None:
-        values = self._times() | {"due_again": self._clock() + min(lease_seconds, LONGEST_DELIVERY_WAIT)}
-
-        def step(db: sqlite3.Connection) -> Job | None:
-            row = _row(db, queries.CLAIM_DELIVERY, values)
-            return job_of(row) if row else None
-
-        return await self._database.write(step)
+        due_again = self._clock() + min(lease_seconds, LONGEST_DELIVERY_WAIT)
+        return await self._claim(queries.CLAIM_DELIVERY, {"due_again": due_again})
 
     async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
         latest = self._clock() + LONGEST_DELIVERY_WAIT
@@ -253,6 +241,15 @@ class SqliteStore:
             "longest_postponement": LONGEST_POSTPONEMENT,
             "longest_delivery_wait": LONGEST_DELIVERY_WAIT,
         }
+
+    async def _claim(self, query: str, values: dict[str, Any]) -> Job | None:
+        values = self._times() | values
+
+        def step(db: sqlite3.Connection) -> Job | None:
+            row = _row(db, query, values)
+            return _existing(db, row["id"]) if row else None
+
+        return await self._database.write(step)
 
     async def _change(
         self, lease: Job, query: str, values: dict[str, Any], then: str | None = None, *, durable: bool = False
