@@ -119,11 +119,9 @@ class Database:
         return connection
 
     def _refuse_damage(self) -> None:
-        if not self._path.exists():
+        is_new = not self._path.exists() or (self._path.stat().st_size == 0 and not list(self._copies()))
+        if is_new:
             return
-        # Nothing but an accident empties a database that was good enough for a copy.
-        if self._path.stat().st_size == 0 and list(self._copies()):
-            raise self._damaged("The file is empty.")
         complaint = _complaint(self._path)
         if complaint:
             raise self._damaged(complaint)
@@ -213,6 +211,9 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 def _complaint(path: Path) -> str:
     """What is wrong with a database, or nothing."""
+    # To SQLite that is a good database. But nothing less than an accident empties one.
+    if path.stat().st_size == 0:
+        return "The file is empty."
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
