@@ -53,7 +53,7 @@ def list_jobs(statuses: int, before: bool) -> str:
 # A job that waits for its own work's leader stands where that one stands.
 AHEAD = f"""
     WITH works AS (
-        SELECT MAX(seconds_total) AS total, MAX(seconds_done) AS done FROM jobs
+        SELECT MAX(seconds_total) AS total, MAX(seconds_done) AS done FROM jobs INDEXED BY unfinished_jobs
         WHERE {_UNFINISHED} AND work <> :work AND number < (
             SELECT COALESCE(MIN(number), :number) FROM jobs WHERE work = :work AND {_UNFINISHED} AND number <= :number
         )
