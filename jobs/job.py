@@ -90,7 +90,8 @@ class Job:
     """A job as it stands.
 
     number: grows with every job; the order of the queue.
-    attempt: how often it was begun, and the fence: whoever began an earlier attempt may not write any more.
+    attempt: how often it was begun, and the fence: whoever began an earlier attempt may not write any more. It is
+        never counted from zero again.
     failures: attempts in a row that ended by a fault of the machinery and without progress.
     seconds_done, seconds_total: of audio; the total is None until the file was examined.
     not_before: a queued job waits until then.

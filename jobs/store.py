@@ -1,4 +1,8 @@
-"""What keeps jobs: the interface. Every method is one atomic step, and what it has returned from survives a crash."""
+"""What keeps jobs: the interface.
+
+Every method but `expire` is one atomic step, and what it has returned from survives a crash of the process. How a job
+was accepted and how it ended survives that of the machine, too.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +49,17 @@ class JobStore(Protocol):
         ...
 
     async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
-        """Newest first, at most `limit`. statuses: empty for all. before: only jobs with a smaller number."""
+        """Newest first, at most `limit`, as `get` shows them. statuses: of those shown, empty for all.
+
+        before: only jobs with a smaller number.
+        """
         ...
 
     async def ahead_of(self, job: Job) -> Ahead:
-        """What is unfinished and older than this job; work that several jobs share counts once."""
+        """What is unfinished and older than this job or another unfinished one of its work.
+
+        Work that several jobs share counts once, the job's own not at all. Seconds that are done do not count.
+        """
         ...
 
     async def speed(self) -> float | None:
@@ -61,8 +71,10 @@ class JobStore(Protocol):
         ...
 
     async def retry(self, job_id: str) -> Job | None:
-        """Queue a failed or completed job again, all counters at zero; a failed one keeps its checkpoints.
+        """Queue a failed or completed job again in its old place; a failed one keeps its checkpoints.
 
+        `attempt` counts on, because it is the fence; `failures` and the tries of the webhook start from zero. A
+        completed one loses its result, and `cached` with it unless another job has the result, too.
         Any other job stays as it is. None when there is no such job.
         """
         ...
@@ -90,7 +102,9 @@ class JobStore(Protocol):
     async def claim(self, owner: str) -> Job | None:
         """Begin an attempt of the oldest job that is due, or of one whose owner is gone, which counts as a failure.
 
-        Never of a job whose work is being done already, nor of one that `owner` itself is at.
+        Never of a job whose work is being done already, nor of one that `owner` itself is at, nor of one that shares
+        its work with an older queued job: the pause of a postponed job holds for all of them.
+        owner: names one process; another one, and the same one started again, has another name.
         """
         ...
 
@@ -99,11 +113,11 @@ class JobStore(Protocol):
         ...
 
     async def examined(self, job_id: str, seconds: float | None) -> None:
-        """Note how long the recording is, whoever found out."""
+        """Note how long the recording of an unfinished job is, whoever found out. None changes nothing."""
         ...
 
     async def checkpoint(self, lease: Job, position: int, placed: PlacedResult, total: float | None) -> None:
-        """Keep the result of the window at `position` (0, 1, ...); the same again is no error.
+        """Keep the result of the window at `position` (0, 1, ...); a position that is there already stays as it is.
 
         It is progress: it renews the lease and clears `failures`. total: seconds of audio in the file, if known.
         """
@@ -122,7 +136,10 @@ class JobStore(Protocol):
         ...
 
     async def postpone(self, lease: Job, delay: float) -> None:
-        """Back to the queue after a fault of the machinery, which is counted. delay: seconds until it is due."""
+        """Back to the queue after a fault of the machinery, which is counted.
+
+        delay: seconds until it is due; a store may shorten it to ten minutes.
+        """
         ...
 
     async def release(self, lease: Job) -> None:
@@ -140,13 +157,16 @@ class JobStore(Protocol):
         ...
 
     async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
-        """Write down how a try went."""
+        """Write down how the try `delivery.attempts` went; nothing changes when that is not the latest one any more."""
         ...
 
     # Housekeeping
 
     async def expire(self) -> None:
-        """Delete finished jobs and results whose time has come, and checkpoints that nobody needs."""
+        """Delete finished jobs and results whose time has come, and checkpoints that nobody needs.
+
+        A job whose webhook is not settled has a day more.
+        """
         ...
 
     async def recordings_in_use(self) -> frozenset[str]:

@@ -1,0 +1,113 @@
+"""How long the store of jobs takes, with 10,000 jobs in it, and which indexes its queries use."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import re
+import sqlite3
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from jobs import queries
+from jobs.database import DATABASE_NAME
+from jobs.job import JobStatus, NewJob, Recording
+from jobs.sqlite import SqliteStore
+from pipeline import PlacedResult, TranscriptionRequest
+from transcript import DecodeOptions, Segment, Span, Timeline, Transcript, VadOptions, WindowResult
+
+TTL = 1e6  # seconds, longer than the measurement
+PHRASE = Segment(
+    0.0, 3.0, " a phrase of ten words or so, as they come in speech", tuple(range(12)), -0.2, 1.2, 0.0, 0.0
+)
+WINDOW = PlacedResult(Timeline((Span(0, 480_000),)), WindowResult("en", 1.0, (PHRASE,) * 8))
+EXPLAINED = ("SHOWN_JOB", "CLAIM", "AHEAD", "LATEST_SPEEDS", "CLAIM_DELIVERY", "EXPIRE_JOBS", "EXPIRE_RESULTS")
+
+Call = Callable[[], Awaitable[Any]]
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--unfinished", type=int, default=1_000)
+    parser.add_argument("--folder", type=Path, help="on the disk in question; a temporary one by default")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        store = SqliteStore(Path(folder), result_ttl=TTL)
+        await fill(store, args.jobs, args.unfinished)
+        await measure(store, args.jobs)
+        await store.close()
+        explain(Path(folder) / DATABASE_NAME)
+
+
+async def fill(store: SqliteStore, jobs: int, unfinished: int) -> None:
+    numbers = iter(range(jobs))
+    await timed("submit", jobs, lambda: store.submit(new_job(f"{next(numbers)}")))
+    for number in range(jobs - unfinished):
+        await store.cancel(f"{number}")
+
+
+async def measure(store: SqliteStore, jobs: int) -> None:
+    chosen = random.Random(0)
+    get: Call = lambda: store.get(f"{chosen.randrange(jobs)}")  # noqa: E731
+    await timed("get", 5000, get)
+    writer = asyncio.create_task(checkpoint_without_end(store))
+    await timed("get, beside checkpoints as fast as they go", 5000, get)
+    late = iter(range(300))
+    await timed("submit, beside them", 300, lambda: store.submit(new_job(f"late {next(late)}")))
+    writer.cancel()
+    newest = (await store.list_jobs((), None, 1))[0]
+    await timed("ahead_of the newest", 100, lambda: store.ahead_of(newest))
+    await timed("list_jobs, 50 of any status", 100, lambda: store.list_jobs((), None, 50))
+    await timed("list_jobs, of a status that no job has", 20, lambda: store.list_jobs({JobStatus.FAILED}, None, 50))
+    await timed("claim", 200, lambda: store.claim("measure"))
+    await timed("recordings_in_use", 5, store.recordings_in_use)
+    await timed("back_up", 3, store.back_up)
+    long = Transcript("en", 1.0, 30_000.0, (PHRASE,) * 10_000, "demo")
+    lease = await store.claim("measure")
+    assert lease is not None
+    await timed("complete, 10,000 segments", 1, lambda: store.complete(lease, long))
+    await timed("result, 10,000 segments", 1, lambda: store.result(lease.id))
+
+
+async def checkpoint_without_end(store: SqliteStore) -> None:
+    lease = await store.claim("writer")
+    assert lease is not None
+    position = 0
+    while True:
+        await store.checkpoint(lease, position, WINDOW, None)
+        position += 1
+
+
+async def timed(what: str, times: int, call: Call) -> None:
+    taken = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        await call()
+        taken.append((time.perf_counter() - begun) * 1000)
+    taken.sort()
+    print(f"{what}: median {taken[times // 2]:.2f} ms, p99 {taken[times * 99 // 100]:.2f} ms ({times} calls)")
+
+
+def new_job(job_id: str) -> NewJob:
+    request = TranscriptionRequest(DecodeOptions("demo"), VadOptions())
+    return NewJob(job_id, f"work of {job_id}", request, Recording(job_id, "0" * 64, 1), "json", "")
+
+
+def explain(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for name in EXPLAINED:
+            query = getattr(queries, name)
+            values = dict.fromkeys(re.findall(r":(\w+)", query), 0) or (0,) * query.count("?")
+            print(name)
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {query}", values):
+                print(f"    {step}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
