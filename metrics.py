@@ -17,3 +17,6 @@ OUT_OF_MEMORY = Counter(
 HALLUCINATIONS = Counter(
     "transcription_hallucinations", "Segments that the hallucination guard condemned", ("reason", "action")
 )
+WEBHOOK_TRIES = Counter(
+    "transcription_webhook_tries", "Tries of callbacks: delivered, failed (tried again later) or given_up", ("outcome",)
+)
