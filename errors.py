@@ -70,5 +70,29 @@ class ServiceUnavailable(TranscriptionError):
         return type(self), (self.message, self.detail, self.retry_after)
 
 
-class NotImplementedYet(TranscriptionError):
-    """Part of the contract that this version does not serve."""
+class InsufficientStorage(ServiceUnavailable):
+    """The disk of the jobs is too full to accept another one."""
+
+
+class UnknownJob(TranscriptionError):
+    """There is no such job, or it has expired."""
+
+
+class WrongJobState(TranscriptionError):
+    """The job stands where what was asked for makes no sense."""
+
+
+class IdempotencyConflict(TranscriptionError):
+    """The idempotency key was used for another submission."""
+
+
+class DamagedStore(TranscriptionError):
+    """The database of the jobs cannot be read; the message names the remedy."""
+
+
+class RepeatedlyInterrupted(TranscriptionError):
+    """Process after process ended while it worked on this recording."""
+
+
+class NotEnabled(TranscriptionError):
+    """Part of the contract that this deployment has turned off."""

@@ -39,7 +39,7 @@ WINDOWS_IN_FLIGHT = 16
 UNDETERMINED_LANGUAGE = "und"  # ISO 639-2, when nobody spoke
 FRAMES_PER_SECOND = 100  # Whisper's log-mel frames, one every 10 ms
 
-Progress = Callable[[float, float | None], None]
+OnResult = Callable[["PlacedResult", float | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,15 @@ class Pipeline:
         self,
         upload: Upload,
         request: TranscriptionRequest,
-        ticket: Ticket,
-        on_progress: Progress | None = None,
+        ticket: Callable[[], Ticket],
+        known: Sequence[PlacedResult] = (),
+        on_result: OnResult | None = None,
     ) -> Transcript:
         """The whole file as one transcript.
 
-        on_progress: called with seconds done and seconds in all (None while unknown), never going back.
+        ticket: asked for every window that is sent, since who waits may change meanwhile.
+        known: what an earlier, interrupted run of the same file and request obtained, from the first window on.
+        on_result: called for every window in file order, known ones too, with the file's seconds (None if unknown).
         Raises the errors of media/ and of the runner. Cancelling it kills the decoder and takes queued windows back.
         """
         started = time.perf_counter()
@@ -97,11 +100,11 @@ class Pipeline:
         heard = SampleCount(decode(media, self._settings))
         placed: list[PlacedResult] = []
         windows = cut_windows(heard, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
-        async with aclosing(self._results(windows, request, ticket)) as results:
+        async with aclosing(self._results(windows, request, ticket, known)) as results:
             async for item in results:
                 placed.append(item)
-                if on_progress:
-                    on_progress(item.timeline.end, media.duration)
+                if on_result:
+                    on_result(item, media.duration)
         transcript = assemble(placed, request, heard.samples / SAMPLE_RATE)
         speech = join_speech(item.speech for item in placed)
         unspoken = [place(segment, item.timeline) for item in placed for segment in item.result.unspoken]
@@ -109,21 +112,28 @@ class Pipeline:
         return replace(transcript, processing_time=time.perf_counter() - started)
 
     async def _results(
-        self, windows: AsyncGenerator[Window, None], request: TranscriptionRequest, ticket: Ticket
+        self,
+        windows: AsyncGenerator[Window, None],
+        request: TranscriptionRequest,
+        ticket: Callable[[], Ticket],
+        known: Sequence[PlacedResult],
     ) -> AsyncGenerator[PlacedResult, None]:
         """Results in file order, with up to WINDOWS_IN_FLIGHT windows ahead of them in the runner."""
         options = request.decode
+        earlier = Earlier(known)
         waiting: deque[_Sent] = deque()
         try:
             async with aclosing(windows):
                 async for window in windows:
-                    task = asyncio.create_task(self._runner.transcribe(window, options, ticket))
-                    waiting.append(_Sent(window.timeline, window.speech, task))
                     # The first window tells the language of the rest, so nothing is sent beside it.
                     alone = not options.language and not request.multilingual
-                    if not alone and len(waiting) < WINDOWS_IN_FLIGHT:
-                        continue
-                    placed = await _first(waiting)
+                    placed = earlier.result_of(window)
+                    if not placed:
+                        task = asyncio.create_task(self._runner.transcribe(window, options, ticket()))
+                        waiting.append(_Sent(window.timeline, window.speech, task))
+                        if not alone and len(waiting) < WINDOWS_IN_FLIGHT:
+                            continue
+                        placed = await _first(waiting)
                     if alone:
                         options = replace(options, language=placed.result.language)
                     yield placed
@@ -134,6 +144,20 @@ class Pipeline:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Earlier:
+    """Results of an interrupted run, given out while its windows are those of this run."""
+
+    def __init__(self, known: Sequence[PlacedResult]) -> None:
+        self._left = deque(known)
+
+    def result_of(self, window: Window) -> PlacedResult | None:
+        """The result of the next window. Once one differs, nothing that comes behind it is of use."""
+        if not self._left or self._left[0].timeline != window.timeline:
+            self._left.clear()
+            return None
+        return replace(self._left.popleft(), speech=window.speech)
 
 
 class SampleCount:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import bentoml
@@ -14,13 +17,26 @@ from api.app import create_app
 from api.backend import Backend
 from api.edge import EdgeMiddleware
 from api.health import is_ready
-from api.native import ROUTE, NativeInput, answer_native
+from api.jobs import status_body
+from api.native import ROUTE, NativeInput, TaskInput, answer_native
 from api.schemas import TranscriptionResponse
+from api.tasks import ROUTE as TASK_ROUTE
+from api.tasks import TaskMiddleware
+from errors import TranscriptionError
+from jobs.addresses import AllowList
+from jobs.engine import JobEngine
+from jobs.flights import Flights
+from jobs.job import Job
+from jobs.spool import SPOOL_NAME, Spool, with_uploads_beside_jobs
+from jobs.sqlite import SqliteStore
+from jobs.webhooks import Deliverer
+from jobs.worker import Worker
 from logs import configure_logging
 from media.process import warm_up
 from media.sweep import sweep
 from pipeline import Pipeline
 from runners.client import RunnerClient
+from runners.interface import Runner
 from runners.whisper import make_whisper_runner
 from settings import Settings, load_settings
 
@@ -28,7 +44,7 @@ from settings import Settings, load_settings
 TIMEOUT_MARGIN = 60  # seconds
 
 log = structlog.get_logger(__name__)
-settings = load_settings()
+settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
 app = create_app(settings)
 whisper_runner = make_whisper_runner(settings)
@@ -46,23 +62,39 @@ class TranscriptionService:
 
     runner = bentoml.depends(whisper_runner)
 
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def check() -> None:
+        """Refuse to start on what cannot work, once, before any process starts."""
+        try:
+            AllowList.parse(settings.webhook_allow)
+            asyncio.run(open_store(settings).close())
+        except ValueError as error:
+            raise SystemExit(f"Invalid settings:\n  WEBHOOK_ALLOW: {error}") from None
+        except TranscriptionError as error:
+            raise SystemExit(f"{error.message} {error.detail}".strip()) from None
+
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
-        """Make TEMP_DIR ready, connect to the runner and keep TEMP_DIR clean."""
+        """Make TEMP_DIR ready, connect to the runner, work on jobs and keep TEMP_DIR clean."""
         give_memory_back_early()  # here, not on import: the runner's process imports this module too
         settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         warm_up()
         runner = RunnerClient(self.runner)
-        self.backend = Backend(settings, runner, Pipeline(settings, runner))
+        self.engine = make_engine(settings, runner)
+        self.backend = Backend(settings, runner, self.engine)
         app.state.backend = self.backend
+        self.engine.start()
         self.sweeper = asyncio.create_task(sweep_for_ever(settings))
+        before_the_server_waits(self.engine.stop_soon)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
-        """Leave nothing running."""
+        """Leave nothing running; every job goes back to the queue."""
         self.sweeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.sweeper
+        await self.engine.stop()
 
     @bentoml.api(route=ROUTE, input_spec=NativeInput)  # type: ignore[untyped-decorator]
     async def transcribe(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
@@ -71,9 +103,53 @@ class TranscriptionService:
         ctx.response.status_code = response.status_code  # BentoML overwrites the response's own with it
         return response  # type: ignore[return-value]  # sent as it is; the annotation is for the clients
 
+    @bentoml.task(route=TASK_ROUTE, input_spec=TaskInput)  # type: ignore[untyped-decorator]
+    async def transcribe_job(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
+        """The same as a task: submit, get_status, get, retry, cancel.
+
+        Declared for the schema and the clients. Unless TASK_QUEUE=platform, TaskMiddleware answers all but the call
+        that waits.
+        """
+        response = await answer_native(ctx.request, self.backend)
+        ctx.response.status_code = response.status_code
+        return response  # type: ignore[return-value]
+
     async def __is_ready__(self) -> bool:
         """For BentoML's /readyz: what /health/ready says."""
         return await is_ready(self.backend)
+
+
+def make_engine(settings: Settings, runner: Runner) -> JobEngine:
+    """Everything that jobs stand on."""
+    store = open_store(settings)
+    spool = Spool(settings.jobs_dir / SPOOL_NAME)
+    flights = Flights(Pipeline(settings, runner), settings.temp_dir)
+    worker = Worker(store, spool, flights, runner, settings)
+    engine: JobEngine
+
+    async def body_of(job: Job) -> bytes:
+        return await status_body(engine, job)
+
+    engine = JobEngine(settings, store, spool, flights, worker, Deliverer(store, body_of, settings))
+    return engine
+
+
+def open_store(settings: Settings) -> SqliteStore:
+    """Raises DamagedStore, ServiceUnavailable."""
+    return SqliteStore(settings.jobs_dir, result_ttl=settings.job_result_ttl, caching=settings.enable_cache)
+
+
+def before_the_server_waits(stop: Callable[[], None]) -> None:
+    """Call `stop` when SIGTERM comes. The server's own hook comes after the last connection, and some have no end."""
+    loop = asyncio.get_running_loop()
+    server = signal.getsignal(signal.SIGTERM)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stop)
+        if callable(server):
+            server(number, frame)
+
+    signal.signal(signal.SIGTERM, handle)
 
 
 async def sweep_for_ever(settings: Settings) -> None:
@@ -86,3 +162,5 @@ async def sweep_for_ever(settings: Settings) -> None:
 
 
 TranscriptionService.add_asgi_middleware(EdgeMiddleware)  # type: ignore[attr-defined]
+if settings.task_queue == "own":
+    TranscriptionService.add_asgi_middleware(TaskMiddleware, backend=lambda: app.state.backend)  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.responses import HTMLResponse
 
-from api import catalogue, health, transcription
+from api import catalogue, events, health, jobs, transcription
 from api.documentation import DESCRIPTION, error_responses
 from api.errors import INTERNAL_ERROR, answer_domain_error
 from errors import TranscriptionError
@@ -31,7 +31,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(TranscriptionError, answer_domain_error)
     app.add_api_route("/docs", docs, include_in_schema=False)
     app.add_api_route("/redoc", redoc, include_in_schema=False)
-    for module in (transcription, health, catalogue):
+    for module in (transcription, jobs, events, health, catalogue):
         app.include_router(module.router)
     return app
 

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from pipeline import Pipeline
+from jobs.engine import JobEngine
 from runners.interface import Runner
 from settings import Settings
 
@@ -19,7 +19,7 @@ class Backend:
 
     settings: Settings
     runner: Runner
-    pipeline: Pipeline
+    engine: JobEngine
     started: float = field(default_factory=time.monotonic)
 
     @property

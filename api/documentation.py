@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from api.errors import INTERNAL_ERROR, KINDS, ErrorBody, Kind
+from api.errors import KINDS, ErrorBody, Kind
+from api.job_schemas import JobAccepted
 from api.parameters import FILE, TranscriptionParameters
 from api.schemas import TranscriptionResponse
+from errors import RepeatedlyInterrupted, UnknownJob, WrongJobState
 
 Document = dict[str, Any]
 
@@ -19,10 +21,12 @@ BentoML's clients use `POST /api/transcribe`, which the page at `/` describes.""
 TRANSCRIBE_SUMMARY = "Transcribe an audio or video file"
 STATUS_TEXT = {
     400: "The file is not of a supported format, or not what its name or type says",
+    404: "There is no such job, or it has expired",
+    409: "The state of the job does not allow it, or the Idempotency-Key was used for something else",
     413: "Too many bytes or too many seconds",
     422: "A parameter is wrong, or the file has no usable sound",
     500: "A fault of the service",
-    501: "Not there yet",
+    501: "Turned off in this deployment",
     503: "Not ready, overloaded or stopping; Retry-After says when to try again",
 }
 EXAMPLE_WORD = {"word": "Hello,", "start": 0.0, "end": 0.5, "confidence": 0.96}
@@ -144,6 +148,23 @@ TRANSCRIBE_PARAMETERS: list[Document] = [
     }
     for name, field in _FIELDS.items()
 ]
+TRANSCRIBE_HEADERS: list[Document] = [
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "With async=true: the same key is the same job, however often it is sent.",
+        "schema": {"type": "string", "maxLength": 255},
+    },
+    {
+        "name": "Cache-Control",
+        "in": "header",
+        "required": False,
+        "description": "no-store shares the work with nobody and stores no result that answers others.",
+        "schema": {"type": "string"},
+    },
+]
+KINDS_OF_JOBS = tuple(KINDS[error] for error in (UnknownJob, WrongJobState, RepeatedlyInterrupted))
 TRANSCRIBE_RESPONSES: dict[int | str, Document] = {
     200: {
         "model": TranscriptionResponse,
@@ -165,5 +186,6 @@ TRANSCRIBE_RESPONSES: dict[int | str, Document] = {
             },
         },
     },
-    **error_responses(dict.fromkeys([*KINDS.values(), INTERNAL_ERROR])),
+    202: {"model": JobAccepted, "description": "With async=true: the job is accepted; Location says where it is"},
+    **error_responses([kind for kind in KINDS.values() if kind not in KINDS_OF_JOBS]),
 }

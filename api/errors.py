@@ -57,7 +57,19 @@ KINDS: Mapping[type[errors.TranscriptionError], Kind] = {
     errors.RefusedWindow: Kind(
         422, "refused_recording", "Twice the model's process died of this recording. Convert it, or use another model."
     ),
-    errors.NotImplementedYet: Kind(501, "not_implemented", "Asynchronous work is not there yet. Leave 'async' out."),
+    errors.UnknownJob: Kind(404, "unknown_job", "There is no job '0d3a'. Finished jobs are kept for a day."),
+    errors.WrongJobState: Kind(409, "wrong_job_state", "The job is processing and has no result. Ask again later."),
+    errors.IdempotencyConflict: Kind(
+        409, "idempotency_conflict", "The Idempotency-Key was used for another submission. Choose a new one."
+    ),
+    errors.RepeatedlyInterrupted: Kind(
+        500, "repeatedly_interrupted", "The service stopped 4 times while it worked on this recording. Convert it."
+    ),
+    errors.DamagedStore: Kind(500, "damaged_store", "The database of the jobs is damaged. Tell the operator."),
+    errors.NotEnabled: Kind(501, "not_enabled", "Jobs are turned off here. Leave 'async' out and wait for the answer."),
+    errors.InsufficientStorage: Kind(
+        503, "insufficient_storage", "There is no space left to store another job. Try again later."
+    ),
     errors.ServiceUnavailable: SERVICE_UNAVAILABLE,
     errors.ModelUnavailable: Kind(503, "model_unavailable", "The model 'base' could not be fetched from the hub."),
 }

@@ -18,8 +18,9 @@ from api.transcription import answer_upload
 from errors import TranscriptionError
 
 ROUTE = "/api/transcribe"  # native routes come before mounted ones, and POST /transcribe belongs to the contract
-# The native API answers with the typed transcript, at once.
-LEFT_OUT = frozenset({"response_format", "async_"})
+# The native API answers with the typed transcript; a task tells a callback, too.
+LEFT_OUT_OF_TASKS = frozenset({"response_format", "async_"})
+LEFT_OUT = LEFT_OUT_OF_TASKS | {"callback_url"}
 
 
 class UnreadInput(IODescriptor):  # type: ignore[misc]
@@ -35,17 +36,18 @@ class UnreadInput(IODescriptor):  # type: ignore[misc]
         return cls.model_construct(**dict.fromkeys(cls.model_fields))
 
 
-def _native_input() -> type[IODescriptor]:
+def _input(name: str, left_out: frozenset[str]) -> type[IODescriptor]:
     fields: dict[str, Any] = {
-        name: (field.annotation, field)
-        for name, field in TranscriptionParameters.model_fields.items()
-        if name not in LEFT_OUT
+        parameter: (field.annotation, field)
+        for parameter, field in TranscriptionParameters.model_fields.items()
+        if parameter not in left_out
     }
     file = (Path, Field(description="The recording: audio or video."))
-    return create_model("TranscribeInput", __base__=UnreadInput, **{FILE: file, **fields})
+    return create_model(name, __base__=UnreadInput, **{FILE: file, **fields})
 
 
-NativeInput = _native_input()
+NativeInput = _input("TranscribeInput", LEFT_OUT)
+TaskInput = _input("TranscribeJobInput", LEFT_OUT_OF_TASKS)
 
 
 async def answer_native(request: Request, backend: Backend) -> Response:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from api.languages import language_code
-from errors import InvalidParameter, NotImplementedYet
+from errors import InvalidParameter
 from formats import ResponseFormat
 from pipeline import TranscriptionRequest
 from runners.models import check_known, is_english_only
@@ -22,6 +22,7 @@ FILE = "file"
 MAX_BEAM_SIZE = 10
 MAX_BEST_OF = 10
 MAX_PROMPT_CHARACTERS = 2000  # the model keeps 223 tokens of it at most
+MAX_URL_CHARACTERS = 2000
 MAX_SILENCE_MS = 60_000
 MAX_PAD_MS = 10_000
 FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # Whisper's
@@ -59,7 +60,13 @@ class TranscriptionParameters(BaseModel):
         description="Temperature to start from; the decoder goes up in steps of 0.2 while a decode looks wrong.",
     )
     async_: bool = Field(
-        False, alias="async", description="Answer at once and work in the background. Not there yet: true answers 501."
+        False, alias="async", description="Answer 202 at once and work in the background; GET /status/{job_id} follows."
+    )
+    callback_url: str | None = Field(
+        None,
+        max_length=MAX_URL_CHARACTERS,
+        description="Where the final status of an asynchronous job is posted, signed. https, and a public address.",
+        examples=["https://example.com/transcripts"],
     )
     task: Task = Field(Task.TRANSCRIBE, description="translate gives English text.")
     beam_size: int = Field(5, ge=1, le=MAX_BEAM_SIZE, description="Hypotheses kept while decoding; 1 is greedy.")
@@ -85,17 +92,15 @@ class TranscriptionParameters(BaseModel):
     def to_request(self, settings: Settings) -> TranscriptionRequest:
         """The pipeline's view of these parameters.
 
-        Raises UnknownModel, InvalidParameter, NotImplementedYet.
+        Raises UnknownModel, InvalidParameter.
         """
-        if self.async_:
-            raise NotImplementedYet(
-                "Asynchronous transcription is not there yet. Leave 'async' out and wait for the answer."
-            )
         if self.multilingual and self.language:
             raise InvalidParameter(
                 f"'multilingual' detects the language of every part, 'language' says that it is '{self.language}' "
                 "throughout. Send one of the two."
             )
+        if self.callback_url and not self.async_:
+            raise InvalidParameter("'callback_url' needs async=true: without it the answer comes on this connection.")
         model = self.model or settings.whisper_model
         check_known(model, settings)
         if is_english_only(model):

@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 import formats
 from api.backend import Backend, BackendDependency
-from api.documentation import TRANSCRIBE_BODY, TRANSCRIBE_PARAMETERS, TRANSCRIBE_RESPONSES, TRANSCRIBE_SUMMARY
+from api.documentation import (
+    TRANSCRIBE_BODY,
+    TRANSCRIBE_HEADERS,
+    TRANSCRIBE_PARAMETERS,
+    TRANSCRIBE_RESPONSES,
+    TRANSCRIBE_SUMMARY,
+)
 from api.errors import CLIENT_CLOSED_REQUEST
-from api.parameters import parse_parameters
-from errors import ServiceUnavailable
+from api.job_schemas import accepted
+from api.parameters import TranscriptionParameters, parse_parameters
+from errors import InvalidParameter, NotEnabled, ServiceUnavailable
+from jobs.engine import Source, Submission
+from jobs.webhooks import check_url
 from logs import current_request_id
-from media.upload import receive_upload
+from media.upload import Upload, receive_upload
 from metrics import HALLUCINATIONS
+from settings import Settings
 from transcript import Ticket, Transcript
 
 Fields = Iterable[tuple[str, str]]
 Result = TypeVar("Result")
+
+MAX_KEY_CHARACTERS = 255
+# RFC 9211.
+CACHE_STATUS = {
+    Source.HIT: "transcription; hit",
+    Source.JOIN: "transcription; fwd=miss; collapsed; detail=join",
+    Source.MISS: "transcription; fwd=miss; detail=miss",
+    Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
+}
 
 router = APIRouter()
 
@@ -32,12 +52,13 @@ router = APIRouter()
     summary=TRANSCRIBE_SUMMARY,
     response_class=Response,
     responses=TRANSCRIBE_RESPONSES,
-    openapi_extra={"requestBody": TRANSCRIBE_BODY, "parameters": TRANSCRIBE_PARAMETERS},
+    openapi_extra={"requestBody": TRANSCRIBE_BODY, "parameters": TRANSCRIBE_PARAMETERS + TRANSCRIBE_HEADERS},
 )
 async def transcribe(request: Request, backend: BackendDependency) -> Response:
     """Send one recording as `multipart/form-data`. Every other parameter may be a form field or a query parameter.
 
-    The transcript comes back in the format asked for. A recording without speech is no error: its text is empty.
+    The transcript comes back in the format asked for; with `async=true` a job's id comes back at once. A recording
+    without speech is no error: its text is empty.
     """
     return await answer_upload(request, backend)
 
@@ -70,18 +91,72 @@ async def answer_upload(
 
 async def _answer_upload(request: Request, backend: Backend, read_fields: Callable[[Fields], Fields]) -> Response:
     query = request.query_params.multi_items()
-    parse_parameters(query).to_request(backend.settings)  # refused before the body is read, if that is enough to tell
-    async with receive_upload(
-        request.stream(), request.headers.get("content-type", ""), _content_length(request), backend.settings
-    ) as upload:
+    early = parse_parameters(query)  # refused before the body is read, if that is enough to tell
+    early.to_request(backend.settings)
+    if early.async_:
+        check_jobs(request, backend)
+    async with upload_in(request, backend.settings) as upload:
         parameters = parse_parameters(query, read_fields(upload.fields))
-        work = backend.pipeline.transcribe(
-            upload, parameters.to_request(backend.settings), Ticket(current_request_id())
+        if parameters.async_:
+            return await accept_job(request, backend, upload, parameters)
+        work = backend.engine.transcribe(
+            upload, parameters.to_request(backend.settings), Ticket(current_request_id()), is_private(request)
         )
-        transcript = await while_connected(request, work)
-    _count_hallucinations(transcript)
+        transcript, source = await while_connected(request, work)
+    if source in (Source.MISS, Source.BYPASS):
+        _count_hallucinations(transcript)
     rendered = formats.render(transcript, parameters.response_format)
-    return Response(rendered.body, headers={"Content-Type": rendered.content_type})
+    return Response(
+        rendered.body, headers={"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
+    )
+
+
+def upload_in(request: Request, settings: Settings) -> AbstractAsyncContextManager[Upload]:
+    """The file in a request's body, while the context lasts. Raises what `receive_upload` raises."""
+    return receive_upload(request.stream(), request.headers.get("content-type", ""), _content_length(request), settings)
+
+
+async def accept_job(
+    request: Request, backend: Backend, upload: Upload, parameters: TranscriptionParameters
+) -> JSONResponse:
+    """The upload as a job, and where to ask for it."""
+    check_jobs(request, backend)
+    job = await backend.engine.submit(upload, submission_from(request, parameters, backend.settings))
+    answer = accepted(job)
+    return JSONResponse(answer.model_dump(mode="json"), 202, {"Location": answer.status_url})
+
+
+def submission_from(request: Request, parameters: TranscriptionParameters, settings: Settings) -> Submission:
+    """What a request says about a job. Raises InvalidParameter, UnknownModel."""
+    if parameters.callback_url:
+        check_url(parameters.callback_url, settings)
+    return Submission(
+        request=parameters.to_request(settings),
+        response_format=parameters.response_format.value,
+        idempotency_key=_idempotency_key(request),
+        callback_url=parameters.callback_url,
+        private=is_private(request),
+    )
+
+
+def check_jobs(request: Request, backend: Backend) -> None:
+    """Whether a job can be accepted now, as far as the headers tell. Raises NotEnabled, InsufficientStorage."""
+    if not backend.settings.enable_async:
+        raise NotEnabled("Jobs are turned off here (ENABLE_ASYNC=false). Leave 'async' out and wait for the answer.")
+    backend.engine.check_space(_content_length(request) or 0)
+
+
+def is_private(request: Request) -> bool:
+    """Whether the client wants nothing of this request stored or shared (RFC 9111, section 5.2.1.5)."""
+    directives = request.headers.get("cache-control", "").lower().split(",")
+    return "no-store" in (directive.strip() for directive in directives)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY_CHARACTERS:
+        raise InvalidParameter(f"The Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} characters, not {len(key)}.")
+    return key
 
 
 def _count_hallucinations(transcript: Transcript) -> None:

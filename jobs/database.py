@@ -16,9 +16,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from errors import ServiceUnavailable
+from errors import DamagedStore, ServiceUnavailable
 from jobs.schema import migrate
-from jobs.store import DamagedStore
 
 T = TypeVar("T")
 

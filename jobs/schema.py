@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from jobs.store import DamagedStore
+from errors import DamagedStore
 
 # Each entry leads from the version that is its index to the next. Never edited once released; changes are appended.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (

@@ -11,8 +11,26 @@ from pathlib import Path
 from jobs.database import sync_folder
 from jobs.job import Recording
 from media.upload import Upload
+from settings import Settings
 
 SPOOL_NAME = "spool"  # under JOBS_DIR
+UPLOADS_NAME = "uploads"
+
+
+def with_uploads_beside_jobs(settings: Settings) -> Settings:
+    """The settings with TEMP_DIR under JOBS_DIR, unless both are on one file system already.
+
+    An upload becomes a job by a rename, and nobody can rename across file systems.
+    """
+    if not settings.enable_async or _device(settings.temp_dir) == _device(settings.jobs_dir):
+        return settings
+    return settings.model_copy(update={"temp_dir": settings.jobs_dir / UPLOADS_NAME})
+
+
+def _device(path: Path) -> int:
+    """The file system that a folder is on, or will be on when it is made."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    return existing.stat().st_dev
 
 
 class Spool:

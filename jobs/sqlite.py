@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from errors import IdempotencyConflict
 from jobs import queries
 from jobs.database import Database
 from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, NewJob
@@ -22,7 +23,7 @@ from jobs.rows import (
     shown_job,
     unpack_transcript,
 )
-from jobs.store import IdempotencyConflict, LeaseLost
+from jobs.store import LeaseLost
 from pipeline import PlacedResult
 from transcript import Transcript
 
@@ -38,14 +39,18 @@ EXPIRED_AT_ONCE = 100  # jobs deleted in one transaction, so that other writers 
 class SqliteStore:
     """`jobs.store.JobStore` in folder/jobs.sqlite3."""
 
-    def __init__(self, folder: Path, *, result_ttl: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Path, *, result_ttl: float, caching: bool = True, clock: Callable[[], float] = time.time
+    ) -> None:
         """Open the store, or make it. It blocks: checking a database takes about a second a GB.
 
-        result_ttl: seconds that finished jobs and results are kept. clock: seconds since the epoch.
+        result_ttl: seconds that finished jobs and results are kept. caching: whether a result answers who asks the same
+        after the work is done. clock: seconds since the epoch.
         Raises DamagedStore.
         """
         self._database = Database(folder)
         self._ttl = result_ttl
+        self._caching = caching
         self._clock = clock
 
     # The client's side
@@ -72,7 +77,7 @@ class SqliteStore:
             if earlier:
                 return _existing(db, earlier["id"]), False
             db.execute(queries.SUBMIT, values)
-            result = _row(db, queries.VALID_RESULT, values)
+            result = _row(db, queries.VALID_RESULT, values) if self._caching else None
             if result:
                 done = values | {"result": result["id"], "duration": result["duration"]}
                 db.execute(queries.COMPLETE_FROM_RESULT, done)
@@ -134,9 +139,13 @@ class SqliteStore:
     # Work done for somebody who waits
 
     async def cached(self, work: str) -> Transcript | None:
+        if not self._caching:
+            return None
         return await self._transcript(queries.VALID_RESULT, self._times() | {"work": work})
 
     async def remember(self, work: str, transcript: Transcript) -> None:
+        if not self._caching:
+            return
         values = await self._packed(work, transcript)
         await self._database.write(lambda db: _insert(db, queries.KEEP_RESULT, values))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from errors import TranscriptionError
 from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, NewJob
 from pipeline import PlacedResult
 from transcript import Transcript
@@ -17,14 +16,6 @@ from transcript import Transcript
 
 class LeaseLost(Exception):
     """The attempt is no longer the job's: it was cancelled, or taken over by another process."""
-
-
-class IdempotencyConflict(TranscriptionError):
-    """The idempotency key was used for another submission."""
-
-
-class DamagedStore(TranscriptionError):
-    """The database cannot be read; the message names the remedy."""
 
 
 class JobStore(Protocol):

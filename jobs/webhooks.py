@@ -18,7 +18,7 @@ from typing import Protocol
 
 import structlog
 
-from errors import InvalidParameter
+from errors import InvalidParameter, ServiceUnavailable
 from jobs.addresses import AllowList, objection, parse_url
 from jobs.job import Delivery, DeliveryState, Job
 from jobs.sender import Outcome, Resolver, Sender, SystemResolver, trusted_authorities
@@ -115,17 +115,24 @@ class Deliverer:
     async def run(self) -> None:
         """Until cancelled. A try that is interrupted comes again, when its lease is over.
 
-        Raises an exception group with what the outbox raises.
+        Raises an exception group with what the outbox raises beside ServiceUnavailable.
         """
         async with asyncio.TaskGroup() as tries:
             while True:
                 await self._slots.acquire()
-                job = await self._outbox.claim_delivery(self._lease_seconds)
+                job = await self._claim()
                 if job is None:
                     self._slots.release()
                     await self._pause()
                 else:
                     tries.create_task(self._deliver(job)).add_done_callback(lambda _: self._slots.release())
+
+    async def _claim(self) -> Job | None:
+        try:
+            return await self._outbox.claim_delivery(self._lease_seconds)
+        except ServiceUnavailable as error:  # a full disk, for one; what is due stays due
+            log.warning("webhooks_wait", reason=error.message, detail=error.detail)
+            return None
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -137,7 +144,11 @@ class Deliverer:
         assert job.delivery is not None
         outcome = await self._try(job, job.delivery)
         settled = self._settled(job.delivery, outcome)
-        await self._outbox.settle_delivery(job.id, settled)
+        try:
+            await self._outbox.settle_delivery(job.id, settled)
+        except ServiceUnavailable as error:  # the try comes again when its lease is over: at least once
+            log.warning("webhook_not_settled", job_id=job.id, reason=error.message, detail=error.detail)
+            return
         label = "failed" if settled.state is DeliveryState.PENDING else settled.state.value
         WEBHOOK_TRIES.labels(label).inc()
         log.info("webhook", job_id=job.id, attempt=settled.attempts, outcome=label, detail=settled.detail)

@@ -7,9 +7,9 @@ import fcntl
 import hashlib
 import os
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +27,7 @@ MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_NAME_CHARACTERS = 255
 FORM_OVERHEAD = 1024 * 1024  # bytes of a request beside the file: fields, headers, boundaries
 WRITE_BYTES = 1024 * 1024  # written at once, so that a slow disk holds a thread and not the event loop
+SYNC_BYTES = 64 * 1024 * 1024  # on the disk before more is taken: a job's file is synced before the job is accepted
 
 
 @dataclass(slots=True)
@@ -93,6 +94,22 @@ async def accept_file(
     yield Upload(path, await asyncio.to_thread(_digest, path), size, filename or path.name, content_type)
 
 
+@contextmanager
+def held(upload: Upload, folder: Path) -> Iterator[Upload]:
+    """The same file under a second name while the context lasts, so that work outlives the request that brought it.
+
+    folder: on the same file system, since the name is a hard link; the sweep may go there.
+    """
+    path = folder / f"{UPLOAD_PREFIX}{uuid.uuid4().hex}"
+    with upload.path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # for the sweep, as an upload's
+        path.hardlink_to(upload.path)
+        try:
+            yield replace(upload, path=path)
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def too_large(settings: Settings) -> FileTooLarge:
     """The error for more than MAX_FILE_SIZE bytes."""
     return FileTooLarge(
@@ -127,6 +144,7 @@ class _Destination:
         self._path = settings.temp_dir / f"{UPLOAD_PREFIX}{uuid.uuid4().hex}"
         self._hash = hashlib.sha256()
         self._size = 0
+        self._unsynced = 0
         self._pending = bytearray()
         self._upload: Upload | None = None
         self._file: BinaryIO
@@ -163,6 +181,10 @@ class _Destination:
         view = memoryview(block)
         while view:
             view = view[self._file.write(view) :]
+        self._unsynced += len(block)
+        if self._unsynced >= SYNC_BYTES:
+            os.fdatasync(self._file.fileno())
+            self._unsynced = 0
 
     def upload(self, form: _Form) -> Upload:
         self._upload = Upload(

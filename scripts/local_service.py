@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 READY_TIMEOUT = 120.0  # seconds; a cold start on two busy cores takes about 15
 STOP_TIMEOUT = 20.0  # seconds until a service that ignores SIGTERM is killed
 LAST_LINES = 40
+UNSHARED = {"Cache-Control": "no-store"}  # makes a request work of its own, though others ask the same
 
 
 class DidNotStart(RuntimeError):
@@ -62,6 +63,7 @@ def local_service(
     settings = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
+        "JOBS_DIR": str(log.parent / "jobs"),  # never those of a service that somebody runs here
         "BENTOML_CONFIG": str(ROOT / "configuration.yaml"),
         "BENTOML_DO_NOT_TRACK": "True",
     }

@@ -24,7 +24,7 @@ import numpy as np
 from scripts.benchmarking.clips import make_clips
 from scripts.benchmarking.load import API, RUNNER, descendants, resident, service_processes
 from scripts.benchmarking.report import table
-from scripts.local_service import LocalService, local_service
+from scripts.local_service import UNSHARED, LocalService, local_service
 from transcript import SAMPLE_RATE
 
 LENGTHS = (1.0, 3.0, 11.0, 29.0, 60.0, 90.0)  # seconds
@@ -86,7 +86,7 @@ async def send(client: httpx.AsyncClient, request: Request) -> str:
 async def send_all(url: str, requests: Sequence[Request], clients: int) -> Counter[str]:
     """Outcomes, with so many requests in flight."""
     room = asyncio.Semaphore(clients)
-    async with httpx.AsyncClient(base_url=url, timeout=REQUEST_TIMEOUT) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=REQUEST_TIMEOUT, headers=UNSHARED) as client:
 
         async def one(request: Request) -> str:
             async with room:

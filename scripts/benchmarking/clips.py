@@ -28,9 +28,9 @@ class Clip:
     seconds: float
 
 
-def speech() -> NDArray[np.int16]:
-    """All speech there is, end to end: the shared recordings when they are present, else samples/."""
-    folder = SHARED_SPEECH if SHARED_SPEECH.is_dir() else SAMPLES
+def speech(folder: Path = SHARED_SPEECH) -> NDArray[np.int16]:
+    """All speech in a folder, end to end; by default the shared recordings when they are present, else samples/."""
+    folder = folder if folder.is_dir() else SAMPLES
     files = sorted(path for path in folder.iterdir() if path.suffix in AUDIO)
     heard = np.concatenate([decode_audio(str(path), SAMPLE_RATE) for path in files])
     return np.asarray(np.clip(heard, -1, 1) * INT16_MAX, np.int16)

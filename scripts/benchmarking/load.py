@@ -15,7 +15,7 @@ import httpx
 
 from scripts.benchmarking.clips import Clip
 from scripts.benchmarking.peers import Contender
-from scripts.local_service import LocalService
+from scripts.local_service import UNSHARED, LocalService
 
 REQUEST_TIMEOUT = 7200.0  # seconds; the longest clip behind many others on a slow machine
 STOP_STEP = 0.2  # seconds between looks at the stop event
@@ -87,7 +87,7 @@ class Service:
         return asyncio.run(self._transcribe(clip, beam, stop))
 
     async def _transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
-        async with httpx.AsyncClient(base_url=self._url, timeout=REQUEST_TIMEOUT) as client:
+        async with httpx.AsyncClient(base_url=self._url, timeout=REQUEST_TIMEOUT, headers=UNSHARED) as client:
             request = asyncio.ensure_future(self._post(client, clip, beam))
             while not request.done() and not stop.is_set():
                 await asyncio.wait([request], timeout=STOP_STEP)

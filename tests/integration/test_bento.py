@@ -89,8 +89,9 @@ def test_its_container_runs_as_an_ordinary_user(container_file: list[str]) -> No
     )
 
 
-def test_its_container_knows_where_models_and_uploads_go(container_file: list[str], bento: Path) -> None:
+def test_its_container_knows_where_models_uploads_and_jobs_go(container_file: list[str], bento: Path) -> None:
     assert "ARG WHISPER_MODEL_DIR=/models" in container_file
     assert "ARG TEMP_DIR=/tmp/transcription" in container_file
+    assert "ARG JOBS_DIR=/jobs" in container_file
     (script,) = (bento / "env" / "docker").glob("script__*")
-    assert "chown bentoml:bentoml /models /tmp/transcription" in script.read_text()
+    assert "chown bentoml:bentoml /models /jobs /tmp/transcription" in script.read_text()

@@ -156,11 +156,6 @@ def test_a_file_given_as_a_url_is_never_fetched(client: httpx.Client, service: L
     assert_error(answer, 422, "invalid_parameter")
 
 
-def test_async_is_not_there_yet(transcribe: Transcribe, spoken_clip: SpokenClip) -> None:
-    body = assert_error(transcribe(spoken_clip.path, **{"async": "true"}), 501, "not_implemented")
-    assert "async" in body["message"]
-
-
 @pytest.mark.parametrize("path", ["/nowhere", "/transcribe/extra", "/api", "/health/x"])
 def test_an_unknown_route_is_answered_in_the_one_shape(client: httpx.Client, path: str) -> None:
     assert_error(client.get(path), 404, "not_found")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from scripts.local_service import LocalService, local_service
+from scripts.local_service import UNSHARED, LocalService, local_service
 from tests.integration.conftest import SpokenClip
 from tests.integration.recordings import Recordings
 from tests.integration.test_errors import assert_error
@@ -38,7 +38,8 @@ def test_who_would_wait_too_long_is_told_when_to_come_back_and_who_was_let_in_is
 
     def send(_: int) -> httpx.Response:
         fields = {"language": "en", "beam_size": "10", "hallucinations": "keep"}
-        return httpx.post(f"{impatient.url}/transcribe", files={"file": ("a.mp3", content)}, data=fields, timeout=120)
+        file = {"file": ("a.mp3", content)}
+        return httpx.post(f"{impatient.url}/transcribe", files=file, data=fields, headers=UNSHARED, timeout=120)
 
     with ThreadPoolExecutor(CLIENTS) as clients:
         answers = list(clients.map(send, range(CLIENTS)))

@@ -15,7 +15,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from scripts.local_service import LocalService, local_service
+from scripts.local_service import UNSHARED, LocalService, local_service
 from tests.integration.conftest import SpokenClip
 from tests.integration.recordings import Recordings
 from tests.integration.test_errors import assert_error
@@ -46,7 +46,8 @@ class FragileService:
     def transcribe(self, path: Path, **fields: str) -> httpx.Response:
         # A client a request: these come from several threads.
         with path.open("rb") as file:
-            return httpx.post(f"{self.service.url}/transcribe", files={"file": file}, data=fields, timeout=120)
+            url = f"{self.service.url}/transcribe"
+            return httpx.post(url, files={"file": file}, data=fields, headers=UNSHARED, timeout=120)
 
     def wait_for_work(self) -> None:
         """Until a window is on the device."""

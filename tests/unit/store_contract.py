@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from errors import IdempotencyConflict
 from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, NewJob, Recording
-from jobs.store import IdempotencyConflict, JobStore, LeaseLost
+from jobs.store import JobStore, LeaseLost
 from pipeline import PlacedResult, TranscriptionRequest
 from transcript import SAMPLE_RATE, DecodeOptions, Segment, Span, Timeline, Transcript, VadOptions, WindowResult
 

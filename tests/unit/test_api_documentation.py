@@ -36,6 +36,12 @@ def test_every_error_has_an_example_in_the_one_shape(document: dict[str, Any]) -
 def test_every_route_of_the_contract_is_documented(document: dict[str, Any]) -> None:
     assert set(document["paths"]) == {
         "/transcribe",
+        "/status/{job_id}",
+        "/jobs",
+        "/jobs/{job_id}",
+        "/jobs/{job_id}/result",
+        "/jobs/{job_id}/events",
+        "/jobs/{job_id}/retry",
         "/health",
         "/health/live",
         "/health/ready",

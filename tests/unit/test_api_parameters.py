@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.parameters import NAMES, Granularity, json_fields, parse_parameters, temperatures_from
-from errors import InvalidParameter, NotImplementedYet, UnknownModel
+from errors import InvalidParameter, UnknownModel
 from formats import ResponseFormat
 from settings import Settings
 from transcript import HallucinationPolicy, Task, VadOptions
@@ -133,11 +133,6 @@ def test_several_languages_are_detected_in_every_window(settings: Settings) -> N
 def test_several_languages_contradict_a_named_one(settings: Settings) -> None:
     with pytest.raises(InvalidParameter, match="Send one of the two"):
         parse_parameters([("multilingual", "true"), ("language", "de")]).to_request(settings)
-
-
-def test_async_is_known_but_not_there_yet(settings: Settings) -> None:
-    with pytest.raises(NotImplementedYet):
-        parse_parameters([("async", "true")]).to_request(settings)
 
 
 def test_an_unknown_model_is_refused(settings: Settings) -> None:

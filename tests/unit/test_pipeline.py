@@ -1,7 +1,8 @@
 """One upload in, one transcript out: the order of the steps, with a scripted runner in the model's place."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -25,8 +26,11 @@ from transcript import (
     WindowResult,
 )
 
-TICKET = Ticket("test")
 EVERYTHING = VadOptions(enabled=False)
+
+
+def as_test():
+    return Ticket("test")
 
 
 @dataclass
@@ -70,21 +74,22 @@ class ScriptedRunner:
 
 @pytest.fixture
 def transcribed(settings, uploaded, tmp_path):
-    """Transcribes a recording with a runner, options and progress of the test's choice."""
+    """Transcribes a recording with a runner, options and listeners of the test's choice."""
 
     def run(
         samples,
         runner,
         *,
         vad=EVERYTHING,
-        on_progress=None,
+        on_result=None,
+        known=(),
         multilingual=False,
         hallucinations=HallucinationPolicy.DROP,
         **options,
     ):
         path = write_wav(tmp_path / "recording.wav", samples)
         request = TranscriptionRequest(DecodeOptions(model="demo", **options), vad, multilingual, hallucinations)
-        work = Pipeline(settings, runner).transcribe(uploaded(path), request, TICKET, on_progress)
+        work = Pipeline(settings, runner).transcribe(uploaded(path), request, as_test, known, on_result)
         return asyncio.run(work)
 
     return run
@@ -116,7 +121,7 @@ def test_a_named_language_is_used_from_the_first_window(transcribed):
 
 
 def test_every_window_has_its_own_language_when_there_are_several(transcribed):
-    runner = ScriptedRunner(seconds=0.2, languages=("fr", "de", "de", "fr"))
+    runner = ScriptedRunner(pause=1.0, languages=("fr", "de", "de", "fr"))
     transcript = transcribed(noise(100), runner, multilingual=True)
     assert [options.language for options in runner.options] == [None] * 4
     assert runner.most_running == 4
@@ -188,9 +193,62 @@ def test_what_was_asked_for_is_in_the_transcript(transcribed):
 
 def test_progress_grows_to_the_whole_file(transcribed):
     seen = []
-    transcribed(noise(100), ScriptedRunner(), on_progress=lambda done, total: seen.append((done, total)))
+    transcribed(noise(100), ScriptedRunner(), on_result=lambda item, total: seen.append((item.timeline.end, total)))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (100.0, 100.0)
+
+
+RECORDING = noise(200)  # eight windows
+
+
+@pytest.mark.parametrize("language", [None, "en"])
+@pytest.mark.parametrize("multilingual", [False, True])
+@pytest.mark.parametrize("done", [1, 3, 8])
+def test_a_run_that_goes_on_where_another_stopped_gives_the_same_and_decodes_only_the_rest(
+    transcribed, done, multilingual, language
+):
+    language = None if multilingual else language
+    whole, seen, again = ScriptedRunner(), [], []
+    expected = transcribed(
+        RECORDING, whole, language=language, multilingual=multilingual, on_result=lambda item, _: seen.append(item)
+    )
+    rest = ScriptedRunner()
+    resumed = transcribed(
+        RECORDING,
+        rest,
+        language=language,
+        multilingual=multilingual,
+        known=seen[:done],
+        on_result=lambda item, _: again.append(item),
+    )
+    assert replace(resumed, processing_time=0) == replace(expected, processing_time=0)
+    assert again == seen
+    assert rest.options == whole.options[done:]
+
+
+def test_results_of_other_windows_are_of_no_use(transcribed):
+    seen = []
+    transcribed(noise(40), ScriptedRunner(), language="en", on_result=lambda item, _: seen.append(item))
+    shifted = [replace(item, timeline=Timeline((Span(1, item.timeline.length),))) for item in seen]
+    runner = ScriptedRunner()
+    transcribed(noise(40), runner, language="en", known=[*shifted, *seen])
+    assert len(runner.options) == len(seen)
+
+
+def test_every_window_is_sent_for_whoever_waits_at_that_moment(settings, uploaded, tmp_path):
+    tickets = []
+
+    class Listening(ScriptedRunner):
+        async def transcribe(self, window, options, ticket):
+            tickets.append(ticket.request_id)
+            return await super().transcribe(window, options, ticket)
+
+    path = write_wav(tmp_path / "recording.wav", noise(100))
+    request = TranscriptionRequest(DecodeOptions(model="demo", language="en"), EVERYTHING)
+    asked = count()
+    pipeline = Pipeline(settings, Listening())
+    asyncio.run(pipeline.transcribe(uploaded(path), request, lambda: Ticket(str(next(asked)))))
+    assert tickets == [str(number) for number in range(len(tickets))]
 
 
 def test_a_failing_window_fails_the_request_and_cancels_the_rest(transcribed):
@@ -207,7 +265,7 @@ def test_cancelling_takes_every_window_back(settings, uploaded, tmp_path):
     request = TranscriptionRequest(DecodeOptions(model="demo", language="en"), EVERYTHING)
 
     async def cancel_while_it_runs() -> None:
-        work = asyncio.create_task(Pipeline(settings, runner).transcribe(uploaded(path), request, TICKET))
+        work = asyncio.create_task(Pipeline(settings, runner).transcribe(uploaded(path), request, as_test))
         while runner.running < 5:
             await asyncio.sleep(0.05)
         work.cancel()
@@ -225,7 +283,7 @@ def test_media_that_cannot_be_decoded_never_reaches_the_runner(settings, uploade
     runner = ScriptedRunner()
     request = TranscriptionRequest(DecodeOptions(model="demo"), EVERYTHING)
     with pytest.raises(UndecodableMedia):
-        asyncio.run(Pipeline(settings, runner).transcribe(uploaded(path), request, TICKET))
+        asyncio.run(Pipeline(settings, runner).transcribe(uploaded(path), request, as_test))
     assert runner.options == []
 
 

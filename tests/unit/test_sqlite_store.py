@@ -17,13 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from errors import ServiceUnavailable
+from errors import DamagedStore, ServiceUnavailable
 from jobs import database
 from jobs.database import DATABASE_NAME
 from jobs.job import JobStatus
 from jobs.schema import SCHEMA_VERSION
 from jobs.sqlite import SqliteStore
-from jobs.store import DamagedStore
 from tests.unit.store_contract import RESULT_TTL, Calls, Clock, StoreContract, new_job, transcript, window
 from tests.unit.store_contract_ends import EndsContract
 

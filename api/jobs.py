@@ -1,0 +1,113 @@
+"""The routes of jobs: status, list, result, cancel, retry. POST /transcribe accepts them."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import JSONResponse, Response
+
+import formats
+from api.backend import BackendDependency
+from api.documentation import error_responses
+from api.errors import KINDS
+from api.job_schemas import (
+    CompletedJob,
+    EndedJob,
+    JobAccepted,
+    JobList,
+    UnfinishedJob,
+    accepted,
+    completed,
+    ended,
+    summary,
+    unfinished,
+)
+from errors import InvalidParameter, UnknownJob, WrongJobState
+from formats import ResponseFormat
+from jobs.engine import JobEngine
+from jobs.job import Job, JobStatus
+
+MOST_JOBS = 200
+UNKNOWN = error_responses([KINDS[UnknownJob]])
+UNKNOWN_OR_WRONG = error_responses([KINDS[UnknownJob], KINDS[WrongJobState]])
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.get("/status/{job_id}", response_model=UnfinishedJob | CompletedJob | EndedJob, responses=UNKNOWN)
+@router.get("/jobs/{job_id}", response_model=UnfinishedJob | CompletedJob | EndedJob, responses=UNKNOWN)
+async def status(
+    job_id: str,
+    backend: BackendDependency,
+    partial: Annotated[bool, Query(description="With the text decoded so far, while the job is unfinished.")] = False,
+) -> Response:
+    """How a job stands. A failed job is no error here: the answer is 200 and says why."""
+    job = await backend.engine.job(job_id)
+    return Response(await status_body(backend.engine, job, partial=partial), media_type="application/json")
+
+
+async def status_body(engine: JobEngine, job: Job, *, partial: bool = False) -> bytes:
+    """The JSON that tells how a job stands; webhooks send the same."""
+    if job.status is JobStatus.COMPLETED:
+        document = completed(job, await engine.result(job))
+        return bytes(JSONResponse(document).body)
+    if job.finished:
+        return ended(job).model_dump_json().encode()
+    text = await engine.partial_text(job) if partial else None
+    answer = unfinished(job, await engine.outlook(job), time.time(), text)
+    return answer.model_dump_json(exclude=None if partial else {"partial"}).encode()
+
+
+@router.get("/jobs")
+async def jobs(
+    backend: BackendDependency,
+    status: Annotated[str, Query(description="Only these, separated by commas.", examples=["queued,processing"])] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_JOBS)] = 20,
+    cursor: Annotated[int | None, Query(ge=1, description="next_cursor of the page before.")] = None,
+) -> JobList:
+    """Jobs, newest first."""
+    found = await backend.engine.jobs(_statuses(status), cursor, limit + 1)
+    page = found[:limit]
+    more = len(found) > limit
+    return JobList(jobs=[summary(job) for job in page], next_cursor=str(page[-1].number) if more else None)
+
+
+@router.get("/jobs/{job_id}/result", response_class=Response, responses=UNKNOWN_OR_WRONG)
+async def result(
+    job_id: str,
+    backend: BackendDependency,
+    response_format: Annotated[
+        ResponseFormat | None, Query(description="Any format; that of the submission by default.")
+    ] = None,
+) -> Response:
+    """The transcript of a completed job, in any format, as often as wanted. Nothing is transcribed again."""
+    job = await backend.engine.job(job_id)
+    transcript = await backend.engine.result(job)
+    rendered = formats.render(transcript, response_format or ResponseFormat(job.response_format))
+    return Response(rendered.body, headers={"Content-Type": rendered.content_type})
+
+
+@router.delete("/jobs/{job_id}", responses=UNKNOWN)
+async def cancel(job_id: str, backend: BackendDependency) -> JobAccepted:
+    """Cancel an unfinished job, or delete a finished one with its result. Its files are gone when this answers."""
+    job = await backend.engine.cancel(job_id)
+    message = "Job cancelled" if job.status is JobStatus.CANCELLED and job.failure is None else "Job deleted"
+    return accepted(job).model_copy(update={"message": message})
+
+
+@router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG)
+async def retry(job_id: str, backend: BackendDependency, response: Response) -> JobAccepted:
+    """Do a failed or completed job again, under the same id. A failed one goes on where it stopped."""
+    answer = accepted(await backend.engine.retry(job_id))
+    response.headers["Location"] = answer.status_url
+    return answer
+
+
+def _statuses(text: str) -> frozenset[JobStatus]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        return frozenset(JobStatus(name) for name in names)
+    except ValueError as error:
+        raise InvalidParameter(f"status: {error}. Known: {', '.join(JobStatus)}.") from None

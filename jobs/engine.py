@@ -1,0 +1,303 @@
+"""The client's side of jobs, and of work that is done for several clients at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import time
+import uuid
+from collections.abc import Collection, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+import structlog
+
+from errors import InsufficientStorage, ServiceUnavailable, TranscriptionError, UnknownJob, WrongJobState
+from jobs.estimate import seconds_left
+from jobs.flights import Flights
+from jobs.identity import fingerprint_of, work_of
+from jobs.job import Ahead, Job, JobStatus, NewJob
+from jobs.spool import Spool
+from jobs.store import JobStore
+from jobs.webhooks import Deliverer
+from jobs.worker import Worker, failure_of
+from media.probe import probe
+from media.upload import Upload
+from pipeline import TranscriptionRequest, place
+from settings import Settings
+from transcript import Segment, Ticket, Transcript
+
+EXAMINERS = 2  # files that are looked into at once while their jobs wait
+EXAMINE_AFTER = 0.5  # seconds; a job that is begun at once is examined by the attempt
+HOUSEKEEPING_SECONDS = 60.0
+BACKUP_SECONDS = 3600.0
+ORPHAN_SECONDS = 600.0  # a file is in the spool a moment before its job is in the store
+
+Found = TypeVar("Found")
+
+log = structlog.get_logger(__name__)
+
+
+class Source(StrEnum):
+    """Where a transcript came from."""
+
+    HIT = "hit"
+    JOIN = "join"
+    MISS = "miss"
+    BYPASS = "bypass"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a client says about a job beside the recording.
+
+    private: nobody may join the work or be answered from its result.
+    """
+
+    request: TranscriptionRequest
+    response_format: str
+    idempotency_key: str | None = None
+    callback_url: str | None = None
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What lies before an unfinished job. position: 1 is next, 0 is being worked on. seconds_left: None if unknown."""
+
+    position: int
+    seconds_left: float | None
+
+
+class JobEngine:
+    """What the HTTP routes call. One a process, on a store that several processes may share."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: JobStore,
+        spool: Spool,
+        flights: Flights,
+        worker: Worker,
+        deliverer: Deliverer,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._spool = spool
+        self._flights = flights
+        self._worker = worker
+        self._deliverer = deliverer
+        self._examining = asyncio.Semaphore(EXAMINERS)
+        self._background: set[asyncio.Task[None]] = set()
+        self.stopping = asyncio.Event()
+
+    # Work that somebody waits for
+
+    async def transcribe(
+        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
+    ) -> tuple[Transcript, Source]:
+        """The transcript, from the store if it is there, else from work that others may share.
+
+        private: nothing is shared, and nothing is left behind. Raises the errors of media/ and of the runner.
+        """
+        if private:
+            async with self._flights.join(uuid.uuid4().hex, upload, request, ticket) as passenger:
+                return await passenger.transcript(), Source.BYPASS
+        work = work_of(upload, request, self._settings)
+        if transcript := await self._store.cached(work):
+            return transcript, Source.HIT
+        known = await self._store.checkpoints(work)
+        async with self._flights.join(work, upload, request, ticket, known) as passenger:
+            transcript = await passenger.transcript()
+        if passenger.joined:
+            return transcript, Source.JOIN
+        await self._remember(work, transcript)
+        return transcript, Source.MISS
+
+    async def _remember(self, work: str, transcript: Transcript) -> None:
+        try:
+            await self._store.remember(work, transcript)
+        except ServiceUnavailable as error:  # the client has its answer all the same
+            log.warning("result_not_stored", reason=error.message, detail=error.detail)
+
+    # Jobs
+
+    def check_space(self, size: int) -> None:
+        """Raises InsufficientStorage unless `size` more bytes leave the reserve free."""
+        free = shutil.disk_usage(self._settings.jobs_dir).free
+        if free - size < self._settings.min_free_disk:
+            raise InsufficientStorage(
+                "There is no space left to store another job. Try again later, or tell the operator.",
+                f"{free} bytes are free under JOBS_DIR, {size} are needed beside MIN_FREE_DISK.",
+                retry_after=60,
+            )
+
+    async def submit(self, upload: Upload, submission: Submission) -> Job:
+        """Accept a job: when this returns, it survives whatever happens. The upload's file becomes the job's.
+
+        Raises InsufficientStorage, IdempotencyConflict, ServiceUnavailable.
+        """
+        if self.stopping.is_set():
+            raise ServiceUnavailable("The service is stopping. Try again in a moment.")
+        self.check_space(0)  # the file itself is on this disk already
+        job_id = str(uuid.uuid4())
+        work = work_of(upload, submission.request, self._settings)
+        recording = await self._spool.keep(upload, job_id)
+        new = NewJob(
+            id=job_id,
+            work=job_id if submission.private else work,
+            request=submission.request,
+            recording=recording,
+            response_format=submission.response_format,
+            fingerprint=fingerprint_of(work, submission.response_format, submission.callback_url),
+            idempotency_key=submission.idempotency_key,
+            callback_url=submission.callback_url,
+        )
+        try:
+            job, created = await self._store.submit(new)
+        except BaseException:
+            await self._spool.remove(recording.name)
+            raise
+        if not created:
+            await self._spool.remove(recording.name)
+            return job
+        log.info("job_accepted", job_id=job.id, size=recording.size, status=job.status.value)
+        self._worker.wake()
+        self._in_background(self._examine(job))
+        return job
+
+    async def job(self, job_id: str) -> Job:
+        """Raises UnknownJob."""
+        return _known(await self._store.get(job_id), job_id)
+
+    async def jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
+        """Newest first."""
+        return await self._store.list_jobs(statuses, before, limit)
+
+    async def outlook(self, job: Job) -> Outlook:
+        """When an unfinished job will be done, as far as anybody can tell."""
+        at_work = job.status is JobStatus.PROCESSING
+        ahead = Ahead(0, 0.0, 0) if at_work else await self._store.ahead_of(job)
+        left = seconds_left(job, ahead, await self._store.speed(), self._settings.job_concurrency, time.time())
+        return Outlook(0 if at_work else ahead.jobs + 1, left)
+
+    async def partial_text(self, job: Job) -> str:
+        """What is decoded so far. The end of the job may drop some of it as nobody's words."""
+        placed = await self._store.checkpoints(job.work)
+        return "".join(segment.text for item in placed for segment in item.result.segments).strip()
+
+    async def segments(self, job: Job, start: int) -> list[list[Segment]]:
+        """What is decoded so far, in file time, window by window from position `start` on."""
+        placed = await self._store.checkpoints(job.work, start)
+        if not placed and start == 0 and job.status is JobStatus.COMPLETED:  # by the result of a synchronous request
+            return [list((await self.result(job)).segments)]
+        return [[place(segment, item.timeline) for segment in item.result.segments] for item in placed]
+
+    async def result(self, job: Job) -> Transcript:
+        """Raises WrongJobState unless the job is completed, UnknownJob when its result has expired."""
+        if job.status is not JobStatus.COMPLETED:
+            raise WrongJobState(f"The job is {job.status.value} and has no result. GET /status/{job.id} says more.")
+        return _known(await self._store.result(job.id), job.id)
+
+    async def cancel(self, job_id: str) -> Job:
+        """End an unfinished job, or forget a finished one with all that belongs to it. Raises UnknownJob."""
+        before = await self.job(job_id)
+        if before.finished:
+            await self._store.delete(job_id)
+            await self._spool.remove(before.recording.name)
+            return before
+        job = _known(await self._store.cancel(job_id), job_id)
+        self._worker.abandon(job_id)
+        self._worker.wake()  # another job may have waited for the same work
+        if job.status is JobStatus.CANCELLED:
+            await self._spool.remove(job.recording.name)
+        return job
+
+    async def retry(self, job_id: str) -> Job:
+        """Queue a failed or completed job again. Raises UnknownJob, WrongJobState."""
+        before = await self.job(job_id)
+        if before.status not in (JobStatus.FAILED, JobStatus.COMPLETED):
+            raise WrongJobState(
+                f"The job is {before.status.value}. Only a failed or completed job can be retried; submit the "
+                "recording again."
+            )
+        job = _known(await self._store.retry(job_id), job_id)
+        self._worker.wake()
+        return job
+
+    async def _examine(self, job: Job) -> None:
+        """Learn how long a waiting recording is, and fail it now if it is none."""
+        await asyncio.sleep(EXAMINE_AFTER)
+        async with self._examining:
+            current = await self._store.get(job.id)
+            if not current or current.status is not JobStatus.QUEUED:
+                return
+            try:
+                media = await probe(self._spool.upload_of(job.recording), self._settings)
+            except ServiceUnavailable:
+                return  # the attempt will tell
+            except TranscriptionError as error:
+                await self._store.refuse(job.id, failure_of(error))
+            else:
+                await self._store.examined(job.id, media.duration)
+
+    # The process
+
+    def start(self) -> None:
+        """Work on jobs, deliver webhooks and keep house from now on."""
+        self._running = asyncio.create_task(self._run())
+        self._running.add_done_callback(_end_the_process)
+
+    def stop_soon(self) -> None:
+        """No new jobs, and those that are worked on go back to the queue; the next process goes on with them."""
+        self.stopping.set()
+        self._running.cancel()
+
+    async def stop(self) -> None:
+        """`stop_soon`, and everything is written when this returns."""
+        self.stop_soon()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(self._running, *self._background, return_exceptions=True)
+        await self._store.close()
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_house())
+            if self._settings.enable_async:
+                group.create_task(self._worker.run())
+                group.create_task(self._deliverer.run())
+
+    async def _keep_house(self) -> None:
+        next_backup = 0.0
+        while True:
+            with contextlib.suppress(ServiceUnavailable):  # a full disk: deleting comes first, next time again
+                await self._store.expire()
+                in_use = await self._store.recordings_in_use()
+                await self._spool.sweep(in_use, ORPHAN_SECONDS)
+                if time.monotonic() >= next_backup:
+                    await self._store.back_up()
+                    next_backup = time.monotonic() + BACKUP_SECONDS
+            await asyncio.sleep(min(HOUSEKEEPING_SECONDS, self._settings.job_result_ttl))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _end_the_process(running: asyncio.Task[None]) -> None:
+    """A process that accepts jobs and does none is worse than none: the supervisor starts another one."""
+    if not running.cancelled():
+        log.critical("jobs_stopped", exc_info=running.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _known(found: Found | None, job_id: str) -> Found:
+    if found is None:
+        raise UnknownJob(f"There is no job '{job_id[:80]}'. Finished jobs are kept for JOB_RESULT_TTL seconds.")
+    return found

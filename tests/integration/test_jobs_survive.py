@@ -1,0 +1,19 @@
+"""Nothing that was accepted is lost, whoever dies: the quick version of scripts/chaos.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.chaos import Plan, environment_for, run
+
+
+@pytest.mark.timeout(600)
+def test_every_accepted_job_completes_once_with_the_same_text_whatever_is_killed(tmp_path: Path) -> None:
+    plan = Plan(jobs=12, kills=5, pause=(1.0, 4.0), seed=1)
+    outcome = run(plan, environment_for("demo", None, tmp_path), tmp_path)
+    assert outcome.problems == []
+    assert len(outcome.attempts) == plan.jobs
+    assert outcome.segments > 50
+    assert sum(outcome.kills.values()) > 0
