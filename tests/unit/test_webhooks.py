@@ -72,14 +72,17 @@ class Receiver:
 async def receiver(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mine.connections += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
             headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head[1:] if line)}
             body = await reader.readexactly(int(headers["content-length"]))
             mine.posts.append(Post(head[0].split()[1], headers, body))
             await answer(mine.posts[-1], writer)
             await writer.drain()
-        writer.close()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+        finally:
+            writer.close()
 
     if tls:
         tls.sni_callback = lambda _socket, name, _context: mine.server_names.append(name)
@@ -499,6 +502,15 @@ def test_when_one_address_refuses_the_next_one_is_tried(webhook_settings: Settin
         async with receiver(answering(200)) as there:
             url = f"http://hooks.example.com:{there.port}/"
             return await one_try(finished_job(url), webhook_settings, resolve=resolving_to("127.0.0.9", "127.0.0.1"))
+
+    assert asyncio.run(scenario()).state is DeliveryState.DELIVERED
+
+
+def test_the_system_is_asked_for_a_name(webhook_settings: Settings) -> None:
+    async def scenario() -> Delivery:
+        async with receiver(answering(200)) as there:
+            settings = webhook_settings.model_copy(update={"webhook_allow": "localhost"})
+            return await one_try(finished_job(f"http://localhost:{there.port}/"), settings, resolve=None)
 
     assert asyncio.run(scenario()).state is DeliveryState.DELIVERED
 
