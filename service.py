@@ -128,7 +128,7 @@ def make_engine(settings: Settings, runner: Runner) -> JobEngine:
     engine: JobEngine
 
     async def body_of(job: Job) -> bytes:
-        return await status_body(engine, job)
+        return await status_body(engine, await engine.standing(job.id), settings.job_concurrency)
 
     engine = JobEngine(settings, store, spool, flights, worker, Deliverer(store, body_of, settings))
     return engine

@@ -11,9 +11,8 @@ import errors
 from api.errors import kind_of
 from api.schemas import TranscriptionResponse
 from formats import json as json_format
-from jobs.engine import Outlook
-from jobs.estimate import progress_of
-from jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus
+from jobs.estimate import progress_of, seconds_left
+from jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, Standing
 from transcript import Transcript
 
 JOB_ID = "7d2f2ef5-8c0f-4b5c-9d8e-3b8a8f0c1d52"
@@ -110,10 +109,15 @@ def summary(job: Job) -> JobSummary:
     return JobSummary(**_common(job))
 
 
-def unfinished(job: Job, outlook: Outlook, now: float, partial: str | None = None) -> UnfinishedJob:
-    """A queued or processing job. now: seconds since the epoch."""
-    done_at = None if outlook.seconds_left is None else utc(now + outlook.seconds_left)
-    return UnfinishedJob(**_common(job), estimated_completion=done_at, queue_position=outlook.position, partial=partial)
+def unfinished(standing: Standing, at_once: int, now: float, partial: str | None = None) -> UnfinishedJob:
+    """A queued or processing job. at_once: jobs that are worked on at the same time. now: seconds since the epoch."""
+    left = seconds_left(standing, at_once, now)
+    return UnfinishedJob(
+        **_common(standing.job),
+        estimated_completion=None if left is None else utc(now + left),
+        queue_position=standing.ahead.jobs + 1 if standing.job.status is JobStatus.QUEUED else 0,
+        partial=partial,
+    )
 
 
 def ended(job: Job) -> EndedJob:

@@ -27,7 +27,7 @@ from api.job_schemas import (
 from errors import InvalidParameter, UnknownJob, WrongJobState
 from formats import ResponseFormat
 from jobs.engine import JobEngine
-from jobs.job import Job, JobStatus
+from jobs.job import JobStatus, Standing
 
 MOST_JOBS = 200
 UNKNOWN = error_responses([KINDS[UnknownJob]])
@@ -44,19 +44,21 @@ async def status(
     partial: Annotated[bool, Query(description="With the text decoded so far, while the job is unfinished.")] = False,
 ) -> Response:
     """How a job stands. A failed job is no error here: the answer is 200 and says why."""
-    job = await backend.engine.job(job_id)
-    return Response(await status_body(backend.engine, job, partial=partial), media_type="application/json")
+    standing = await backend.engine.standing(job_id)
+    body = await status_body(backend.engine, standing, backend.settings.job_concurrency, partial=partial)
+    return Response(body, media_type="application/json")
 
 
-async def status_body(engine: JobEngine, job: Job, *, partial: bool = False) -> bytes:
-    """The JSON that tells how a job stands; webhooks send the same."""
+async def status_body(engine: JobEngine, standing: Standing, at_once: int, *, partial: bool = False) -> bytes:
+    """The JSON that tells how a job stands; webhooks send the same. at_once: jobs that are worked on at one time."""
+    job = standing.job
     if job.status is JobStatus.COMPLETED:
         document = completed(job, await engine.result(job))
         return bytes(JSONResponse(document).body)
     if job.finished:
         return ended(job).model_dump_json().encode()
     text = await engine.partial_text(job) if partial else None
-    answer = unfinished(job, await engine.outlook(job), time.time(), text)
+    answer = unfinished(standing, at_once, time.time(), text)
     return answer.model_dump_json(exclude=None if partial else {"partial"}).encode()
 
 

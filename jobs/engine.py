@@ -17,10 +17,9 @@ from typing import TypeVar
 import structlog
 
 from errors import InsufficientStorage, ServiceUnavailable, TranscriptionError, UnknownJob, WrongJobState
-from jobs.estimate import seconds_left
 from jobs.flights import Flights
 from jobs.identity import fingerprint_of, work_of
-from jobs.job import Ahead, Job, JobStatus, NewJob
+from jobs.job import Job, JobStatus, NewJob, Standing
 from jobs.spool import Spool
 from jobs.store import JobStore
 from jobs.webhooks import Deliverer
@@ -63,14 +62,6 @@ class Submission:
     idempotency_key: str | None = None
     callback_url: str | None = None
     private: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What lies before an unfinished job. position: 1 is next, 0 is being worked on. seconds_left: None if unknown."""
-
-    position: int
-    seconds_left: float | None
 
 
 class JobEngine:
@@ -178,12 +169,9 @@ class JobEngine:
         """Newest first."""
         return await self._store.list_jobs(statuses, before, limit)
 
-    async def outlook(self, job: Job) -> Outlook:
-        """When an unfinished job will be done, as far as anybody can tell."""
-        at_work = job.status is JobStatus.PROCESSING
-        ahead = Ahead(0, 0.0, 0) if at_work else await self._store.ahead_of(job)
-        left = seconds_left(job, ahead, await self._store.speed(), self._settings.job_concurrency, time.time())
-        return Outlook(0 if at_work else ahead.jobs + 1, left)
+    async def standing(self, job_id: str) -> Standing:
+        """The job, and what its end depends on. Raises UnknownJob."""
+        return _known(await self._store.standing(job_id), job_id)
 
     async def partial_text(self, job: Job) -> str:
         """What is decoded so far. The end of the job may drop some of it as nobody's words."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.job import Ahead, Job, JobStatus
+from jobs.job import Job, JobStatus, Standing
 
 
 def progress_of(job: Job) -> int:
@@ -14,18 +14,21 @@ def progress_of(job: Job) -> int:
     return min(99, int(100 * job.seconds_done / job.seconds_total))
 
 
-def seconds_left(job: Job, ahead: Ahead, speed: float | None, at_once: int, now: float) -> float | None:
+def seconds_left(standing: Standing, at_once: int, now: float) -> float | None:
     """Seconds until the job is done; None while too little is known.
 
-    speed: seconds of audio a second that a job advances; the job's own speed tells when no other is known.
-    at_once: jobs that are worked on at the same time, which all advance at that speed.
+    at_once: jobs that are worked on at the same time, which all advance at the measured speed. The job's own speed tells
+    when no other is known. now: seconds since the epoch.
     """
-    speed = speed or _own_speed(job, now)
+    job = standing.job
+    speed = standing.speed or _own_speed(job, now)
     if not speed or job.seconds_total is None:
         return None
     left = max(0.0, job.seconds_total - job.seconds_done)
+    if job.status is JobStatus.PROCESSING:
+        return left / speed
     # Nobody knows how long an unexamined recording is; as long as this one is the fairest guess.
-    waiting = ahead.seconds + ahead.unknown * job.seconds_total
+    waiting = standing.ahead.seconds + standing.ahead.unknown * job.seconds_total
     return left / speed + waiting / (speed * at_once)
 
 

@@ -128,3 +128,17 @@ class Ahead:
     jobs: int
     seconds: float
     unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A job and what its end depends on.
+
+    ahead: what is unfinished and older than it or than another unfinished job of its work. Work that several jobs share
+    counts once, the job's own not at all, and seconds that are done do not count.
+    speed: seconds of audio a second that one job advances, the median of the latest completed; None when unknown.
+    """
+
+    job: Job
+    ahead: Ahead
+    speed: float | None

@@ -12,8 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 
 import httpx
 
@@ -23,6 +22,7 @@ from jobs.job import DeliveryState
 
 MAX_RESPONSE_BYTES = 65_536
 RESOLVER_THREADS = 8
+HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"  # RFC 9110, section 5.6.7; the obsolete forms are not read
 RETRIED_CLIENT_ERRORS = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
@@ -55,10 +55,10 @@ def retry_after_seconds(header: str, now: float) -> float:
     if re.fullmatch(r"[0-9]{1,9}", header):
         return float(header)
     try:
-        date = parsedate_to_datetime(header)
+        date = datetime.strptime(header, HTTP_DATE).replace(tzinfo=UTC)
     except ValueError:
         return 0.0
-    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+    return max(0.0, date.timestamp() - now)
 
 
 class SystemResolver:

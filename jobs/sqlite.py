@@ -13,7 +13,7 @@ from typing import Any
 from errors import IdempotencyConflict
 from jobs import queries
 from jobs.database import Database
-from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, NewJob
+from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, NewJob, Standing
 from jobs.rows import (
     FAILURE,
     PLACED,
@@ -93,14 +93,17 @@ class SqliteStore:
         values = (*statuses, *(() if before is None else (before,)), limit)
         return await self._database.read(lambda db: [shown_job(row) for row in db.execute(query, values).fetchall()])
 
-    async def ahead_of(self, job: Job) -> Ahead:
-        values = {"work": job.work, "number": job.number}
-        row = await self._database.read(lambda db: _one(db, queries.AHEAD, values))
-        return Ahead(row["jobs"], row["seconds"], row["unknown"])
+    async def standing(self, job_id: str) -> Standing | None:
+        def step(db: sqlite3.Connection) -> Standing | None:
+            job = _shown(db, job_id)
+            if job is None:
+                return None
+            ahead = _one(db, queries.AHEAD, {"work": job.work, "number": job.number})
+            speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, (SPEED_SAMPLES,)).fetchall()]
+            speed = statistics.median(speeds) if speeds else None
+            return Standing(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed)
 
-    async def speed(self) -> float | None:
-        rows = await self._database.read(lambda db: db.execute(queries.LATEST_SPEEDS, (SPEED_SAMPLES,)).fetchall())
-        return statistics.median(row["speed"] for row in rows) if rows else None
+        return await self._database.read(step)
 
     async def cancel(self, job_id: str) -> Job | None:
         values = self._times() | {"id": job_id}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, NewJob
+from jobs.job import Delivery, Failure, Job, JobStatus, NewJob, Standing
 from pipeline import PlacedResult
 from transcript import Transcript
 
@@ -46,15 +46,8 @@ class JobStore(Protocol):
         """
         ...
 
-    async def ahead_of(self, job: Job) -> Ahead:
-        """What is unfinished and older than this job or another unfinished one of its work.
-
-        Work that several jobs share counts once, the job's own not at all. Seconds that are done do not count.
-        """
-        ...
-
-    async def speed(self) -> float | None:
-        """Seconds of audio a second that one job advances: the median of the latest completed. None when unknown."""
+    async def standing(self, job_id: str) -> Standing | None:
+        """The job with what is before it, as of one moment, since callers ask for it all the time."""
         ...
 
     async def cancel(self, job_id: str) -> Job | None:

@@ -159,10 +159,13 @@ class Deliverer:
         if not self._secret:
             return Outcome(DeliveryState.PENDING, "The service has no key to sign with. Set WEBHOOK_SECRET.")
         try:
-            body = await self._body_of(job)
-        except Exception:  # whatever it is, it must not keep the callbacks of other jobs from going out
-            log.exception("webhook_body", job_id=job.id)
-            return Outcome(DeliveryState.PENDING, "The status of the job could not be written; see the service's log.")
+            return await self._sign_and_send(job, delivery)
+        except Exception:  # a fault in one job's status or one receiver's answer must not stop everybody's callbacks
+            log.exception("webhook_fault", job_id=job.id, attempt=delivery.attempts)
+            return Outcome(DeliveryState.PENDING, "The try failed inside the service; its log says why.")
+
+    async def _sign_and_send(self, job: Job, delivery: Delivery) -> Outcome:
+        body = await self._body_of(job)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": USER_AGENT,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.estimate import progress_of, seconds_left
-from jobs.job import Ahead, Job, JobStatus, Recording
+from jobs.job import Ahead, Job, JobStatus, Recording, Standing
 from pipeline import TranscriptionRequest
 from transcript import DecodeOptions, VadOptions
 
@@ -40,23 +40,26 @@ def test_a_recording_of_unknown_length_has_made_no_progress_that_could_be_told()
     assert progress_of(replace(JOB, seconds_done=5.0, seconds_total=None)) == 0
 
 
+def left(job, ahead=NOTHING, speed=None, at_once=1, now=0.0):
+    return seconds_left(Standing(job, ahead, speed), at_once, now)
+
+
 def test_what_is_left_takes_as_long_as_the_measured_speed_says():
-    job = replace(JOB, seconds_done=40.0)
-    assert seconds_left(job, NOTHING, speed=6.0, at_once=4, now=1e9) == pytest.approx(10)
+    assert left(replace(JOB, seconds_done=40.0), speed=6.0, at_once=4) == pytest.approx(10)
 
 
 def test_the_queue_ahead_advances_as_fast_as_all_that_are_worked_on_at_once():
+    queued = replace(JOB, status=JobStatus.QUEUED)
     ahead = Ahead(jobs=3, seconds=200.0, unknown=1)  # the unknown one as long as this job
-    assert seconds_left(JOB, ahead, speed=5.0, at_once=4, now=0) == pytest.approx(100 / 5 + 300 / 20)
+    assert left(queued, ahead, speed=5.0, at_once=4) == pytest.approx(100 / 5 + 300 / 20)
+    assert left(JOB, ahead, speed=5.0, at_once=4) == pytest.approx(100 / 5)  # it waits for nobody any more
 
 
 def test_without_a_measured_speed_the_job_s_own_tells():
-    job = replace(JOB, started_at=1000.0, seconds_done=20.0)
-    assert seconds_left(job, NOTHING, speed=None, at_once=1, now=1010.0) == pytest.approx(40)
+    assert left(replace(JOB, started_at=1000.0, seconds_done=20.0), now=1010.0) == pytest.approx(40)
 
 
 def test_nothing_is_said_while_nothing_is_known():
-    assert seconds_left(JOB, NOTHING, speed=None, at_once=1, now=0) is None
-    assert seconds_left(replace(JOB, seconds_total=None), NOTHING, speed=5.0, at_once=1, now=0) is None
-    not_yet = replace(JOB, started_at=1000.0)
-    assert seconds_left(not_yet, NOTHING, speed=None, at_once=1, now=1000.0) is None
+    assert left(JOB) is None
+    assert left(replace(JOB, seconds_total=None), speed=5.0) is None
+    assert left(replace(JOB, started_at=1000.0), now=1000.0) is None
