@@ -34,6 +34,7 @@ EXAMINERS = 2  # files that are looked into at once while their jobs wait
 EXAMINE_AFTER = 0.5  # seconds; a job that is begun at once is examined by the attempt
 HOUSEKEEPING_SECONDS = 60.0
 BACKUP_SECONDS = 3600.0
+STOP_SECONDS = 5.0
 ORPHAN_SECONDS = 600.0  # a file is in the spool a moment before its job is in the store
 
 Found = TypeVar("Found")
@@ -246,11 +247,13 @@ class JobEngine:
         self._running.cancel()
 
     async def stop(self) -> None:
-        """`stop_soon`, and everything is written when this returns."""
+        """`stop_soon`, and everything is written when this returns, at the latest after STOP_SECONDS."""
         self.stop_soon()
         for task in self._background:
             task.cancel()
-        await asyncio.gather(self._running, *self._background, return_exceptions=True)
+        _, late = await asyncio.wait((self._running, *self._background), timeout=STOP_SECONDS)
+        if late:
+            log.error("jobs_do_not_stop", tasks=len(late))  # their leases run out, and other processes take over
         await self._store.close()
 
     async def _run(self) -> None:

@@ -17,8 +17,8 @@ def progress_of(job: Job) -> int:
 def seconds_left(standing: Standing, at_once: int, now: float) -> float | None:
     """Seconds until the job is done; None while too little is known.
 
-    at_once: jobs that are worked on at the same time, which all advance at the measured speed. The job's own speed tells
-    when no other is known. now: seconds since the epoch.
+    at_once: jobs that are worked on at the same time, which all advance at the measured speed. When there is none, the
+    job's own tells. now: seconds since the epoch.
     """
     job = standing.job
     speed = standing.speed or _own_speed(job, now)

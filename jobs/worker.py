@@ -87,7 +87,8 @@ class Worker:
                 except TranscriptionError as error:
                     log.warning("jobs_wait", reason=error.message, detail=error.detail)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), POLL_SECONDS)
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._news.wait()
         finally:
             attempts = list(self._attempts.values())
             for attempt in attempts:

@@ -16,6 +16,7 @@ from faster_whisper.vad import VadOptions as SileroOptions
 from faster_whisper.vad import get_speech_timestamps
 from numpy.typing import NDArray
 
+from niceness import give_way
 from transcript import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, VadOptions, Window
 
 Samples = NDArray[np.int16]
@@ -32,7 +33,7 @@ LEAST_GAIN = 8.0  # 18 dB. Silero hears speech down to about 30 dB below LOUD as
 MOST_GAIN = 100.0  # 40 dB
 
 # One thread for all requests: each thread that runs Silero holds its own 60 MB, and one of them hears 300 s a second.
-_ANALYST = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad")
+_ANALYST = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initializer=give_way)
 
 
 async def cut_windows(

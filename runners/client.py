@@ -46,7 +46,13 @@ class RunnerClient:
 
         Raises ServiceUnavailable when its process does not answer.
         """
-        return await _answer(asyncio.wait_for(self._proxy.state(), STATE_TIMEOUT))
+        return await _answer(self._state_in_time())
+
+    async def _state_in_time(self) -> RunnerState:
+        # Not asyncio.wait_for: before Python 3.12 it swallows a cancellation that comes together with the answer.
+        async with asyncio.timeout(STATE_TIMEOUT):
+            state: RunnerState = await self._proxy.state()
+            return state
 
 
 class LastingSession:

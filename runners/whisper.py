@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -33,6 +32,7 @@ from bentoml.validators import DType
 from allocator import KEEP_MEMORY
 from errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from metrics import BATCH_SIZE, OUT_OF_MEMORY
+from niceness import give_way
 from runners.cache import ModelCache, open_model
 from runners.device import Device
 from runners.engine import LANGUAGE_CODES, Engine, WindowTask
@@ -48,7 +48,6 @@ from transcript import SAMPLE_RATE, WINDOW_SAMPLES, DecodeOptions, Ticket, Windo
 
 RUNNER_NAME = "whisper_runner"
 PRELOAD_RETRY_SECONDS = 30.0  # a hub that was out of reach may come back
-NICENESS = 5  # of the threads that decode: a third of the share of others, when all of them want a core
 LAST_ANSWERS_SECONDS = 1.0  # for the answers of a process that ends
 EXIT_HANGING = 70  # EX_SOFTWARE, sysexits.h
 PROBE_SECONDS = 1
@@ -263,12 +262,6 @@ def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
         traffic={"timeout": settings.request_timeout},
     )(ConfiguredRunner)
     return service
-
-
-def give_way() -> None:
-    """Let short work go first on a busy CPU: the API's, and the event loop that answers it. Linux only."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def open_journal(cache_dir: Path) -> Journal | None:

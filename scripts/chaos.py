@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 
 from scripts.benchmarking.clips import SAMPLES, speech, write_clip
-from scripts.benchmarking.load import API, RUNNER, service_processes
+from scripts.benchmarking.load import API, RUNNER, descendants, service_processes
 from scripts.benchmarking.report import table
 from scripts.local_service import LocalService, local_service
 
@@ -87,7 +87,9 @@ class Phoenix:
     def kill(self, target: str) -> None:
         """SIGKILL for the API's processes, the runner's, or all; the last comes back at another address."""
         if target == "all":
-            os.killpg(self._service.process.pid, signal.SIGKILL)
+            for pid in descendants(self._service.process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._service.process.wait()
             self._stack.close()
             self._start()
