@@ -7,6 +7,8 @@ import os
 import resource
 import signal
 
+from niceness import NICENESS
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PR_SET_NO_NEW_PRIVS = 38
 
@@ -23,6 +25,7 @@ def confine(limits: dict[str, int], parent: int) -> None:
     os.setsid()  # a session of its own: one signal reaches it and all it starts
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     die_with(parent, signal.SIGKILL)
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     for name, value in limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
 
