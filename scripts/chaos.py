@@ -255,9 +255,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="demo")
     parser.add_argument("--model-dir", type=Path, default=None)
-    parser.add_argument("--jobs", type=int, default=Plan.jobs)
-    parser.add_argument("--kills", type=int, default=Plan.kills)
-    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--jobs", type=int, default=Plan().jobs)
+    parser.add_argument("--kills", type=int, default=Plan().kills)
+    parser.add_argument("--seed", type=int, default=Plan().seed)
     arguments = parser.parse_args()
     plan = Plan(arguments.jobs, arguments.kills, seed=arguments.seed)
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
