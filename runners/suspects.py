@@ -24,6 +24,7 @@ from runners.engine import WindowTask
 SUSPECT_SECONDS = 3600.0  # for so long a death is held against a window
 REFUSED_FROM = 2  # deaths
 SUSPECTS = "suspects.json"
+JOURNAL = "runner"  # folder in CACHE_DIR
 RUNNING_SUFFIX = ".running"
 CLOSED = -1  # in the place of a descriptor
 

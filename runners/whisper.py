@@ -40,7 +40,7 @@ from runners.interface import ModelState, RunnerState
 from runners.layout import CUDA, available_cores, choose_placement, fixed_layout, likely_layout
 from runners.models import canonical, check_known, list_models, resolve
 from runners.scheduler import Scheduler
-from runners.suspects import Journal
+from runners.suspects import JOURNAL, Journal
 from runners.tuning import LAYOUTS_FILE, Choice, LayoutStore, auto_layout, machine_key
 from runners.wire import Reply, as_failure
 from settings import Settings
@@ -267,7 +267,7 @@ def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
 def open_journal(cache_dir: Path) -> Journal | None:
     """What earlier processes of this machine died of; None, with a warning, where nothing can be written."""
     try:
-        return Journal(cache_dir / "runner")
+        return Journal(cache_dir / JOURNAL)
     except OSError as error:
         log.warning(
             "no_journal", error=str(error), remedy="make CACHE_DIR writable: a window that kills is tried again"

@@ -23,12 +23,14 @@ from typing import Any
 
 import httpx
 
+from runners.suspects import JOURNAL
 from scripts.benchmarking.clips import SAMPLES, speech, write_clip
 from scripts.benchmarking.load import API, RUNNER, descendants, service_processes
 from scripts.benchmarking.report import table
 from scripts.local_service import LocalService, local_service
 
-LENGTHS = (3, 11, 29, 60, 120, 240)  # seconds; each recording is a second longer than the one of its kind before
+LENGTHS = (3, 11, 29, 60, 120, 240)  # seconds; each recording is a little longer than the one of its kind before
+LONGER = 0.5  # seconds
 PATIENCE = 1800.0  # seconds for everything to be done
 REQUEST_TIMEOUT = 60.0
 POLL_SECONDS = 0.5
@@ -85,18 +87,28 @@ class Phoenix:
         return self._service.url
 
     def kill(self, target: str) -> None:
-        """SIGKILL for the API's processes, the runner's, or all; the last comes back at another address."""
+        """SIGKILL for the API's processes, the runner's, or all; the last comes back at another address.
+
+        The runner's journal of what it was at when it died is emptied: here no recording has killed it.
+        """
         if target == "all":
             for pid in descendants(self._service.process.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._service.process.wait()
+            self._acquit()
             self._stack.close()
             self._start()
             return
         for pid in service_processes(self._service.process.pid, API if target == "api" else RUNNER):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        if target == "runner":
+            self._acquit()
+
+    def _acquit(self) -> None:
+        for entry in Path(self._environment["CACHE_DIR"], JOURNAL).glob("*"):
+            entry.unlink(missing_ok=True)
 
     def _start(self) -> None:
         self._starts += 1
@@ -179,7 +191,7 @@ def make_recordings(count: int, folder: Path) -> list[Path]:
     """Recordings of mixed length, no two alike."""
     folder.mkdir()
     source = speech(SAMPLES)  # what the embedded model knows
-    lengths = [LENGTHS[number % len(LENGTHS)] + number // len(LENGTHS) for number in range(count)]
+    lengths = [LENGTHS[number % len(LENGTHS)] + LONGER * (number // len(LENGTHS)) for number in range(count)]
     return [write_clip(source, seconds, folder).path for seconds in lengths]
 
 

@@ -20,7 +20,6 @@ from scripts.local_service import UNSHARED, LocalService
 REQUEST_TIMEOUT = 7200.0  # seconds; the longest clip behind many others on a slow machine
 STOP_STEP = 0.2  # seconds between looks at the stop event
 PROBE_INTERVAL = 0.5  # seconds; an answer costs the service a few milliseconds of the cores that are measured
-PROBE_PATHS = ("/health", "/status")
 API, RUNNER = "transcription", "whisper_runner"  # services, by name
 KIB = 1024
 
@@ -136,17 +135,22 @@ def probing(service: LocalService) -> Iterator[Probe]:
 def _probe(service: LocalService, probe: Probe, stop: threading.Event) -> None:
     api = service_processes(service.process.pid, API)
     with httpx.Client(base_url=service.url, timeout=REQUEST_TIMEOUT) as client:
-        # A route that is not there yet is not asked.
-        paths = [path for path in PROBE_PATHS if client.get(path).status_code != httpx.codes.NOT_FOUND]
+        paths = probe_paths(client)
         while not stop.wait(PROBE_INTERVAL):
             work = probe.work
             if not work:
                 continue
-            for path in paths:
+            for name, path in paths.items():
                 started = time.perf_counter()
-                client.get(path)
-                probe.latencies.setdefault(path, []).append(time.perf_counter() - started)
+                client.get(path).raise_for_status()
+                probe.latencies.setdefault(name, []).append(time.perf_counter() - started)
             probe.memory[work] = max(probe.memory.get(work, 0), resident(api))
+
+
+def probe_paths(client: httpx.Client) -> dict[str, str]:
+    """The cheap routes by name; /status is that of a job that fails at once, so that it costs the model nothing."""
+    answer = client.post("/transcribe", files={"file": ("broken.mp3", b"ID3")}, data={"async": "true"})
+    return {"/health": "/health", "/status": str(answer.raise_for_status().json()["status_url"])}
 
 
 def service_processes(root: int, name: str) -> list[int]:
