@@ -28,9 +28,8 @@ from jobs.engine import Source, Submission
 from jobs.webhooks import check_url
 from logs import current_request_id
 from media.upload import Upload, receive_upload
-from metrics import HALLUCINATIONS
 from settings import Settings
-from transcript import Ticket, Transcript
+from transcript import Ticket
 
 Fields = Iterable[tuple[str, str]]
 Result = TypeVar("Result")
@@ -103,8 +102,6 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
             upload, parameters.to_request(backend.settings), Ticket(current_request_id()), is_private(request)
         )
         transcript, source = await while_connected(request, work)
-    if source in (Source.MISS, Source.BYPASS):
-        _count_hallucinations(transcript)
     rendered = formats.render(transcript, parameters.response_format)
     return Response(
         rendered.body, headers={"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
@@ -157,11 +154,6 @@ def _idempotency_key(request: Request) -> str | None:
     if key is not None and not 0 < len(key) <= MAX_KEY_CHARACTERS:
         raise InvalidParameter(f"The Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} characters, not {len(key)}.")
     return key
-
-
-def _count_hallucinations(transcript: Transcript) -> None:
-    for concern in transcript.warnings:
-        HALLUCINATIONS.labels(reason=concern.reason.value, action=concern.action.value).inc()
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

@@ -97,7 +97,7 @@ class JobEngine:
         private: nothing is shared, and nothing is left behind. Raises the errors of media/ and of the runner.
         """
         if private:
-            async with self._flights.join(uuid.uuid4().hex, upload, request, ticket) as passenger:
+            async with self._flights.join(uuid.uuid4().hex, upload, request, ticket, linger=False) as passenger:
                 return await passenger.transcript(), Source.BYPASS
         work = work_of(upload, request, self._settings)
         if transcript := await self._store.cached(work):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from errors import TranscriptionError
 from media.upload import Upload, held
+from metrics import HALLUCINATIONS
 from pipeline import Pipeline, PlacedResult, TranscriptionRequest
 from transcript import Priority, Ticket, Transcript
 
@@ -41,10 +42,12 @@ class Flights:
         request: TranscriptionRequest,
         ticket: Ticket,
         known: Sequence[PlacedResult] = (),
+        linger: bool = True,
     ) -> AsyncIterator[Passenger]:
-        """Share the work, or begin it. Whoever leaves last ends it, and what it has obtained is kept for a while.
+        """Share the work, or begin it. Whoever leaves last ends it.
 
-        known: what an earlier run obtained, from the first window on.
+        known: what an earlier run obtained, from the first window on. linger: keep for a while what an unfinished run
+        has obtained, for whoever asks again.
         """
         flight = self._flying.get(work)
         joined = flight is not None
@@ -60,22 +63,25 @@ class Flights:
             flight.priorities.remove(ticket.priority)
             if not flight.priorities:
                 del self._flying[work]  # first: whoever comes while it is being cancelled begins anew
-                self._leave_behind(work, flight)
+                if linger and flight.results and not flight.succeeded:
+                    self._leave_behind(work, flight.results)
                 await flight.land()
 
     async def _fly(
         self, flight: Flight, upload: Upload, request: TranscriptionRequest, known: Sequence[PlacedResult]
     ) -> Transcript:
         with held(upload, self._folder) as own:
-            return await self._pipeline.transcribe(own, request, flight.ticket, known, flight.note)
+            transcript = await self._pipeline.transcribe(own, request, flight.ticket, known, flight.note)
+        for concern in transcript.warnings:  # here, where work that several share is done once
+            HALLUCINATIONS.labels(reason=concern.reason.value, action=concern.action.value).inc()
+        return transcript
 
     def _take_left_behind(self, work: str) -> list[PlacedResult]:
         since, results = self._left_behind.pop(work, (0.0, []))
         return results if self._clock() - since < LINGER_SECONDS else []
 
-    def _leave_behind(self, work: str, flight: Flight) -> None:
-        if flight.results and not flight.succeeded:
-            self._left_behind[work] = self._clock(), flight.results
+    def _leave_behind(self, work: str, results: list[PlacedResult]) -> None:
+        self._left_behind[work] = self._clock(), results
         while len(self._left_behind) > LINGERING:
             self._left_behind.popitem(last=False)
 

@@ -78,9 +78,9 @@ class World:
         self.flights = Flights(self.pipeline, folder, clock=lambda: self.now)
 
     @asynccontextmanager
-    async def join(self, work="w", ticket=TICKET, known=()):
+    async def join(self, work="w", ticket=TICKET, known=(), linger=True):
         upload = Upload(self.file, "hash", 5)
-        async with self.flights.join(work, upload, REQUEST, ticket, known) as passenger:
+        async with self.flights.join(work, upload, REQUEST, ticket, known, linger) as passenger:
             yield passenger
 
     async def whole(self, **arguments):
@@ -200,6 +200,17 @@ def test_who_comes_back_too_late_begins_anew(world):
 
     asyncio.run(scenario())
     assert world.pipeline.decoded == [0, 1, 2, 0]
+
+
+def test_nothing_waits_for_those_who_want_nothing_kept(world):
+    async def scenario():
+        for _ in range(2):
+            async with world.join(linger=False):
+                await settle()
+                await world.decode(1)
+
+    asyncio.run(scenario())
+    assert world.pipeline.decoded == [0, 0]
 
 
 def test_only_so_many_results_wait_for_those_who_left(world):
