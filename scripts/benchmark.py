@@ -26,7 +26,7 @@ from scripts.benchmarking.clips import Clip, make_clips
 from scripts.benchmarking.goals import check, goal_table
 from scripts.benchmarking.load import Probe, Service, probing, run_load, run_mix
 from scripts.benchmarking.peers import Contender, FloorCaller, load_peers
-from scripts.benchmarking.plan import CONTENDERS, FLOOR, SERVICE, cases, interleave
+from scripts.benchmarking.plan import CONTENDERS, FLOOR, SERVICE, WEBSERVICE, WEBSERVICE_BEAM, cases, interleave
 from scripts.local_service import ROOT, local_service
 from scripts.make_benchmark_model import write_model
 from settings import Settings, default_cache
@@ -86,11 +86,11 @@ class Bench:
         """Latencies of short clips by contender: alone, and beside the long file."""
         alone: dict[str, list[float]] = {}
         mixed: dict[str, list[float]] = {}
-        beam = max(self.plan.beams)
         short, long = self.clips[SHORT_CLIP], self.clips[self.plan.mix]
         for name, contender in self.contenders.items():
             if name == FLOOR:
                 continue  # it has no order of service worth comparing
+            beam = self._beam_of(name)
             self.probe.work = "mix" if name == SERVICE else ""
             lone = run_load(contender, short, beam, clients=1, requests=self.plan.mix_requests)
             alone[name] = list(lone.latencies)
@@ -103,9 +103,12 @@ class Bench:
         """One request each: memory is allocated, files are in the cache. Says who hears nothing."""
         shortest = self.clips[min(self.clips)]
         for name, contender in self.contenders.items():
-            if not contender.transcribe(shortest, max(self.plan.beams), threading.Event()).strip():
+            if not contender.transcribe(shortest, self._beam_of(name), threading.Event()).strip():
                 # Not an error: the embedded model knows few words, and the recordings may hold none of them.
                 print(f"{name} hears nothing in {shortest.path.name}", flush=True)
+
+    def _beam_of(self, name: str) -> int:
+        return WEBSERVICE_BEAM if name == WEBSERVICE else max(self.plan.beams)
 
 
 def describe(model: str, placement: Placement, layout: Layout) -> str:
