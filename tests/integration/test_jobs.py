@@ -21,6 +21,7 @@ from tests.integration.test_clients_that_leave import wait_until
 from tests.integration.test_errors import assert_error
 
 PATIENCE = 90.0  # seconds; a job of these tests takes a few on an idle machine
+SLOTS = 2
 FORMATS = ("json", "text", "srt", "vtt", "tsv", "lrc", "verbose_json")
 
 
@@ -40,6 +41,7 @@ def keeper(jobs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "CACHE_DIR": str(folder / "cache"),
         "JOBS_DIR": str(jobs_dir),
         "JOB_CONCURRENCY": "2",
+        "WHISPER_LAYOUT": f"{SLOTS}x1x1",
     }
     with local_service(environment, folder / "log") as service:
         yield service
@@ -94,7 +96,7 @@ def spool(jobs_dir: Path) -> list[str]:
 def test_a_job_is_accepted_done_and_answers_as_a_synchronous_request_does(
     http: httpx.Client, spoken_clip: SpokenClip, query: bool
 ) -> None:
-    fields = {"language": "en", "temperature": "0.2" if query else "0.4"}
+    fields = {"language": "en", "beam_size": "4" if query else "3"}
     if query:
         answer = post(http, spoken_clip.path, query="?async=true", **fields)
     else:
@@ -302,17 +304,16 @@ def test_a_client_that_gives_up_and_retries_does_not_begin_again(http: httpx.Cli
     assert post(http, path, UNSHARED, language="en", beam_size="8").status_code == 200
     alone, patience = windows_decoded(http) - before, (time.monotonic() - started) / 2
     before, tries = windows_decoded(http), 0
-    impatient = httpx.Client(base_url=http.base_url, timeout=httpx.Timeout(30, read=patience))
-    with impatient:
-        while tries < 20:
+    with httpx.Client(base_url=http.base_url, timeout=httpx.Timeout(30, read=patience)) as impatient:
+        while True:
             tries += 1
+            assert tries < 50
             with suppress(httpx.ReadTimeout):
-                answer = post(impatient, path, language="en", beam_size="8")
+                assert post(impatient, path, language="en", beam_size="8").status_code == 200
                 break
-    assert answer.status_code == 200
     assert tries > 1
-    # Only what was on the device when the client left is decoded again: a batch for each slot at most.
-    assert windows_decoded(http) - before < 2 * alone
+    # What was on the device when the client left is decoded again, and what was done before an earlier window was.
+    assert windows_decoded(http) - before <= alone + (tries - 1) * 2 * SLOTS
 
 
 def test_a_result_is_kept_for_whoever_asks_the_same_unless_told_not_to(
