@@ -102,7 +102,7 @@ class JobEngine:
         work = work_of(upload, request, self._settings)
         if transcript := await self._store.cached(work):
             return transcript, Source.HIT
-        known = await self._store.checkpoints(work)
+        known = await self._store.checkpoints(work) if self._settings.enable_cache else ()
         async with self._flights.join(work, upload, request, ticket, known) as passenger:
             transcript = await passenger.transcript()
         if passenger.joined:

@@ -76,6 +76,8 @@ class SqliteStore:
                 )
             if earlier:
                 return _existing(db, earlier["id"]), False
+            if not self._caching:  # nor do the windows of work that is done answer anybody
+                db.execute(queries.DROP_WINDOWS_UNLESS_UNFINISHED, values)
             db.execute(queries.SUBMIT, values)
             result = _row(db, queries.VALID_RESULT, values) if self._caching else None
             if result:

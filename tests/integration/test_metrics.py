@@ -6,6 +6,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.conftest import SpokenClip, Transcribe
+from tests.integration.test_clients_that_leave import wait_until
 
 BATCH_SIZE = "bentoml_service_adaptive_batch_size"
 
@@ -41,4 +42,5 @@ def test_requests_are_counted_by_bentoml_itself(
 
     assert transcribe(spoken_clip.path).status_code == 200
 
-    assert sample(client, "bentoml_service_request_total", **labels) == before + 1
+    # It is counted when the answer is out.
+    assert wait_until(lambda: sample(client, "bentoml_service_request_total", **labels) == before + 1)

@@ -69,9 +69,9 @@ def test_bentomls_page_shows_the_native_api(client: httpx.Client) -> None:
 
 
 def test_the_schema_has_every_parameter(client: httpx.Client) -> None:
-    (route,) = client.get("/schema.json").json()["routes"]
-    assert route["name"] == "transcribe"
-    assert {"file", "language", "model", "vad_filter"} <= set(route["input"]["properties"])
+    routes = {route["name"]: set(route["input"]["properties"]) for route in client.get("/schema.json").json()["routes"]}
+    assert {"file", "language", "model", "vad_filter"} <= routes["transcribe"]
+    assert routes["transcribe_job"] - routes["transcribe"] == {"callback_url"}
 
 
 def test_a_native_error_has_the_one_shape(client: httpx.Client) -> None:

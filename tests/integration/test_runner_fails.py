@@ -56,7 +56,9 @@ class FragileService:
     def wait_until_ready(self, other_than: int = 0) -> float:
         """Seconds until a runner, not the one named, is ready."""
         started = time.monotonic()
-        self.wait(lambda: self.runner() not in (0, other_than) and self.client.get("/health/ready").status_code == 200)
+        # A connection each: between two of them the server may have closed one that is kept.
+        ready = f"{self.service.url}/health/ready"
+        self.wait(lambda: self.runner() not in (0, other_than) and httpx.get(ready, timeout=60).status_code == 200)
         return time.monotonic() - started
 
     def wait(self, condition: object) -> None:

@@ -50,6 +50,23 @@ class TestSqliteStore(StoreContract, EndsContract):
     pass
 
 
+def test_without_a_cache_nothing_that_is_done_answers_who_asks_the_same(folder: Path) -> None:
+    store = Calls(SqliteStore(folder, result_ttl=RESULT_TTL, caching=False))
+    store.submit(new_job("a", "work"))
+    lease = store.claim("me")
+    store.checkpoint(lease, 0, window(0), 60.0)
+    store.submit(new_job("b", "work"))  # while it is being done, it is shared
+    assert len(store.checkpoints("work")) == 1
+    store.complete(lease, transcript())
+    assert store.get("b").status == JobStatus.COMPLETED
+    store.remember("work", transcript())
+    assert store.cached("work") is None
+    store.submit(new_job("c", "work"))
+    assert store.get("c").status == JobStatus.QUEUED
+    assert list(store.checkpoints("work")) == []
+    store.close()
+
+
 # The file
 
 
@@ -223,7 +240,8 @@ def test_what_a_killed_process_has_returned_from_is_there(folder: Path, lines: i
     assert child.stdout is not None
     said = [child.stdout.readline().split() for _ in range(lines)]
     child.send_signal(signal.SIGKILL)
-    said += [line.split() for line in child.stdout.read().splitlines()]  # what it said until the signal came
+    whole, _, _ = child.stdout.read().rpartition("\n")  # what it said until the signal came, to the last whole line
+    said += [line.split() for line in whole.splitlines()]
     child.wait()
     store = Calls(SqliteStore(folder, result_ttl=1e6))
     done = {what: [number for word, number in said if word == what] for what in ("submitted", "claimed", "completed")}
