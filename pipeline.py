@@ -100,7 +100,8 @@ class Pipeline:
         heard = SampleCount(decode(media, self._settings))
         placed: list[PlacedResult] = []
         windows = cut_windows(heard, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
-        async with aclosing(self._results(windows, request, ticket, known)) as results:
+        # The decoder is ended here: `windows` leaves it to the garbage collector, which may take its time.
+        async with aclosing(heard), aclosing(self._results(windows, request, ticket, known)) as results:
             async for item in results:
                 placed.append(item)
                 if on_result:
