@@ -136,9 +136,14 @@ class Flight:
         return self._run.result()
 
     async def land(self) -> None:
-        """End it, if it has not ended. Its windows have left the runner's queue when this returns."""
+        """End it, if it has not ended. Its windows have left the runner's queue when this returns.
+
+        Nobody may ask it anything afterwards.
+        """
         self._run.cancel()
         await asyncio.shield(asyncio.wait((self._run,)))
+        # Its exception holds frames, which hold audio and this flight: a circle that only the collector would find.
+        del self._run
 
     def _tell(self) -> None:
         self._news.set()
