@@ -298,6 +298,7 @@ def test_identical_requests_at_the_same_time_cost_one(http: httpx.Client, record
     assert any("detail=join" in answer.headers["cache-status"] for answer in answers)
 
 
+@pytest.mark.timeout(400)
 def test_a_client_that_gives_up_and_retries_does_not_begin_again(http: httpx.Client, recordings: Recordings) -> None:
     path = long_recording(recordings, 240)
     before, started = windows_decoded(http), time.monotonic()
