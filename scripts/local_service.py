@@ -65,6 +65,8 @@ def local_service(
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "JOBS_DIR": str(log.parent / "jobs"),  # never those of a service that somebody runs here
+        # BentoML keeps the figures of /metrics there, and a service that starts deletes those of all others.
+        "BENTOML_HOME": str(log.parent / f"{log.stem}-bentoml"),
         "BENTOML_CONFIG": str(ROOT / "configuration.yaml"),
         "BENTOML_DO_NOT_TRACK": "True",
     }
