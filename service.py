@@ -13,6 +13,7 @@ from typing import Any
 import bentoml
 import structlog
 
+import timelimit
 from allocator import give_memory_back_early
 from api.app import create_app
 from api.backend import Backend
@@ -47,6 +48,7 @@ TIMEOUT_MARGIN = 60  # seconds
 log = structlog.get_logger(__name__)
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
+timelimit.install()
 app = create_app(settings)
 whisper_runner = make_whisper_runner(settings)
 
