@@ -39,6 +39,7 @@ from media.sweep import sweep
 from pipeline import Pipeline
 from runners.client import RunnerClient
 from runners.interface import Runner
+from runners.recent import RecentState
 from runners.whisper import make_whisper_runner
 from settings import Settings, load_settings
 
@@ -85,7 +86,7 @@ class TranscriptionService:
         warm_up()
         runner = RunnerClient(self.runner)
         self.engine = make_engine(settings, runner)
-        self.backend = Backend(settings, runner, self.engine)
+        self.backend = Backend(settings, runner, RecentState(runner), self.engine)
         app.state.backend = self.backend
         self.engine.start()
         self.sweeper = asyncio.create_task(sweep_for_ever(settings))
