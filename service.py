@@ -13,6 +13,7 @@ from typing import Any
 import bentoml
 import structlog
 
+import timelimit
 from allocator import give_memory_back_early
 from api.app import create_app
 from api.backend import Backend
@@ -38,6 +39,7 @@ from media.sweep import sweep
 from pipeline import Pipeline
 from runners.client import RunnerClient
 from runners.interface import Runner
+from runners.recent import RecentState
 from runners.whisper import make_whisper_runner
 from settings import Settings, load_settings
 
@@ -47,6 +49,7 @@ TIMEOUT_MARGIN = 60  # seconds
 log = structlog.get_logger(__name__)
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
+timelimit.install()
 app = create_app(settings)
 whisper_runner = make_whisper_runner(settings)
 
@@ -83,7 +86,7 @@ class TranscriptionService:
         warm_up()
         runner = RunnerClient(self.runner)
         self.engine = make_engine(settings, runner)
-        self.backend = Backend(settings, runner, self.engine)
+        self.backend = Backend(settings, runner, RecentState(runner), self.engine)
         app.state.backend = self.backend
         self.engine.start()
         self.sweeper = asyncio.create_task(sweep_for_ever(settings))

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from jobs.engine import JobEngine
 from runners.interface import Runner
+from runners.recent import RecentState
 from settings import Settings
 
 
@@ -19,6 +20,7 @@ class Backend:
 
     settings: Settings
     runner: Runner
+    recent: RecentState
     engine: JobEngine
     started: float = field(default_factory=time.monotonic)
 

@@ -63,7 +63,7 @@ class Check:
 async def health(backend: BackendDependency) -> Health:
     """Version, default model, device and uptime. 200 as long as the API answers."""
     try:
-        device = (await backend.runner.state()).device
+        device = (await backend.recent.get()).device
     except ServiceUnavailable:
         device = "unknown"
     return Health(

@@ -155,10 +155,11 @@ class Device:
             with self._work:
                 # A caller may leave between the choice and here; its window is then decoded for nobody, or not at all.
                 callers = [self._waiting[item.id] for item in batch.items if item.id in self._waiting]
-            succeeded = False
+            outcomes: Sequence[Outcome] = ()
             try:
-                succeeded = self._run(batch, callers)
+                outcomes = self._run(batch, callers)
             finally:
+                succeeded = any(isinstance(outcome, WindowResult) for outcome in outcomes)
                 with self._work:
                     self._scheduler.finished(batch, self._clock(), learn=succeeded)
                     self._work.notify_all()
@@ -172,30 +173,31 @@ class Device:
                 self._work.wait()
         return None
 
-    def _run(self, batch: Batch, callers: Sequence[_Waiting]) -> bool:
-        """Answer every caller. False when nobody got a result."""
-        if not callers:
-            return False
+    def _run(self, batch: Batch, callers: Sequence[_Waiting]) -> Sequence[Outcome]:
+        """Answer every caller; what they were told."""
+        try:
+            outcomes = self._recorded(batch, callers) if callers else []
+        except Exception as error:
+            # Not swallowed: it is the callers' answer, and the slot lives on.
+            outcomes = [error] * len(callers)
+        for caller, outcome in zip(callers, outcomes, strict=True):
+            _settle(caller, outcome)
+        return outcomes
+
+    def _recorded(self, batch: Batch, callers: Sequence[_Waiting]) -> list[Outcome]:
+        """A result or an error for each window; until then the journal knows what is on the device."""
         self._events.batch_formed(len(callers))
         if self._journal:
             self._journal.begin(batch.id, (caller.fingerprint for caller in callers))
         try:
-            outcomes = self._outcomes(batch.key.model, [caller.task for caller in callers])
+            with self._lease(batch.key.model) as model:
+                outcomes = self._decode(batch.key.model, model, [caller.task for caller in callers])
         finally:
             if self._journal:
                 self._journal.end(batch.id)
-        for caller, outcome in zip(callers, outcomes, strict=True):
-            _settle(caller, outcome)
-        return any(isinstance(outcome, WindowResult) for outcome in outcomes)
-
-    def _outcomes(self, name: str, tasks: Sequence[WindowTask]) -> list[Outcome]:
-        """A result or an error for each window."""
-        try:
-            with self._lease(name) as model:
-                return self._decode(name, model, tasks)
-        except Exception as error:
-            # Not swallowed: it is the callers' answer, and the slot lives on.
-            return [error] * len(tasks)
+        if len(outcomes) != len(callers):
+            raise RuntimeError(f"{len(outcomes)} results for {len(callers)} windows")
+        return outcomes
 
     def _decode(self, name: str, model: Decoder, tasks: Sequence[WindowTask]) -> list[Outcome]:
         try:

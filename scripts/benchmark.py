@@ -24,7 +24,7 @@ from runners.layout import Layout, Placement, available_cores, choose_placement
 from scripts.benchmarking import report
 from scripts.benchmarking.clips import Clip, make_clips
 from scripts.benchmarking.goals import check, goal_table
-from scripts.benchmarking.load import Probe, Service, probing, run_load, run_mix
+from scripts.benchmarking.load import PROBE_INTERVAL, Probe, Service, probing, run_load, run_mix
 from scripts.benchmarking.peers import Contender, FloorCaller, load_peers
 from scripts.benchmarking.plan import CONTENDERS, FLOOR, SERVICE, WEBSERVICE, WEBSERVICE_BEAM, cases, interleave
 from scripts.local_service import ROOT, local_service
@@ -38,7 +38,11 @@ QUICK_SIZE = "tiny"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. mix: seconds of the long file, 0 for no mix. requests: of each client."""
+    """What to measure.
+
+    mix: seconds of the long file, 0 for no mix. requests: of each client. probe_interval: seconds between questions to
+    the cheap routes.
+    """
 
     clips: Sequence[float]
     clients: Sequence[int]
@@ -47,6 +51,7 @@ class Plan:
     requests: int
     mix: float
     mix_requests: int
+    probe_interval: float = PROBE_INTERVAL
 
 
 FULL = Plan(
@@ -189,7 +194,10 @@ def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text:
             "MAX_DURATION": str(2 * int(max(lengths))),
             "MAX_QUEUE_SECONDS": "36000",
         }
-        with local_service(environment, output / "service.log") as service, probing(service) as probe:
+        with (
+            local_service(environment, output / "service.log") as service,
+            probing(service, plan.probe_interval) as probe,
+        ):
             layout = layout_of(service.log)
             floor = FloorCaller(model, placement, layout, (clips[seconds] for seconds in plan.clips))
             with contextlib.closing(floor):
@@ -226,6 +234,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int)
     parser.add_argument("--requests", type=int, help="requests that each client sends in a load")
     parser.add_argument("--mix", type=float, help="seconds of the long file that short clips meet, 0 for no mix")
+    parser.add_argument(
+        "--probe-interval",
+        type=float,
+        default=PROBE_INTERVAL,
+        help="seconds between questions to /health and /status; shorter tells more of the tail, and costs more",
+    )
     return parser.parse_args()
 
 
@@ -241,6 +255,7 @@ def main() -> int:
         requests=arguments.requests or base.requests,
         mix=base.mix if arguments.mix is None else arguments.mix,
         mix_requests=base.mix_requests,
+        probe_interval=arguments.probe_interval,
     )
     started = time.monotonic()
     try:

@@ -120,10 +120,13 @@ class Probe:
 
 
 @contextlib.contextmanager
-def probing(service: LocalService) -> Iterator[Probe]:
-    """Ask the cheap routes all the time and watch the API process's memory until the block ends."""
+def probing(service: LocalService, interval: float = PROBE_INTERVAL) -> Iterator[Probe]:
+    """Ask the cheap routes all the time and watch the API process's memory until the block ends.
+
+    interval: seconds between questions.
+    """
     probe, stop = Probe(), threading.Event()
-    thread = threading.Thread(target=_probe, args=(service, probe, stop), daemon=True)
+    thread = threading.Thread(target=_probe, args=(service, probe, stop, interval), daemon=True)
     thread.start()
     try:
         yield probe
@@ -132,11 +135,11 @@ def probing(service: LocalService) -> Iterator[Probe]:
         thread.join()
 
 
-def _probe(service: LocalService, probe: Probe, stop: threading.Event) -> None:
+def _probe(service: LocalService, probe: Probe, stop: threading.Event, interval: float) -> None:
     api = service_processes(service.process.pid, API)
     with httpx.Client(base_url=service.url, timeout=REQUEST_TIMEOUT) as client:
         paths = probe_paths(client)
-        while not stop.wait(PROBE_INTERVAL):
+        while not stop.wait(interval):
             work = probe.work
             if not work:
                 continue

@@ -178,6 +178,24 @@ def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_lives_on() -
         assert asyncio.run(scenario()).language == "2"
 
 
+def test_a_failure_around_the_model_is_the_callers_answer_too_and_the_slot_lives_on() -> None:
+    class FullDisk(Log):
+        def batch_formed(self, windows: int) -> None:
+            super().batch_formed(windows)
+            if len(self.formed) == 1:
+                raise OSError("No space left on device")
+
+    async def scenario() -> WindowResult:
+        with pytest.raises(TranscriptionError, match="Try again"):
+            await asyncio.wait_for(device.decode(a_task(1), TICKET), 10)
+        return await asyncio.wait_for(device.decode(a_task(2), TICKET), 10)
+
+    model = HeldModel()
+    model.may_go_on.set()
+    with a_device(model, log=FullDisk()) as device:
+        assert asyncio.run(scenario()).language == "2"
+
+
 def test_a_stopping_device_refuses_what_waits_and_what_comes() -> None:
     async def scenario() -> None:
         running, waiting = await soon(device, model, 1, 2)
