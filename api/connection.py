@@ -44,8 +44,9 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        nothing_is_served = self.conn.our_state in (h11.IDLE, h11.DONE)
-        if not nothing_is_served or self.transport.is_closing():
+        serving = self.conn.our_state not in (h11.IDLE, h11.DONE)
+        silent = self.timeout_keep_alive_task is not None  # between two requests; uvicorn closes those itself
+        if serving or silent or self.transport.is_closing():
             self._unwatch()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self.head_timeout, self.transport.close)
