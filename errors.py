@@ -94,5 +94,21 @@ class RepeatedlyInterrupted(TranscriptionError):
     """Process after process ended while it worked on this recording."""
 
 
+class MissingApiKey(TranscriptionError):
+    """The caller sent no API key where one is needed."""
+
+
+class InvalidApiKey(TranscriptionError):
+    """The caller's API key is nobody's."""
+
+
+class UploadTooSlow(TranscriptionError):
+    """The upload stalled, or came slower than MIN_UPLOAD_RATE."""
+
+
+class TooManyHeaders(TranscriptionError):
+    """The request has more headers than are read."""
+
+
 class NotEnabled(TranscriptionError):
     """Part of the contract that this deployment has turned off."""

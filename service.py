@@ -12,15 +12,21 @@ from typing import Any
 
 import bentoml
 import structlog
+from starlette.middleware.cors import CORSMiddleware
 
 import timelimit
 from allocator import give_memory_back_early
+from api.access import AccessMiddleware
 from api.app import create_app
 from api.backend import Backend
+from api.connection import bound_connections
 from api.edge import EdgeMiddleware
+from api.headers import SecurityHeadersMiddleware, cors_options
 from api.health import is_ready
 from api.jobs import status_body
+from api.keys import InvalidKeys, open_keys
 from api.native import ROUTE, NativeInput, TaskInput, answer_native
+from api.pace import PaceMiddleware
 from api.schemas import TranscriptionResponse
 from api.tasks import ROUTE as TASK_ROUTE
 from api.tasks import TaskMiddleware
@@ -50,6 +56,7 @@ log = structlog.get_logger(__name__)
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
 timelimit.install()
+bound_connections()
 app = create_app(settings)
 whisper_runner = make_whisper_runner(settings)
 
@@ -72,7 +79,10 @@ class TranscriptionService:
         """Refuse to start on what cannot work, once, before any process starts."""
         try:
             AllowList.parse(settings.webhook_allow)
+            open_keys(settings)
             asyncio.run(open_store(settings).close())
+        except InvalidKeys as error:
+            raise SystemExit(f"Invalid settings:\n  {error}") from None
         except ValueError as error:
             raise SystemExit(f"Invalid settings:\n  WEBHOOK_ALLOW: {error}") from None
         except TranscriptionError as error:
@@ -166,6 +176,12 @@ async def sweep_for_ever(settings: Settings) -> None:
         await asyncio.sleep(settings.cleanup_interval)
 
 
+# From the outermost to the innermost.
+TranscriptionService.add_asgi_middleware(SecurityHeadersMiddleware)  # type: ignore[attr-defined]
 TranscriptionService.add_asgi_middleware(EdgeMiddleware)  # type: ignore[attr-defined]
+if settings.origins:
+    TranscriptionService.add_asgi_middleware(CORSMiddleware, **cors_options(settings))  # type: ignore[attr-defined]
+TranscriptionService.add_asgi_middleware(AccessMiddleware, settings=settings)  # type: ignore[attr-defined]
+TranscriptionService.add_asgi_middleware(PaceMiddleware, settings=settings)  # type: ignore[attr-defined]
 if settings.task_queue == "own":
     TranscriptionService.add_asgi_middleware(TaskMiddleware, backend=lambda: app.state.backend)  # type: ignore[attr-defined]

@@ -105,6 +105,26 @@ class Settings(BaseSettings):
     )
     webhook_timeout: int = Field(10, ge=1, le=300, description="Longest one try of a callback may take, seconds.")
 
+    # Access
+    enable_api_key: bool = Field(False, description="Every route but the probes needs an API key.")
+    api_key: str = Field("", repr=False, description="The one key, at least 32 characters.")
+    api_keys_file: Path | None = Field(
+        None, description="TOML file of many keys, as hashes with names; read again when it changes."
+    )
+    protect_probes: bool = Field(False, description="/health, /metrics and the other probes need a key too.")
+    cors_origins: str = Field(
+        "", description="Origins whose pages may call, comma-separated; * for all, empty for none."
+    )
+    upload_timeout: int = Field(30, ge=1, description="Longest an upload may pause, seconds.")
+    min_upload_rate: int = Field(
+        1000, ge=0, description="Least average pace of an upload after UPLOAD_TIMEOUT, bytes a second; 0 for any."
+    )
+
+    @property
+    def origins(self) -> list[str]:
+        """CORS_ORIGINS, one by one."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.responses import HTMLResponse
 
 from api import catalogue, events, health, jobs, transcription
-from api.documentation import DESCRIPTION, error_responses
+from api.documentation import DESCRIPTION, add_security, error_responses
+from api.edge import PROBE_PATHS
 from api.errors import INTERNAL_ERROR, answer_domain_error
 from errors import TranscriptionError
 from settings import Settings
@@ -33,7 +36,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_api_route("/redoc", redoc, include_in_schema=False)
     for module in (transcription, jobs, events, health, catalogue):
         app.include_router(module.router)
+    declare_security(app, settings)
     return app
+
+
+def declare_security(app: FastAPI, settings: Settings) -> None:
+    """Put the ways to show a key into the API document. The check itself is AccessMiddleware's."""
+    make_document = app.openapi
+    open_paths = () if settings.protect_probes else PROBE_PATHS
+
+    def openapi() -> dict[str, Any]:
+        return add_security(make_document(), open_paths, needed=settings.enable_api_key)
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def docs() -> HTMLResponse:

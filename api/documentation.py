@@ -21,13 +21,21 @@ BentoML's clients use `POST /api/transcribe`, which the page at `/` describes.""
 TRANSCRIBE_SUMMARY = "Transcribe an audio or video file"
 STATUS_TEXT = {
     400: "The file is not of a supported format, or not what its name or type says",
+    401: "An API key is needed",
+    403: "The API key is not valid",
     404: "There is no such job, or it has expired",
+    408: "The upload stalled, or came too slowly",
     409: "The state of the job does not allow it, or the Idempotency-Key was used for something else",
     413: "Too many bytes or too many seconds",
     422: "A parameter is wrong, or the file has no usable sound",
+    431: "Too many headers",
     500: "A fault of the service",
     501: "Turned off in this deployment",
     503: "Not ready, overloaded or stopping; Retry-After says when to try again",
+}
+SECURITY_SCHEMES: Document = {
+    "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key as Authorization: Bearer KEY."},
 }
 EXAMPLE_WORD = {"word": "Hello,", "start": 0.0, "end": 0.5, "confidence": 0.96}
 EXAMPLE: Document = {
@@ -115,6 +123,21 @@ def error_responses(kinds: Iterable[Kind]) -> dict[int | str, Document]:
         )
         entry["content"]["application/json"]["examples"][kind.error] = error_example(kind)
     return responses
+
+
+def add_security(document: Document, open_paths: Iterable[str], *, needed: bool) -> Document:
+    """Say in an OpenAPI document how a caller shows its key: either way will do.
+
+    open_paths: need no key. needed: whether the others do.
+    """
+    document.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+    if not needed:
+        return document
+    document["security"] = [{name: []} for name in SECURITY_SCHEMES]
+    for path in open_paths:
+        for operation in document["paths"].get(path, {}).values():
+            operation["security"] = []
+    return document
 
 
 _FIELDS = flat_schema(TranscriptionParameters.model_json_schema(by_alias=True))

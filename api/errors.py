@@ -57,6 +57,10 @@ KINDS: Mapping[type[errors.TranscriptionError], Kind] = {
     errors.RefusedWindow: Kind(
         422, "refused_recording", "Twice the model's process died of this recording. Convert it, or use another model."
     ),
+    errors.MissingApiKey: Kind(401, "missing_api_key", "An API key is needed here. Send it as X-API-Key: KEY."),
+    errors.InvalidApiKey: Kind(403, "invalid_api_key", "The API key is not valid here. Ask the operator for one."),
+    errors.UploadTooSlow: Kind(408, "upload_too_slow", "No byte of the upload came for 30 s. Send it again."),
+    errors.TooManyHeaders: Kind(431, "too_many_headers", "The request has 200 headers; at most 100 are read."),
     errors.UnknownJob: Kind(404, "unknown_job", "There is no job '0d3a'. Finished jobs are kept for a day."),
     errors.WrongJobState: Kind(409, "wrong_job_state", "The job is processing and has no result. Ask again later."),
     errors.IdempotencyConflict: Kind(
@@ -122,6 +126,10 @@ def error_response(error: errors.TranscriptionError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     elif isinstance(error, errors.ModelUnavailable):
         headers["Retry-After"] = str(MODEL_RETRY_SECONDS)
+    elif isinstance(error, errors.MissingApiKey):
+        headers["WWW-Authenticate"] = "Bearer"
+    elif isinstance(error, errors.UploadTooSlow):
+        headers["Connection"] = "close"  # the rest of the body is not waited for
     return JSONResponse(error_body(kind, error.message, error.detail).model_dump(), kind.status, headers)
 
 

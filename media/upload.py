@@ -23,6 +23,7 @@ UPLOAD_PREFIX = "upload-"
 FILE_FIELD = "file"
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 64 * 1024
+MAX_ALL_FIELDS_BYTES = 256 * 1024  # of all fields together, which are kept in memory
 MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_NAME_CHARACTERS = 255
 FORM_OVERHEAD = 1024 * 1024  # bytes of a request beside the file: fields, headers, boundaries
@@ -215,6 +216,7 @@ class _Form:
         self._header_value = b""
         self._file_data: list[bytes] = []
         self._complete = False
+        self._field_bytes = 0
         self._parser = MultipartParser(
             boundary,
             {
@@ -281,6 +283,9 @@ class _Form:
         self._part.value += data[start:end]
         if len(self._part.value) > MAX_FIELD_BYTES:
             raise InvalidParameter(f"The field '{self._part.name}' is longer than {MAX_FIELD_BYTES} bytes.")
+        self._field_bytes += end - start
+        if self._field_bytes > MAX_ALL_FIELDS_BYTES:
+            raise InvalidParameter(f"The form's fields have more than {MAX_ALL_FIELDS_BYTES} bytes together.")
 
     def _end(self) -> None:
         if self._part.filename is not None:

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from errors import FileTooLarge, InvalidParameter
-from media.upload import MAX_FIELD_BYTES, MAX_FIELDS, accept_file, receive_upload
+from media.upload import MAX_ALL_FIELDS_BYTES, MAX_FIELD_BYTES, MAX_FIELDS, accept_file, receive_upload
 from settings import Settings
 
 BOUNDARY = "frontier"
@@ -205,6 +205,11 @@ def test_too_many_fields_are_refused(settings):
 
 def test_a_huge_field_is_refused(settings):
     refuse(form(part("prompt", b"x" * (MAX_FIELD_BYTES + 1))), settings, InvalidParameter, "longer than")
+
+
+def test_many_large_fields_are_refused(settings):
+    fields = [part(f"f{n}", b"x" * MAX_FIELD_BYTES) for n in range(MAX_ALL_FIELDS_BYTES // MAX_FIELD_BYTES + 1)]
+    refuse(form(*fields), settings, InvalidParameter, "bytes together")
 
 
 def test_a_field_that_is_not_text_is_refused(settings):
