@@ -55,7 +55,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
 
 def _check_sound(audio: dict[str, Any]) -> None:
     """Refuse what no recorder makes: it costs as much to resample as the file claims, not as it holds."""
-    rate, channels = audio["rate"], audio["channels"]
+    rate, channels = audio.get("rate", 0), audio.get("channels", 0)  # none of an unknown codec
     if rate and not MIN_RATE <= rate <= MAX_RATE:
         raise UndecodableMedia(
             f"The file claims {rate} samples a second; {MIN_RATE} to {MAX_RATE} are accepted. Convert it to 16000."
