@@ -25,11 +25,11 @@ from tests.media_files import ALL_FORMATS, SPOKEN, convert, media_children
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 PROPERTIES = 3
-FEW, MANY = 30, 1_000_000
+EXAMPLES = 100 if SECONDS else 30  # of a round
 LONGEST_PROBE = 25.0  # seconds; nothing that was changed by a few bytes comes near
 
 look = effort(
-    max_examples=MANY if SECONDS else FEW,
+    max_examples=EXAMPLES,
     deadline=None,
     derandomize=not SECONDS,  # the suite does not fail by chance; a search may
     suppress_health_check=list(HealthCheck),
@@ -55,16 +55,12 @@ pieces = st.sampled_from(
 )
 
 
-@pytest.fixture(scope="module")
-def in_time() -> Callable[[], bool]:
-    """Whether a property should go on: a search ends with its share of FUZZ_SECONDS."""
-    shares: dict[str, float] = {}
-
-    def check() -> bool:
-        name = os.environ["PYTEST_CURRENT_TEST"]
-        return not SECONDS or time.monotonic() < shares.setdefault(name, time.monotonic() + SECONDS / PROPERTIES)
-
-    return check
+def keep_looking(search: Callable[[], None]) -> None:
+    """Run a property once, and again with other examples until its share of FUZZ_SECONDS is over."""
+    end = time.monotonic() + SECONDS / PROPERTIES
+    search()
+    while time.monotonic() < end:
+        search()
 
 
 @pytest.fixture
@@ -101,56 +97,51 @@ def receive(body: bytes, sizes: list[int], content_type: str, length: int | None
         return type(refusal).__name__
 
 
-@look
-@given(
-    boundary=boundaries,
-    parts=st.lists(st.one_of(pieces, st.just(None), st.binary(max_size=300)), max_size=25),
-    sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=5),
-    length=st.one_of(st.none(), st.integers(0, 1 << 40)),
-)
-def test_any_form_is_accepted_or_refused_alike_however_it_is_cut(
-    small: Settings,
-    in_time: Callable[[], bool],
-    boundary: str,
-    parts: list[bytes | None],
-    sizes: list[int],
-    length: int | None,
-) -> None:
-    if not in_time():
-        return
-    # None stands for the boundary, so that most bodies get past the first line.
-    body = b"".join(f"--{boundary}\r\n".encode() if part is None else part for part in [None, *parts])
-    body += f"\r\n--{boundary}--\r\n".encode()
-    content_type = f'multipart/form-data; boundary="{boundary}"'
-    assert receive(body, sizes, content_type, length, small) == receive(body, [len(body)], content_type, length, small)
-    assert list(small.temp_dir.iterdir() if small.temp_dir.exists() else ()) == []
+def test_any_form_is_accepted_or_refused_alike_however_it_is_cut(small: Settings) -> None:
+    @look
+    @given(
+        boundary=boundaries,
+        parts=st.lists(st.one_of(pieces, st.none(), st.binary(max_size=300)), max_size=25),
+        sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=5),
+        length=st.one_of(st.none(), st.integers(0, 1 << 40)),
+    )
+    def search(boundary: str, parts: list[bytes | None], sizes: list[int], length: int | None) -> None:
+        # None stands for the boundary, so that most bodies get past the first line.
+        body = b"".join(f"--{boundary}\r\n".encode() if part is None else part for part in [None, *parts])
+        body += f"\r\n--{boundary}--\r\n".encode()
+        declared = f'multipart/form-data; boundary="{boundary}"'
+        assert receive(body, sizes, declared, length, small) == receive(body, [len(body)], declared, length, small)
+        assert list(small.temp_dir.iterdir() if small.temp_dir.exists() else ()) == []
+
+    keep_looking(search)
 
 
-@look
-@given(content_type=st.one_of(header_text, header_text.map("multipart/form-data; ".__add__)))
-def test_any_declared_type_of_a_request_is_accepted_or_refused(
-    small: Settings, in_time: Callable[[], bool], content_type: str
-) -> None:
-    if in_time():
+def test_any_declared_type_of_a_request_is_accepted_or_refused(small: Settings) -> None:
+    @look
+    @given(content_type=st.one_of(header_text, header_text.map("multipart/form-data; ".__add__)))
+    def search(content_type: str) -> None:
         receive(b"--a\r\n", [5], content_type, None, small)
 
+    keep_looking(search)
 
-@look
-@given(data=st.data())
+
 def test_any_damaged_container_is_read_or_refused_in_time(
-    small: Settings, whole: dict[str, bytes], in_time: Callable[[], bool], tmp_path: Path, data: st.DataObject
+    small: Settings, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
-    if not in_time():
-        return
-    content = bytearray(whole[data.draw(st.sampled_from(ALL_FORMATS))])
-    positions = st.one_of(st.integers(0, 300), st.integers(0, len(content) - 1))  # headers are near the start
-    for at, value in data.draw(st.lists(st.tuples(positions, st.binary(min_size=1, max_size=8)), max_size=6)):
-        content[at : at + len(value)] = value
-    path = tmp_path / "damaged"
-    path.write_bytes(content[: data.draw(st.integers(20, len(content)))])
-    start = time.monotonic()
-    read(path, small)
-    assert time.monotonic() - start < LONGEST_PROBE
+    @look
+    @given(data=st.data())
+    def search(data: st.DataObject) -> None:
+        content = bytearray(whole[data.draw(st.sampled_from(ALL_FORMATS))])
+        positions = st.one_of(st.integers(0, 300), st.integers(0, len(content) - 1))  # headers are near the start
+        for at, value in data.draw(st.lists(st.tuples(positions, st.binary(min_size=1, max_size=8)), max_size=6)):
+            content[at : at + len(value)] = value
+        path = tmp_path / "damaged"
+        path.write_bytes(content[: data.draw(st.integers(20, len(content)))])
+        start = time.monotonic()
+        read(path, small)
+        assert time.monotonic() - start < LONGEST_PROBE
+
+    keep_looking(search)
 
 
 def read(path: Path, settings: Settings) -> None:

@@ -19,6 +19,8 @@ from scripts.local_service import LocalService, local_service
 from scripts.make_hostile import SPOKEN, Canary, Hostile, make
 from tests.media_files import noise, write_wav
 
+pytestmark = pytest.mark.timeout(300)  # the first test waits for the whole corpus, about 40 s
+
 MAX_DURATION = 60  # seconds
 DECODE_TIMEOUT = 10  # seconds
 LONGEST_ANSWER = 30.0  # seconds: probing, decoding, and the other files at once
