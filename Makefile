@@ -5,7 +5,7 @@ export BENTOML_DO_NOT_TRACK ?= True
 export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-extras check serve eval-demo train-demo bench-quick lock bento clean
+.PHONY: help install demo test test-extras fuzz check serve eval-demo train-demo bench-quick lock bento clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test-extras: .venv/dev  ## install what a few tests need beside: torch, the voca
 	@# Without hashes: torch is a build for the CPU on some indexes and for CUDA on others.
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps openai-whisper==20250625
+
+fuzz: .venv/dev  ## look FUZZ_SECONDS (60) long for uploads and containers that break us
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 
 check: .venv/dev  ## ruff and strict mypy
 	@$(BIN)/ruff check .

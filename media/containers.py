@@ -61,9 +61,32 @@ ALL = (MP3, WAV, OGG, FLAC, AAC, MP4, MATROSKA, ASF, AVI, FLV)
 ESTIMATED = (MP3, AAC)
 SUPPORTED = "mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv, flv"
 
+MAX_STREAMS = 64  # of all kinds; libavformat allocates for each
+# By ffmpeg's names, for its codec_whitelist: whatever carries sound in the containers above, and no picture.
+DECODERS = (
+    "mp3float,mp3,mp2float,mp2,mp1float,mp1,aac,aac_fixed,aac_latm,libfdk_aac,flac,alac,wavpack,tta,vorbis,libvorbis,"
+    "opus,libopus,speex,libspeex,ac3,ac3_fixed,eac3,dca,truehd,mlp,wmav1,wmav2,wmapro,wmalossless,wmavoice,"
+    "amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,gsm,gsm_ms,libgsm,libgsm_ms,nellymoser,qdm2,g722,g726,"
+    "adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,adpcm_yamaha,adpcm_g722,adpcm_g726,"
+    "pcm_s8,pcm_u8,pcm_s16le,pcm_s16be,pcm_u16le,pcm_u16be,pcm_s24le,pcm_s24be,pcm_u24le,pcm_u24be,"
+    "pcm_s32le,pcm_s32be,pcm_u32le,pcm_u32be,pcm_s64le,pcm_s64be,pcm_f16le,pcm_f24le,pcm_f32le,pcm_f32be,"
+    "pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw"
+)
+
 # Types that clients send when they do not know.
 GENERIC_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/x-binary"})
 _ISO_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+
+
+def open_options(demuxer: str) -> dict[str, str]:
+    """How libavformat may open a file of a client."""
+    return {
+        # A playlist or a reference inside the file that names anything but a file reads nothing.
+        "protocol_whitelist": "file",
+        "format_whitelist": demuxer,
+        "codec_whitelist": DECODERS,
+        "max_streams": str(MAX_STREAMS),
+    }
 
 
 def recognise(head: bytes, after_tag: bytes = b"") -> Container | None:

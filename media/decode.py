@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import AudioTooLong, AudioTooShort, UndecodableMedia
+from media import containers
 from media.process import confined, limits
 from settings import Settings
 from transcript import SAMPLE_RATE, Media
@@ -37,9 +38,13 @@ def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]
         f"file:{media.path}",
         format=media.demuxer,
         # A playlist or a reference inside the file that names anything but this file reads nothing.
-        protocol_whitelist="file",
+        **containers.open_options(media.demuxer),
         threads=1,
         t=max_seconds,
+        # Not even read into packets.
+        vn=None,
+        sn=None,
+        dn=None,
     )
     output = ffmpeg.output(
         source[str(media.stream_index)],
@@ -69,7 +74,7 @@ async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.
     resources = limits(settings.decode_memory_limit, settings.decode_timeout)
     most_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
     received = 0
-    async with confined(command, resources) as process:
+    async with confined(command, resources, media.path) as process:
         complaints = asyncio.create_task(_last_bytes(process.stderr))
         try:
             while block := await _read_block(process.stdout, settings.decode_timeout):

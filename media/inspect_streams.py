@@ -8,20 +8,22 @@ import av
 import av.subtitles.stream  # PyAV would import it when a file is open already, in every child again
 from av.container import InputContainer
 
+from media import containers
+
 
 def inspect(path: str, demuxer: str) -> dict[str, Any]:
     """Streams and duration of a file, opened as `demuxer` and nothing else.
 
     Raises av.error.FFmpegError and OSError.
     """
-    # Only this file: a container that refers to another one reads nothing.
-    with av.open(f"file:{path}", format=demuxer, options={"protocol_whitelist": "file"}) as container:
+    with av.open(f"file:{path}", format=demuxer, options=containers.open_options(demuxer)) as container:
         assert isinstance(container, InputContainer)
         return {
             "format": container.format.name,
             "duration": _duration(container),
             "streams": [
-                {"index": stream.index, "type": stream.type, "codec": _codec(stream)} for stream in container.streams
+                {"index": stream.index, "type": stream.type, "codec": _codec(stream), **_sound(stream)}
+                for stream in container.streams
             ],
         }
 
@@ -40,6 +42,14 @@ def _duration(container: InputContainer) -> float | None:
 def _codec(stream: Any) -> str:
     context = stream.codec_context
     return str(context.name) if context is not None else ""
+
+
+def _sound(stream: Any) -> dict[str, int]:
+    """What the file claims of an audio stream; 0 is unknown."""
+    context = stream.codec_context
+    if stream.type != "audio" or context is None:
+        return {}
+    return {"rate": context.sample_rate, "channels": context.channels}
 
 
 def describe(path: str, demuxer: str) -> dict[str, Any]:

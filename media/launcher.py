@@ -18,8 +18,10 @@ import socket
 import sys
 import traceback
 from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
+from media import sandbox
 from media.confine import confine, die_with
 from media.inspect_streams import describe
 from media.orders import INSPECT, Order, Received, receive
@@ -27,6 +29,7 @@ from media.orders import INSPECT, Order, Received, receive
 OPEN_FILES = 4096  # at most; one for each process that runs, and a few
 SIGNALS_AT_ONCE = 512
 HANDLED = (signal.SIGCHLD, signal.SIGTERM)
+ENVIRONMENT = {"LANG": "C.UTF-8"}  # all that a program gets
 
 
 class Launcher:
@@ -145,8 +148,11 @@ def _become(order: Order, stdout: int, stderr: int, launcher: int) -> NoReturn:
         os.dup2(stderr, sys.stderr.fileno())
         os.closerange(sys.stderr.fileno() + 1, OPEN_FILES)
         confine(order.limits, launcher)
-        if order.program != INSPECT:
-            os.execv(order.program, [order.program, *order.arguments])
+        program = None if order.program == INSPECT else order.program
+        if order.file is not None:
+            sandbox.enter(sandbox.available(), Path(order.file), Path(program) if program else None)
+        if program:
+            os.execve(program, [program, *order.arguments], ENVIRONMENT)
         demuxer, path = order.arguments
         json.dump(describe(path, demuxer), sys.stdout)
         sys.stdout.flush()
@@ -168,6 +174,7 @@ def main(control: int, parent: int, folder: str) -> None:
     with socket.socket(fileno=control) as orders:
         launcher = Launcher(orders)
         die_with(parent, signal.SIGTERM)
+        sandbox.available()  # asked here, so that no child has to
         gc.freeze()  # a collection in a child would copy every page that it marks
         launcher.serve()
 

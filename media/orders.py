@@ -16,12 +16,14 @@ class Order:
     """One process to start.
 
     program: path of an executable, or INSPECT. arguments: what follows the program's name.
-    limits: as `media.confine.confine` takes them.
+    limits: as `media.confine.confine` takes them. file: of a client, the only one that the process shall be able to
+    read; None for a process that reads none and needs no sandbox.
     """
 
     program: str
     arguments: tuple[str, ...]
     limits: dict[str, int]
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Received:
 
 def send(control: socket.socket, order: Order, stdout: int, stderr: int, channel: int) -> None:
     """Order a process. Raises BlockingIOError while too many orders wait, BrokenPipeError without a launcher."""
-    message = json.dumps([order.program, order.arguments, order.limits]).encode()
+    message = json.dumps([order.program, order.arguments, order.limits, order.file]).encode()
     socket.send_fds(control, [message], [stdout, stderr, channel])
 
 
@@ -55,5 +57,5 @@ def receive(control: socket.socket) -> Received | None:
         for descriptor in descriptors:
             os.close(descriptor)
         raise BlockingIOError("no descriptor left")
-    program, arguments, limits = json.loads(message)
-    return Received(Order(program, tuple(arguments), limits), *descriptors)
+    program, arguments, limits, file = json.loads(message)
+    return Received(Order(program, tuple(arguments), limits, file), *descriptors)

@@ -19,6 +19,8 @@ from transcript import Media
 
 INSPECT_SECONDS = 20  # reading headers takes milliseconds; the first of all waits for the launcher
 ANSWER_BYTES = 1 << 20  # a file of a thousand streams is described in less
+MIN_RATE, MAX_RATE = 1_000, 768_000  # samples a second
+MAX_CHANNELS = 64
 
 
 async def probe(upload: Upload, settings: Settings) -> Media:
@@ -34,6 +36,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         raise NoAudioStream(
             f"No audio stream in {_called(upload)} ({_count(found['streams'])}). Send a file with sound."
         )
+    _check_sound(audio)
     duration = found["duration"]
     claims_truly = container not in containers.ESTIMATED
     if claims_truly and duration is not None and duration > settings.max_duration:
@@ -48,6 +51,19 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         stream_index=audio["index"],
         duration=duration,
     )
+
+
+def _check_sound(audio: dict[str, Any]) -> None:
+    """Refuse what no recorder makes: it costs as much to resample as the file claims, not as it holds."""
+    rate, channels = audio.get("rate", 0), audio.get("channels", 0)  # none of an unknown codec
+    if rate and not MIN_RATE <= rate <= MAX_RATE:
+        raise UndecodableMedia(
+            f"The file claims {rate} samples a second; {MIN_RATE} to {MAX_RATE} are accepted. Convert it to 16000."
+        )
+    if channels > MAX_CHANNELS:
+        raise UndecodableMedia(
+            f"The file claims {channels} channels; up to {MAX_CHANNELS} are accepted. Mix them down to one."
+        )
 
 
 def _recognise(upload: Upload) -> Container:

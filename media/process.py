@@ -16,8 +16,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
+import structlog
+
 from errors import ServiceUnavailable
-from media import orders
+from media import orders, sandbox
 from media.orders import Order
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,8 +29,11 @@ OPEN_FILES = 64
 PIPE_BUFFER = 1 << 16  # bytes that asyncio reads ahead of us; the rest waits in the pipe and stops the child
 EXIT_CODE_BYTES = 8
 BUSY_SECONDS = 0.005  # in which a launcher takes a few of the hundred orders that wait at most
-# Nothing of ours: a decoder needs no secrets, and LD_* or FFREPORT in it would be read.
+# Of the launcher, nothing of ours: a decoder needs no secrets, and LD_* or FFREPORT in it would be read.
 ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": os.defpath}
+
+
+log = structlog.get_logger(__name__)
 
 
 def limits(memory: int, cpu_seconds: int) -> dict[str, int]:
@@ -66,16 +71,21 @@ class Process:
 
 
 @asynccontextmanager
-async def confined(command: Sequence[str], resources: dict[str, int]) -> AsyncIterator[Process]:
-    """Run `command` (path of the program first); on every way out it is killed and reaped."""
-    async with _run(Order(command[0], tuple(command[1:]), resources)) as process:
+async def confined(
+    command: Sequence[str], resources: dict[str, int], file: Path | None = None
+) -> AsyncIterator[Process]:
+    """Run `command` (path of the program first); on every way out it is killed and reaped.
+
+    file: of a client, the only one that the command shall read. Without it there is no sandbox.
+    """
+    async with _run(Order(command[0], tuple(command[1:]), resources, str(file) if file else None)) as process:
         yield process
 
 
 @asynccontextmanager
 async def inspecting(path: Path, demuxer: str, resources: dict[str, int]) -> AsyncIterator[Process]:
     """Run `media.inspect_streams.describe`, whose answer is JSON on stdout; else as `confined`."""
-    async with _run(Order(orders.INSPECT, (demuxer, str(path)), resources)) as process:
+    async with _run(Order(orders.INSPECT, (demuxer, str(path)), resources, str(path))) as process:
         yield process
 
 
@@ -168,3 +178,6 @@ def warm_up() -> None:
     To be called in the event loop's thread: the kernel ends the launcher with the thread that started it.
     """
     _launcher.start()
+    means = sandbox.available()
+    say = log.info if means.complete else log.warning
+    say("the sandbox of decoders", seccomp=means.seccomp, landlock=means.landlock)

@@ -10,6 +10,7 @@ import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from media.launcher import ENVIRONMENT as PROGRAMS_ENVIRONMENT
 from media.process import ENVIRONMENT, OPEN_FILES, inspecting, limits
 from tests.commands import RESOURCES, run
 from tests.media_files import ROOT, SPOKEN, media_children, silent_movie
@@ -88,10 +89,10 @@ def test_a_program_can_gain_no_privileges_and_has_a_session_of_its_own():
     assert "own True" in said
 
 
-def test_a_program_sees_no_environment_but_a_locale_and_a_path(monkeypatch):
+def test_a_program_sees_no_environment_but_a_locale(monkeypatch):
     monkeypatch.setenv("SECRET", "x")
     _, said, _ = run("/usr/bin/env")
-    assert dict(line.split("=", 1) for line in said.splitlines()) == ENVIRONMENT
+    assert dict(line.split("=", 1) for line in said.splitlines()) == PROGRAMS_ENVIRONMENT
 
 
 def test_a_program_has_no_descriptor_but_its_standard_ones():

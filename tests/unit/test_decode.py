@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from errors import AudioTooLong, AudioTooShort, UndecodableMedia
+from media.containers import DECODERS
 from media.decode import decode, find_ffmpeg
 from media.probe import probe
 from settings import Settings
@@ -160,3 +161,14 @@ def test_the_configured_ffmpeg_is_used(settings, tmp_path):
 
 def test_some_ffmpeg_is_always_found(settings):
     assert find_ffmpeg(settings).is_file()
+
+
+def test_only_decoders_of_the_list_are_used(tmp_path, settings, monkeypatch):
+    path = convert(SPOKEN, tmp_path / "spoken.flac")
+    monkeypatch.setattr("media.containers.DECODERS", "mp3,pcm_s16le")
+    with pytest.raises(UndecodableMedia):
+        decoded(media_of(path, "flac"), settings)
+
+
+def test_every_picture_decoder_is_missing_from_the_list():
+    assert not {"h264", "mpeg4", "mjpeg", "png", "gif", "vp8", "subrip", "ass"} & set(DECODERS.split(","))

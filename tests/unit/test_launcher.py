@@ -222,6 +222,7 @@ def test_a_probe_whose_launcher_dies_does_not_blame_the_file(tmp_path, settings,
 def test_a_launcher_without_descriptors_refuses_and_goes_on():
     launcher = the_launcher()
     run("/bin/true")
+    time.sleep(0.1)  # it tells that a process ended a moment before it closes the channel
     few = launcher.num_fds() + 1
     _, most = launcher.rlimit(psutil.RLIMIT_NOFILE)
     launcher.rlimit(psutil.RLIMIT_NOFILE, (few, most))

@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import struct
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 
 from errors import AudioTooLong, AudioTooShort, NoAudioStream, UndecodableMedia, UnsupportedFormat
 from media import containers
+from media.inspect_streams import describe
 from media.probe import probe
+from scripts.make_hostile import matroska_of
 from tests.media_files import ALL_FORMATS, SPOKEN, convert, media_children, noise, silent_movie, write_wav
 
 
@@ -134,6 +138,37 @@ def test_a_playlist_that_poses_as_a_recording_reads_nothing(tmp_path, probed):
     path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x00\x00" + f"#EXTM3U\n#EXTINF:1,\n{secret}\n".encode())
     with pytest.raises((UndecodableMedia, NoAudioStream)):
         probed(path)
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 2_000_000_000])
+def test_a_sample_rate_that_no_recorder_makes_is_refused(tmp_path, probed, rate):
+    path = write_wav(tmp_path / "a.wav", noise(1))
+    content = path.read_bytes()
+    path.write_bytes(content[:24] + struct.pack("<I", rate) + content[28:])
+    with pytest.raises(UndecodableMedia, match=f"claims {rate} samples a second; 1000 to 768000"):
+        probed(path)
+
+
+def test_more_channels_than_anybody_records_are_refused(tmp_path, probed):
+    path = write_wav(tmp_path / "a.wav", noise(1))
+    content = path.read_bytes()
+    path.write_bytes(content[:22] + struct.pack("<H", 200) + content[24:])
+    with pytest.raises(UndecodableMedia, match="claims 200 channels; up to 64"):
+        probed(path)
+
+
+def test_of_a_thousand_streams_no_more_than_the_limit_are_looked_at(tmp_path):
+    path = tmp_path / "streams.mkv"
+    path.write_bytes(matroska_of(1000))
+    assert len(describe(str(path), "matroska")["streams"]) == containers.MAX_STREAMS
+
+
+def test_a_stream_of_an_unknown_kind_has_no_rate_and_is_no_error_of_ours(tmp_path, probed):
+    path = write_wav(tmp_path / "a.wav", noise(1))
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + b"\xee\xee" + content[22:])  # the format tag of no codec
+    with suppress(UndecodableMedia):
+        assert probed(path).codec == ""
 
 
 def test_the_probe_leaves_no_process(files, probed):
