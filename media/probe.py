@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from errors import AudioTooShort, NoAudioStream, UndecodableMedia, UnsupportedFormat
+from errors import AudioTooShort, NoAudioStream, ServiceUnavailable, UndecodableMedia, UnsupportedFormat
 from media import containers
 from media.containers import Container
 from media.decode import too_long
@@ -17,7 +17,8 @@ from media.upload import Upload
 from settings import Settings
 from transcript import Media
 
-INSPECT_SECONDS = 20  # reading headers takes milliseconds; the first of all waits for the launcher
+INSPECT_SECONDS = 20  # of CPU; reading headers takes milliseconds
+ANSWER_SECONDS = 60  # of the clock; whoever has not had its CPU time until then is not to blame
 ANSWER_BYTES = 1 << 20  # a file of a thousand streams is described in less
 MIN_RATE, MAX_RATE = 1_000, 768_000  # samples a second
 MAX_CHANNELS = 64
@@ -26,8 +27,8 @@ MAX_CHANNELS = 64
 async def probe(upload: Upload, settings: Settings) -> Media:
     """Find out what the upload holds.
 
-    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort (an empty file) and AudioTooLong (the
-    container claims more than MAX_DURATION).
+    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort (an empty file), AudioTooLong (the
+    container claims more than MAX_DURATION) and ServiceUnavailable when the machine does not get round to it.
     """
     container = await asyncio.to_thread(_recognise, upload)
     found = await _inspect(upload.path, container, settings)
@@ -92,10 +93,12 @@ async def _inspect(path: Path, container: Container, settings: Settings) -> dict
     resources = limits(settings.decode_memory_limit, INSPECT_SECONDS)
     async with inspecting(path, container.demuxer, resources) as process:
         try:
-            async with asyncio.timeout(INSPECT_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await _read_answer(process.stdout)
         except TimeoutError:
-            answer = b""
+            raise ServiceUnavailable(
+                f"The machine is too busy: in {ANSWER_SECONDS} s it did not get round to reading the file. Try again."
+            ) from None
     await process.wait()  # it has ended; raises when that was no fault of the file
     try:
         found: dict[str, Any] = json.loads(answer)

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import AudioTooLong, AudioTooShort, NoAudioStream, UndecodableMedia, UnsupportedFormat
+from errors import (
+    AudioTooLong,
+    AudioTooShort,
+    NoAudioStream,
+    ServiceUnavailable,
+    UndecodableMedia,
+    UnsupportedFormat,
+)
 from media import containers
+from media import probe as probing
 from media.inspect_streams import describe
 from media.probe import probe
 from scripts.make_hostile import matroska_of
@@ -169,6 +177,12 @@ def test_a_stream_of_an_unknown_kind_has_no_rate_and_is_no_error_of_ours(tmp_pat
     path.write_bytes(content[:20] + b"\xee\xee" + content[22:])  # the format tag of no codec
     with suppress(UndecodableMedia):
         assert probed(path).codec == ""
+
+
+def test_a_machine_that_is_too_busy_does_not_blame_the_file(files, probed, monkeypatch):
+    monkeypatch.setattr(probing, "ANSWER_SECONDS", 0)
+    with pytest.raises(ServiceUnavailable, match="too busy"):
+        probed(files["wav"])
 
 
 def test_the_probe_leaves_no_process(files, probed):
