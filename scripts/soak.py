@@ -1,163 +1,218 @@
-"""Send many different requests to the real service and watch its memory.
+"""Send good and hostile requests to the real service for a while, and see what it keeps.
 
-`python -m scripts.soak --model demo` sends 500 and prints what each process holds after every 50. It fails on errors
-and on what is left behind; how much memory is too much is for the reader to say.
+`python -m scripts.soak` does so for ten minutes; `--requests 500` for as many requests. It fails on answers that should
+not be, and on files, processes and descriptors that are left behind; how much memory is too much is for the reader to
+say.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import random
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 
+from media.upload import UPLOAD_PREFIX
 from scripts.benchmarking.clips import make_clips
 from scripts.benchmarking.load import API, RUNNER, descendants, resident, service_processes
 from scripts.benchmarking.report import table
 from scripts.local_service import UNSHARED, LocalService, local_service
+from scripts.make_hostile import Canary, make
+from scripts.traffic import BUSY, REQUEST_TIMEOUT, File, Files, Kind, Request, is_expected, requests, send
 from transcript import SAMPLE_RATE
 
 LENGTHS = (1.0, 3.0, 11.0, 29.0, 60.0, 90.0)  # seconds
+MAX_DURATION = "120"  # seconds; what is longer among the hostile files is refused
 NOISE_SECONDS = 5
-FORMATS = ("json", "verbose_json", "srt", "vtt", "text")
-BROKEN_SHARE, LEAVING_SHARE, NOISE_SHARE = 0.06, 0.08, 0.06
-LEAVES_AFTER = 0.3  # seconds
-SETTLE_SECONDS = 2.0
+ROUND_SECONDS = 60.0
+SETTLE_SECONDS = 3.0
 READINGS = 3
-REQUEST_TIMEOUT = 300.0  # seconds
+# Connections between the services and readers of the database are kept for a while, and not always as many.
+DESCRIPTORS_MORE = 8
+NOWHERE = "http://127.0.0.1:9/"  # port 9, discard: nobody listens
+
+Outcomes = Counter[tuple[Kind, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One request. leaves: the client hangs up in the middle."""
+class Reading:
+    """What the service holds when nothing is asked of it. api, runner: megabytes of memory."""
 
-    name: str
-    content: bytes
-    fields: dict[str, str]
-    leaves: bool = False
-
-
-def make_requests(count: int, files: dict[str, bytes], seed: int = 0) -> list[Request]:
-    """A mix of everything callers do, the same for the same seed.
-
-    files: recordings by name; "noise.wav" and "broken.wav" among them.
-    """
-    chance = random.Random(seed)
-    spoken = sorted(set(files) - {"noise.wav", "broken.wav"})
-    requests = []
-    for _ in range(count):
-        draw = chance.random()
-        name = chance.choice(spoken)
-        if draw < BROKEN_SHARE:
-            name = "broken.wav"
-        elif draw < BROKEN_SHARE + NOISE_SHARE:
-            name = "noise.wav"
-        fields = {
-            "response_format": chance.choice(FORMATS),
-            "timestamp_granularity": chance.choice(("segment", "word")),
-            "beam_size": chance.choice(("1", "5")),
-            "vad_filter": chance.choice(("true", "true", "false")),
-            "language": chance.choice(("", "en", "de")),
-        }
-        requests.append(Request(name, files[name], fields, leaves=draw > 1 - LEAVING_SHARE))
-    return requests
+    sent: int
+    api: float
+    runner: float
+    processes: int
+    descriptors: int
 
 
-async def send(client: httpx.AsyncClient, request: Request) -> str:
-    """The outcome in a word: the status, or "left"."""
-    call = client.post("/transcribe", files={"file": (request.name, request.content)}, data=request.fields)
-    try:
-        response = await asyncio.wait_for(call, LEAVES_AFTER if request.leaves else REQUEST_TIMEOUT)
-    except TimeoutError:
-        return "left" if request.leaves else "no answer"
-    return str(response.status_code)
-
-
-async def send_all(url: str, requests: Sequence[Request], clients: int) -> Counter[str]:
-    """Outcomes, with so many requests in flight."""
-    room = asyncio.Semaphore(clients)
+async def send_all(url: str, several: Iterator[Request], clients: int) -> Outcomes:
+    """Outcomes by kind, with so many requests in flight."""
+    outcomes: Outcomes = Counter()
     async with httpx.AsyncClient(base_url=url, timeout=REQUEST_TIMEOUT, headers=UNSHARED) as client:
 
-        async def one(request: Request) -> str:
-            async with room:
-                return await send(client, request)
+        async def one_after_the_other() -> None:
+            for request in several:
+                outcomes[request.kind, await send(client, request)] += 1
 
-        return Counter(await asyncio.gather(*(one(request) for request in requests)))
+        await asyncio.gather(*(one_after_the_other() for _ in range(clients)))
+    return outcomes
 
 
-def memory(service: LocalService, name: str) -> float:
-    """Megabytes that a service's processes hold, when they have settled."""
-    readings = []
+def rounds(endless: Iterator[Request], count: int | None, step: int, minutes: float) -> Iterator[Iterator[Request]]:
+    """The requests between two readings: `step` of `count`, or those of a minute."""
+    if count is not None:
+        for start in range(0, count, step):
+            yield islice(endless, min(step, count - start))
+        return
+    end = time.monotonic() + 60 * minutes
+    while (now := time.monotonic()) < end:
+        until = min(end, now + ROUND_SECONDS)
+        yield takewhile(lambda _, until=until: time.monotonic() < until, endless)  # type: ignore[misc]
+
+
+def read(service: LocalService, sent: int) -> Reading:
+    """Memory is the median of a few readings, since what was freed goes back by and by."""
+    root = service.process.pid
+    api, runner = [], []
     for _ in range(READINGS):
         time.sleep(SETTLE_SECONDS / READINGS)
-        readings.append(resident(service_processes(service.process.pid, name)) / 1e6)
-    return statistics.median(readings)
+        api.append(resident(service_processes(root, API)) / 1e6)
+        runner.append(resident(service_processes(root, RUNNER)) / 1e6)
+    pids = descendants(root)
+    descriptors = sum(psutil.Process(pid).num_fds() for pid in pids if psutil.pid_exists(pid))
+    return Reading(sent, statistics.median(api), statistics.median(runner), len(pids), descriptors)
 
 
-def make_files(folder: Path) -> dict[str, bytes]:
-    """Recordings by name, speech of several lengths among them."""
-    files = {clip.path.name: clip.path.read_bytes() for clip in make_clips(LENGTHS, folder).values()}
-    header = files["1s.wav"][:44]
+def make_files(folder: Path) -> Files:
+    """Recordings: speech of several lengths, noise, and all that scripts.make_hostile knows."""
+    speech = [clip.path for clip in make_clips(LENGTHS, folder).values()]
     noise = np.random.default_rng(0).normal(0, 3000, NOISE_SECONDS * SAMPLE_RATE).astype(np.int16)
-    files["noise.wav"] = header + noise.tobytes()  # decoders read past a length that is too small
-    files["broken.wav"] = b"no recording at all"
-    return files
+    header = speech[0].read_bytes()[:44]
+    corpus = folder / "hostile"
+    corpus.mkdir()
+    return Files(
+        speech=tuple(File(path.name, path.read_bytes()) for path in speech),
+        noise=(File("noise.wav", header + noise.tobytes()),),  # decoders read past a length that is too small
+        hostile=tuple(File(each.name, each.path.read_bytes()) for each in make(corpus, Canary(speech[0], NOWHERE))),
+    )
 
 
-def run(model: str, model_dir: Path | None, count: int, step: int, clients: int) -> list[str]:
-    """Print the table; what went wrong."""
-    with tempfile.TemporaryDirectory(prefix="soak-") as name:
-        folder = Path(name)
-        environment = {"WHISPER_MODEL": model, "TEMP_DIR": f"{name}/uploads", "CACHE_DIR": f"{name}/cache"}
-        if model_dir:
-            environment["WHISPER_MODEL_DIR"] = str(model_dir)
-        requests = make_requests(count, make_files(folder))
-        outcomes: Counter[str] = Counter()
-        rows: list[tuple[int, float, float]] = []
-        with local_service(environment, folder / "service.log") as service:
-            processes = len(descendants(service.process.pid))
-            for start in range(0, count, step):
-                outcomes += asyncio.run(send_all(service.url, requests[start : start + step], clients))
-                rows.append((min(count, start + step), memory(service, API), memory(service, RUNNER)))
-                print(f"{rows[-1][0]:5} requests  API {rows[-1][1]:.0f} MB  runner {rows[-1][2]:.0f} MB", flush=True)
-            left = [path.name for path in (folder / "uploads").iterdir()]
-            more = len(descendants(service.process.pid)) - processes
-    first = rows[0]
-    lines = [
-        (str(done), f"{api:.0f}", f"{api / first[1]:.3f}", f"{runner:.0f}", f"{runner / first[2]:.3f}")
-        for done, api, runner in rows
+def soak(environment: dict[str, str], folder: Path, arguments: argparse.Namespace) -> tuple[list[Reading], Outcomes]:
+    """Readings after each round and all outcomes; prints on its way."""
+    print("Making the files ...", flush=True)
+    endless = requests(make_files(folder), arguments.seed)
+    outcomes: Outcomes = Counter()
+    readings: list[Reading] = []
+    with local_service(environment, folder / "service.log") as service:
+        for several in rounds(endless, arguments.requests, arguments.step, arguments.minutes):
+            outcomes += asyncio.run(send_all(service.url, several, arguments.clients))
+            readings.append(reading := read(service, outcomes.total()))
+            print(
+                f"{reading.sent:6} requests  API {reading.api:.0f} MB  runner {reading.runner:.0f} MB  "
+                f"{reading.processes} processes  {reading.descriptors} descriptors",
+                flush=True,
+            )
+    return readings, outcomes
+
+
+def memory_table(readings: list[Reading]) -> str:
+    """Memory and what else is held, with ratios to the first reading."""
+    first = readings[0]
+    rows = [
+        (
+            str(each.sent),
+            f"{each.api:.0f}",
+            f"{each.api / first.api:.3f}",
+            f"{each.runner:.0f}",
+            f"{each.runner / first.runner:.3f}",
+            str(each.processes),
+            str(each.descriptors),
+        )
+        for each in readings
     ]
-    print("\n" + table(("requests", "API, MB", "of the first", "runner, MB", "of the first"), lines))
-    print("\nOutcomes: " + ", ".join(f"{outcome} {number}" for outcome, number in sorted(outcomes.items())))
-    bad = [outcome for outcome in outcomes if outcome == "no answer" or outcome.startswith("5")]
-    problems = [f"{outcomes[outcome]} answers were {outcome}" for outcome in bad]
-    problems += [f"left in TEMP_DIR: {', '.join(left)}"] if left else []
-    problems += [f"{more} more processes than at the start"] if more > 1 else []  # one launcher starts with the first
-    return problems
+    head = ("requests", "API, MB", "of the first", "runner, MB", "of the first", "processes", "descriptors")
+    return table(head, rows)
+
+
+def outcome_table(outcomes: Outcomes) -> str:
+    """How requests of each kind ended, and the share that ended as it should not."""
+    rows = []
+    for kind in Kind:
+        ended = {outcome: number for (of, outcome), number in sorted(outcomes.items()) if of is kind}
+        total = sum(ended.values())
+        wrong = sum(number for outcome, number in ended.items() if not is_expected(kind, outcome))
+        share = f"{wrong / total:.1%}" if total else ""
+        rows.append((kind, str(total), ", ".join(f"{number} {name}" for name, number in ended.items()), share))
+    return table(("requests", "number", "outcomes", "not as they should"), rows)
+
+
+def problems(readings: list[Reading], outcomes: Outcomes, left: list[str]) -> list[str]:
+    """What should not be."""
+    first, last = readings[0], readings[-1]
+    found = [
+        f"{number} x {kind}: {outcome}"
+        for (kind, outcome), number in sorted(outcomes.items())
+        if not is_expected(kind, outcome) and outcome != BUSY
+    ]
+    if left:
+        found.append(f"files left: {', '.join(left)}")
+    if last.processes > first.processes:
+        found.append(f"{last.processes - first.processes} more processes than after the first round")
+    if last.descriptors > first.descriptors + DESCRIPTORS_MORE:
+        found.append(f"{last.descriptors - first.descriptors} more descriptors than after the first round")
+    return found
+
+
+def left_files(folder: Path) -> list[str]:
+    """Uploads and files of jobs, all of which have ended."""
+    places = (folder / "uploads", folder / "jobs" / "uploads", folder / "jobs" / "spool")
+    found = [path for place in places if place.is_dir() for path in place.iterdir() if path.is_file()]
+    return [str(path.relative_to(folder)) for path in found if UPLOAD_PREFIX in path.name or "spool" in path.parts]
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", default="demo", help="a name of GET /models (%(default)s)")
+    parser.add_argument("--model-dir", type=Path, help="WHISPER_MODEL_DIR")
+    parser.add_argument("--minutes", type=float, default=10, help="how long, read every minute (%(default)s)")
+    parser.add_argument("--requests", type=int, help="how many, in place of how long")
+    parser.add_argument("--step", type=int, default=50, help="requests between readings, with --requests")
+    parser.add_argument("--clients", type=int, default=4, help="requests in flight (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is sent (%(default)s)")
+    return parser.parse_args()
 
 
 def main() -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--model", default="demo", help="a name of GET /models (%(default)s)")
-    parser.add_argument("--model-dir", type=Path, help="WHISPER_MODEL_DIR")
-    parser.add_argument("--requests", type=int, default=500)
-    parser.add_argument("--step", type=int, default=50, help="requests between readings")
-    parser.add_argument("--clients", type=int, default=4, help="requests in flight")
-    arguments = parser.parse_args()
-    problems = run(arguments.model, arguments.model_dir, arguments.requests, arguments.step, arguments.clients)
-    print("\n".join(problems) if problems else "Nothing was left behind.")
-    return 1 if problems else 0
+    arguments = parse()
+    with tempfile.TemporaryDirectory(prefix="soak-") as name:
+        folder = Path(name)
+        environment = {
+            "WHISPER_MODEL": arguments.model,
+            "TEMP_DIR": f"{name}/uploads",
+            "CACHE_DIR": f"{name}/cache",
+            "MAX_DURATION": MAX_DURATION,
+        }
+        if arguments.model_dir:
+            environment["WHISPER_MODEL_DIR"] = str(arguments.model_dir)
+        readings, outcomes = soak(environment, folder, arguments)
+        left = left_files(folder)
+    found = problems(readings, outcomes, left)
+    print(f"\n{memory_table(readings)}\n\n{outcome_table(outcomes)}\n")
+    print("\n".join(found) if found else "Nothing was left behind, and every answer was as it should be.")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":
