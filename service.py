@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
+import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -14,6 +15,7 @@ import bentoml
 import structlog
 from starlette.middleware.cors import CORSMiddleware
 
+import endpoints
 import timelimit
 from allocator import give_memory_back_early
 from api.access import AccessMiddleware
@@ -29,6 +31,7 @@ from api.native import ROUTE, NativeInput, TaskInput, answer_native
 from api.pace import PaceMiddleware
 from api.schemas import TranscriptionResponse
 from api.tasks import ROUTE as TASK_ROUTE
+from api.tasks import VERBS as TASK_VERBS
 from api.tasks import TaskMiddleware
 from errors import TranscriptionError
 from jobs.addresses import AllowList
@@ -42,7 +45,9 @@ from jobs.worker import Worker
 from logs import configure_logging
 from media.process import warm_up
 from media.sweep import sweep
+from metrics import forget_dead_processes
 from pipeline import Pipeline
+from readings import API, INTERVAL_SECONDS, ProcessReading, take_disks
 from runners.client import RunnerClient
 from runners.interface import Runner
 from runners.recent import RecentState
@@ -52,12 +57,16 @@ from settings import Settings, load_settings
 # Our own time limit answers in our shape; BentoML's is only the net below it.
 TIMEOUT_MARGIN = 60  # seconds
 
+# Routes of BentoML's beside those of the application, for its figures.
+BENTOML_API = (ROUTE, TASK_ROUTE, *(f"{TASK_ROUTE}/{verb}" for verb in TASK_VERBS), "/state")
+
 log = structlog.get_logger(__name__)
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
 timelimit.install()
 bound_connections()
 app = create_app(settings)
+endpoints.install((*app.openapi()["paths"], *BENTOML_API))
 whisper_runner = make_whisper_runner(settings)
 
 
@@ -99,16 +108,16 @@ class TranscriptionService:
         self.backend = Backend(settings, runner, RecentState(runner), self.engine)
         app.state.backend = self.backend
         self.engine.start()
-        self.sweeper = asyncio.create_task(sweep_for_ever(settings))
+        self.chores = [asyncio.create_task(sweep_for_ever(settings)), asyncio.create_task(read_for_ever(settings))]
         before_the_server_waits(self.engine.stop_soon)
         gc.freeze()  # what was imported stays for good, and looking through it stops the event loop for 0.3 s
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         """Leave nothing running; every job goes back to the queue."""
-        self.sweeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.sweeper
+        for chore in self.chores:
+            chore.cancel()
+        await asyncio.gather(*self.chores, return_exceptions=True)
         await self.engine.stop()
 
     @bentoml.api(route=ROUTE, input_spec=NativeInput)  # type: ignore[untyped-decorator]
@@ -174,6 +183,19 @@ async def sweep_for_ever(settings: Settings) -> None:
         if removed:
             log.warning("orphans_removed", files=len(removed))
         await asyncio.sleep(settings.cleanup_interval)
+
+
+async def read_for_ever(settings: Settings) -> None:
+    """Tell Prometheus what this process holds, and forget processes that died."""
+    process = ProcessReading(API)
+    folders = {"temp": settings.temp_dir, "jobs": settings.jobs_dir}
+    metrics_folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")  # set by BentoML
+    while True:
+        process.take()
+        await asyncio.to_thread(take_disks, folders)
+        if metrics_folder:
+            await asyncio.to_thread(forget_dead_processes, Path(metrics_folder))
+        await asyncio.sleep(INTERVAL_SECONDS)
 
 
 # From the outermost to the innermost.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -13,8 +14,10 @@ from starlette.responses import JSONResponse, Response
 
 from api.backend import Backend, BackendDependency
 from api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBody, error_body, utc_now
-from errors import ServiceUnavailable
+from errors import DamagedStore, ServiceUnavailable
 from settings import Settings
+
+CHECK_SECONDS = 3.0  # that one condition of readiness may take
 
 router = APIRouter(tags=["health"])
 
@@ -28,6 +31,7 @@ class Health(BaseModel):
     device: str = Field(description="Where models run; unknown while their process restarts.", examples=["cuda"])
     timestamp: str = Field(examples=["2026-11-23T10:30:00Z"])
     uptime_seconds: int = Field(examples=[86400])
+    backlog_seconds: float = Field(description="Estimated wait of a new request; 0 while unknown.", examples=[1.5])
 
 
 class Liveness(BaseModel):
@@ -40,14 +44,14 @@ class Readiness(BaseModel):
     """Requests may be sent here."""
 
     status: Literal["ready"] = "ready"
-    checks: dict[str, bool] = Field(examples=[{"model_loaded": True, "disk_space": True}])
+    checks: dict[str, bool] = Field(examples=[{"model_loaded": True, "disk_space": True, "job_store": True}])
 
 
 class NotReady(ErrorBody):
     """Requests should not be sent here. reasons: why each check that is false is so, with the remedy."""
 
     status: Literal["not_ready"] = "not_ready"
-    checks: dict[str, bool] = Field(examples=[{"model_loaded": False, "disk_space": True}])
+    checks: dict[str, bool] = Field(examples=[{"model_loaded": False, "disk_space": True, "job_store": True}])
     reasons: dict[str, str] = Field(examples=[{"model_loaded": "The model 'base' is loading. Try again in a moment."}])
 
 
@@ -63,15 +67,17 @@ class Check:
 async def health(backend: BackendDependency) -> Health:
     """Version, default model, device and uptime. 200 as long as the API answers."""
     try:
-        device = (await backend.recent.get()).device
+        state = await backend.recent.get()
+        device, backlog = state.device, state.backlog_seconds
     except ServiceUnavailable:
-        device = "unknown"
+        device, backlog = "unknown", 0.0
     return Health(
         version=backend.settings.app_version,
         model=backend.settings.whisper_model,
         device=device,
         timestamp=utc_now(),
         uptime_seconds=int(backend.uptime),
+        backlog_seconds=round(backlog, 1),
     )
 
 
@@ -104,8 +110,23 @@ async def is_ready(backend: Backend) -> bool:
 
 
 async def readiness_checks(backend: Backend) -> tuple[Check, ...]:
-    """Every condition of readiness."""
-    return (await check_model(backend), await asyncio.to_thread(check_disk, backend.settings))
+    """Every condition of readiness, side by side, each within CHECK_SECONDS."""
+    checks = [
+        in_time("model_loaded", check_model(backend)),
+        in_time("disk_space", asyncio.to_thread(check_disk, backend.settings)),
+    ]
+    if backend.settings.enable_async:
+        checks.append(in_time("job_store", check_jobs(backend)))
+    return tuple(await asyncio.gather(*checks))
+
+
+async def in_time(name: str, check: Coroutine[Any, Any, Check]) -> Check:
+    """What the check says, or that it took too long."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check
+    except TimeoutError:
+        return Check(name, f"The check '{name}' took longer than {CHECK_SECONDS:g} s. Try again in a moment.")
 
 
 async def check_model(backend: Backend) -> Check:
@@ -118,6 +139,17 @@ async def check_model(backend: Backend) -> Check:
         return Check("model_loaded")
     loading = f"The model '{backend.settings.whisper_model}' is loading. Try again in a moment."
     return Check("model_loaded", state.error or loading)
+
+
+async def check_jobs(backend: Backend) -> Check:
+    """Whether the store of jobs answers and takes new ones."""
+    if backend.engine.stopping.is_set():
+        return Check("job_store", "The service is stopping. Try again in a moment.")
+    try:
+        await backend.engine.jobs((), None, 1)
+    except (ServiceUnavailable, DamagedStore) as error:
+        return Check("job_store", error.message)
+    return Check("job_store")
 
 
 def check_disk(settings: Settings) -> Check:

@@ -27,6 +27,7 @@ from formats import ResponseFormat, render
 from jobs.job import Failure, Job, JobStatus
 
 ROUTE = "/api/transcribe_job"
+VERBS = ("submit", "status", "get", "retry", "cancel")
 STATES = {
     JobStatus.QUEUED: "pending",
     JobStatus.PROCESSING: "in_progress",

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import structlog
 
+import metrics
 from errors import InsufficientStorage, ServiceUnavailable, TranscriptionError, UnknownJob, WrongJobState
 from jobs.flights import Flights
 from jobs.identity import fingerprint_of, work_of
@@ -34,6 +35,7 @@ EXAMINERS = 2  # files that are looked into at once while their jobs wait
 EXAMINE_AFTER = 0.5  # seconds; a job that is begun at once is examined by the attempt
 HOUSEKEEPING_SECONDS = 60.0
 BACKUP_SECONDS = 3600.0
+COUNTING_SECONDS = 5.0  # between two counts for Prometheus
 STOP_SECONDS = 5.0
 ORPHAN_SECONDS = 600.0  # a file is in the spool a moment before its job is in the store
 
@@ -96,6 +98,13 @@ class JobEngine:
 
         private: nothing is shared, and nothing is left behind. Raises the errors of media/ and of the runner.
         """
+        transcript, source = await self._transcribe(upload, request, ticket, private)
+        metrics.ANSWERS.labels(source=source.value).inc()
+        return transcript, source
+
+    async def _transcribe(
+        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
+    ) -> tuple[Transcript, Source]:
         if private:
             async with self._flights.join(uuid.uuid4().hex, upload, request, ticket, linger=False) as passenger:
                 return await passenger.transcript(), Source.BYPASS
@@ -262,6 +271,7 @@ class JobEngine:
             if self._settings.enable_async:
                 group.create_task(self._worker.run())
                 group.create_task(self._deliverer.run())
+                group.create_task(self._count_jobs())
 
     async def _keep_house(self) -> None:
         next_backup = 0.0
@@ -274,6 +284,17 @@ class JobEngine:
                     await self._store.back_up()
                     next_backup = time.monotonic() + BACKUP_SECONDS
             await asyncio.sleep(min(HOUSEKEEPING_SECONDS, self._settings.job_result_ttl))
+
+    async def _count_jobs(self) -> None:
+        """For Prometheus."""
+        while True:
+            with contextlib.suppress(ServiceUnavailable):
+                census = await self._store.census()
+                for status in JobStatus:
+                    metrics.JOBS.labels(status=status.value).set(census.jobs.get(status, 0))
+                oldest = census.oldest_queued
+                metrics.OLDEST_JOB.set(0.0 if oldest is None else max(0.0, time.time() - oldest))
+            await asyncio.sleep(COUNTING_SECONDS)
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

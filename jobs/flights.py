@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from copy import copy
 from pathlib import Path
 
+import metrics
 from errors import TranscriptionError
 from media.upload import Upload, held
-from metrics import HALLUCINATIONS
 from pipeline import Pipeline, PlacedResult, TranscriptionRequest
 from transcript import Priority, Ticket, Transcript
 
@@ -70,10 +70,14 @@ class Flights:
     async def _fly(
         self, flight: Flight, upload: Upload, request: TranscriptionRequest, known: Sequence[PlacedResult]
     ) -> Transcript:
-        with held(upload, self._folder) as own:
-            transcript = await self._pipeline.transcribe(own, request, flight.ticket, known, flight.note)
-        for concern in transcript.warnings:  # here, where work that several share is done once
-            HALLUCINATIONS.labels(reason=concern.reason.value, action=concern.action.value).inc()
+        """The run itself, counted here, where work that several share is done once."""
+        with held(upload, self._folder) as own, metrics.ACTIVE.track_inprogress():
+            try:
+                transcript = await self._pipeline.transcribe(own, request, flight.ticket, known, flight.note)
+            except TranscriptionError as error:
+                metrics.FAILURES.labels(reason=type(error).__name__).inc()
+                raise
+        _count(transcript, new=not known)
         return transcript
 
     def _take_left_behind(self, work: str) -> list[PlacedResult]:
@@ -84,6 +88,18 @@ class Flights:
         self._left_behind[work] = self._clock(), results
         while len(self._left_behind) > LINGERING:
             self._left_behind.popitem(last=False)
+
+
+def _count(transcript: Transcript, *, new: bool) -> None:
+    """new: no part of it was done by an earlier run, so that its time tells the speed."""
+    model = transcript.model
+    metrics.TRANSCRIPTS.labels(model=model, language=transcript.language, task=transcript.task.value).inc()
+    metrics.AUDIO_SECONDS.labels(model=model).inc(transcript.duration)
+    if new and transcript.duration:
+        metrics.PROCESSING_SECONDS.labels(model=model).observe(transcript.processing_time)
+        metrics.REAL_TIME_FACTOR.labels(model=model).observe(transcript.processing_time / transcript.duration)
+    for concern in transcript.warnings:
+        metrics.HALLUCINATIONS.labels(reason=concern.reason.value, action=concern.action.value).inc()
 
 
 class Flight:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -119,6 +120,14 @@ class Job:
     @property
     def finished(self) -> bool:
         return self.status not in UNFINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """All jobs of a store. oldest_queued: when the one that waits longest was accepted, None when none waits."""
+
+    jobs: Mapping[JobStatus, int]
+    oldest_queued: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ AHEAD = f"""
     SELECT COUNT(*) AS jobs, COALESCE(SUM(MAX(total - done, 0)), 0.0) AS seconds, COUNT(*) - COUNT(total) AS unknown
     FROM works
 """
+CENSUS = "SELECT status, count(*) AS jobs, min(created_at) AS oldest FROM jobs GROUP BY status"
 LATEST_SPEEDS = "SELECT speed FROM jobs WHERE speed IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
 CANCEL = f"UPDATE jobs SET status = 'cancelled', {_ENDED} WHERE id = :id AND {_UNFINISHED}"
 RETRY = f"""

@@ -13,7 +13,7 @@ from typing import Any
 from errors import IdempotencyConflict
 from jobs import queries
 from jobs.database import Database
-from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, NewJob, Standing
+from jobs.job import Ahead, Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
 from jobs.rows import (
     FAILURE,
     PLACED,
@@ -104,6 +104,15 @@ class SqliteStore:
             speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, (SPEED_SAMPLES,)).fetchall()]
             speed = statistics.median(speeds) if speeds else None
             return Standing(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed)
+
+        return await self._database.read(step)
+
+    async def census(self) -> Census:
+        def step(db: sqlite3.Connection) -> Census:
+            rows = db.execute(queries.CENSUS).fetchall()
+            oldest = {row["status"]: row["oldest"] for row in rows}
+            counts = {JobStatus(row["status"]): row["jobs"] for row in rows}
+            return Census(counts, oldest.get(JobStatus.QUEUED.value))
 
         return await self._database.read(step)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from jobs.job import Delivery, Failure, Job, JobStatus, NewJob, Standing
+from jobs.job import Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
 from pipeline import PlacedResult
 from transcript import Transcript
 
@@ -48,6 +48,10 @@ class JobStore(Protocol):
 
     async def standing(self, job_id: str) -> Standing | None:
         """The job with what is before it, as of one moment, since callers ask for it all the time."""
+        ...
+
+    async def census(self) -> Census:
+        """How many jobs there are of each status; those of a status without any may be left out."""
         ...
 
     async def cancel(self, job_id: str) -> Job | None:

@@ -16,6 +16,7 @@ from jobs.job import Failure, Job
 from jobs.spool import Spool
 from jobs.store import JobStore, LeaseLost
 from logs import request_context
+from metrics import ATTEMPTS
 from runners.interface import Runner
 from settings import Settings
 from transcript import Priority, Ticket, Transcript
@@ -129,10 +130,13 @@ class Worker:
         with request_context(job.id):
             try:
                 await self._store.complete(job, await self._while_ours(job))
+                ATTEMPTS.labels(outcome="completed").inc()
                 log.info("job_completed", attempt=job.attempt)
             except LeaseLost:
+                ATTEMPTS.labels(outcome="interrupted").inc()
                 log.info("job_given_up", attempt=job.attempt)
             except asyncio.CancelledError:
+                ATTEMPTS.labels(outcome="interrupted").inc()
                 with contextlib.suppress(LeaseLost):  # it was cancelled by its owner, and the store knows
                     await self._store.release(job)
                 raise
@@ -158,8 +162,10 @@ class Worker:
         failures = current.failures if current else job.failures
         if outcome_of(error, failures, self._settings.job_retries) is Outcome.TRY_AGAIN:
             await self._store.postpone(job, delay_before(failures, getattr(error, "retry_after", 0.0)))
+            ATTEMPTS.labels(outcome="retried").inc()
         else:
             await self._store.fail(job, failure_of(error))
+            ATTEMPTS.labels(outcome="failed").inc()
 
     async def _while_ours(self, job: Job) -> Transcript:
         """The transcript; the lease is renewed meanwhile. Raises LeaseLost, the errors of media/ and of the runner."""

@@ -17,7 +17,7 @@ from runners.interface import RESTART_SECONDS, RunnerState
 from runners.wire import Reply
 from transcript import DecodeOptions, Ticket, Window, WindowResult
 
-STATE_TIMEOUT = 3.0  # seconds; the answer takes milliseconds, unless the runner is being restarted
+STATE_TIMEOUT = 2.0  # seconds; the answer takes milliseconds, unless the runner is being restarted
 
 Answer = TypeVar("Answer")
 

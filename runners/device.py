@@ -20,7 +20,7 @@ from runners.engine import WindowTask
 from runners.interface import RESTART_SECONDS
 from runners.scheduler import HALVED_SECONDS, Batch, Item, Scheduler, batch_key
 from runners.suspects import Journal, Verdict, fingerprint
-from transcript import Ticket, WindowResult
+from transcript import Priority, Ticket, WindowResult
 
 STOP_SECONDS = 30.0  # the longest that a running batch may hold up a shutdown
 WATCH_SECONDS = 0.5  # between looks at what is overdue
@@ -60,6 +60,16 @@ class _Waiting:
     fingerprint: str
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[WindowResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the device has to do. backlog, longest_wait: seconds, see `Scheduler`."""
+
+    waiting: int
+    running: int
+    backlog: float
+    longest_wait: float
 
 
 class Device:
@@ -114,6 +124,16 @@ class Device:
                 thread.join(max(0.0, deadline - time.monotonic()))
         if self._journal:
             self._journal.close()
+
+    def load(self) -> Load:
+        """What waits and what runs now."""
+        with self._work:
+            return Load(
+                self._scheduler.waiting,
+                self._scheduler.running,
+                self._scheduler.backlog(Priority.INTERACTIVE),
+                self._scheduler.longest_wait(self._clock()),
+            )
 
     async def decode(self, task: WindowTask, ticket: Ticket) -> WindowResult:
         """Queue one window and wait for its result.

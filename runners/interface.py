@@ -25,6 +25,7 @@ class RunnerState:
 
     ready: the default model has decoded something since the process started.
     error: why the default model could not be loaded, with the remedy, or "".
+    backlog_seconds: estimated wait of a new interactive request.
     """
 
     ready: bool
@@ -32,6 +33,7 @@ class RunnerState:
     compute_type: str
     models: tuple[ModelState, ...]
     error: str = ""
+    backlog_seconds: float = 0.0
 
 
 class Runner(Protocol):

@@ -143,6 +143,10 @@ class Scheduler:
         """Batches on the device."""
         return len(self._running)
 
+    def longest_wait(self, now: float) -> float:
+        """For how many seconds the request that waits longest was not served; 0 when none waits."""
+        return max((now - request.served_at for request in self._requests.values()), default=0.0)
+
     def backlog(self, priority: Priority) -> float:
         """Seconds until a new request of that priority would be served: what waits before it, and what runs."""
         ahead = [item for batch in self._running.values() for item in batch.items]

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +30,11 @@ import structlog
 from bentoml import server_context
 from bentoml.validators import DType
 
+import metrics
 from allocator import KEEP_MEMORY
 from errors import InvalidParameter, ServiceUnavailable, TranscriptionError
-from metrics import BATCH_SIZE, OUT_OF_MEMORY
 from niceness import give_way
+from readings import INTERVAL_SECONDS, RUNNER, ProcessReading
 from runners.cache import ModelCache, open_model
 from runners.device import Device
 from runners.engine import LANGUAGE_CODES, Engine, WindowTask
@@ -87,6 +89,7 @@ class WhisperRunner:
     def start(self) -> None:
         """Choose the layout, start the slots and load the default model, without holding up the start."""
         threading.Thread(target=self._prepare, name="prepare", daemon=True).start()
+        threading.Thread(target=self._read, name="readings", daemon=True).start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def stop(self) -> None:
@@ -96,17 +99,18 @@ class WhisperRunner:
 
     def batch_formed(self, windows: int) -> None:
         """For the device: counted under BentoML's name for it."""
-        BATCH_SIZE.labels(
+        metrics.BATCH_SIZE.labels(
             runner_name=RUNNER_NAME,
             worker_index=server_context.worker_index,
             method_name="transcribe",
             service_version=server_context.bento_version,
             service_name=server_context.bento_name,
         ).observe(windows)
+        metrics.BATCH_FILL.observe(windows / self._layout.batch)
 
     def ran_out_of_memory(self, model: str) -> None:
         """For the device: its batches are halved for a while."""
-        OUT_OF_MEMORY.labels(model=model).inc()
+        metrics.OUT_OF_MEMORY.labels(model=model).inc()
         log.warning("device_out_of_memory", model=model)
 
     def hangs(self, model: str, seconds: float) -> None:
@@ -148,6 +152,7 @@ class WhisperRunner:
                 for model in list_models(self._settings)
             ),
             error="" if self._ready.is_set() else self._error,
+            backlog_seconds=self._device.load().backlog,
         )
 
     async def __is_alive__(self) -> bool:
@@ -163,7 +168,11 @@ class WhisperRunner:
         if task.options.model not in self._models.loaded():
             # Not in a slot: a download of minutes must not hold up the windows of other models.
             await asyncio.to_thread(self._load, task.options.model)
-        return await self._device.decode(task, ticket)
+        result = await self._device.decode(task, ticket)
+        metrics.WINDOWS.labels(model=task.options.model).inc()
+        if any(segment.temperature > task.options.temperatures[0] for segment in result.segments):
+            metrics.FALLBACKS.labels(model=task.options.model).inc()
+        return result
 
     def _checked(self, samples: Any, options: DecodeOptions) -> WindowTask:
         pcm = np.asarray(samples)
@@ -185,9 +194,30 @@ class WhisperRunner:
 
     def _open(self, name: str, folder: Path) -> Engine:
         self._layout_known.wait()
-        # CTranslate2's threads inherit the priority of the thread that loads the model.
-        with ThreadPoolExecutor(1, initializer=give_way) as loader:
-            return Engine(loader.submit(open_model, name, folder, self._placement, self._layout).result())
+        started = time.perf_counter()
+        try:
+            # CTranslate2's threads inherit the priority of the thread that loads the model.
+            with ThreadPoolExecutor(1, initializer=give_way) as loader:
+                engine = Engine(loader.submit(open_model, name, folder, self._placement, self._layout).result())
+        except TranscriptionError:
+            metrics.LOADS.labels(model=name, outcome="failed").inc()
+            raise
+        metrics.LOADS.labels(model=name, outcome="loaded").inc()
+        metrics.LOAD_SECONDS.labels(model=name).observe(time.perf_counter() - started)
+        return engine
+
+    def _read(self) -> None:
+        """Tell Prometheus what waits and what this process holds, until it stops."""
+        process = ProcessReading(RUNNER)
+        while not self._stopping.is_set():
+            load = self._device.load()
+            metrics.WAITING_WINDOWS.set(load.waiting)
+            metrics.RUNNING_BATCHES.set(load.running)
+            metrics.BACKLOG.set(load.backlog)
+            metrics.LONGEST_WAIT.set(load.longest_wait)
+            metrics.LOADED.set(len(self._models.loaded()))
+            process.take()
+            self._stopping.wait(INTERVAL_SECONDS)
 
     def _prepare(self) -> None:
         choice = self._choose_layout()

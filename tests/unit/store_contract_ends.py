@@ -26,6 +26,19 @@ def statuses(store: Calls, job_ids: str) -> list[JobStatus]:
 class EndsContract:
     """One behaviour a test, through the interface alone."""
 
+    # Counting
+
+    def test_jobs_are_counted_by_status_with_the_one_that_waits_longest(self, store: Calls, clock: Clock) -> None:
+        assert store.census().oldest_queued is None
+        finish(store, "a")
+        for job_id in ("b", "c", "d"):
+            store.submit(new_job(job_id))
+            clock.move(1)
+        assert store.claim("me").id == "b"
+        census = store.census()
+        assert census.jobs == {JobStatus.COMPLETED: 1, JobStatus.PROCESSING: 1, JobStatus.QUEUED: 2}
+        assert census.oldest_queued == clock.now - 2
+
     # Shared work
 
     def test_work_that_is_being_done_is_not_begun_again(self, store: Calls) -> None:
