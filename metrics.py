@@ -84,6 +84,10 @@ WEBHOOK_TRIES = Counter(
 RESIDENT = Gauge("transcription_process_resident_bytes", "Resident memory", ("process",), multiprocess_mode="livesum")
 CPU_SECONDS = Counter("transcription_process_cpu_seconds", "CPU time, user and system", ("process",))
 DESCRIPTORS = Gauge("transcription_process_open_descriptors", "Open files", ("process",), multiprocess_mode="livesum")
+MEMORY_USED = Gauge(
+    "transcription_memory_used_ratio", "Of the container's limit, or the machine's", multiprocess_mode="livemostrecent"
+)
+CORES = Gauge("transcription_cpu_cores", "Cores that the model may use", multiprocess_mode="livemax")
 DISK_FREE = Gauge("transcription_disk_free_bytes", "Free for uploads", ("folder",), multiprocess_mode="livemostrecent")
 DISK_SIZE = Gauge("transcription_disk_size_bytes", "Size of the disk", ("folder",), multiprocess_mode="livemostrecent")
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import metrics
+from pressure import read_memory
 
 API, RUNNER = "api", "runner"
 INTERVAL_SECONDS = 5.0  # between two looks
@@ -31,6 +32,12 @@ class ProcessReading:
             pages = int(statm.read_text().split()[1])
             metrics.RESIDENT.labels(process=self._name).set(pages * resource.getpagesize())
             metrics.DESCRIPTORS.labels(process=self._name).set(sum(1 for _ in Path("/proc/self/fd").iterdir()))
+
+
+def take_memory() -> None:
+    """How full the memory of the container is."""
+    if memory := read_memory():
+        metrics.MEMORY_USED.set(memory.ratio)
 
 
 def take_disks(folders: Mapping[str, Path]) -> None:

@@ -47,7 +47,7 @@ from media.process import warm_up
 from media.sweep import sweep
 from metrics import forget_dead_processes
 from pipeline import Pipeline
-from readings import API, INTERVAL_SECONDS, ProcessReading, take_disks
+from readings import API, INTERVAL_SECONDS, ProcessReading, take_disks, take_memory
 from runners.client import RunnerClient
 from runners.interface import Runner
 from runners.recent import RecentState
@@ -192,6 +192,7 @@ async def read_for_ever(settings: Settings) -> None:
     metrics_folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")  # set by BentoML
     while True:
         process.take()
+        take_memory()
         await asyncio.to_thread(take_disks, folders)
         if metrics_folder:
             await asyncio.to_thread(forget_dead_processes, Path(metrics_folder))

@@ -83,6 +83,11 @@ class Settings(BaseSettings):
         1_610_612_736, ge=134_217_728, description="Address space of the ffmpeg process, bytes (1.5 GiB)."
     )
 
+    # Guards
+    memory_limit_percent: int = Field(
+        90, ge=1, le=100, description="New work is refused while more of the container's memory is used, percent."
+    )
+
     # Jobs
     enable_async: bool = Field(True, description="Take jobs; without, async=true answers 501.")
     jobs_dir: Path = Field(

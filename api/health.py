@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.backend import Backend, BackendDependency
 from api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBody, error_body, utc_now
+from api.guards import disk_shortage
 from errors import DamagedStore, ServiceUnavailable
 from settings import Settings
 
@@ -154,11 +154,4 @@ async def check_jobs(backend: Backend) -> Check:
 
 def check_disk(settings: Settings) -> Check:
     """Whether uploads have room."""
-    free = shutil.disk_usage(settings.temp_dir).free
-    if free >= settings.min_free_disk:
-        return Check("disk_space")
-    return Check(
-        "disk_space",
-        f"{free} bytes are free under TEMP_DIR, fewer than MIN_FREE_DISK ({settings.min_free_disk}). Free some space "
-        "or move TEMP_DIR.",
-    )
+    return Check("disk_space", disk_shortage(settings))

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import errors
 from api.backend import Backend
 from api.errors import answer_domain_error, error_body, error_response, kind_of
+from api.guards import check_room
 from api.job_schemas import utc
 from api.parameters import json_fields, parse_parameters
 from api.transcription import check_jobs, submission_from, upload_in
@@ -73,6 +74,7 @@ class Tasks:
     async def submit(self, request: Request) -> Response:
         """Accept the recording as a job."""
         backend = self._backend()
+        check_room(backend.settings)
         check_jobs(request, backend)
         async with upload_in(request, backend.settings) as upload:
             parameters = parse_parameters((), json_fields(upload.fields)).model_copy(update={"async_": True})

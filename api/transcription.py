@@ -21,6 +21,7 @@ from api.documentation import (
     TRANSCRIBE_SUMMARY,
 )
 from api.errors import CLIENT_CLOSED_REQUEST
+from api.guards import check_room
 from api.job_schemas import accepted
 from api.parameters import TranscriptionParameters, parse_parameters
 from errors import InvalidParameter, NotEnabled, ServiceUnavailable
@@ -92,6 +93,7 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
     query = request.query_params.multi_items()
     early = parse_parameters(query)  # refused before the body is read, if that is enough to tell
     early.to_request(backend.settings)
+    check_room(backend.settings)
     if early.async_:
         check_jobs(request, backend)
     async with upload_in(request, backend.settings) as upload:

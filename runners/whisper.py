@@ -209,6 +209,7 @@ class WhisperRunner:
     def _read(self) -> None:
         """Tell Prometheus what waits and what this process holds, until it stops."""
         process = ProcessReading(RUNNER)
+        metrics.CORES.set(self._cores)
         while not self._stopping.is_set():
             load = self._device.load()
             metrics.WAITING_WINDOWS.set(load.waiting)

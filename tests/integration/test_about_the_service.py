@@ -13,7 +13,7 @@ from tests.integration.conftest import SETTLE_SECONDS, SpokenClip, Transcribe
 
 def test_health_says_what_runs_where(client: httpx.Client) -> None:
     body = client.get("/health").json()
-    assert list(body) == ["status", "version", "model", "device", "timestamp", "uptime_seconds"]
+    assert list(body) == ["status", "version", "model", "device", "timestamp", "uptime_seconds", "backlog_seconds"]
     assert (body["status"], body["version"], body["model"]) == ("healthy", "1.0.0", "demo")
     assert body["device"] in ("cpu", "cuda")
 
@@ -23,7 +23,7 @@ def test_the_process_is_alive(client: httpx.Client) -> None:
 
 
 def test_the_service_is_ready(client: httpx.Client) -> None:
-    expected = {"status": "ready", "checks": {"model_loaded": True, "disk_space": True}}
+    expected = {"status": "ready", "checks": {"model_loaded": True, "disk_space": True, "job_store": True}}
     assert client.get("/health/ready").json() == expected
     assert client.get("/readyz").status_code == 200
 

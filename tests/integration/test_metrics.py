@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from scripts.benchmarking.load import RUNNER, service_processes
+from scripts.local_service import UNSHARED, local_service
 from tests.integration.conftest import SpokenClip, Transcribe
 from tests.integration.test_clients_that_leave import wait_until
 
@@ -44,3 +51,67 @@ def test_requests_are_counted_by_bentoml_itself(
 
     # It is counted when the answer is out.
     assert wait_until(lambda: sample(client, "bentoml_service_request_total", **labels) == before + 1)
+
+
+def test_a_job_and_a_guess_make_no_series_of_their_own(client: httpx.Client) -> None:
+    for path in ("/status/no-such-job", "/jobs/no-such-job/result", "/wp-login.php", "/transcribe/"):
+        client.get(path)
+    text = client.get("/metrics").text
+    assert "no-such-job" not in text
+    assert "wp-login" not in text
+    assert sample(client, "bentoml_service_request_total", endpoint="/status/{job_id}") >= 1
+    assert sample(client, "bentoml_service_request_total", endpoint="other") >= 2
+
+
+def test_a_recording_is_counted_with_its_seconds_its_language_and_its_speed(
+    client: httpx.Client, transcribe: Transcribe, spoken_clip: SpokenClip
+) -> None:
+    counted = {
+        "transcription_audio_seconds_total": {"model": "demo"},
+        "transcription_transcripts_total": {"model": "demo", "language": "en", "task": "transcribe"},
+        "transcription_real_time_factor_count": {"model": "demo"},
+        "transcription_answers_total": {"source": "miss"},
+    }
+    before = {name: sample(client, name, **labels) for name, labels in counted.items()}
+    duration = transcribe(spoken_clip.path, vad_filter="false", beam_size="3").json()["duration"]
+    grown = {name: sample(client, name, **labels) - before[name] for name, labels in counted.items()}
+    assert grown.pop("transcription_audio_seconds_total") == pytest.approx(duration, abs=0.01)
+    assert set(grown.values()) == {1}
+
+
+def test_a_recording_without_a_transcript_is_counted_with_the_reason(
+    client: httpx.Client, transcribe: Transcribe, tmp_path: Path
+) -> None:
+    before = sample(client, "transcription_failures_total", reason="UnsupportedFormat")
+    path = tmp_path / "text.mp3"
+    path.write_text("no recording")
+    assert transcribe(path).status_code == 400
+    assert sample(client, "transcription_failures_total", reason="UnsupportedFormat") == before + 1
+
+
+def test_nothing_goes_backwards_when_the_runner_is_killed_and_its_gauges_go(
+    tmp_path: Path, spoken_clip: SpokenClip
+) -> None:
+    environment = {
+        "WHISPER_MODEL": "demo",
+        "WHISPER_MODEL_DIR": str(tmp_path / "models"),
+        "TEMP_DIR": str(tmp_path / "uploads"),
+        "CACHE_DIR": str(tmp_path / "cache"),
+    }
+    with (
+        local_service(environment, tmp_path / "log") as service,
+        httpx.Client(base_url=service.url, timeout=60) as own,
+    ):
+        file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
+        assert own.post("/transcribe", files=file).status_code == 200
+        windows = sample(own, "transcription_windows_total", model="demo")
+        assert windows >= 1
+        assert wait_until(lambda: sample(own, "transcription_loaded_models") == 1, 15)
+        (victim,) = service_processes(service.process.pid, RUNNER)
+        os.kill(victim, signal.SIGKILL)
+        assert sample(own, "transcription_windows_total", model="demo") == windows
+        # One model in the new process; with the gauge of the dead one it would be two.
+        assert wait_until(lambda: own.get("/health/ready").status_code == 200, 60)
+        assert wait_until(lambda: sample(own, "transcription_loaded_models") == 1, 15)
+        assert own.post("/transcribe", files=file, headers=UNSHARED).status_code == 200
+        assert sample(own, "transcription_windows_total", model="demo") == 2 * windows
