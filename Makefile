@@ -5,7 +5,7 @@ export BENTOML_DO_NOT_TRACK ?= True
 export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-extras fuzz promtool check serve eval-demo train-demo bench-quick lock bento clean
+.PHONY: help install demo test test-extras fuzz tools check serve eval-demo train-demo bench-quick lock bento clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,8 @@ test-extras: .venv/dev  ## install what a few tests need beside: torch, the voca
 fuzz: .venv/dev  ## look FUZZ_SECONDS (60) long for uploads and containers that break us
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 
-promtool: .venv/bin/promtool  ## fetch promtool, which a test of the alert rules needs, from Debian's packages
+tools: .venv/bin/promtool  ## get what two tests need from Debian's packages: promtool, redis-server (as root)
+	@command -v redis-server >/dev/null || apt-get install --yes --quiet redis-server
 
 check: .venv/dev  ## ruff and strict mypy
 	@$(BIN)/ruff check .

@@ -70,6 +70,22 @@ class ServiceUnavailable(TranscriptionError):
         return type(self), (self.message, self.detail, self.retry_after)
 
 
+class TooManyRequests(TranscriptionError):
+    """The caller asks too much. retry_after: seconds after which a retry makes sense."""
+
+    def __init__(self, message: str, detail: str = "", retry_after: float = 5.0) -> None:
+        super().__init__(message, detail)
+        self.retry_after = retry_after
+
+
+class RateLimitExceeded(TooManyRequests):
+    """More requests a minute than the caller may send."""
+
+
+class TooManyUploads(TooManyRequests):
+    """More uploads, or more bytes, at once than the caller may send."""
+
+
 class InsufficientStorage(ServiceUnavailable):
     """The disk of the jobs is too full to accept another one."""
 

@@ -27,6 +27,7 @@ from api.headers import SecurityHeadersMiddleware, cors_options
 from api.health import is_ready
 from api.jobs import status_body
 from api.keys import InvalidKeys, open_keys
+from api.limits import LimitsMiddleware
 from api.native import ROUTE, NativeInput, TaskInput, answer_native
 from api.pace import PaceMiddleware
 from api.schemas import TranscriptionResponse
@@ -205,6 +206,8 @@ TranscriptionService.add_asgi_middleware(EdgeMiddleware)  # type: ignore[attr-de
 if settings.origins:
     TranscriptionService.add_asgi_middleware(CORSMiddleware, **cors_options(settings))  # type: ignore[attr-defined]
 TranscriptionService.add_asgi_middleware(AccessMiddleware, settings=settings)  # type: ignore[attr-defined]
+if settings.enable_rate_limit:
+    TranscriptionService.add_asgi_middleware(LimitsMiddleware, settings=settings)  # type: ignore[attr-defined]
 TranscriptionService.add_asgi_middleware(PaceMiddleware, settings=settings)  # type: ignore[attr-defined]
 if settings.task_queue == "own":
     TranscriptionService.add_asgi_middleware(TaskMiddleware, backend=lambda: app.state.backend)  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -83,6 +84,17 @@ class Settings(BaseSettings):
         1_610_612_736, ge=134_217_728, description="Address space of the ffmpeg process, bytes (1.5 GiB)."
     )
 
+    # Limits
+    enable_rate_limit: bool = Field(True, description="Limit what each key, or else each address, may ask.")
+    rate_limit_per_minute: int = Field(30, ge=1, description="Uploads a minute, unless a key has a limit of its own.")
+    rate_limit_reads_per_minute: int = Field(600, ge=1, description="All other requests a minute, likewise.")
+    max_client_uploads: int = Field(16, ge=1, description="Uploads of one caller at once.")
+    max_client_bytes: int = Field(4_294_967_296, ge=1, description="Bytes of them together (4 GiB).")
+    trusted_proxies: str = Field(
+        "", description="Addresses and networks whose X-Forwarded-For is believed, comma-separated."
+    )
+    redis_url: str = Field("", description="Where API processes and machines count together; else each counts alone.")
+
     # Guards
     memory_limit_percent: int = Field(
         90, ge=1, le=100, description="New work is refused while more of the container's memory is used, percent."
@@ -145,6 +157,14 @@ class Settings(BaseSettings):
     def _known_layout(cls, value: str) -> str:
         if not LAYOUT.fullmatch(value):
             raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip():
+                ip_network(part.strip(), strict=False)
         return value
 
     @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")

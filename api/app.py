@@ -11,10 +11,15 @@ from starlette.responses import HTMLResponse
 from api import catalogue, events, health, jobs, transcription
 from api.documentation import DESCRIPTION, add_security, error_responses
 from api.edge import PROBE_PATHS
-from api.errors import INTERNAL_ERROR, answer_domain_error
-from errors import TranscriptionError
+from api.errors import INTERNAL_ERROR, KINDS, answer_domain_error
+from errors import InvalidApiKey, MissingApiKey, RateLimitExceeded, TooManyHeaders, TranscriptionError
 from settings import Settings
 
+# What the middleware around the routes may answer to any request.
+ANYWHERE = [
+    INTERNAL_ERROR,
+    *(KINDS[error] for error in (MissingApiKey, InvalidApiKey, RateLimitExceeded, TooManyHeaders)),
+]
 OPENAPI_PATH = "/openapi.json"
 # BentoML serves Swagger UI's files for its own page, so that ours needs no content network either.
 SWAGGER_FILES = "/static_content"
@@ -29,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=OPENAPI_PATH,
         docs_url=None,
         redoc_url=None,
-        responses=error_responses([INTERNAL_ERROR]),
+        responses=error_responses(ANYWHERE),
     )
     app.add_exception_handler(TranscriptionError, answer_domain_error)
     app.add_api_route("/docs", docs, include_in_schema=False)

@@ -28,6 +28,7 @@ STATUS_TEXT = {
     409: "The state of the job does not allow it, or the Idempotency-Key was used for something else",
     413: "Too many bytes or too many seconds",
     422: "A parameter is wrong, or the file has no usable sound",
+    429: "Too many requests or uploads; Retry-After says when to try again",
     431: "Too many headers",
     500: "A fault of the service",
     501: "Turned off in this deployment",

@@ -66,6 +66,11 @@ KINDS: Mapping[type[errors.TranscriptionError], Kind] = {
     errors.IdempotencyConflict: Kind(
         409, "idempotency_conflict", "The Idempotency-Key was used for another submission. Choose a new one."
     ),
+    errors.TooManyRequests: Kind(429, "too_many_requests", "Too many requests at once. Try again in a moment."),
+    errors.RateLimitExceeded: Kind(429, "rate_limit_exceeded", "More than 30 uploads a minute. Try again in 17 s."),
+    errors.TooManyUploads: Kind(
+        429, "too_many_uploads", "You have 16 uploads at once, as many as are allowed. Wait for one to end."
+    ),
     errors.RepeatedlyInterrupted: Kind(
         500, "repeatedly_interrupted", "The service stopped 4 times while it worked on this recording. Convert it."
     ),
@@ -122,7 +127,7 @@ def error_response(error: errors.TranscriptionError) -> JSONResponse:
     """The answer to an error of the domain."""
     kind = kind_of(error)
     headers = {}
-    if isinstance(error, errors.ServiceUnavailable):
+    if isinstance(error, errors.ServiceUnavailable | errors.TooManyRequests):
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     elif isinstance(error, errors.ModelUnavailable):
         headers["Retry-After"] = str(MODEL_RETRY_SECONDS)

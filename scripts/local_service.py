@@ -67,6 +67,7 @@ def local_service(
         "JOBS_DIR": str(log.parent / "jobs"),  # never those of a service that somebody runs here
         # BentoML keeps the figures of /metrics there, and a service that starts deletes those of all others.
         "BENTOML_HOME": str(log.parent / f"{log.stem}-bentoml"),
+        "ENABLE_RATE_LIMIT": "false",  # one address asks for all
         "BENTOML_CONFIG": str(ROOT / "configuration.yaml"),
         "BENTOML_DO_NOT_TRACK": "True",
     }

@@ -130,7 +130,7 @@ def test_every_metric_is_in_the_operators_handbook() -> None:
 def test_promtool_accepts_the_rules() -> None:
     promtool = shutil.which("promtool", path=f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}")
     if not promtool:
-        pytest.skip("needs promtool: make promtool fetches it where there are Debian's packages")
+        pytest.skip("needs promtool: make tools fetches it where there are Debian's packages")
     environment = {"PATH": os.defpath}
     for command in (("check", "rules", ALERTS), ("test", "rules", Path(__file__).with_name("alerts_test.yaml"))):
         checked = subprocess.run([promtool, *command], capture_output=True, text=True, env=environment, check=False)

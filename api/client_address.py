@@ -1,0 +1,64 @@
+"""Whose request it is when it came through proxies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from starlette.types import Scope
+
+Network = IPv4Network | IPv6Network
+
+FORWARDED = b"x-forwarded-for"
+IPV6_PREFIX = 64  # bits; one subscriber has at least so many addresses, RFC 6177
+NOBODY = "unknown"  # a Unix socket, or a test
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Addresses and networks, separated by commas. Raises ValueError."""
+    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+
+
+def client_of(scope: Scope, trusted: Sequence[Network]) -> str:
+    """The address that a request is counted for: an IPv4 address, or the /64 of an IPv6 address.
+
+    X-Forwarded-For is believed as far as trusted proxies wrote it: from its end up to the first address that is not
+    one of them. Where it is malformed the peer itself counts.
+    """
+    peer = scope["client"][0] if scope.get("client") else NOBODY
+    if not _is_trusted(peer, trusted):
+        return _counted(peer)
+    for hop in reversed(_hops(scope)):
+        if not _is_address(hop):
+            return _counted(peer)
+        if not _is_trusted(hop, trusted):
+            return _counted(hop)
+    return _counted(peer)
+
+
+def _hops(scope: Scope) -> list[str]:
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == FORWARDED]
+    return [hop.strip() for value in values for hop in value.split(",") if hop.strip()]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_trusted(text: str, trusted: Sequence[Network]) -> bool:
+    return _is_address(text) and any(ip_address(text) in network for network in trusted)
+
+
+def _counted(text: str) -> str:
+    if not _is_address(text):
+        return NOBODY
+    address = ip_address(text)
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, IPV6_PREFIX), strict=False))

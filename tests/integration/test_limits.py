@@ -1,0 +1,138 @@
+"""How much one caller may ask of a real service, and of two that count together in a real Redis."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripts.local_service import LocalService, free_port, local_service
+from tests.integration.conftest import SpokenClip
+from tests.integration.recordings import Recordings
+from tests.integration.test_errors import assert_error
+
+UPLOADS, READS, AT_ONCE = 6, 40, 2
+
+
+def settings(folder: Path, **more: str) -> dict[str, str]:
+    return {
+        "WHISPER_MODEL": "demo",
+        "WHISPER_MODEL_DIR": str(folder / "models"),
+        "TEMP_DIR": str(folder / "uploads"),
+        "CACHE_DIR": str(folder / "cache"),
+        "ENABLE_RATE_LIMIT": "true",
+        "RATE_LIMIT_PER_MINUTE": str(UPLOADS),
+        "RATE_LIMIT_READS_PER_MINUTE": str(READS),
+        "MAX_CLIENT_UPLOADS": str(AT_ONCE),
+        "TRUSTED_PROXIES": "127.0.0.0/8",
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    folder = tmp_path_factory.mktemp("limited")
+    with local_service(settings(folder), folder / "log") as service:
+        yield service
+
+
+def caller(service: LocalService, address: str) -> httpx.Client:
+    """A client behind a proxy of ours."""
+    return httpx.Client(base_url=service.url, timeout=60, headers={"X-Forwarded-For": address})
+
+
+def test_uploads_beyond_the_limit_are_refused_until_the_window_has_moved_on(
+    limited: LocalService, spoken_clip: SpokenClip
+) -> None:
+    file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
+    with caller(limited, "198.51.100.1") as client:
+        answers = [client.post("/transcribe", files=file) for _ in range(UPLOADS + 1)]
+        assert [answer.status_code for answer in answers] == [200] * UPLOADS + [429]
+        assert [answer.headers["ratelimit-remaining"] for answer in answers][:2] == [str(UPLOADS - 1), str(UPLOADS - 2)]
+        assert {answer.headers["ratelimit-limit"] for answer in answers} == {str(UPLOADS)}
+        refused = answers[-1]
+        assert_error(refused, 429, "rate_limit_exceeded")
+        assert refused.headers["retry-after"] == refused.headers["ratelimit-reset"]
+        # Every door to the same work has the one limit; questions have their own.
+        for path in ("/api/transcribe", "/api/transcribe_job/submit", "/jobs/7/retry"):
+            assert client.post(path, files=file).status_code == 429
+        assert client.get("/languages").status_code == 200
+    with caller(limited, "198.51.100.2") as other:
+        assert other.post("/transcribe", files=file).status_code == 200
+
+
+def test_a_refused_upload_is_not_read(limited: LocalService) -> None:
+    with caller(limited, "198.51.100.3") as client:
+        for _ in range(UPLOADS):
+            client.post("/transcribe")
+        answer = client.post("/transcribe", content=b"no form")
+    assert_error(answer, 429, "rate_limit_exceeded")
+
+
+def test_questions_have_a_limit_and_probes_have_none(limited: LocalService) -> None:
+    with caller(limited, "198.51.100.4") as client:
+        statuses = [client.get("/languages").status_code for _ in range(READS + 2)]
+        assert statuses == [200] * READS + [429] * 2
+        for path in ("/health", "/health/ready", "/health/live", "/metrics", "/livez"):
+            answer = client.get(path)
+            assert answer.status_code == 200
+            assert "ratelimit-limit" not in answer.headers
+
+
+def test_a_caller_has_so_many_uploads_at_once(limited: LocalService, recordings: Recordings) -> None:
+    content = recordings.speech("at-once.mp3", 60).read_bytes()
+
+    def send(number: int) -> httpx.Response:
+        with caller(limited, "198.51.100.5") as client:
+            fields = {"language": "en", "beam_size": "10", "initial_prompt": f"number {number}"}
+            return client.post("/transcribe", files={"file": ("a.mp3", content)}, data=fields)
+
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(send, range(4)))
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert 1 <= len(refused) <= 2
+    for answer in refused:
+        assert_error(answer, 429, "too_many_uploads")
+        assert int(answer.headers["retry-after"]) >= 1
+    assert send(0).status_code == 200
+
+
+def test_services_with_one_redis_count_together_and_go_on_without_it(tmp_path: Path) -> None:
+    server = shutil.which("redis-server")
+    if not server:
+        pytest.skip("needs redis-server: make tools installs it where there are Debian's packages")
+    port = free_port()
+    redis = subprocess.Popen(
+        [server, "--port", str(port), "--save", "", "--dir", str(tmp_path)], stdout=subprocess.DEVNULL
+    )
+    try:
+        with ExitStack() as stack:
+            folders = [tmp_path / "one", tmp_path / "two"]
+            urls = []
+            for folder in folders:
+                folder.mkdir()
+                environment = settings(folder, REDIS_URL=f"redis://127.0.0.1:{port}/0")
+                urls.append(stack.enter_context(local_service(environment, folder / "log")).url)
+            one, two = (stack.enter_context(httpx.Client(base_url=url, timeout=30)) for url in urls)
+            statuses = [client.post("/transcribe").status_code for client in (one, two) * (UPLOADS // 2 + 1)]
+            assert statuses[:UPLOADS] == [422] * UPLOADS  # let in, and then no form
+            assert statuses[UPLOADS:] == [429, 429]
+
+            redis.terminate()
+            redis.wait(10)
+            started = time.monotonic()
+            answer = one.post("/transcribe")
+            assert answer.status_code == 422
+            assert time.monotonic() - started < 2
+            assert "ratelimit-limit" not in answer.headers
+            assert '"rate_limits_suspended"' in (folders[0] / "log").read_text()
+    finally:
+        redis.kill()
+        redis.wait()
