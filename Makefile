@@ -5,7 +5,7 @@ export BENTOML_DO_NOT_TRACK ?= True
 export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-extras fuzz tools check serve eval-demo train-demo bench-quick lock bento clean
+.PHONY: help install demo test test-extras fuzz tools audit check serve eval-demo train-demo bench-quick lock bento clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ fuzz: .venv/dev  ## look FUZZ_SECONDS (60) long for uploads and containers that 
 
 tools: .venv/bin/promtool  ## get what two tests need from Debian's packages: promtool, redis-server (as root)
 	@command -v redis-server >/dev/null || apt-get install --yes --quiet redis-server
+
+audit: .venv/dev  ## known weaknesses and licences of everything that is served
+	@$(BIN)/python -m scripts.audit
+	@$(BIN)/python -m scripts.licences
 
 check: .venv/dev  ## ruff and strict mypy
 	@$(BIN)/ruff check .
