@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.responses import HTMLResponse
 
 from api import catalogue, events, health, jobs, transcription
 from api.documentation import DESCRIPTION, add_security, error_responses
 from api.edge import PROBE_PATHS
-from api.errors import INTERNAL_ERROR, KINDS, answer_domain_error
-from errors import InvalidApiKey, MissingApiKey, RateLimitExceeded, TooManyHeaders, TranscriptionError
+from api.errors import INTERNAL_ERROR, KINDS, answer_domain_error, answer_validation_error
+from errors import InvalidApiKey, InvalidParameter, MissingApiKey, RateLimitExceeded, TooManyHeaders, TranscriptionError
 from settings import Settings
 
-# What the middleware around the routes may answer to any request.
+# What may be answered to any request, by a route or by the middleware around all.
 ANYWHERE = [
     INTERNAL_ERROR,
-    *(KINDS[error] for error in (MissingApiKey, InvalidApiKey, RateLimitExceeded, TooManyHeaders)),
+    *(KINDS[error] for error in (InvalidParameter, MissingApiKey, InvalidApiKey, RateLimitExceeded, TooManyHeaders)),
 ]
 OPENAPI_PATH = "/openapi.json"
 # BentoML serves Swagger UI's files for its own page, so that ours needs no content network either.
@@ -37,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses=error_responses(ANYWHERE),
     )
     app.add_exception_handler(TranscriptionError, answer_domain_error)
+    app.add_exception_handler(RequestValidationError, answer_validation_error)
     app.add_api_route("/docs", docs, include_in_schema=False)
     app.add_api_route("/redoc", redoc, include_in_schema=False)
     for module in (transcription, jobs, events, health, catalogue):

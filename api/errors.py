@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -143,6 +144,14 @@ async def answer_domain_error(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.TranscriptionError):
         raise error
     return error_response(error)
+
+
+async def answer_validation_error(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's exception handler for parameters that it checks itself."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    problems = [f"{item['loc'][-1]}: {item['msg']}" for item in error.errors()]
+    return error_response(errors.InvalidParameter("; ".join(problems)))
 
 
 def utc_now() -> str:

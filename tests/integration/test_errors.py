@@ -182,3 +182,8 @@ def test_messages_show_no_path_of_ours(transcribe: Transcribe, recordings: Recor
     answer = transcribe(recordings.bytes_of("broken.wav", b"RIFF\xff\xff\xff\x7fWAVEfmt "))
     assert answer.status_code in (400, 422)
     assert not re.search(re.escape(str(temp_dir)), answer.text)
+
+
+def test_a_wrong_parameter_of_a_read_is_named(client: httpx.Client) -> None:
+    body = assert_error(client.get("/jobs", params={"limit": "many"}), 422, "invalid_parameter")
+    assert body["message"].startswith("limit: ")

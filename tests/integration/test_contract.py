@@ -1,0 +1,62 @@
+"""Whatever is sent to a route, the answer is one that the service's own OpenAPI document describes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from scripts.local_service import ROOT, LocalService
+from service import app
+
+EXAMPLES = 25  # of each route
+RECORDING = (ROOT / "samples" / "en-meeting.mp3").read_bytes()
+
+pytestmark = pytest.mark.timeout(300)
+
+
+document = app.openapi()
+contract = schemathesis.openapi.from_dict(document)
+seen: Counter[tuple[str, int]] = Counter()
+
+
+def test_the_service_gives_out_this_very_document(client: httpx.Client) -> None:
+    assert client.get("/openapi.json").json() == json.loads(json.dumps(document))
+
+
+@contract.parametrize()
+@hypothesis_settings(
+    max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+def test_every_answer_is_as_documented(case: schemathesis.Case, service: LocalService) -> None:
+    if isinstance(case.body, dict) and "file" in case.body and len(str(case.body)) % 2:
+        case.body["file"] = RECORDING  # else nobody would get as far as a transcript
+    response = case.call(base_url=service.url, timeout=60)
+    seen[case.path, response.status_code] += 1
+    assert response.status_code < 500 or response.status_code in (501, 503), response.text
+    case.validate_response(
+        response,
+        checks=[
+            status_code_conformance,
+            content_type_conformance,
+            response_headers_conformance,
+            response_schema_conformance,
+        ],
+    )
+
+
+def test_what_was_sent_reached_transcripts_and_refusals() -> None:
+    of_transcribe = {status for path, status in seen if path == "/transcribe"}
+    assert {200, 422} <= of_transcribe
+    assert {path for path, _ in seen} == set(document["paths"])
