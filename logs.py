@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from settings import Settings
+from transcript import Transcript
 
 REQUEST_ID = "request_id"
 # They come with handlers of their own, in a format of their own.
@@ -66,6 +67,16 @@ def request_context(request_id: str) -> Iterator[None]:
 def current_request_id() -> str:
     """The id of the request that is being served, or "" outside of one."""
     return str(get_contextvars().get(REQUEST_ID, ""))
+
+
+def metadata_of(transcript: Transcript, file_size: int) -> dict[str, object]:
+    """What section 11.2 tells of a recording: nothing that was said in it. file_size: bytes."""
+    return {
+        "file_size": file_size,
+        "duration": round(transcript.duration, 2),
+        "language": transcript.language,
+        "model": transcript.model,
+    }
 
 
 def _common_processors(service: str) -> list[Processor]:

@@ -11,6 +11,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.caller import CALLER
 from api.errors import INTERNAL_ERROR, RETRY_SECONDS, ErrorBody, error_body, foreign_kind
 from logs import request_context
 
@@ -129,4 +130,5 @@ def _log_access(scope: Scope, status: int, seconds: float) -> None:
         method=scope["method"],
         status_code=status,
         duration_ms=round(seconds * 1000),
+        **({"user_id": scope[CALLER].name} if CALLER in scope else {}),
     )

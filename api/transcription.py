@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+import structlog
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -27,7 +28,7 @@ from api.parameters import TranscriptionParameters, parse_parameters
 from errors import InvalidParameter, NotEnabled, ServiceUnavailable
 from jobs.engine import Source, Submission
 from jobs.webhooks import check_url
-from logs import current_request_id
+from logs import current_request_id, metadata_of
 from media.upload import Upload, receive_upload
 from settings import Settings
 from transcript import Ticket
@@ -45,6 +46,7 @@ CACHE_STATUS = {
 }
 
 router = APIRouter()
+log = structlog.get_logger(__name__)
 
 
 @router.post(
@@ -104,6 +106,7 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
             upload, parameters.to_request(backend.settings), Ticket(current_request_id()), is_private(request)
         )
         transcript, source = await while_connected(request, work)
+    log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     rendered = formats.render(transcript, parameters.response_format)
     return Response(
         rendered.body, headers={"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}

@@ -15,7 +15,7 @@ from jobs.flights import Flights
 from jobs.job import Failure, Job
 from jobs.spool import Spool
 from jobs.store import JobStore, LeaseLost
-from logs import request_context
+from logs import metadata_of, request_context
 from metrics import ATTEMPTS
 from runners.interface import Runner
 from settings import Settings
@@ -129,9 +129,10 @@ class Worker:
         """One attempt. Whatever happens, the job is ended, back in the queue, or somebody else's."""
         with request_context(job.id):
             try:
-                await self._store.complete(job, await self._while_ours(job))
+                transcript = await self._while_ours(job)
+                await self._store.complete(job, transcript)
                 ATTEMPTS.labels(outcome="completed").inc()
-                log.info("job_completed", attempt=job.attempt)
+                log.info("job_completed", attempt=job.attempt, metadata=metadata_of(transcript, job.recording.size))
             except LeaseLost:
                 ATTEMPTS.labels(outcome="interrupted").inc()
                 log.info("job_given_up", attempt=job.attempt)

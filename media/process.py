@@ -180,4 +180,4 @@ def warm_up() -> None:
     _launcher.start()
     means = sandbox.available()
     say = log.info if means.complete else log.warning
-    say("the sandbox of decoders", seccomp=means.seccomp, landlock=means.landlock)
+    say("sandbox", seccomp=means.seccomp, landlock=means.landlock)

@@ -33,6 +33,7 @@ from bentoml.validators import DType
 import metrics
 from allocator import KEEP_MEMORY
 from errors import InvalidParameter, ServiceUnavailable, TranscriptionError
+from logs import request_context
 from niceness import give_way
 from readings import INTERVAL_SECONDS, RUNNER, ProcessReading
 from runners.cache import ModelCache, open_model
@@ -124,6 +125,10 @@ class WhisperRunner:
     @bentoml.api  # type: ignore[untyped-decorator]
     async def transcribe(self, samples: Pcm, options: DecodeOptions, ticket: Ticket, ctx: bentoml.Context) -> Reply:
         """Decode one window. samples: int16, shape (n,), 16 kHz mono, 0 < n <= 480 000."""
+        with request_context(ticket.request_id):
+            return await self._reply(samples, options, ticket, ctx)
+
+    async def _reply(self, samples: Pcm, options: DecodeOptions, ticket: Ticket, ctx: bentoml.Context) -> Reply:
         work = asyncio.ensure_future(self._transcribe(samples, options, ticket))
         gone = asyncio.ensure_future(_disconnected(ctx))
         try:
@@ -134,7 +139,7 @@ class WhisperRunner:
             return Reply(result=work.result())
         except TranscriptionError as error:
             if type(error) is TranscriptionError:  # none of the expected kinds
-                log.error("decode_failed", request_id=ticket.request_id, exc_info=error.__cause__)
+                log.error("decode_failed", exc_info=error.__cause__)
             return Reply(failure=as_failure(error))
         finally:
             await _cancel(work, gone)
