@@ -19,6 +19,7 @@ from media.upload import Upload
 from media.windows import cut_windows, join_speech
 from runners.interface import Runner
 from settings import Settings
+from tracing import PROBE, traced
 from transcript import (
     SAMPLE_RATE,
     DecodeOptions,
@@ -96,7 +97,8 @@ class Pipeline:
         Raises the errors of media/ and of the runner. Cancelling it kills the decoder and takes queued windows back.
         """
         started = time.perf_counter()
-        media = await probe(upload, self._settings)
+        with traced(PROBE):
+            media = await probe(upload, self._settings)
         heard = SampleCount(decode(media, self._settings))
         placed: list[PlacedResult] = []
         windows = cut_windows(heard, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)

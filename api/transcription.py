@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
 import structlog
@@ -31,6 +31,7 @@ from jobs.webhooks import check_url
 from logs import current_request_id, metadata_of
 from media.upload import Upload, receive_upload
 from settings import Settings
+from tracing import FORMAT, UPLOAD, traced
 from transcript import Ticket
 
 Fields = Iterable[tuple[str, str]]
@@ -98,7 +99,9 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
     check_room(backend.settings)
     if early.async_:
         check_jobs(request, backend)
-    async with upload_in(request, backend.settings) as upload:
+    async with AsyncExitStack() as stack:
+        with traced(UPLOAD):
+            upload = await stack.enter_async_context(upload_in(request, backend.settings))
         parameters = parse_parameters(query, read_fields(upload.fields))
         if parameters.async_:
             return await accept_job(request, backend, upload, parameters)
@@ -107,7 +110,8 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
         )
         transcript, source = await while_connected(request, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
-    rendered = formats.render(transcript, parameters.response_format)
+    with traced(FORMAT):
+        rendered = formats.render(transcript, parameters.response_format)
     return Response(
         rendered.body, headers={"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
     )

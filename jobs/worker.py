@@ -19,6 +19,7 @@ from logs import metadata_of, request_context
 from metrics import ATTEMPTS
 from runners.interface import Runner
 from settings import Settings
+from tracing import JOB, current_span
 from transcript import Priority, Ticket, Transcript
 
 POLL_SECONDS = 1.0  # how soon work is found that another process accepted or gave back
@@ -127,7 +128,7 @@ class Worker:
 
     async def _attempt(self, job: Job) -> None:
         """One attempt. Whatever happens, the job is ended, back in the queue, or somebody else's."""
-        with request_context(job.id):
+        with request_context(job.id), current_span(JOB, attempt=job.attempt):
             try:
                 transcript = await self._while_ours(job)
                 await self._store.complete(job, transcript)

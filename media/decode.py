@@ -16,6 +16,7 @@ from errors import AudioTooLong, AudioTooShort, UndecodableMedia
 from media import containers
 from media.process import confined, limits
 from settings import Settings
+from tracing import DECODE, traced
 from transcript import SAMPLE_RATE, Media
 
 MIN_SECONDS = 0.1
@@ -74,20 +75,21 @@ async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.
     resources = limits(settings.decode_memory_limit, settings.decode_timeout)
     most_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
     received = 0
-    async with confined(command, resources, media.path) as process:
-        complaints = asyncio.create_task(_last_bytes(process.stderr))
-        try:
-            while block := await _read_block(process.stdout, settings.decode_timeout):
-                received += len(block)
-                if received > most_bytes:
-                    raise too_long(settings)
-                yield np.frombuffer(block, np.int16)
-            exit_code = await process.wait()
-            said = await complaints
-        finally:
-            complaints.cancel()
-            await asyncio.gather(complaints, return_exceptions=True)
-        _check(received, exit_code, said, media)
+    with traced(DECODE):
+        async with confined(command, resources, media.path) as process:
+            complaints = asyncio.create_task(_last_bytes(process.stderr))
+            try:
+                while block := await _read_block(process.stdout, settings.decode_timeout):
+                    received += len(block)
+                    if received > most_bytes:
+                        raise too_long(settings)
+                    yield np.frombuffer(block, np.int16)
+                exit_code = await process.wait()
+                said = await complaints
+            finally:
+                complaints.cancel()
+                await asyncio.gather(complaints, return_exceptions=True)
+            _check(received, exit_code, said, media)
 
 
 async def _read_block(stream: asyncio.StreamReader, timeout_seconds: int) -> bytes:

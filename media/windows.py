@@ -17,6 +17,7 @@ from faster_whisper.vad import get_speech_timestamps
 from numpy.typing import NDArray
 
 from niceness import give_way
+from tracing import VAD, traced
 from transcript import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, VadOptions, Window
 
 Samples = NDArray[np.int16]
@@ -57,7 +58,9 @@ async def cut_windows(
     while not ended:
         fresh, ended = await _read(stream, BLOCK_SAMPLES)
         buffer = np.concatenate((buffer, *fresh))
-        kept, speech = await asyncio.get_running_loop().run_in_executor(_ANALYST, analyse, find, buffer, vad, listen)
+        with traced(VAD, seconds=len(buffer) / SAMPLE_RATE):
+            loop = asyncio.get_running_loop()
+            kept, speech = await loop.run_in_executor(_ANALYST, analyse, find, buffer, vad, listen)
         spans = [part for span in kept for part in split(buffer, span)]
         settled, rest = (spans, len(buffer)) if ended else settle(spans, len(buffer), vad)
         for span in settled:

@@ -15,6 +15,7 @@ from bentoml.exceptions import BentoMLException
 from errors import ServiceUnavailable
 from runners.interface import RESTART_SECONDS, RunnerState
 from runners.wire import Reply
+from tracing import client_traces
 from transcript import DecodeOptions, Ticket, Window, WindowResult
 
 STATE_TIMEOUT = 2.0  # seconds; the answer takes milliseconds, unless the runner is being restarted
@@ -84,6 +85,7 @@ class LastingSession:
                 headers=self._client.default_headers,
                 timeout=aiohttp.ClientTimeout(total=self._client.timeout),
                 connector=connector,
+                trace_configs=client_traces(),
             )
         return self._session
 

@@ -20,6 +20,7 @@ from runners.engine import WindowTask
 from runners.interface import RESTART_SECONDS
 from runners.scheduler import HALVED_SECONDS, Batch, Item, Scheduler, batch_key
 from runners.suspects import Journal, Verdict, fingerprint
+from tracing import QUEUE, Stage, past_span, recorded
 from transcript import Priority, Ticket, WindowResult
 
 STOP_SECONDS = 30.0  # the longest that a running batch may hold up a shutdown
@@ -52,6 +53,23 @@ class Events(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Trace:
+    """What is done for a caller, told by the threads of the device. queued, taken: nanoseconds since the epoch."""
+
+    queued: int
+    taken: int = 0
+    batch: int = 0
+    stages: Sequence[Stage] = ()
+
+    def tell(self) -> None:
+        """As spans of the caller's request."""
+        if self.taken:
+            past_span(Stage(QUEUE, self.queued, self.taken))
+        for each in self.stages:
+            past_span(each, batch=self.batch)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     """A caller and what it waits for."""
@@ -60,6 +78,7 @@ class _Waiting:
     fingerprint: str
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[WindowResult]
+    trace: _Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +162,7 @@ class Device:
         the model raises.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(task, fingerprint(task), loop, loop.create_future())
+        waiting = _Waiting(task, fingerprint(task), loop, loop.create_future(), _Trace(time.time_ns()))
         alone = self._is_suspect(waiting.fingerprint)
         with self._work:
             if self._stopping.is_set():
@@ -157,6 +176,7 @@ class Device:
         try:
             return await waiting.future
         finally:
+            waiting.trace.tell()
             with self._work:
                 self._scheduler.cancel(item.id)
                 self._waiting.pop(item.id, None)
@@ -210,8 +230,11 @@ class Device:
         if self._journal:
             self._journal.begin(batch.id, (caller.fingerprint for caller in callers))
         try:
-            with self._lease(batch.key.model) as model:
+            taken = time.time_ns()
+            with self._lease(batch.key.model) as model, recorded() as stages:
                 outcomes = self._decode(batch.key.model, model, [caller.task for caller in callers])
+            for caller in callers:
+                caller.trace.taken, caller.trace.batch, caller.trace.stages = taken, len(callers), stages
         finally:
             if self._journal:
                 self._journal.end(batch.id)

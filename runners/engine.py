@@ -31,6 +31,7 @@ from runners.decoding import (
     split_segments,
 )
 from runners.features import Arrays, LogMel
+from tracing import MODEL_DECODE, MODEL_ENCODE, stage
 from transcript import DecodeOptions, Segment, WindowResult, Word
 
 ENGLISH = "en"
@@ -114,9 +115,11 @@ class Engine:
             for reading, count in zip(readings, frames, strict=True)
         ]
         # Left on the device: the model is on one GPU at most, so every later call can read it there.
-        encoded = self._whisper.model.encode(self._arrays.stack(parts), to_cpu=False)
-        self._detect_languages(readings, encoded)
-        attempts = self._decode_with_fallback(readings, encoded)
+        with stage(MODEL_ENCODE):
+            encoded = self._whisper.model.encode(self._arrays.stack(parts), to_cpu=False)
+        with stage(MODEL_DECODE):
+            self._detect_languages(readings, encoded)
+            attempts = self._decode_with_fallback(readings, encoded)
         for row, (reading, count, attempt) in enumerate(zip(readings, frames, attempts, strict=True)):
             if should_skip(attempt, reading.options):
                 self._pass_over(reading, count, attempt)
