@@ -74,8 +74,9 @@ def _mounts(root: Path) -> Iterator[tuple[str, str, str, list[str]]]:
     """Kind, root within the file system, mount point and options of each mount; proc(5), mountinfo."""
     for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
-        fields, (kind, _, options) = before.split(), after.split(maxsplit=2)
-        yield kind, fields[3], fields[4], options.split(",")
+        fields, described = before.split(), after.split()
+        # The name of the device is between them, and it may be empty.
+        yield described[0], fields[3], fields[4], described[-1].split(",")
 
 
 def _of_group(folder: Path, files: _Files) -> Memory | None:

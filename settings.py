@@ -7,6 +7,7 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -93,7 +94,9 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "", description="Addresses and networks whose X-Forwarded-For is believed, comma-separated."
     )
-    redis_url: str = Field("", description="Where API processes and machines count together; else each counts alone.")
+    redis_url: str = Field(
+        "", repr=False, description="Where API processes and machines count together; else each counts alone."
+    )
 
     # Guards
     memory_limit_percent: int = Field(
@@ -167,6 +170,17 @@ class Settings(BaseSettings):
                 ip_network(part.strip(), strict=False)
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _known_server(cls, value: str) -> str:
+        try:
+            known = not value or (urlsplit(value).scheme in ("redis", "rediss") and urlsplit(value).port != 0)
+        except ValueError:  # the port is no number
+            known = False
+        if not known:
+            raise ValueError("must be redis://HOST:PORT/DATABASE, or rediss:// for TLS")
+        return value
+
     @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -185,8 +199,10 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [
-            f"  {'_'.join(str(part) for part in item['loc']).upper()}={item['input']!r}: {item['msg']}"
-            for item in error.errors()
-        ]
+        problems = []
+        for item in error.errors():
+            name = "_".join(str(part) for part in item["loc"])
+            field = Settings.model_fields.get(name)
+            value = repr(item["input"]) if field is None or field.repr else "..."  # a secret is no business of the log
+            problems.append(f"  {name.upper()}={value}: {item['msg']}")
         raise InvalidSettings("Invalid settings:\n" + "\n".join(problems)) from None

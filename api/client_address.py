@@ -25,7 +25,7 @@ def client_of(scope: Scope, trusted: Sequence[Network]) -> str:
     X-Forwarded-For is believed as far as trusted proxies wrote it: from its end up to the first address that is not
     one of them. Where it is malformed the peer itself counts.
     """
-    peer = scope["client"][0] if scope.get("client") else NOBODY
+    peer = _unmapped(scope["client"][0]) if scope.get("client") else NOBODY
     if not _is_trusted(peer, trusted):
         return _counted(peer)
     for hop in reversed(_hops(scope)):
@@ -38,7 +38,13 @@ def client_of(scope: Scope, trusted: Sequence[Network]) -> str:
 
 def _hops(scope: Scope) -> list[str]:
     values = [value.decode("latin-1") for name, value in scope["headers"] if name == FORWARDED]
-    return [hop.strip() for value in values for hop in value.split(",") if hop.strip()]
+    return [_unmapped(hop.strip()) for value in values for hop in value.split(",") if hop.strip()]
+
+
+def _unmapped(text: str) -> str:
+    """An IPv4 address as such; a socket for both kinds writes it as ::ffff:192.0.2.1."""
+    address = ip_address(text) if _is_address(text) else None
+    return str(address.ipv4_mapped) if isinstance(address, IPv6Address) and address.ipv4_mapped else text
 
 
 def _is_address(text: str) -> bool:
@@ -59,6 +65,4 @@ def _counted(text: str) -> str:
     address = ip_address(text)
     if not isinstance(address, IPv6Address):
         return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
     return str(IPv6Network((address, IPV6_PREFIX), strict=False))

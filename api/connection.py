@@ -1,14 +1,17 @@
-"""What the HTTP server below us leaves open: a client that connects and never finishes its request's head.
+"""What the HTTP server below us leaves open: clients that never finish a request's head, or say that they are others.
 
-uvicorn waits for the first head, and for the rest of a body that was refused, as long as the client likes.
+uvicorn waits for the first head, and for the rest of a body that was refused, as long as the client likes. And it takes
+a client's address from X-Forwarded-For when the peer is this machine, or one in FORWARDED_ALLOW_IPS.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import h11
 from uvicorn.config import HTTP_PROTOCOLS
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_TIMEOUT = 10.0  # seconds
@@ -22,6 +25,12 @@ class BoundedProtocol(H11Protocol):
 
     head_timeout = HEAD_TIMEOUT
     _deadline: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As uvicorn calls it."""
+        super().__init__(*args, **kwargs)
+        if isinstance(self.app, ProxyHeadersMiddleware):
+            self.app = self.app.app  # the peer stays the peer: api/client_address.py asks TRUSTED_PROXIES alone
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there."""

@@ -12,6 +12,7 @@ import formats
 from api.backend import BackendDependency
 from api.documentation import error_responses
 from api.errors import KINDS
+from api.guards import check_room
 from api.job_schemas import (
     CompletedJob,
     EndedJob,
@@ -24,7 +25,7 @@ from api.job_schemas import (
     summary,
     unfinished,
 )
-from errors import InvalidParameter, UnknownJob, WrongJobState
+from errors import InsufficientStorage, InvalidParameter, ServiceUnavailable, UnknownJob, WrongJobState
 from formats import ResponseFormat
 from jobs.engine import JobEngine
 from jobs.job import JobStatus, Standing
@@ -32,6 +33,7 @@ from jobs.job import JobStatus, Standing
 MOST_JOBS = 200
 UNKNOWN = error_responses([KINDS[UnknownJob]])
 UNKNOWN_OR_WRONG = error_responses([KINDS[UnknownJob], KINDS[WrongJobState]])
+NO_ROOM = error_responses([KINDS[ServiceUnavailable], KINDS[InsufficientStorage]])
 
 router = APIRouter(tags=["jobs"])
 
@@ -99,9 +101,10 @@ async def cancel(job_id: str, backend: BackendDependency) -> JobAccepted:
     return accepted(job).model_copy(update={"message": message})
 
 
-@router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG)
+@router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
 async def retry(job_id: str, backend: BackendDependency, response: Response) -> JobAccepted:
     """Do a failed or completed job again, under the same id. A failed one goes on where it stopped."""
+    check_room(backend.settings)
     answer = accepted(await backend.engine.retry(job_id))
     response.headers["Location"] = answer.status_url
     return answer

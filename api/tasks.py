@@ -96,6 +96,7 @@ class Tasks:
 
     async def retry(self, request: Request) -> Response:
         """Do a finished task again."""
+        check_room(self._backend().settings)
         return _state(await self._backend().engine.retry(_task_id(request)))
 
     async def cancel(self, request: Request) -> Response:

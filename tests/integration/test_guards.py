@@ -28,6 +28,8 @@ def test_with_too_little_memory_new_work_is_refused_and_reads_go_on(tmp_path: Pa
             ("/transcribe", {}),
             ("/transcribe", {"async": "true"}),
             ("/api/transcribe_job/submit", {}),
+            ("/jobs/some-job/retry", {}),
+            ("/api/transcribe_job/retry?task_id=some-job", {}),
         ):
             answer = client.post(path, files=file, data=fields)
             assert "MEMORY_LIMIT_PERCENT" in assert_error(answer, 503, "service_unavailable")["message"]

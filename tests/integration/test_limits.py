@@ -104,6 +104,21 @@ def test_a_caller_has_so_many_uploads_at_once(limited: LocalService, recordings:
     assert send(0).status_code == 200
 
 
+def test_who_is_no_trusted_proxy_cannot_be_somebody_else(tmp_path: Path) -> None:
+    environment = settings(
+        tmp_path,
+        TRUSTED_PROXIES="",
+        RATE_LIMIT_READS_PER_MINUTE="3",
+        FORWARDED_ALLOW_IPS="*",  # uvicorn's own
+    )
+    with local_service(environment, tmp_path / "log", wait_until_ready=False) as service:
+        statuses = []
+        for number in range(5):
+            with caller(service, f"198.51.100.{number}") as client:
+                statuses.append(client.get("/languages").status_code)
+    assert statuses == [200] * 3 + [429] * 2
+
+
 def test_services_with_one_redis_count_together_and_go_on_without_it(tmp_path: Path) -> None:
     server = shutil.which("redis-server")
     if not server:

@@ -85,6 +85,15 @@ def test_without_a_limit_below_that_of_the_machine_the_machine_counts(machine, l
     assert read_memory(root) == Memory(2 << 30, 8 << 30)
 
 
+def test_a_mount_of_a_device_without_a_name_is_no_obstacle(machine):
+    nameless = "36 35 0:40 / /x rw - tmpfs  rw\n"
+    root = machine(
+        **{"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": nameless + V2_MOUNT.format(source="/")},
+        **group("", used=100, limit=400),
+    )
+    assert read_memory(root) == Memory(100, 400)
+
+
 def test_without_groups_the_machine_counts(machine):
     assert read_memory(machine()) == Memory(2 << 30, 8 << 30)
 

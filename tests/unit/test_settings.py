@@ -47,6 +47,20 @@ def test_every_invalid_variable_is_named_at_once(environment):
     assert "WORKERS=" in str(stopped.value)
 
 
+@pytest.mark.parametrize("value", ["http://:hunter2@host", "redis://:hunter2@host:port", "unix:///run/hunter2"])
+def test_a_wrong_redis_url_stops_the_start_and_its_password_stays_secret(environment, value):
+    environment("REDIS_URL", value)
+    with pytest.raises(InvalidSettings, match="REDIS_URL") as stopped:
+        load_settings()
+    assert "hunter2" not in str(stopped.value)
+
+
+def test_passwords_stay_out_of_what_is_printed(environment):
+    environment("REDIS_URL", "rediss://:hunter2@host:6380/0")
+    assert load_settings().redis_url.startswith("rediss://")
+    assert "hunter2" not in repr(load_settings())
+
+
 @pytest.mark.parametrize("layout", ["auto", "latency", "throughput", "2x1x1", "1X8X16"])
 def test_known_layouts_are_accepted_in_any_case(environment, layout):
     environment("WHISPER_LAYOUT", layout)
