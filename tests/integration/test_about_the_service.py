@@ -89,7 +89,8 @@ def access_line(service: LocalService, request_id: str) -> str:
     """The line of a request, which is written a moment after its answer has been read."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
-        lines = [line for line in service.log.read_text().splitlines() if request_id in line]
+        about = [line for line in service.log.read_text().splitlines() if request_id in line]
+        lines = [line for line in about if '"message": "request"' in line]
         if lines:
             (line,) = lines
             return line
