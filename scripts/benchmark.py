@@ -57,7 +57,7 @@ class Plan:
 FULL = Plan(
     (3.0, 11.0, 29.0, 600.0, 3600.0), (1, 2, 8, 32), (1, 5), repetitions=3, requests=1, mix=3600.0, mix_requests=9
 )
-QUICK = Plan((3.0, 29.0), (1, 4), (5,), repetitions=1, requests=1, mix=120.0, mix_requests=2)
+QUICK = Plan((3.0, 11.0), (1, 4), (5,), repetitions=1, requests=1, mix=60.0, mix_requests=2)
 
 
 @dataclass(slots=True, frozen=True)
