@@ -28,6 +28,9 @@ OUT_OF_REACH = (
     "Max retries",
     "NameResolution",
     "timed out",
+    "Could not connect",
+    "Client Error",
+    "Server Error",
 )
 
 

@@ -23,8 +23,16 @@ def test_a_known_weakness_fails_and_says_what_to_do():
     assert "make lock" in verdict.message
 
 
-def test_a_list_out_of_reach_is_said_and_passes():
-    verdict = judge("", "requests.exceptions.ConnectionError: HTTPSConnectionPool(...): Max retries exceeded")
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "requests.exceptions.ConnectionError: HTTPSConnectionPool(...): Max retries exceeded",
+        "ERROR:pip_audit._cli:Could not connect to PyPI's vulnerability feed",
+        "ERROR:pip_audit._cli:403 Client Error: Forbidden",
+    ],
+)
+def test_a_list_out_of_reach_is_said_and_passes(complaint):
+    verdict = judge("", complaint)
     assert not verdict.failed
     assert "nothing was checked" in verdict.message
 
