@@ -58,9 +58,9 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 @contextmanager
-def request_context(request_id: str) -> Iterator[None]:
-    """Every line logged inside carries the id, in tasks started inside too."""
-    with bound_contextvars(**{REQUEST_ID: request_id}):
+def request_context(request_id: str, **more: str) -> Iterator[None]:
+    """Every line logged inside carries the id and `more`, in tasks started inside too."""
+    with bound_contextvars(**{REQUEST_ID: request_id}, **more):
         yield
 
 

@@ -195,10 +195,20 @@ class VadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """On whose behalf a window is decoded, for fairness between requests."""
+    """On whose behalf a window is decoded.
+
+    request_id: for the log. Clients choose it, so that several may share one.
+    work_id: ours, for fairness between pieces of work; the request's id where there is none.
+    """
 
     request_id: str
     priority: Priority = Priority.INTERACTIVE
+    work_id: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Who takes turns with others in the queue."""
+        return self.work_id or self.request_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from jobs.spool import Spool
 from jobs.store import JobStore
 from jobs.webhooks import Deliverer
 from jobs.worker import Worker, failure_of
+from logs import current_request_id
 from media.probe import probe
 from media.upload import Upload
 from pipeline import TranscriptionRequest, place
@@ -157,6 +158,7 @@ class JobEngine:
             fingerprint=fingerprint_of(work, submission.response_format, submission.callback_url),
             idempotency_key=submission.idempotency_key,
             callback_url=submission.callback_url,
+            request_id=current_request_id(),
         )
         try:
             job, created = await self._store.submit(new)

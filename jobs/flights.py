@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -110,6 +111,7 @@ class Flight:
         self.results: list[PlacedResult] = []
         self.seconds: float | None = None
         self._request_id = request_id
+        self._id = uuid.uuid4().hex
         self._news = asyncio.Event()
         self._run: asyncio.Task[Transcript]
 
@@ -121,7 +123,7 @@ class Flight:
     def ticket(self) -> Ticket:
         """For the next window: as urgent as the most urgent of those who wait."""
         interactive = Priority.INTERACTIVE in self.priorities
-        return Ticket(self._request_id, Priority.INTERACTIVE if interactive else Priority.BACKGROUND)
+        return Ticket(self._request_id, Priority.INTERACTIVE if interactive else Priority.BACKGROUND, self._id)
 
     def note(self, placed: PlacedResult, seconds: float | None) -> None:
         """One more window is done."""

@@ -74,6 +74,7 @@ class NewJob:
     work: what identical requests have in common; the job's own id when nobody may join it.
     response_format: what the caller wants the result as, unless told otherwise later.
     fingerprint: of everything that was sent, to tell a repeated submission from another one.
+    request_id: of the request that brought it, for the log.
     """
 
     id: str
@@ -84,6 +85,7 @@ class NewJob:
     fingerprint: str
     idempotency_key: str | None = None
     callback_url: str | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Job:
     failures: attempts in a row that ended by a fault of the machinery and without progress.
     seconds_done, seconds_total: of audio; the total is None until the file was examined.
     not_before: a queued job waits until then.
+    request_id: of the request that brought it, "" for a job of an older version.
     """
 
     id: str
@@ -116,6 +119,7 @@ class Job:
     seconds_total: float | None = None
     failure: Failure | None = None
     delivery: Delivery | None = None
+    request_id: str = ""
 
     @property
     def finished(self) -> bool:

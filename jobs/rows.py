@@ -79,6 +79,7 @@ def job_of(row: sqlite3.Row, **shown: Any) -> Job:
             "failures",
             "seconds_done",
             "seconds_total",
+            "request_id",
         )
     }
     fields |= {

@@ -65,6 +65,7 @@ class SqliteStore:
             "fingerprint": new.fingerprint,
             "idempotency_key": new.idempotency_key,
             "callback_url": new.callback_url,
+            "request_id": new.request_id,
         }
 
         def step(db: sqlite3.Connection) -> tuple[Job, bool]:

@@ -22,6 +22,7 @@ from errors import InvalidParameter, ServiceUnavailable
 from jobs.addresses import AllowList, objection, parse_url
 from jobs.job import Delivery, DeliveryState, Job
 from jobs.sender import Outcome, Resolver, Sender, SystemResolver, trusted_authorities
+from logs import request_context
 from metrics import WEBHOOK_TRIES
 from settings import Settings
 
@@ -141,17 +142,21 @@ class Deliverer:
         self._woken.clear()
 
     async def _deliver(self, job: Job) -> None:
+        with request_context(job.request_id or job.id, job_id=job.id):
+            await self._deliver_in_context(job)
+
+    async def _deliver_in_context(self, job: Job) -> None:
         assert job.delivery is not None
         outcome = await self._try(job, job.delivery)
         settled = self._settled(job.delivery, outcome)
         try:
             await self._outbox.settle_delivery(job.id, settled)
         except ServiceUnavailable as error:  # the try comes again when its lease is over: at least once
-            log.warning("webhook_not_settled", job_id=job.id, reason=error.message, detail=error.detail)
+            log.warning("webhook_not_settled", reason=error.message, detail=error.detail)
             return
         label = "failed" if settled.state is DeliveryState.PENDING else settled.state.value
         WEBHOOK_TRIES.labels(label).inc()
-        log.info("webhook", job_id=job.id, attempt=settled.attempts, outcome=label, detail=settled.detail)
+        log.info("webhook", attempt=settled.attempts, outcome=label, detail=settled.detail)
 
     async def _try(self, job: Job, delivery: Delivery) -> Outcome:
         if delivery.attempts > MAX_ATTEMPTS:
@@ -161,7 +166,7 @@ class Deliverer:
         try:
             return await self._sign_and_send(job, delivery)
         except Exception:  # a fault in one job's status or one receiver's answer must not stop everybody's callbacks
-            log.exception("webhook_fault", job_id=job.id, attempt=delivery.attempts)
+            log.exception("webhook_fault", attempt=delivery.attempts)
             return Outcome(DeliveryState.PENDING, "The try failed inside the service; its log says why.")
 
     async def _sign_and_send(self, job: Job, delivery: Delivery) -> Outcome:

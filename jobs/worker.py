@@ -128,7 +128,7 @@ class Worker:
 
     async def _attempt(self, job: Job) -> None:
         """One attempt. Whatever happens, the job is ended, back in the queue, or somebody else's."""
-        with request_context(job.id), current_span(JOB, attempt=job.attempt):
+        with request_context(job.request_id or job.id, job_id=job.id), current_span(JOB, attempt=job.attempt):
             try:
                 transcript = await self._while_ours(job)
                 await self._store.complete(job, transcript)
@@ -203,7 +203,7 @@ class Worker:
             return transcript  # somebody who waited for the same was served meanwhile; a retry wants it done again
         known = await self._store.checkpoints(job.work)
         upload = self._spool.upload_of(job.recording)
-        ticket = Ticket(job.id, Priority.BACKGROUND)
+        ticket = Ticket(job.request_id or job.id, Priority.BACKGROUND)
         async with self._flights.join(job.work, upload, job.request, ticket, known) as passenger:
             position = 0
             async for placed, total in passenger.results():

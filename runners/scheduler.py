@@ -162,22 +162,22 @@ class Scheduler:
         turned away half-way: its callers bound how many windows they have in flight.
         """
         self._forget_silent_requests(now)
-        request_id, priority = item.ticket.request_id, item.ticket.priority
-        is_new = request_id not in self._admitted
+        owner, priority = item.ticket.owner, item.ticket.priority
+        is_new = owner not in self._admitted
         if is_new:
             self._check_admission(priority)
-        self._admitted[request_id] = now
-        if request_id not in self._requests:
-            self._requests[request_id] = _Request(priority, next(self._turns), now, is_new)
-        self._requests[request_id].waiting.append(item)
+        self._admitted[owner] = now
+        if owner not in self._requests:
+            self._requests[owner] = _Request(priority, next(self._turns), now, is_new)
+        self._requests[owner].waiting.append(item)
 
     def cancel(self, item_id: int) -> bool:
         """Take a window out of the queue. False when it does not wait there, because it runs or is done."""
-        for request_id, request in self._requests.items():
+        for owner, request in self._requests.items():
             for item in request.waiting:
                 if item.id == item_id:
                     request.waiting.remove(item)
-                    self._drop_if_empty(request_id)
+                    self._drop_if_empty(owner)
                     return True
         return False
 
@@ -188,12 +188,12 @@ class Scheduler:
         if any(item.alone for batch in self._running.values() for item in batch.items):
             return None
         room = self._room(now)
-        request_id = min(self._requests, key=lambda name: self._rank(name, now))
-        request = self._requests[request_id]
+        owner = min(self._requests, key=lambda name: self._rank(name, now))
+        request = self._requests[owner]
         if request.waiting[0].alone and self._running:
             return None  # what runs ends soon, and nothing new begins before it
         crowd = math.inf if self._cheap_company else len(request.waiting)
-        first = self._take(request_id, now)
+        first = self._take(owner, now)
         items = [first]
         while len(items) < room and not first.alone:
             fitting = [
@@ -212,7 +212,7 @@ class Scheduler:
         """Free the slot of a batch and, unless it failed, learn from the time it took."""
         del self._running[batch.id]
         for item in batch.items:
-            self._admitted[item.ticket.request_id] = now
+            self._admitted[item.ticket.owner] = now
         if not learn:
             return
         seconds = max(0.0, now - batch.formed_at) / len(batch.items)
@@ -234,8 +234,8 @@ class Scheduler:
         """Batches that the device will not finish any more."""
         return [batch for batch in self._running.values() if now > batch.deadline]
 
-    def _may_join(self, request_id: str, items: Sequence[Item]) -> bool:
-        own = sum(item.ticket.request_id == request_id for item in items)
+    def _may_join(self, owner: str, items: Sequence[Item]) -> bool:
+        own = sum(item.ticket.owner == owner for item in items)
         return self._cheap_company or own < OWN_COMPANY
 
     def _room(self, now: float) -> int:
@@ -245,19 +245,19 @@ class Scheduler:
     def _patience(self, items: Sequence[Item]) -> float:
         return max(self._patience_seconds, PATIENCE * sum(self._estimate(item) for item in items))
 
-    def _take(self, request_id: str, now: float) -> Item:
+    def _take(self, owner: str, now: float) -> Item:
         """The first waiting window of a request, which goes to the end of the ring."""
-        request = self._requests[request_id]
+        request = self._requests[owner]
         item = request.waiting.popleft()
         request.turn = next(self._turns)
         request.served_at = now
         request.is_new = False
-        self._drop_if_empty(request_id)
+        self._drop_if_empty(owner)
         return item
 
-    def _rank(self, request_id: str, now: float) -> tuple[int, int]:
+    def _rank(self, owner: str, now: float) -> tuple[int, int]:
         """The lowest is served next."""
-        request = self._requests[request_id]
+        request = self._requests[owner]
         if now - request.served_at >= AGEING_SECONDS:
             return 0, request.turn
         if request.priority is Priority.BACKGROUND:
@@ -280,16 +280,16 @@ class Scheduler:
     def _forget_silent_requests(self, now: float) -> None:
         # Insertion order is not order of age, but the dictionary only holds requests of the last minute.
         silent = [
-            request_id
-            for request_id, heard in self._admitted.items()
-            if now - heard > ADMISSION_SECONDS and request_id not in self._requests
+            owner
+            for owner, heard in self._admitted.items()
+            if now - heard > ADMISSION_SECONDS and owner not in self._requests
         ]
-        for request_id in silent:
-            del self._admitted[request_id]
+        for owner in silent:
+            del self._admitted[owner]
 
-    def _drop_if_empty(self, request_id: str) -> None:
-        if not self._requests[request_id].waiting:
-            del self._requests[request_id]
+    def _drop_if_empty(self, owner: str) -> None:
+        if not self._requests[owner].waiting:
+            del self._requests[owner]
 
 
 def _suits(request: _Request, first: Item, crowd: float) -> bool:

@@ -110,5 +110,7 @@ def test_a_job_is_followed_from_the_request_to_its_end(events: list[dict[str, An
     request = next(event for event in events if event.get("status_code") == 202)
     assert accepted["request_id"] == request["request_id"]
     completed = next(event for event in events if event["message"] == "job_completed")
-    assert completed["request_id"] == accepted["job_id"]
+    assert (completed["request_id"], completed["job_id"]) == (accepted["request_id"], accepted["job_id"])
+    told = next(event for event in events if event["message"] == "webhook")
+    assert (told["request_id"], told["job_id"]) == (accepted["request_id"], accepted["job_id"])
     assert completed["metadata"]["model"] == "demo"

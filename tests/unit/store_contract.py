@@ -85,7 +85,7 @@ class StoreContract:
     # Acceptance
 
     def test_an_accepted_job_is_queued_as_it_was_sent(self, store: Calls) -> None:
-        accepted, is_new = store.submit(new_job("a", callback_url=HOOK, response_format="srt"))
+        accepted, is_new = store.submit(new_job("a", callback_url=HOOK, response_format="srt", request_id="r-1"))
         assert is_new
         assert accepted == store.get("a")
         assert accepted == Job(
@@ -98,6 +98,7 @@ class StoreContract:
             response_format="srt",
             created_at=START,
             delivery=Delivery(HOOK),
+            request_id="r-1",
         )
 
     def test_an_unknown_job_is_none(self, store: Calls) -> None:

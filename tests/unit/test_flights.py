@@ -128,6 +128,17 @@ def test_identical_requests_share_the_work_and_others_do_not(world):
     asyncio.run(scenario())
 
 
+def test_two_works_of_one_request_id_wait_as_two(world):
+    async def scenario():
+        async with world.join(), world.join(work="other"):
+            await settle()
+            first, second = world.pipeline.tickets[0], world.pipeline.tickets[-1]
+            assert first.request_id == second.request_id
+            assert first.owner != second.owner
+
+    asyncio.run(scenario())
+
+
 def test_who_joins_late_sees_every_window_from_the_first_on(world):
     async def scenario():
         async with world.join() as first:

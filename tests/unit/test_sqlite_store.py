@@ -20,10 +20,12 @@ import pytest
 from errors import DamagedStore, ServiceUnavailable
 from jobs import database
 from jobs.database import DATABASE_NAME
-from jobs.job import JobStatus
-from jobs.schema import SCHEMA_VERSION
+from jobs.job import JobStatus, Recording
+from jobs.rows import RECORDING
+from jobs.rows import REQUEST as REQUESTS
+from jobs.schema import MIGRATIONS, SCHEMA_VERSION
 from jobs.sqlite import SqliteStore
-from tests.unit.store_contract import RESULT_TTL, Calls, Clock, StoreContract, new_job, transcript, window
+from tests.unit.store_contract import REQUEST, RESULT_TTL, Calls, Clock, StoreContract, new_job, transcript, window
 from tests.unit.store_contract_ends import EndsContract
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +98,25 @@ def test_a_database_of_a_newer_program_is_refused(folder: Path) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 7}")
     with pytest.raises(DamagedStore, match=rf"version {SCHEMA_VERSION + 7}.*up to {SCHEMA_VERSION}"):
         SqliteStore(folder, result_ttl=RESULT_TTL)
+
+
+def test_a_job_in_a_database_of_an_older_program_is_kept(folder: Path) -> None:
+    folder.mkdir()
+    columns = ("id", "work", "status", "request", "recording", "response_format", "fingerprint", "created_at")
+    recording = RECORDING.pack(Recording("a.bin", "0" * 64, 1))
+    with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection, connection:
+        for statement in MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute(
+            f"INSERT INTO jobs ({', '.join(columns)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            ("a", "work", "queued", REQUESTS.pack(REQUEST), recording, "srt", "print", 1.0),
+        )
+    store = Calls(SqliteStore(folder, result_ttl=RESULT_TTL))
+    job = store.get("a")
+    store.close()
+    assert job is not None
+    assert (job.request, job.response_format, job.request_id) == (REQUEST, "srt", "")
 
 
 # Damage and copies
