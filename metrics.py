@@ -67,6 +67,12 @@ LONGEST_WAIT = Gauge(
 LOADS = Counter("transcription_model_loads", "Models loaded into memory: loaded or failed", ("model", "outcome"))
 LOAD_SECONDS = Histogram("transcription_model_load_seconds", "Time to load a model", ("model",), buckets=DURATIONS)
 LOADED = Gauge("transcription_loaded_models", "Models in memory", multiprocess_mode="livesum")
+MODEL_MEMORY = Gauge(
+    "transcription_model_memory_bytes",
+    "What the process, or the GPU, held more once the model was loaded; 0 when it is not in memory any more",
+    ("model",),
+    multiprocess_mode="livemax",
+)
 
 # Jobs
 JOBS = Gauge("transcription_jobs", "Jobs in the store", ("status",), multiprocess_mode="livemostrecent")
@@ -87,6 +93,13 @@ DESCRIPTORS = Gauge("transcription_process_open_descriptors", "Open files", ("pr
 MEMORY_USED = Gauge(
     "transcription_memory_used_ratio", "Of the container's limit, or the machine's", multiprocess_mode="livemostrecent"
 )
+GPU_BUSY = Gauge(
+    "transcription_gpu_busy_ratio", "Share of the time in which the GPU worked", ("gpu",), multiprocess_mode="livemax"
+)
+GPU_MEMORY_USED = Gauge(
+    "transcription_gpu_memory_used_bytes", "Used on the GPU, by everybody", ("gpu",), multiprocess_mode="livemax"
+)
+GPU_MEMORY = Gauge("transcription_gpu_memory_bytes", "Memory of the GPU", ("gpu",), multiprocess_mode="livemax")
 CORES = Gauge("transcription_cpu_cores", "Cores that the model may use", multiprocess_mode="livemax")
 DISK_FREE = Gauge("transcription_disk_free_bytes", "Free for uploads", ("folder",), multiprocess_mode="livemostrecent")
 DISK_SIZE = Gauge("transcription_disk_size_bytes", "Size of the disk", ("folder",), multiprocess_mode="livemostrecent")

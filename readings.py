@@ -1,4 +1,4 @@
-"""Figures that have to be looked at: what a process holds, and how full the disks are."""
+"""Figures that have to be looked at: what a process and a GPU hold, and how full the disks are."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import resource
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import pynvml
 
 import metrics
 from pressure import read_memory
 
 API, RUNNER = "api", "runner"
 INTERVAL_SECONDS = 5.0  # between two looks
+PERCENT = 100
 
 
 class ProcessReading:
@@ -27,11 +32,49 @@ class ProcessReading:
         used = time.process_time()
         metrics.CPU_SECONDS.labels(process=self._name).inc(used - self._counted)
         self._counted = used
-        statm = Path("/proc/self/statm")
-        if statm.exists():  # Linux
-            pages = int(statm.read_text().split()[1])
-            metrics.RESIDENT.labels(process=self._name).set(pages * resource.getpagesize())
+        if resident := resident_bytes():
+            metrics.RESIDENT.labels(process=self._name).set(resident)
             metrics.DESCRIPTORS.labels(process=self._name).set(sum(1 for _ in Path("/proc/self/fd").iterdir()))
+
+
+def resident_bytes() -> int:
+    """Memory of this process; 0 where the system does not say."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():  # not Linux
+        return 0
+    return int(statm.read_text().split()[1]) * resource.getpagesize()
+
+
+class GpuReading:
+    """The GPUs that this process sees, by NVML; none where its library is missing."""
+
+    def __init__(self) -> None:
+        self._gpus = _gpus()
+
+    def take(self) -> None:
+        """Look, and tell Prometheus."""
+        for number, gpu in enumerate(self._gpus):
+            with suppress(pynvml.NVMLError):  # one that is lost, or a share of one, which does not tell all
+                memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
+                metrics.GPU_MEMORY_USED.labels(gpu=str(number)).set(memory.used)
+                metrics.GPU_MEMORY.labels(gpu=str(number)).set(memory.total)
+                busy = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
+                metrics.GPU_BUSY.labels(gpu=str(number)).set(busy / PERCENT)
+
+    def memory_used(self) -> int:
+        """Bytes used on all of them; 0 when one does not say."""
+        try:
+            return sum(int(pynvml.nvmlDeviceGetMemoryInfo(gpu).used) for gpu in self._gpus)
+        except pynvml.NVMLError:
+            return 0
+
+
+def _gpus() -> list[Any]:
+    try:
+        pynvml.nvmlInit()
+        return [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        return []
 
 
 def take_memory() -> None:

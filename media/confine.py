@@ -27,7 +27,10 @@ def confine(limits: dict[str, int], parent: int) -> None:
     die_with(parent, signal.SIGKILL)
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     for name, value in limits.items():
-        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+        number = getattr(resource, f"RLIMIT_{name}")
+        allowed = resource.getrlimit(number)[1]
+        value = value if allowed == resource.RLIM_INFINITY else min(value, allowed)
+        resource.setrlimit(number, (value, value))
 
 
 def die_with(parent: int, number: signal.Signals) -> None:

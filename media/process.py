@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # As -I, which would hide our own packages as well.
 LAUNCHER = (sys.executable, "-E", "-s", "-m", "media.launcher")
 OPEN_FILES = 64
+# Of the user, not of the child: it stops an avalanche only. Where the kernel has seccomp no process can be started.
+PROCESSES = 8192
 PIPE_BUFFER = 1 << 16  # bytes that asyncio reads ahead of us; the rest waits in the pipe and stops the child
 EXIT_CODE_BYTES = 8
 BUSY_SECONDS = 0.005  # in which a launcher takes a few of the hundred orders that wait at most
@@ -38,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 def limits(memory: int, cpu_seconds: int) -> dict[str, int]:
     """Resource limits of a child that reads one file and writes to a pipe. memory: address space, bytes."""
-    return {"AS": memory, "CPU": cpu_seconds, "FSIZE": 0, "CORE": 0, "NOFILE": OPEN_FILES}
+    return {"AS": memory, "CPU": cpu_seconds, "FSIZE": 0, "CORE": 0, "NOFILE": OPEN_FILES, "NPROC": PROCESSES}
 
 
 class Process:

@@ -35,7 +35,7 @@ from allocator import KEEP_MEMORY
 from errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from logs import request_context
 from niceness import give_way
-from readings import INTERVAL_SECONDS, RUNNER, ProcessReading
+from readings import INTERVAL_SECONDS, RUNNER, GpuReading, ProcessReading, resident_bytes
 from runners.cache import ModelCache, open_model
 from runners.device import Device
 from runners.engine import LANGUAGE_CODES, Engine, WindowTask
@@ -85,6 +85,8 @@ class WhisperRunner:
         self._stopping = threading.Event()
         self._alive = True
         self._error = ""
+        self._gpus = GpuReading() if self._placement.device == CUDA else None
+        self._model_memory: dict[str, int] = {}  # bytes, of every model that was ever loaded
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def start(self) -> None:
@@ -199,7 +201,7 @@ class WhisperRunner:
 
     def _open(self, name: str, folder: Path) -> Engine:
         self._layout_known.wait()
-        started = time.perf_counter()
+        started, held = time.perf_counter(), self._memory_held()
         try:
             # CTranslate2's threads inherit the priority of the thread that loads the model.
             with ThreadPoolExecutor(1, initializer=give_way) as loader:
@@ -209,7 +211,14 @@ class WhisperRunner:
             raise
         metrics.LOADS.labels(model=name, outcome="loaded").inc()
         metrics.LOAD_SECONDS.labels(model=name).observe(time.perf_counter() - started)
+        # A model that comes back takes the memory that it left behind, so that the largest is the true one.
+        self._model_memory[name] = max(self._model_memory.get(name, 0), self._memory_held() - held)
+        metrics.MODEL_MEMORY.labels(model=name).set(self._model_memory[name])
         return engine
+
+    def _memory_held(self) -> int:
+        """Bytes, where models are kept."""
+        return self._gpus.memory_used() if self._gpus else resident_bytes()
 
     def _read(self) -> None:
         """Tell Prometheus what waits and what this process holds, until it stops."""
@@ -221,8 +230,13 @@ class WhisperRunner:
             metrics.RUNNING_BATCHES.set(load.running)
             metrics.BACKLOG.set(load.backlog)
             metrics.LONGEST_WAIT.set(load.longest_wait)
-            metrics.LOADED.set(len(self._models.loaded()))
+            loaded = self._models.loaded()
+            metrics.LOADED.set(len(loaded))
+            for name, size in list(self._model_memory.items()):
+                metrics.MODEL_MEMORY.labels(model=name).set(size if name in loaded else 0)
             process.take()
+            if self._gpus:
+                self._gpus.take()
             self._stopping.wait(INTERVAL_SECONDS)
 
     def _prepare(self) -> None:

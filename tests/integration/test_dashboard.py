@@ -110,6 +110,9 @@ def test_what_is_declared_is_told_as_soon_as_there_is_something_to_tell(told: La
     rare = {
         "transcription_fallbacks_total",
         "transcription_failures_total",
+        "transcription_gpu_busy_ratio",
+        "transcription_gpu_memory_bytes",
+        "transcription_gpu_memory_used_bytes",
         "transcription_hallucinations_total",
         "transcription_job_attempts_total",
         "transcription_out_of_memory_total",

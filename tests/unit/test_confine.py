@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from media.launcher import ENVIRONMENT as PROGRAMS_ENVIRONMENT
-from media.process import ENVIRONMENT, OPEN_FILES, inspecting, limits
+from media.process import ENVIRONMENT, OPEN_FILES, PROCESSES, inspecting, limits
 from tests.commands import RESOURCES, run
 from tests.media_files import ROOT, SPOKEN, media_children, silent_movie
 
@@ -22,6 +22,7 @@ SHOWN = {
     ("Max file size", "0", "0"),
     ("Max core file size", "0", "0"),
     ("Max open files", str(OPEN_FILES), str(OPEN_FILES)),
+    ("Max processes", str(PROCESSES), str(PROCESSES)),
 }
 
 
