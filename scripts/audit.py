@@ -53,7 +53,11 @@ def judge(answer: str, complaints: str) -> Verdict:
     weak = [_line(package, found) for package in packages for found in package.get("vulns", ())]
     if weak:
         return Verdict(True, "Known weaknesses; raise the versions with make lock:\n" + "\n".join(weak))
-    return Verdict(False, f"No known weaknesses in {len(packages)} packages.")
+    unchecked = [package["name"] for package in packages if "skip_reason" in package]
+    if len(unchecked) == len(packages):
+        return Verdict(False, "The index answers without a list of known weaknesses: nothing was checked.")
+    but = f" Not checked, because the index does not know them: {', '.join(unchecked)}." if unchecked else ""
+    return Verdict(False, f"No known weaknesses in {len(packages) - len(unchecked)} packages.{but}")
 
 
 def _line(package: dict[str, str], found: dict[str, Any]) -> str:

@@ -84,19 +84,20 @@ def local_service(
         )
     service = LocalService(f"http://127.0.0.1:{port}", log, process)
     try:
-        _wait(service, "/health/ready" if wait_until_ready else "/health/live")
+        path = "/health/ready" if wait_until_ready else "/health/live"
+        _wait(service, path, {"X-API-Key": environment.get("API_KEY", "")})
         yield service
     finally:
         _stop(process)
 
 
-def _wait(service: LocalService, path: str) -> None:
+def _wait(service: LocalService, path: str, headers: Mapping[str, str]) -> None:
     deadline = time.monotonic() + READY_TIMEOUT
     while time.monotonic() < deadline:
         if service.process.poll() is not None:
             raise DidNotStart(f"The service ended with code {service.process.returncode}:\n{_tail(service.log)}")
         try:
-            if httpx.get(service.url + path, timeout=5).status_code == httpx.codes.OK:
+            if httpx.get(service.url + path, headers=headers, timeout=5).status_code == httpx.codes.OK:
                 return
         except httpx.TransportError:
             pass  # not listening yet

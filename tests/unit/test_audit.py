@@ -23,6 +23,21 @@ def test_a_known_weakness_fails_and_says_what_to_do():
     assert "make lock" in verdict.message
 
 
+UNKNOWN = {"name": "left-pad", "skip_reason": "Dependency not found on PyPI and could not be audited: left-pad (1.0)"}
+SOUND = {"name": "right-pad", "version": "1.0", "vulns": []}
+
+
+def test_an_index_without_a_list_is_not_taken_for_one_without_weaknesses():
+    verdict = judge(json.dumps({"dependencies": [UNKNOWN], "fixes": []}), "No known vulnerabilities found")
+    assert "nothing was checked" in verdict.message
+
+
+def test_what_the_index_does_not_know_is_named():
+    verdict = judge(json.dumps({"dependencies": [SOUND, UNKNOWN], "fixes": []}), "")
+    assert verdict.message.startswith("No known weaknesses in 1 packages. Not checked")
+    assert "left-pad" in verdict.message
+
+
 @pytest.mark.parametrize(
     "complaint",
     [
