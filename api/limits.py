@@ -30,6 +30,7 @@ from settings import Settings
 UPLOAD_PATHS = frozenset({"/transcribe", NATIVE_ROUTE, TASK_ROUTE, f"{TASK_ROUTE}/submit"})
 RETRY = "/retry"  # ends the paths that do work again
 REDIS_SECONDS = 0.2  # that a request waits for Redis at most
+PAUSE_SECONDS = 2.0  # in which a Redis that did not answer is not asked again
 WARNING_SECONDS = 60.0  # between two warnings that Redis does not answer
 BUSY_SECONDS = 5.0  # after which one of a caller's own uploads may be done
 
@@ -62,15 +63,19 @@ class RateLimits:
         )
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._warned_at = -math.inf
+        self._asked_again_at = -math.inf
 
     async def count(self, kind: str, caller: str, per_minute: int) -> Standing | None:
         """One more request; None when Redis does not answer, and then nobody is held up."""
+        if time.monotonic() < self._asked_again_at:
+            return None
         item = RateLimitItemPerMinute(per_minute)
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 allowed = await self._limiter.hit(item, kind, caller)
                 stats = await self._limiter.get_window_stats(item, kind, caller)
         except (RedisError, OSError, TimeoutError) as error:
+            self._asked_again_at = time.monotonic() + PAUSE_SECONDS
             self._warn(error)
             return None
         reset = max(1, math.ceil(stats.reset_time - time.time()))

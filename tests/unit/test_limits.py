@@ -1,10 +1,11 @@
 """How much a caller may ask, without a server: counts, caps, and what is given back."""
 
 import asyncio
+import time
 
 import pytest
 
-from api.limits import InFlight, RateLimits, declared_size, is_upload
+from api.limits import REDIS_SECONDS, InFlight, RateLimits, declared_size, is_upload
 from errors import TooManyUploads
 
 
@@ -32,6 +33,23 @@ def test_without_its_redis_nobody_is_held_up():
             return await RateLimits("redis://127.0.0.1:1/0").count("uploads", "a", 1)
 
     assert asyncio.run(scenario()) is None
+
+
+def test_a_redis_that_does_not_answer_holds_up_one_request_and_not_all():
+    async def scenario():
+        silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1")
+        async with asyncio.timeout(5), silent:
+            limits = RateLimits(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}/0")
+            times = []
+            for _ in range(20):
+                started = time.perf_counter()
+                assert await limits.count("uploads", "a", 1) is None
+                times.append(time.perf_counter() - started)
+            return times
+
+    first, *others = asyncio.run(scenario())
+    assert first >= REDIS_SECONDS * 0.9
+    assert sum(others) < REDIS_SECONDS
 
 
 @pytest.mark.parametrize(
