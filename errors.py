@@ -32,7 +32,14 @@ class AudioTooLong(TranscriptionError):
 
 
 class InvalidParameter(TranscriptionError):
-    """A request parameter is missing, misspelt or out of range."""
+    """A request parameter is missing, misspelt or out of range. parameter: its name, "" when none is to blame alone."""
+
+    def __init__(self, message: str, detail: str = "", parameter: str = "") -> None:
+        super().__init__(message, detail)
+        self.parameter = parameter
+
+    def __reduce__(self) -> tuple[type[TranscriptionError], tuple[str, str, str]]:  # type: ignore[override]
+        return type(self), (self.message, self.detail, self.parameter)
 
 
 class UndecodableMedia(TranscriptionError):

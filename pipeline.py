@@ -74,6 +74,14 @@ class _Sent:
     task: asyncio.Task[WindowResult]
 
 
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The language of a file, "und" when nobody speaks. probability: 0..1."""
+
+    language: str
+    probability: float
+
+
 class Pipeline:
     """Takes accepted uploads through probe, decoder, windows and runner."""
 
@@ -108,11 +116,23 @@ class Pipeline:
                 placed.append(item)
                 if on_result:
                     on_result(item, media.duration)
-        transcript = assemble(placed, request, heard.samples / SAMPLE_RATE)
-        speech = join_speech(item.speech for item in placed)
-        unspoken = [place(segment, item.timeline) for item in placed for segment in item.result.unspoken]
-        transcript = judge(transcript, unspoken, speech, request.decode, request.hallucinations)
+        transcript = judged(placed, request, heard.samples / SAMPLE_RATE)
         return replace(transcript, processing_time=time.perf_counter() - started)
+
+    async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
+        """The language of the first window with speech, and nothing else.
+
+        Raises the errors of media/ and of the runner. No more of the file is decoded than that takes.
+        """
+        media = await probe(upload, self._settings)
+        heard = SampleCount(decode(media, self._settings))
+        options = replace(request.decode, language=None, only_language=True)
+        windows = cut_windows(heard, request.vad, listen=False)
+        async with aclosing(heard), aclosing(windows):
+            async for window in windows:
+                result = await self._runner.transcribe(window, options, ticket)
+                return Detection(result.language, result.language_probability)
+        return Detection(UNDETERMINED_LANGUAGE, 0.0)
 
     async def _results(
         self,
@@ -187,6 +207,32 @@ async def _first(waiting: deque[_Sent]) -> PlacedResult:
     result = await sent.task
     waiting.popleft()
     return PlacedResult(sent.timeline, result, sent.speech)
+
+
+def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
+    """Window results in file order as one transcript, without what nobody seems to have said. duration: seconds."""
+    transcript = assemble(placed, request, duration)
+    speech = join_speech(item.speech for item in placed)
+    unspoken = [place(segment, item.timeline) for item in placed for segment in item.result.unspoken]
+    return judge(transcript, unspoken, speech, request.decode, request.hallucinations)
+
+
+class Draft:
+    """A transcript as it grows, for readers who cannot wait. What was given out once is not taken back.
+
+    The end may judge differently: a phrase that comes too often is surplus only from its last turns on, and
+    what is dropped then was not known to be surplus when it was said first.
+    """
+
+    def __init__(self, request: TranscriptionRequest) -> None:
+        self._request = request
+        self._placed: list[PlacedResult] = []
+
+    def add(self, placed: PlacedResult) -> list[Segment]:
+        """The next window's result; the segments that are new."""
+        self._placed.append(placed)
+        segments = judged(self._placed, self._request, placed.timeline.end).segments
+        return [segment for segment in segments if segment.start >= placed.timeline.start]
 
 
 def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:

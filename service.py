@@ -105,8 +105,9 @@ class TranscriptionService:
         settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         warm_up()
         runner = RunnerClient(self.runner)
-        self.engine = make_engine(settings, runner)
-        self.backend = Backend(settings, runner, RecentState(runner), self.engine)
+        pipeline = Pipeline(settings, runner)
+        self.engine = make_engine(settings, runner, pipeline)
+        self.backend = Backend(settings, runner, RecentState(runner), pipeline, self.engine)
         app.state.backend = self.backend
         self.engine.start()
         self.chores = [asyncio.create_task(sweep_for_ever(settings)), asyncio.create_task(read_for_ever(settings))]
@@ -144,11 +145,11 @@ class TranscriptionService:
         return await is_ready(self.backend)
 
 
-def make_engine(settings: Settings, runner: Runner) -> JobEngine:
+def make_engine(settings: Settings, runner: Runner, pipeline: Pipeline) -> JobEngine:
     """Everything that jobs stand on."""
     store = open_store(settings)
     spool = Spool(settings.jobs_dir / SPOOL_NAME)
-    flights = Flights(Pipeline(settings, runner), settings.temp_dir)
+    flights = Flights(pipeline, settings.temp_dir)
     worker = Worker(store, spool, flights, runner, settings)
     engine: JobEngine
 

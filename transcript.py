@@ -159,6 +159,8 @@ class DecodeOptions:
     """How the model decodes a window. Windows with equal options (language and task aside) may share a batch.
 
     language: ISO 639-1 code, or None to detect it from the window.
+    languages: it is detected among these alone; all that the model knows when empty.
+    only_language: nothing is decoded, the language is all that is wanted.
     temperatures: tried in turn until a decode passes the thresholds, each in 0..1, never empty.
     compression_ratio_threshold, log_prob_threshold, no_speech_threshold: Whisper's, from the paper's section 4.5.
     """
@@ -172,6 +174,8 @@ class DecodeOptions:
     word_timestamps: bool = False
     initial_prompt: str | None = None
     hotwords: str | None = None
+    languages: tuple[str, ...] = ()
+    only_language: bool = False
     compression_ratio_threshold: float = 2.4
     log_prob_threshold: float = -1.0
     no_speech_threshold: float = 0.6

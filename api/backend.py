@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from jobs.engine import JobEngine
+from pipeline import Pipeline
 from runners.interface import Runner
 from runners.recent import RecentState
 from settings import Settings
@@ -21,6 +22,7 @@ class Backend:
     settings: Settings
     runner: Runner
     recent: RecentState
+    pipeline: Pipeline
     engine: JobEngine
     started: float = field(default_factory=time.monotonic)
 

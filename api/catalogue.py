@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from api.backend import Backend, BackendDependency
-from api.languages import LANGUAGES
 from errors import ServiceUnavailable
+from languages import LANGUAGES
 from runners.models import ModelOnDisk, folder_of, list_models
 from settings import Settings
 

@@ -6,6 +6,7 @@ import json
 import re
 import time
 import uuid
+from typing import Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.caller import CALLER
 from api.errors import INTERNAL_ERROR, RETRY_SECONDS, ErrorBody, error_body, foreign_kind
+from api.openai import errors as openai_errors
+from api.openai.errors import is_openai
 from logs import request_context
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -38,7 +41,7 @@ class EdgeMiddleware:
             return
         request_id = choose_request_id(Headers(scope=scope).get(REQUEST_ID_HEADER))
         with request_context(request_id):
-            answer = Answer(send, request_id)
+            answer = Answer(send, request_id, openai=is_openai(scope["path"]))
             started = time.perf_counter()
             try:
                 await self._app(scope, receive, answer.send)
@@ -55,11 +58,15 @@ def choose_request_id(given: str | None) -> str:
 
 
 class Answer:
-    """A response on its way out. Errors that are not in our shape are held back and rewritten."""
+    """A response on its way out. Errors that are not in the shape that the caller expects are held back and rewritten.
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    openai: the caller expects OpenAI's.
+    """
+
+    def __init__(self, send: Send, request_id: str, *, openai: bool = False) -> None:
         self._send = send
         self._request_id = request_id
+        self._openai = openai
         self._held: Message | None = None
         self._body = b""
         self._started = False
@@ -92,34 +99,42 @@ class Answer:
         await self._send(message)
 
     async def _release(self, start: Message) -> None:
-        if is_our_shape(self._body):
-            self._started = True
-            await self._send(start)
-            await self._send({"type": "http.response.body", "body": self._body})
-        else:
-            await self._send_error(start)
+        ours = our_shape(self._body)
+        if ours is None or self._openai:
+            await self._send_error(start, ours)
+            return
+        self._started = True
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": self._body})
 
-    async def _send_error(self, start: Message) -> None:
+    async def _send_error(self, start: Message, ours: dict[str, Any] | None = None) -> None:
+        """ours: the error in our shape, if it is in one already."""
         kind = foreign_kind(start["status"])
-        self._started, self.status = True, kind.status
-        body = error_body(kind, kind.example).model_dump_json().encode()
+        status = start["status"] if ours else kind.status
+        document = ours or error_body(kind, kind.example).model_dump()
         headers = MutableHeaders(scope=start)
+        if self._openai:
+            status = openai_errors.status_of(status, document["error"])
+            document = openai_errors.document_of(document, status)
+            headers.update(openai_errors.headers_of(status))
+        body = json.dumps(document).encode()
+        self._started, self.status = True, status
         headers[REQUEST_ID_HEADER] = self._request_id
         headers["Content-Type"] = "application/json"
         headers["Content-Length"] = str(len(body))
-        if kind.status in (429, 503):
+        if status in (429, 503):
             headers.setdefault("Retry-After", str(RETRY_SECONDS))
-        await self._send({**start, "status": kind.status, "headers": headers.raw})
+        await self._send({**start, "status": status, "headers": headers.raw})
         await self._send({"type": "http.response.body", "body": body})
 
 
-def is_our_shape(body: bytes) -> bool:
-    """Whether a body is an error as api/errors.py makes them, possibly with more in it."""
+def our_shape(body: bytes) -> dict[str, Any] | None:
+    """An error as api/errors.py makes them, possibly with more in it; None for anything else."""
     try:
         document = json.loads(body)
     except ValueError:
-        return False
-    return isinstance(document, dict) and set(document) >= SHAPE
+        return None
+    return document if isinstance(document, dict) and set(document) >= SHAPE else None
 
 
 def _log_access(scope: Scope, status: int, seconds: float) -> None:

@@ -136,7 +136,10 @@ def error_response(error: errors.TranscriptionError) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, errors.UploadTooSlow):
         headers["Connection"] = "close"  # the rest of the body is not waited for
-    return JSONResponse(error_body(kind, error.message, error.detail).model_dump(), kind.status, headers)
+    body = error_body(kind, error.message, error.detail).model_dump()
+    if isinstance(error, errors.InvalidParameter) and error.parameter:  # OpenAI's shape has a place for it
+        body["param"] = error.parameter
+    return JSONResponse(body, kind.status, headers)
 
 
 async def answer_domain_error(_: Request, error: Exception) -> JSONResponse:

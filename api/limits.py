@@ -27,7 +27,12 @@ from api.tasks import ROUTE as TASK_ROUTE
 from errors import RateLimitExceeded, TooManyUploads
 from settings import Settings
 
-UPLOAD_PATHS = frozenset({"/transcribe", NATIVE_ROUTE, TASK_ROUTE, f"{TASK_ROUTE}/submit"})
+UPLOAD_PATHS = frozenset(
+    {
+        *("/transcribe", "/asr", "/detect-language", "/v1/audio/transcriptions", "/v1/audio/translations"),
+        *(NATIVE_ROUTE, TASK_ROUTE, f"{TASK_ROUTE}/submit"),
+    }
+)
 RETRY = "/retry"  # ends the paths that do work again
 REDIS_SECONDS = 0.2  # that a request waits for Redis at most
 PAUSE_SECONDS = 2.0  # in which a Redis that did not answer is not asked again

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from api.languages import language_code
 from errors import InvalidParameter
 from formats import ResponseFormat
+from languages import language_code
 from pipeline import TranscriptionRequest
 from runners.models import check_known, is_english_only
 from settings import Settings

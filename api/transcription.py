@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from api.documentation import (
 from api.errors import CLIENT_CLOSED_REQUEST
 from api.guards import check_room
 from api.job_schemas import accepted
-from api.parameters import TranscriptionParameters, parse_parameters
+from api.parameters import FILE, TranscriptionParameters, parse_parameters
 from errors import InvalidParameter, NotEnabled, ServiceUnavailable
 from jobs.engine import Source, Submission
 from jobs.webhooks import check_url
@@ -79,17 +79,27 @@ async def answer_upload(
     read_fields: how this route's callers encode form fields.
     Raises the errors of the domain.
     """
+    return await in_time(_answer_upload(request, backend, read_fields), backend.settings)
+
+
+async def in_time(answer: Awaitable[Response], settings: Settings) -> Response:
+    """The answer, if it comes within REQUEST_TIMEOUT. Raises ServiceUnavailable, and the errors of the domain."""
     try:
-        async with asyncio.timeout(backend.settings.request_timeout):
-            return await _answer_upload(request, backend, read_fields)
+        async with asyncio.timeout(settings.request_timeout):
+            return await answer
     except ClientDisconnect:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     except TimeoutError as error:
-        raise ServiceUnavailable(
-            f"The request took longer than {backend.settings.request_timeout} s. Send a shorter recording, or try "
-            "again when the service is less busy.",
-            retry_after=60,
-        ) from error
+        raise too_long(settings.request_timeout) from error
+
+
+def too_long(seconds: float) -> ServiceUnavailable:
+    """The error for more than REQUEST_TIMEOUT."""
+    return ServiceUnavailable(
+        f"The request took longer than {seconds:g} s. Send a shorter recording, or try again when the service is less "
+        "busy.",
+        retry_after=60,
+    )
 
 
 async def _answer_upload(request: Request, backend: Backend, read_fields: Callable[[Fields], Fields]) -> Response:
@@ -117,9 +127,12 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
     )
 
 
-def upload_in(request: Request, settings: Settings) -> AbstractAsyncContextManager[Upload]:
-    """The file in a request's body, while the context lasts. Raises what `receive_upload` raises."""
-    return receive_upload(request.stream(), request.headers.get("content-type", ""), _content_length(request), settings)
+def upload_in(
+    request: Request, settings: Settings, *, field: str = FILE, head: bytes = b""
+) -> AbstractAsyncContextManager[Upload]:
+    """The file in a request's body, while the context lasts. Takes and raises what `receive_upload` does."""
+    content_type = request.headers.get("content-type", "")
+    return receive_upload(request.stream(), content_type, _content_length(request), settings, field=field, head=head)
 
 
 async def accept_job(

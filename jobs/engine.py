@@ -9,7 +9,8 @@ import shutil
 import signal
 import time
 import uuid
-from collections.abc import Collection, Coroutine
+from collections.abc import AsyncGenerator, Collection, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -28,7 +29,7 @@ from jobs.worker import Worker, failure_of
 from logs import current_request_id
 from media.probe import probe
 from media.upload import Upload
-from pipeline import TranscriptionRequest, place
+from pipeline import Draft, PlacedResult, TranscriptionRequest, place
 from settings import Settings
 from transcript import Segment, Ticket, Transcript
 
@@ -99,26 +100,52 @@ class JobEngine:
 
         private: nothing is shared, and nothing is left behind. Raises the errors of media/ and of the runner.
         """
-        transcript, source = await self._transcribe(upload, request, ticket, private)
-        metrics.ANSWERS.labels(source=source.value).inc()
-        return transcript, source
+        async with aclosing(self._work(upload, request, ticket, private)) as work:
+            async for item in work:
+                if not isinstance(item, PlacedResult):
+                    metrics.ANSWERS.labels(source=item[1].value).inc()
+                    return item
+        raise AssertionError("work ends with its transcript")
 
-    async def _transcribe(
+    async def stream(
         self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
-    ) -> tuple[Transcript, Source]:
+    ) -> AsyncGenerator[Sequence[Segment] | Transcript, None]:
+        """As `transcribe`, with the new segments of each window as it is done, in order; the transcript comes last."""
+        draft, seen = Draft(request), False
+        async with aclosing(self._work(upload, request, ticket, private)) as work:
+            async for item in work:
+                if isinstance(item, PlacedResult):
+                    seen = True
+                    yield draft.add(item)
+                    continue
+                transcript, source = item
+                metrics.ANSWERS.labels(source=source.value).inc()
+                if not seen:
+                    yield transcript.segments
+                yield transcript
+
+    async def _work(
+        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
+    ) -> AsyncGenerator[PlacedResult | tuple[Transcript, Source], None]:
+        """Windows as they are done, and the end."""
         if private:
             async with self._flights.join(uuid.uuid4().hex, upload, request, ticket, linger=False) as passenger:
-                return await passenger.transcript(), Source.BYPASS
+                async for placed, _ in passenger.results():
+                    yield placed
+                yield await passenger.transcript(), Source.BYPASS
+            return
         work = work_of(upload, request, self._settings)
         if transcript := await self._store.cached(work):
-            return transcript, Source.HIT
+            yield transcript, Source.HIT
+            return
         known = await self._store.checkpoints(work) if self._settings.enable_cache else ()
         async with self._flights.join(work, upload, request, ticket, known) as passenger:
+            async for placed, _ in passenger.results():
+                yield placed
             transcript = await passenger.transcript()
-        if passenger.joined:
-            return transcript, Source.JOIN
-        await self._remember(work, transcript)
-        return transcript, Source.MISS
+        if not passenger.joined:
+            await self._remember(work, transcript)
+        yield transcript, Source.JOIN if passenger.joined else Source.MISS
 
     async def _remember(self, work: str, transcript: Transcript) -> None:
         try:

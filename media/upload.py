@@ -54,19 +54,27 @@ class Upload:
 
 @asynccontextmanager
 async def receive_upload(
-    stream: AsyncIterable[bytes], content_type: str, content_length: int | None, settings: Settings
+    stream: AsyncIterable[bytes],
+    content_type: str,
+    content_length: int | None,
+    settings: Settings,
+    *,
+    field: str = FILE_FIELD,
+    head: bytes = b"",
 ) -> AsyncIterator[Upload]:
     """Read a multipart request into an Upload, which is deleted when the context ends.
 
-    stream: the request's body. content_length: as declared, None when unknown.
+    stream: the request's body. content_length: as declared, None when unknown. field: the file's in the form.
+    head: what the file lacks at its beginning and is put there.
     Raises FileTooLarge as soon as it is certain, InvalidParameter for anything but a form with one file.
     """
-    boundary = _boundary(content_type)
+    boundary = _boundary(content_type, field)
     if content_length is not None and content_length > settings.max_file_size + FORM_OVERHEAD:
         raise too_large(settings)
-    form = _Form(boundary)
+    form = _Form(boundary, field)
     with _Destination(settings) as destination:
         try:
+            await destination.write(head)
             async for chunk in stream:
                 form.feed(chunk)
                 for data in form.take_file_data():
@@ -76,7 +84,7 @@ async def receive_upload(
         except MultipartParseError as error:
             raise InvalidParameter("The request body is not a valid multipart form.", str(error)) from error
         if form.file_name is None:
-            raise InvalidParameter(f"The form has no file. Send the recording as the field '{FILE_FIELD}'.")
+            raise InvalidParameter(f"The form has no file. Send the recording as the field '{field}'.")
         upload = destination.upload(form)
         yield upload
 
@@ -124,11 +132,11 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _boundary(content_type: str) -> bytes:
+def _boundary(content_type: str, field: str) -> bytes:
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
         raise InvalidParameter(
-            f"Send the recording as multipart/form-data with the field '{FILE_FIELD}'.",
+            f"Send the recording as multipart/form-data with the field '{field}'.",
             f"The request's Content-Type is '{content_type[:MAX_NAME_CHARACTERS]}'.",
         )
     boundary = options.get(b"boundary", b"")
@@ -207,7 +215,8 @@ class _Part:
 class _Form:
     """Callbacks of python-multipart, turned into fields and pieces of the one file."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, file_field: str) -> None:
+        self._file_field = file_field
         self.fields: list[tuple[str, str]] = []
         self.file_name: str | None = None
         self.file_type = ""
@@ -268,9 +277,9 @@ class _Form:
             if len(self.fields) >= MAX_FIELDS:
                 raise InvalidParameter(f"The form has more than {MAX_FIELDS} fields.")
             return
-        if self._part.name != FILE_FIELD:
+        if self._part.name != self._file_field:
             raise InvalidParameter(
-                f"The form sends a file as '{self._part.name}'. Send the recording as the field '{FILE_FIELD}'."
+                f"The form sends a file as '{self._part.name}'. Send the recording as the field '{self._file_field}'."
             )
         if self.file_name is not None:
             raise InvalidParameter("The form has more than one file. Send one file a request.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from transcript import DecodeOptions
 
 TIME_PRECISION = 0.02  # seconds between two timestamp tokens
+TINY = 1e-9  # in place of a sum of probabilities that is nothing
 FRAMES_PER_TIMESTAMP = 2  # log-mel frames between two timestamp tokens, 10 ms each
 
 
@@ -62,6 +63,18 @@ def compression_ratio(text: str) -> float:
     """How often the text repeats itself: bytes before and after compression. Plain speech stays below 2.4."""
     data = text.encode()
     return len(data) / len(zlib.compress(data))
+
+
+def likeliest(heard: Sequence[tuple[str, float]], languages: Sequence[str]) -> tuple[str, float]:
+    """The language that is spoken, and its probability among `languages`, or among all when that is empty.
+
+    heard: every language that the model knows with its probability, best first, never empty.
+    """
+    among = [(code, probability) for code, probability in heard if not languages or code in languages]
+    if not among:  # the model was not trained on any of them; the caller says that it is one of them
+        return languages[0], 0.0
+    code, probability = among[0]
+    return code, probability if not languages else probability / max(sum(each for _, each in among), TINY)
 
 
 def needs_fallback(attempt: Attempt, options: DecodeOptions) -> bool:

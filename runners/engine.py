@@ -26,6 +26,7 @@ from runners.decoding import (
     average_logprob,
     choose_best,
     compression_ratio,
+    likeliest,
     needs_fallback,
     should_skip,
     split_segments,
@@ -119,6 +120,10 @@ class Engine:
             encoded = self._whisper.model.encode(self._arrays.stack(parts), to_cpu=False)
         with stage(MODEL_DECODE):
             self._detect_languages(readings, encoded)
+            if readings[0].options.only_language:
+                for reading in readings:
+                    reading.seek = reading.content_frames
+                return
             attempts = self._decode_with_fallback(readings, encoded)
         for row, (reading, count, attempt) in enumerate(zip(readings, frames, attempts, strict=True)):
             if should_skip(attempt, reading.options):
@@ -137,9 +142,10 @@ class Engine:
                     f"The model '{self._name}' cannot tell languages: its config.json lacks lang_ids. "
                     "Convert it again, or name the language with the request."
                 )
-            token, probability = ranking[0]
-            readings[row].language = token[2:-2]  # <|en|>
-            readings[row].language_probability = float(probability)
+            heard = [(token[2:-2], float(probability)) for token, probability in ranking]  # <|en|>
+            readings[row].language, readings[row].language_probability = likeliest(
+                heard, readings[row].options.languages
+            )
 
     def _decode_with_fallback(self, readings: Sequence[_Reading], encoded: ctranslate2.StorageView) -> list[Attempt]:
         """One attempt a window: the first that passes its thresholds, else the best of all temperatures."""

@@ -40,6 +40,7 @@ class BatchKey(NamedTuple):
     temperatures: tuple[float, ...]
     initial_prompt: str | None
     hotwords: str | None
+    only_language: bool
 
 
 def batch_key(options: DecodeOptions) -> BatchKey:
@@ -51,6 +52,7 @@ def batch_key(options: DecodeOptions) -> BatchKey:
         options.temperatures,
         options.initial_prompt,
         options.hotwords,
+        options.only_language,
     )
 
 

@@ -16,6 +16,7 @@ from runners.decoding import (
     average_logprob,
     choose_best,
     compression_ratio,
+    likeliest,
     needs_fallback,
     should_skip,
     split_segments,
@@ -155,3 +156,20 @@ def test_a_window_is_skipped_only_when_its_words_are_unlikely_too() -> None:
     assert should_skip(an_attempt(avg_logprob=-1.5, no_speech=0.9), OPTIONS)
     assert not should_skip(an_attempt(avg_logprob=-0.2, no_speech=0.9), OPTIONS)
     assert not should_skip(an_attempt(avg_logprob=-1.5, no_speech=0.3), OPTIONS)
+
+
+HEARD = [("en", 0.6), ("de", 0.3), ("fr", 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("languages", "language", "probability"),
+    [
+        ((), "en", 0.6),
+        (("de", "fr"), "de", 0.75),
+        (("fr", "en"), "en", 6 / 7),
+        (("fr",), "fr", 1.0),
+        (("xx", "yy"), "xx", 0.0),
+    ],
+)
+def test_the_language_is_the_likeliest_of_those_that_may_be(languages, language, probability):
+    assert likeliest(HEARD, languages) == (language, pytest.approx(probability))

@@ -128,6 +128,22 @@ def test_languages_named_and_unnamed_share_a_batch(demo_engine: Engine, recordin
     assert 0.0 < second.language_probability <= 1.0
 
 
+def test_a_language_is_told_without_decoding(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+    english = recordings["en-meeting.mp3"]
+    [decoded] = demo_engine.decode([WindowTask(english, CERTAIN)])
+
+    [told] = demo_engine.decode([WindowTask(english, replace(CERTAIN, only_language=True))])
+
+    assert (told.language, told.segments) == ("en", ())
+    assert told.language_probability == pytest.approx(decoded.language_probability)
+
+
+def test_a_language_is_looked_for_among_those_named_alone(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+    [result] = demo_engine.decode([WindowTask(recordings["en-meeting.mp3"], replace(CERTAIN, languages=("de", "fr")))])
+
+    assert result.language in ("de", "fr")
+
+
 def test_the_spoken_words_are_heard(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
     [result] = demo_engine.decode([WindowTask(recordings["en-meeting.mp3"], CERTAIN)])
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
-from api.languages import ALIASES, LANGUAGES, language_code
 from errors import InvalidParameter
+from languages import ALIASES, LANGUAGES, language_code
 
 
 def test_the_languages_are_whispers() -> None:

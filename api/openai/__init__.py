@@ -1,0 +1,1 @@
+"""OpenAI's audio API: its routes, its parameters, its errors, its events."""
