@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import mimetypes
+import struct
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from transcript import SAMPLE_RATE
+
 HEAD_BYTES = 64
+# What makes a WAV file of 16-bit, 16 kHz, mono samples whose number nobody knows yet.
+HEAD_OF_RAW_PCM = struct.pack(
+    "<4sI4s4sIHHIIHH4sI",
+    *(b"RIFF", 0xFFFFFFFF, b"WAVE"),
+    *(b"fmt ", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16),
+    *(b"data", 0xFFFFFFFF),
+)
 ID3_HEADER_BYTES = 10
 
 

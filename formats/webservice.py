@@ -1,0 +1,44 @@
+"""JSON and text as whisper-asr-webservice writes them: https://ahmetoner.com/whisper-asr-webservice/endpoints/"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from formats.cues import one_line
+from transcript import Segment, Transcript
+
+
+def render_json(transcript: Transcript) -> str:
+    """Its JSON, with faster-whisper's fields for every segment."""
+    document = {
+        "text": "".join(segment.text for segment in transcript.segments),
+        "segments": [_segment(number, segment) for number, segment in enumerate(transcript.segments)],
+        "language": transcript.language,
+    }
+    return json.dumps(document, ensure_ascii=False)
+
+
+def render_text(transcript: Transcript) -> str:
+    """A line a segment."""
+    return "".join(f"{one_line(segment.text)}\n" for segment in transcript.segments)
+
+
+def _segment(number: int, segment: Segment) -> dict[str, Any]:
+    words = [
+        {"start": word.start, "end": word.end, "word": word.text, "probability": word.probability}
+        for word in segment.words
+    ]
+    return {
+        "id": number,
+        "seek": segment.seek,
+        "start": segment.start,
+        "end": segment.end,
+        "text": segment.text,
+        "tokens": list(segment.tokens),
+        "avg_logprob": segment.avg_logprob,
+        "compression_ratio": segment.compression_ratio,
+        "no_speech_prob": segment.no_speech_prob,
+        "temperature": segment.temperature,
+        "words": words or None,
+    }
