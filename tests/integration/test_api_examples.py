@@ -1,4 +1,4 @@
-"""The programs in docs/API.md work as they stand."""
+"""The programs in the documents work as they stand."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "API.md").read_te
 
 def test_there_are_two() -> None:
     assert len(PROGRAMS) == 2
+
+
+def test_openais_client_says_what_is_said(service: LocalService, spoken_clip: SpokenClip, tmp_path: Path) -> None:
+    document = (ROOT / "docs" / "COMPATIBILITY.md").read_text(encoding="utf-8")
+    [source] = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    program = tmp_path / "program.py"
+    program.write_text(source.replace("http://localhost:3000", service.url), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=90
+    )
+    first, *_, last = done.stdout.splitlines()
+    assert first
+    assert f"text={first!r}" in last
 
 
 @pytest.mark.parametrize("number", range(2))
