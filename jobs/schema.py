@@ -73,6 +73,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    ("ALTER TABLE jobs ADD COLUMN layout TEXT",),  # JSON; of subtitles, NULL where none was asked for
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
