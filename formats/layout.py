@@ -80,12 +80,14 @@ def frames(cue: Cue, layout: SubtitleLayout | None) -> Iterator[Cue]:
         return
     time = cue.start
     for number, word in enumerate(cue.words):
-        start = min(max(time, word.start), cue.end)
-        end = min(max(start, word.end), cue.end)
+        latest = cue.end - (len(cue.words) - 1 - number)  # the aligner gives some words no time: each has 1 ms
+        start = max(time, min(word.start, latest - 1))
+        end = min(max(start + 1, min(word.end, latest)), cue.end)
+        if start >= cue.end:
+            return  # a cue of fewer milliseconds than words
         if start > time:
             yield replace(cue, start=time, end=start)
-        if end > start:
-            yield replace(cue, start=start, end=end, lit=number)
+        yield replace(cue, start=start, end=end, lit=number)
         time = end
     if time < cue.end:
         yield replace(cue, start=time)

@@ -21,7 +21,8 @@ from errors import DamagedStore, ServiceUnavailable
 from jobs import database
 from jobs.database import DATABASE_NAME
 from jobs.job import JobStatus
-from jobs.schema import SCHEMA_VERSION
+from jobs.rows import RECORDING, REQUEST
+from jobs.schema import MIGRATIONS, SCHEMA_VERSION
 from jobs.sqlite import SqliteStore
 from tests.unit.store_contract import RESULT_TTL, Calls, Clock, StoreContract, new_job, transcript, window
 from tests.unit.store_contract_ends import EndsContract
@@ -64,6 +65,22 @@ def test_without_a_cache_nothing_that_is_done_answers_who_asks_the_same(folder: 
     store.submit(new_job("c", "work"))
     assert store.get("c").status == JobStatus.QUEUED
     assert list(store.checkpoints("work")) == []
+    store.close()
+
+
+def test_a_job_of_a_version_without_layouts_is_still_read(folder: Path) -> None:
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / DATABASE_NAME, isolation_level=None)) as old:
+        for statement in MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("PRAGMA user_version = 1")
+        old.execute(
+            "INSERT INTO jobs (id, work, status, request, recording, response_format, fingerprint, created_at) "
+            "VALUES ('old', 'work', 'queued', ?, ?, 'srt', 'print', 1)",
+            (REQUEST.pack(new_job("old").request), RECORDING.pack(new_job("old").recording)),
+        )
+    store = Calls(SqliteStore(folder, result_ttl=RESULT_TTL))
+    assert (store.get("old").response_format, store.get("old").layout) == ("srt", None)
     store.close()
 
 

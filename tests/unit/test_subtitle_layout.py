@@ -1,6 +1,7 @@
 """Subtitles keep every limit that was asked for, lose no text, and break where a reader would."""
 
 import itertools
+from dataclasses import replace
 from io import StringIO
 
 import pysubs2
@@ -190,6 +191,17 @@ def test_nothing_is_underlined_in_a_pause():
     assert "00:00:00.400 --> 00:00:01.000\na b\n" in shown
 
 
+def test_a_word_that_takes_no_time_is_underlined_too():
+    words = (Word(" a", 0.0, 0.4, 0.9), Word(" b", 0.4, 0.4, 0.9), Word(" c", 0.4, 0.8, 0.9))
+    layout = SubtitleLayout(highlight_words=True)
+    (cue,) = laid_out(transcript(segment(0.0, 0.8, " a b c", words)), layout)
+    assert [(frame.lit, frame.start, frame.end) for frame in frames(cue, layout)] == [
+        (0, 0, 400),
+        (1, 400, 401),
+        (2, 401, 800),
+    ]
+
+
 def test_markup_is_escaped_inside_a_highlighted_word():
     assert "<u>&lt;b&gt;</u>" in vtt.render(transcript(evenly_spoken("<b>")), SubtitleLayout(highlight_words=True))
 
@@ -319,17 +331,21 @@ def test_no_cue_exceeds_a_limit_unless_one_word_does(spoken, layout):
 @given(spoken_segments(), layouts)
 @settings(deadline=None)
 def test_highlighting_fills_each_cue_without_overlap(spoken, layout):
-    lit = SubtitleLayout(max_line_width=layout.max_line_width, highlight_words=True)
-    for cue in laid_out(spoken, lit):
-        shown = list(frames(cue, lit))
+    highlighting = SubtitleLayout(max_line_width=layout.max_line_width, highlight_words=True)
+    for cue in laid_out(spoken, highlighting):
+        shown = list(frames(cue, highlighting))
         assert (shown[0].start, shown[-1].end) == (cue.start, cue.end)
         assert all(frame.start < frame.end for frame in shown)
         assert all(before.end == after.start for before, after in itertools.pairwise(shown))
+        lit = [frame.lit for frame in shown if frame.lit is not None]
+        assert lit == list(range(len(cue.words)))[: cue.end - cue.start]
 
 
 @given(spoken_segments(), layouts)
 @settings(deadline=None)
 def test_pysubs2_reads_back_the_cues(spoken, layout):
+    # pysubs2 takes a number on the last line of a file for that of a cue to come.
+    spoken = replace(spoken, segments=(*spoken.segments, evenly_spoken("the end", spoken.duration * 1000)))
     laid = laid_out(spoken, layout)
     read = pysubs2.SSAFile.from_string(srt.render(spoken, layout), format_="srt")
     assert [(event.start, event.end, event.plaintext) for event in read] == [
