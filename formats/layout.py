@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,9 @@ from formats.cues import MS_PER_SECOND, Cue, CueWord, cues, one_line
 from formats.phrases import pieces, width
 from transcript import Segment, Transcript
 
+Said = tuple[str, float, float]  # text, start, end
+
+SHORTEST_WORD = 0.02  # seconds, one step of Whisper's clock
 LINES = 2  # where lines have a width and nobody says how many; what Netflix and the BBC allow
 
 
@@ -147,13 +151,33 @@ def _character_times(segment: Segment, text: str) -> list[tuple[int, int]]:
     if "".join(said for said, _, _ in spoken) != text:
         spoken = [(text, segment.start, segment.end)]
     times = []
-    for said, start, end in spoken:
+    for said, start, end in _with_time(spoken):
         step = max(0.0, end - start) / max(1, len(said))
         times += [
             (_milliseconds(start + place * step), _milliseconds(start + (place + 1) * step))
             for place in range(len(said))
         ]
     return times
+
+
+def _with_time(spoken: list[Said]) -> list[Said]:
+    """The same text; a word that the aligner gave no time is one with its nearer neighbour, and shares its time."""
+    shared: list[Said] = []
+    waiting: Said | None = None
+    for place, (text, start, end) in enumerate(spoken):
+        if waiting:
+            text, start, waiting = waiting[0] + text, waiting[1], None
+        if end - start >= SHORTEST_WORD:
+            shared.append((text, start, end))
+            continue
+        after = spoken[place + 1][1] - end if place + 1 < len(spoken) else math.inf
+        before = start - shared[-1][2] if shared else math.inf
+        if before < after or math.isinf(after):
+            text, start = (shared[-1][0] + text, shared.pop()[1]) if shared else (text, start)
+            shared.append((text, start, end))
+        else:
+            waiting = (text, start, end)
+    return shared
 
 
 def _solid(text: str) -> str:

@@ -191,14 +191,14 @@ def test_nothing_is_underlined_in_a_pause():
     assert "00:00:00.400 --> 00:00:01.000\na b\n" in shown
 
 
-def test_a_word_that_takes_no_time_is_underlined_too():
+def test_a_word_without_any_time_shares_that_of_its_neighbour():
     words = (Word(" a", 0.0, 0.4, 0.9), Word(" b", 0.4, 0.4, 0.9), Word(" c", 0.4, 0.8, 0.9))
     layout = SubtitleLayout(highlight_words=True)
     (cue,) = laid_out(transcript(segment(0.0, 0.8, " a b c", words)), layout)
     assert [(frame.lit, frame.start, frame.end) for frame in frames(cue, layout)] == [
         (0, 0, 400),
-        (1, 400, 401),
-        (2, 401, 800),
+        (1, 400, 600),
+        (2, 600, 800),
     ]
 
 
