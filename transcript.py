@@ -286,7 +286,7 @@ class Transcript:
 
     language: ISO 639-1 code, or "und" (undetermined) when nobody spoke and the caller named none.
     duration: seconds of audio decoded.
-    word_timestamps: whether segments carry their words.
+    word_timestamps: whether the caller asked for words. Without, segments may still carry them, for subtitles.
     processing_time: seconds from the accepted file to this transcript.
     warnings: every segment that was dropped or marked, in file order.
     """

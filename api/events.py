@@ -56,7 +56,8 @@ async def follow(engine: JobEngine, job: Job, place: tuple[int, int]) -> AsyncIt
         job = await engine.job(job.id)  # before its segments: once it is finished, they are all there
         for segments in await engine.segments(job, position):
             for number, segment in enumerate(segments[seen:], start=seen + 1):
-                yield ServerSentEvent(data=_segment(segment), event="segment", id=f"{position}.{number}")
+                data = _segment(segment, shows_words=job.layout is None or job.layout.shows_words)
+                yield ServerSentEvent(data=data, event="segment", id=f"{position}.{number}")
             position, seen = position + 1, 0
         if job.finished:
             yield _end(job)
@@ -75,13 +76,13 @@ def resume_after(last_event_id: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
+def _segment(segment: Segment, *, shows_words: bool) -> dict[str, Any]:
     data: dict[str, Any] = {
         "start": round(segment.start, TIME_DIGITS),
         "end": round(segment.end, TIME_DIGITS),
         "text": segment.text.strip(),
     }
-    if segment.words:
+    if segment.words and shows_words:
         data["words"] = [word_to_dict(word) for word in segment.words]
     return data
 

@@ -36,6 +36,7 @@ EXPOSED = (
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
+    "X-Subtitle-Warnings",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from api.job_schemas import (
     summary,
     unfinished,
 )
+from api.layout_parameters import ResultParameters, warning_headers
 from errors import InsufficientStorage, InvalidParameter, ServiceUnavailable, UnknownJob, WrongJobState
 from formats import ResponseFormat
 from jobs.engine import JobEngine
@@ -82,15 +84,19 @@ async def jobs(
 async def result(
     job_id: str,
     backend: BackendDependency,
-    response_format: Annotated[
-        ResponseFormat | None, Query(description="Any format; that of the submission by default.")
-    ] = None,
+    parameters: Annotated[ResultParameters, Query()],
 ) -> Response:
-    """The transcript of a completed job, in any format, as often as wanted. Nothing is transcribed again."""
+    """The transcript of a completed job, in any format, as often as wanted. Nothing is transcribed again.
+
+    Subtitles have the layout of the submission; parameters that are sent here win over it, one by one.
+    """
     job = await backend.engine.job(job_id)
+    response_format = parameters.response_format or ResponseFormat(job.response_format)
+    layout = parameters.to_layout(job.layout.layout if job.layout else None)
+    formats.check_layout(parameters.asked_layout(), response_format)
     transcript = await backend.engine.result(job)
-    rendered = formats.render(transcript, response_format or ResponseFormat(job.response_format))
-    return Response(rendered.body, headers={"Content-Type": rendered.content_type})
+    rendered = await asyncio.to_thread(formats.render, transcript, response_format, layout)
+    return Response(rendered.body, headers={"Content-Type": rendered.content_type} | warning_headers(rendered))
 
 
 @router.delete("/jobs/{job_id}", responses=UNKNOWN)

@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from api.backend import Backend
 from api.errors import error_response
+from api.layout_parameters import LAYOUT_NAMES
 from api.parameters import FILE, TranscriptionParameters, json_fields
 from api.transcription import answer_upload
 from errors import TranscriptionError
 
 ROUTE = "/api/transcribe"  # native routes come before mounted ones, and POST /transcribe belongs to the contract
 # The native API answers with the typed transcript; a task tells a callback, too.
-LEFT_OUT_OF_TASKS = frozenset({"response_format", "async_"})
+LEFT_OUT_OF_TASKS = frozenset({"response_format", "async_"}) | LAYOUT_NAMES
 LEFT_OUT = LEFT_OUT_OF_TASKS | {"callback_url"}
 
 

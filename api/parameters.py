@@ -10,8 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from api.layout_parameters import LayoutParameters
 from errors import InvalidParameter
-from formats import ResponseFormat
+from formats import ResponseFormat, check_layout
+from formats.layout import SubtitleLayout
 from languages import language_code
 from pipeline import TranscriptionRequest
 from runners.models import check_known, is_english_only
@@ -35,8 +37,8 @@ class Granularity(StrEnum):
     WORD = "word"
 
 
-class TranscriptionParameters(BaseModel):
-    """Every parameter beside the file. The fields' descriptions are the API document's."""
+class RecordingParameters(BaseModel):
+    """What is asked of the recording. The fields' descriptions are the API document's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -113,7 +115,7 @@ class TranscriptionParameters(BaseModel):
                 beam_size=self.beam_size,
                 best_of=self.best_of,
                 temperatures=temperatures_from(self.temperature),
-                word_timestamps=self.timestamp_granularity is Granularity.WORD,
+                word_timestamps=self.wants_words(),
                 initial_prompt=self.initial_prompt,
                 hotwords=self.hotwords,
             ),
@@ -127,6 +129,10 @@ class TranscriptionParameters(BaseModel):
             hallucinations=self.hallucinations,
         )
 
+    def wants_words(self) -> bool:
+        """Whether words are timed."""
+        return self.timestamp_granularity is Granularity.WORD
+
     def _check_english_only(self, model: str) -> None:
         if self.language not in (None, "en"):
             raise InvalidParameter(f"The model '{model}' knows English only, not '{self.language}'. Use another model.")
@@ -134,6 +140,25 @@ class TranscriptionParameters(BaseModel):
             raise InvalidParameter(f"The model '{model}' knows English only, so 'multilingual' needs another model.")
         if self.task is Task.TRANSLATE:
             raise InvalidParameter(f"The model '{model}' knows English only and cannot translate. Use another model.")
+
+
+class TranscriptionParameters(LayoutParameters, RecordingParameters):
+    """Every parameter beside the file."""
+
+    def wants_words(self) -> bool:
+        """Whether words are timed: when they are asked for, or subtitles are broken between them."""
+        layout = self.asked_layout()  # part of the parameters may be all there is yet
+        return super().wants_words() or (layout is not None and layout.needs_words)
+
+    def checked_layout(self) -> SubtitleLayout | None:
+        """The layout of the subtitles. A job keeps it for whatever its result will be fetched as.
+
+        Raises InvalidParameter.
+        """
+        layout = self.to_layout()
+        if not self.async_:
+            check_layout(layout, self.response_format)
+        return layout
 
 
 NAMES: tuple[str, ...] = tuple(field.alias or name for name, field in TranscriptionParameters.model_fields.items())

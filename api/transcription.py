@@ -24,9 +24,11 @@ from api.documentation import (
 from api.errors import CLIENT_CLOSED_REQUEST
 from api.guards import check_room
 from api.job_schemas import accepted
-from api.parameters import FILE, TranscriptionParameters, parse_parameters
+from api.layout_parameters import warning_headers
+from api.parameters import FILE, Granularity, TranscriptionParameters, parse_parameters
 from errors import InvalidParameter, NotEnabled, ServiceUnavailable
 from jobs.engine import Source, Submission
+from jobs.job import KeptLayout
 from jobs.webhooks import check_url
 from logs import current_request_id, metadata_of
 from media.upload import Upload, receive_upload
@@ -115,16 +117,17 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
         parameters = parse_parameters(query, read_fields(upload.fields))
         if parameters.async_:
             return await accept_job(request, backend, upload, parameters)
+        layout = parameters.checked_layout()
         work = backend.engine.transcribe(
             upload, parameters.to_request(backend.settings), Ticket(current_request_id()), is_private(request)
         )
         transcript, source = await while_connected(request, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):
-        rendered = formats.render(transcript, parameters.response_format)
-    return Response(
-        rendered.body, headers={"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
-    )
+        # Laying out an hour takes a second; others are served meanwhile.
+        rendered = await asyncio.to_thread(formats.render, transcript, parameters.response_format, layout)
+    headers = {"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
+    return Response(rendered.body, headers=headers | warning_headers(rendered))
 
 
 def upload_in(
@@ -149,12 +152,14 @@ def submission_from(request: Request, parameters: TranscriptionParameters, setti
     """What a request says about a job. Raises InvalidParameter, UnknownModel."""
     if parameters.callback_url:
         check_url(parameters.callback_url, settings)
+    layout = parameters.checked_layout()
     return Submission(
         request=parameters.to_request(settings),
         response_format=parameters.response_format.value,
         idempotency_key=_idempotency_key(request),
         callback_url=parameters.callback_url,
         private=is_private(request),
+        layout=KeptLayout(layout, parameters.timestamp_granularity is Granularity.WORD) if layout else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from transcript import Transcript
@@ -13,12 +13,46 @@ MS_PER_HOUR = 60 * MS_PER_MINUTE
 
 
 @dataclass(frozen=True, slots=True)
+class CueWord:
+    """A word of a cue that was laid out. start <= end, milliseconds; line: which one it stands on, from 0.
+
+    spaced: whether a space stands before it, unless it begins a line.
+    """
+
+    text: str
+    start: int
+    end: int
+    spaced: bool
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cue:
-    """One line on the screen. start < end, milliseconds; text: one line, no surrounding space."""
+    """What is on the screen at one time. start < end, milliseconds.
+
+    text: all of it as one line, no surrounding space. words: of a cue that was laid out, else none.
+    lit: index of the word that is underlined.
+    """
 
     start: int
     end: int
     text: str
+    words: tuple[CueWord, ...] = ()
+    lit: int | None = None
+
+    def on_screen(self, escape: Callable[[str], str]) -> str:
+        """The text in its lines, the lit word underlined. escape: what the format does to plain text."""
+        if not self.words:
+            return escape(self.text)
+        written: list[str] = []
+        for number, word in enumerate(self.words):
+            text = f"<u>{escape(word.text)}</u>" if number == self.lit else escape(word.text)
+            if number and word.line != self.words[number - 1].line:
+                written.append("\n")
+            elif number and word.spaced:
+                written.append(" ")
+            written.append(text)
+        return "".join(written)
 
 
 def cues(transcript: Transcript) -> Iterator[Cue]:

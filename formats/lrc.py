@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from formats.cues import MS_PER_MINUTE, cues
+from formats.cues import MS_PER_MINUTE
+from formats.layout import SubtitleLayout, laid_out
 from transcript import Transcript
 
 MS_PER_CENTISECOND = 10
 
 
-def render(transcript: Transcript) -> str:
+def render(transcript: Transcript, layout: SubtitleLayout | None = None) -> str:
     """A line a cue, and an empty one where the last ends, so that players clear it."""
-    lines = [(cue.start, cue.end, cue.text) for cue in cues(transcript)]
+    lines = [(cue.start, cue.end, cue.text) for cue in laid_out(transcript, layout)]
     if not lines:
         return ""
     stamped = [f"{_stamp(start)}{text}" for start, _, text in lines]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from formats.cues import cues
+from formats.layout import SubtitleLayout, laid_out
 from transcript import Transcript
 
 HEADER = "start\tend\ttext"
 
 
-def render(transcript: Transcript) -> str:
+def render(transcript: Transcript, layout: SubtitleLayout | None = None) -> str:
     """A header line, then a line a cue."""
-    lines = [HEADER, *(f"{cue.start}\t{cue.end}\t{cue.text}" for cue in cues(transcript))]
+    lines = [HEADER, *(f"{cue.start}\t{cue.end}\t{cue.text}" for cue in laid_out(transcript, layout))]
     return "\n".join(lines) + "\n"

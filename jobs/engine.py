@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Collection, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ import metrics
 from errors import InsufficientStorage, ServiceUnavailable, TranscriptionError, UnknownJob, WrongJobState
 from jobs.flights import Flights
 from jobs.identity import fingerprint_of, work_of
-from jobs.job import Job, JobStatus, NewJob, Standing
+from jobs.job import Job, JobStatus, KeptLayout, NewJob, Standing
 from jobs.spool import Spool
 from jobs.store import JobStore
 from jobs.webhooks import Deliverer
@@ -67,6 +67,7 @@ class Submission:
     idempotency_key: str | None = None
     callback_url: str | None = None
     private: bool = False
+    layout: KeptLayout | None = None
 
 
 class JobEngine:
@@ -182,10 +183,11 @@ class JobEngine:
             request=submission.request,
             recording=recording,
             response_format=submission.response_format,
-            fingerprint=fingerprint_of(work, submission.response_format, submission.callback_url),
+            fingerprint=fingerprint_of(work, submission.response_format, submission.callback_url, submission.layout),
             idempotency_key=submission.idempotency_key,
             callback_url=submission.callback_url,
             request_id=current_request_id(),
+            layout=submission.layout,
         )
         try:
             job, created = await self._store.submit(new)
@@ -228,7 +230,10 @@ class JobEngine:
         """Raises WrongJobState unless the job is completed, UnknownJob when its result has expired."""
         if job.status is not JobStatus.COMPLETED:
             raise WrongJobState(f"The job is {job.status.value} and has no result. GET /status/{job.id} says more.")
-        return _known(await self._store.result(job.id), job.id)
+        transcript = _known(await self._store.result(job.id), job.id)
+        if job.layout and not job.layout.shows_words:
+            return replace(transcript, word_timestamps=False)
+        return transcript
 
     async def cancel(self, job_id: str) -> Job:
         """End an unfinished job, or forget a finished one with all that belongs to it. Raises UnknownJob."""

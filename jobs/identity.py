@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import PurePath
 
 from pydantic import TypeAdapter
 
+from jobs.job import KeptLayout
 from media.upload import Upload
 from pipeline import TranscriptionRequest
 from settings import Settings
@@ -26,9 +28,11 @@ def work_of(upload: Upload, request: TranscriptionRequest, settings: Settings) -
     return _digest(upload.sha256, ending, upload.content_type, *computed_by, _REQUEST.dump_python(request, mode="json"))
 
 
-def fingerprint_of(work: str, response_format: str, callback_url: str | None) -> str:
+def fingerprint_of(work: str, response_format: str, callback_url: str | None, layout: KeptLayout | None = None) -> str:
     """The same for submissions that ask for the same in every respect."""
-    return _digest(work, response_format, callback_url)
+    parts = (work, response_format, callback_url)
+    # Without a layout as it was before there were layouts, so that older keys still match.
+    return _digest(*parts, asdict(layout)) if layout else _digest(*parts)
 
 
 def _digest(*parts: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from formats.layout import SubtitleLayout
 from pipeline import TranscriptionRequest
 
 
@@ -68,6 +69,17 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptLayout:
+    """The layout that came with a submission, for whenever its result is wanted as subtitles.
+
+    shows_words: whether the caller asked for words, too. If not, they are timed for the layout and not shown.
+    """
+
+    layout: SubtitleLayout
+    shows_words: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NewJob:
     """A job as it is accepted.
 
@@ -86,6 +98,7 @@ class NewJob:
     idempotency_key: str | None = None
     callback_url: str | None = None
     request_id: str = ""
+    layout: KeptLayout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +133,7 @@ class Job:
     failure: Failure | None = None
     delivery: Delivery | None = None
     request_id: str = ""
+    layout: KeptLayout | None = None
 
     @property
     def finished(self) -> bool:

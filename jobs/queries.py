@@ -28,9 +28,9 @@ SHOWN_JOBS = f"""
 """
 SUBMIT = """
     INSERT INTO jobs (id, work, status, request, recording, response_format, fingerprint, idempotency_key, created_at,
-                      callback_url, request_id)
+                      callback_url, request_id, layout)
     VALUES (:id, :work, 'queued', :request, :recording, :response_format, :fingerprint, :idempotency_key, :now,
-            :callback_url, :request_id)
+            :callback_url, :request_id, :layout)
 """
 VALID_RESULT = """
     SELECT id, duration, transcript FROM results WHERE work = :work AND expires_at > :now ORDER BY id DESC LIMIT 1

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
 
-from jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, Recording
+from jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, KeptLayout, Recording
 from pipeline import PlacedResult, TranscriptionRequest
 from transcript import Transcript
 
@@ -37,6 +37,7 @@ REQUEST = Codec(TranscriptionRequest)
 RECORDING = Codec(Recording)
 FAILURE = Codec(Failure)
 PLACED = Codec(PlacedResult)
+LAYOUT = Codec(KeptLayout)
 _TRANSCRIPT = Codec(Transcript)
 
 
@@ -88,6 +89,7 @@ def job_of(row: sqlite3.Row, **shown: Any) -> Job:
         "recording": RECORDING.unpack(row["recording"]),
         "failure": FAILURE.unpack(row["failure"]) if row["failure"] else None,
         "delivery": _delivery_of(row),
+        "layout": LAYOUT.unpack(row["layout"]) if row["layout"] else None,
     }
     return Job(**(fields | shown))
 

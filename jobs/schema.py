@@ -74,6 +74,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("ALTER TABLE jobs ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",),
+    ("ALTER TABLE jobs ADD COLUMN layout TEXT",),  # JSON; of subtitles, NULL where none was asked for
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -16,6 +16,7 @@ from jobs.database import Database
 from jobs.job import Ahead, Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
 from jobs.rows import (
     FAILURE,
+    LAYOUT,
     PLACED,
     RECORDING,
     REQUEST,
@@ -66,6 +67,7 @@ class SqliteStore:
             "idempotency_key": new.idempotency_key,
             "callback_url": new.callback_url,
             "request_id": new.request_id,
+            "layout": LAYOUT.pack(new.layout) if new.layout else None,
         }
 
         def step(db: sqlite3.Connection) -> tuple[Job, bool]:

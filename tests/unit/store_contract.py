@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from errors import IdempotencyConflict
-from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, NewJob, Recording
+from formats.layout import SubtitleLayout
+from jobs.job import Ahead, Delivery, Failure, Job, JobStatus, KeptLayout, NewJob, Recording
 from jobs.store import JobStore, LeaseLost
 from pipeline import PlacedResult, TranscriptionRequest
 from transcript import SAMPLE_RATE, DecodeOptions, Segment, Span, Timeline, Transcript, VadOptions, WindowResult
@@ -83,6 +84,11 @@ class StoreContract:
     """One behaviour a test, through the interface alone."""
 
     # Acceptance
+
+    def test_the_layout_of_a_submission_is_kept(self, store: Calls) -> None:
+        kept = KeptLayout(SubtitleLayout(max_line_width=42, min_gap=0.083, highlight_words=True), shows_words=True)
+        store.submit(new_job("a", layout=kept))
+        assert store.get("a").layout == kept
 
     def test_an_accepted_job_is_queued_as_it_was_sent(self, store: Calls) -> None:
         accepted, is_new = store.submit(new_job("a", callback_url=HOOK, response_format="srt", request_id="r-1"))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from api.parameters import NAMES, Granularity, json_fields, parse_parameters, temperatures_from
 from errors import InvalidParameter, UnknownModel
 from formats import ResponseFormat
+from formats.layout import SubtitleLayout
 from settings import Settings
 from transcript import HallucinationPolicy, Task, VadOptions
 
@@ -113,6 +114,13 @@ def test_every_wrong_value_is_named_at_once() -> None:
         ("initial_prompt", ("x" * 2000,), ("x" * 2001,)),
         ("hotwords", ("x" * 2000,), ("x" * 2001,)),
         ("vad_threshold", ("0", "1"), ("-0.1", "1.1", "nan")),
+        ("max_line_width", ("5", "500"), ("4", "501", "42.5")),
+        ("max_line_count", ("1", "10"), ("0", "11")),
+        ("max_words_per_line", ("1", "100"), ("0", "101")),
+        ("max_cue_duration", ("0.5", "600"), ("0.4", "601", "nan")),
+        ("min_gap", ("0", "10"), ("-0.1", "10.1", "nan")),
+        ("highlight_words", ("true", "false"), ("red",)),
+        ("max_chars_per_second", ("1", "200"), ("0.9", "201", "inf")),
         ("vad_min_silence_ms", ("0", "60000"), ("-1", "60001")),
         ("vad_speech_pad_ms", ("0", "10000"), ("-1", "10001")),
     ],
@@ -170,3 +178,29 @@ def test_temperatures_rise_from_the_one_asked_for(start: float) -> None:
     assert temperatures[0] == start
     assert list(temperatures) == sorted(set(temperatures))
     assert temperatures[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("given_value", "timed"),
+    [
+        (("max_line_width", "42"), True),
+        (("max_cue_duration", "7"), True),
+        (("highlight_words", "true"), True),
+        (("min_gap", "0.1"), False),
+        (("max_chars_per_second", "17"), False),
+    ],
+)
+def test_words_are_timed_for_layouts_that_need_it(
+    settings: Settings, given_value: tuple[str, str], timed: bool
+) -> None:
+    assert parse_parameters([given_value]).to_request(settings).decode.word_timestamps is timed
+
+
+def test_part_of_a_layout_in_the_query_waits_for_the_rest(settings: Settings) -> None:
+    parse_parameters([("max_line_count", "2")]).to_request(settings)
+    whole = parse_parameters([("max_line_count", "2")], [("max_line_width", "42"), ("response_format", "srt")])
+    assert whole.checked_layout() == SubtitleLayout(max_line_width=42, max_line_count=2)
+
+
+def test_a_job_keeps_a_layout_for_whatever_its_result_is_fetched_as() -> None:
+    assert parse_parameters([("async", "true"), ("max_line_width", "42")]).checked_layout()

@@ -116,7 +116,7 @@ def test_a_job_in_a_database_of_an_older_program_is_kept(folder: Path) -> None:
     job = store.get("a")
     store.close()
     assert job is not None
-    assert (job.request, job.response_format, job.request_id) == (REQUEST, "srt", "")
+    assert (job.request, job.response_format, job.request_id, job.layout) == (REQUEST, "srt", "", None)
 
 
 # Damage and copies
