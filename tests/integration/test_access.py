@@ -18,6 +18,7 @@ import pytest
 
 from api.edge import PROBE_PATHS
 from api.keys import digest_of, make_key
+from api.openai.errors import is_openai
 from scripts.local_service import ROOT, DidNotStart, LocalService, local_service
 from tests.integration.conftest import SETTLE_SECONDS, SpokenClip
 from tests.integration.test_errors import assert_error
@@ -132,9 +133,11 @@ def test_every_route_but_the_probes_needs_a_key(anyone: httpx.Client, routes: li
     guarded_routes = [(method, path) for method, path in routes if path not in PROBE_PATHS]
     answers = {route: anyone.request(*route) for route in guarded_routes}
     assert {route: answer.status_code for route, answer in answers.items() if answer.status_code != 401} == {}
-    for (method, _), answer in answers.items():
+    for (method, path), answer in answers.items():
         assert answer.headers["www-authenticate"] == "Bearer"
-        if method != "HEAD":
+        if is_openai(path):
+            assert answer.json()["error"]["code"] == "missing_api_key"
+        elif method != "HEAD":
             assert_error(answer, 401, "missing_api_key")
 
 
