@@ -5,7 +5,7 @@ As there, parameters come in the query, and those that are not known mean nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from enum import StrEnum
@@ -20,10 +20,11 @@ from starlette.responses import JSONResponse, Response
 
 import formats
 from api.backend import Backend, BackendDependency
-from api.documentation import error_responses
+from api.documentation import TRANSCRIBE_PARAMETERS, error_responses
 from api.errors import KINDS
 from api.guards import check_room
-from api.parameters import Granularity, TranscriptionParameters
+from api.layout_parameters import LAYOUT_NAMES, warning_headers
+from api.parameters import Granularity, TranscriptionParameters, parse_parameters
 from api.transcription import CACHE_STATUS, in_time, is_private, upload_in, while_connected
 from errors import (
     AudioTooLong,
@@ -36,7 +37,8 @@ from errors import (
     UnsupportedFormat,
     UploadTooSlow,
 )
-from formats import ResponseFormat
+from formats import Rendered, ResponseFormat
+from formats.layout import SubtitleLayout
 from formats.webservice import render_json, render_text
 from languages import LANGUAGES
 from logs import current_request_id, metadata_of
@@ -73,6 +75,8 @@ REFUSALS = error_responses(
     ]
 )
 
+LAYOUT_PARAMETERS = [parameter for parameter in TRANSCRIBE_PARAMETERS if parameter["name"] in LAYOUT_NAMES]
+
 router = APIRouter(tags=["whisper-asr-webservice"], responses=REFUSALS)
 log = structlog.get_logger(__name__)
 
@@ -88,13 +92,13 @@ class Output(StrEnum):
     JSON = "json"
 
 
-RENDERERS: dict[Output, Callable[[Transcript], str]] = {
-    Output.TXT: render_text,
-    Output.TEXT: render_text,
-    Output.JSON: render_json,
-    Output.VTT: lambda transcript: formats.render(transcript, ResponseFormat.VTT).body,
-    Output.SRT: lambda transcript: formats.render(transcript, ResponseFormat.SRT).body,
-    Output.TSV: lambda transcript: formats.render(transcript, ResponseFormat.TSV).body,
+AS_OURS = {
+    Output.TXT: ResponseFormat.TEXT,
+    Output.TEXT: ResponseFormat.TEXT,
+    Output.VTT: ResponseFormat.VTT,
+    Output.SRT: ResponseFormat.SRT,
+    Output.TSV: ResponseFormat.TSV,
+    Output.JSON: ResponseFormat.JSON,
 }
 
 
@@ -111,7 +115,7 @@ Encode = Annotated[
 ]
 
 
-@router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY})
+@router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY, "parameters": LAYOUT_PARAMETERS})
 async def asr(
     request: Request,
     backend: BackendDependency,
@@ -124,15 +128,19 @@ async def asr(
     output: Output = Output.TXT,
 ) -> Response:
     """Transcribe a recording. The answer is a file of text/plain, whatever `output` is."""
-    parameters = TranscriptionParameters(
-        task=task,
-        language=language or None,
-        initial_prompt=initial_prompt or None,
-        vad_filter=vad_filter,
-        timestamp_granularity=Granularity.WORD if word_timestamps else Granularity.SEGMENT,
+    layout = [(name, value) for name, value in request.query_params.multi_items() if name in LAYOUT_NAMES]
+    parameters = parse_parameters(
+        [
+            ("task", task),
+            ("language", language),
+            ("initial_prompt", initial_prompt),
+            ("vad_filter", str(vad_filter)),
+            ("timestamp_granularity", Granularity.WORD if word_timestamps else Granularity.SEGMENT),
+            ("response_format", AS_OURS[output]),
+            *layout,
+        ]
     )
-    wanted = parameters.to_request(backend.settings)
-    return await in_time(_transcribe(request, backend, wanted, output, encode=encode), backend.settings)
+    return await in_time(_transcribe(request, backend, parameters, output, encode=encode), backend.settings)
 
 
 @router.post("/detect-language", response_model=DetectedLanguage, openapi_extra={"requestBody": BODY})
@@ -143,8 +151,9 @@ async def detect_language(request: Request, backend: BackendDependency, encode: 
 
 
 async def _transcribe(
-    request: Request, backend: Backend, wanted: TranscriptionRequest, output: Output, *, encode: bool
+    request: Request, backend: Backend, parameters: TranscriptionParameters, output: Output, *, encode: bool
 ) -> Response:
+    wanted, layout = parameters.to_request(backend.settings), parameters.checked_layout()
     check_room(backend.settings)
     async with AsyncExitStack() as stack:
         upload = await _receive(request, backend, stack, encode=encode)
@@ -152,14 +161,23 @@ async def _transcribe(
         transcript, source = await while_connected(request, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):
-        body = RENDERERS[output](transcript)
+        rendered = await asyncio.to_thread(render, transcript, output, layout)
     headers = {
         "Content-Type": PLAIN,
         "Asr-Engine": ENGINE,
         "Content-Disposition": f'attachment; filename="{quote(upload.filename)}.{output}"',
         "Cache-Status": CACHE_STATUS[source],
     }
-    return Response(body, headers=headers)
+    return Response(rendered.body, headers=headers | warning_headers(rendered))
+
+
+def render(transcript: Transcript, output: Output, layout: SubtitleLayout | None) -> Rendered:
+    """The transcript as it comes from there; its subtitles are ours."""
+    if output is Output.JSON:
+        return Rendered(render_json(transcript), PLAIN)
+    if output in (Output.TXT, Output.TEXT):
+        return Rendered(render_text(transcript), PLAIN)
+    return formats.render(transcript, AS_OURS[output], layout)
 
 
 async def _detect(request: Request, backend: Backend, wanted: TranscriptionRequest, *, encode: bool) -> Response:

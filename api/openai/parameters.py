@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from api.layout_parameters import LAYOUT_NAMES
 from api.parameters import Granularity, TranscriptionParameters
 from errors import InvalidParameter
+from formats.layout import SubtitleLayout
 from languages import language_code
 from pipeline import TranscriptionRequest
 from settings import Settings
@@ -37,6 +39,7 @@ OURS = frozenset(
     {
         *("beam_size", "best_of", "hallucinations", "hotwords", "multilingual"),
         *("vad_filter", "vad_threshold", "vad_min_silence_ms", "vad_speech_pad_ms"),
+        *LAYOUT_NAMES,
     }
 )
 OF_TRANSLATIONS = frozenset({"model", "prompt", "response_format", "temperature"}) | OURS
@@ -67,6 +70,7 @@ class Asked:
 
     request: TranscriptionRequest
     response_format: Format
+    layout: SubtitleLayout | None = None
     segments: bool = True
     words: bool = False
     logprobs: bool = False
@@ -98,11 +102,11 @@ def parse(fields: Iterable[tuple[str, str]], task: Task, settings: Settings) -> 
             parameter="stream",
         )
     candidates = _languages(form)
-    parameters = _ours(form, task, with_words=words or logprobs)
-    request = parameters.to_request(settings)
+    parameters = _ours(form, task, chosen, with_words=words or logprobs)
+    request, layout = parameters.to_request(settings), parameters.checked_layout()
     if len(candidates) > 1:
         request = replace(request, decode=replace(request.decode, languages=candidates))
-    return Asked(request, chosen, segments, words, logprobs, stream)
+    return Asked(request, chosen, layout, segments, words, logprobs, stream)
 
 
 def _read(fields: Iterable[tuple[str, str]], known: frozenset[str]) -> _Form:
@@ -175,12 +179,12 @@ def _code(language: str) -> str:
         raise InvalidParameter(error.message, parameter=LANGUAGES) from None
 
 
-def _ours(form: _Form, task: Task, *, with_words: bool) -> TranscriptionParameters:
+def _ours(form: _Form, task: Task, chosen: Format, *, with_words: bool) -> TranscriptionParameters:
     """Everything that our own route knows, too."""
     singles = form.singles
     if "model" not in singles:
         raise InvalidParameter("You must provide a model parameter; GET /v1/models lists them.", parameter="model")
-    given: dict[str, Any] = {"task": task, **_vad(form)}
+    given: dict[str, Any] = {"task": task, "response_format": chosen.value, **_vad(form)}
     if singles["model"] not in ALIASES:
         given["model"] = singles["model"]
     if with_words:

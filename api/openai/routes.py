@@ -15,12 +15,13 @@ from starlette.responses import Response
 import formats
 from api.backend import Backend, BackendDependency
 from api.guards import check_room
+from api.layout_parameters import warning_headers
 from api.openai.documentation import ERRORS, TRANSCRIPTION_BODY, TRANSCRIPTION_RESPONSES, TRANSLATION_BODY
 from api.openai.parameters import ALIASES, Asked, Format, parse
 from api.openai.streaming import EventStream, Work
 from api.transcription import CACHE_STATUS, in_time, is_private, upload_in, while_connected
 from errors import UnknownModel
-from formats import ResponseFormat
+from formats import Rendered, ResponseFormat
 from formats.openai import render_json, render_verbose_json
 from logs import current_request_id, metadata_of
 from media.upload import Upload
@@ -31,7 +32,6 @@ from transcript import Segment, Task, Ticket, Transcript
 
 OWNER = "transcription-service"
 JSON = "application/json"
-AS_OURS = {Format.TEXT: ResponseFormat.TEXT, Format.SRT: ResponseFormat.SRT, Format.VTT: ResponseFormat.VTT}
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS)
 log = structlog.get_logger(__name__)
@@ -109,8 +109,9 @@ async def _answer(request: Request, backend: Backend, task: Task) -> Response:
         transcript, source = await while_connected(request, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):
-        body, content_type = render(transcript, asked)
-    return Response(body, headers={"Content-Type": content_type, "Cache-Status": CACHE_STATUS[source]})
+        rendered = await asyncio.to_thread(render, transcript, asked)
+    headers = {"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
+    return Response(rendered.body, headers=headers | warning_headers(rendered))
 
 
 async def _stream(request: Request, backend: Backend, upload: Upload, asked: Asked) -> Response:
@@ -134,11 +135,10 @@ async def _first(work: Work) -> Sequence[Segment] | Transcript:
     return await anext(work)
 
 
-def render(transcript: Transcript, asked: Asked) -> tuple[str, str]:
-    """The body and its Content-Type."""
-    if asked.response_format in AS_OURS:
-        rendered = formats.render(transcript, AS_OURS[asked.response_format])
-        return rendered.body, rendered.content_type
+def render(transcript: Transcript, asked: Asked) -> Rendered:
+    """The transcript in the format asked for."""
     if asked.response_format is Format.VERBOSE_JSON:
-        return render_verbose_json(transcript, segments=asked.segments, words=asked.words), JSON
-    return render_json(transcript, logprobs=asked.logprobs), JSON
+        return Rendered(render_verbose_json(transcript, segments=asked.segments, words=asked.words), JSON)
+    if asked.response_format is Format.JSON:
+        return Rendered(render_json(transcript, logprobs=asked.logprobs), JSON)
+    return formats.render(transcript, ResponseFormat(asked.response_format.value), asked.layout)

@@ -121,6 +121,13 @@ def test_nobody_speaks_no_language(client: httpx.Client, recordings: Recordings)
     assert document == {"detected_language": "undetermined", "language_code": "und", "confidence": 0.0}
 
 
+def test_subtitles_are_laid_out_as_asked(client: httpx.Client, sound: bytes) -> None:
+    answer = ask(client, "/asr", sound, output="srt", max_line_width="20", max_chars_per_second="5")
+    assert all(len(line) <= 20 for line in answer.text.splitlines() if "-->" not in line)
+    assert int(answer.headers["x-subtitle-warnings"]) > 0
+    assert_error(ask(client, "/asr", sound, output="json", max_line_width="20"), 422, "invalid_parameter")
+
+
 @pytest.mark.parametrize("path", ["/asr", "/detect-language"])
 def test_raw_samples_have_the_limits_of_every_recording(client: httpx.Client, path: str) -> None:
     answer = client.post(path, params={"encode": "false"}, files={"audio_file": b"\0" * 100})

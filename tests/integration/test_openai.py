@@ -63,6 +63,12 @@ def test_subtitles_are_subtitles(create: Create, kind: str, begins: str) -> None
     assert create(response_format=kind).startswith(begins)
 
 
+def test_subtitles_are_laid_out_as_asked(create: Create) -> None:
+    lines = create(response_format="srt", extra_body={"max_line_width": 20}).splitlines()
+    assert len(lines) > 3
+    assert all(len(line) <= 20 for line in lines if "-->" not in line)
+
+
 def test_verbose_json_has_segments_unless_words_are_asked_for(create: Create) -> None:
     answer: TranscriptionVerbose = create(response_format="verbose_json")
     assert (answer.language, answer.words) == ("english", None)
