@@ -42,6 +42,10 @@ class InvalidParameter(TranscriptionError):
         return type(self), (self.message, self.detail, self.parameter)
 
 
+class UnreachableUrl(TranscriptionError):
+    """The recording at a URL cannot be fetched."""
+
+
 class UndecodableMedia(TranscriptionError):
     """The container is known, but no usable audio comes out of it."""
 

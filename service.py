@@ -17,6 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 import endpoints
 import timelimit
+from addresses import AllowList
 from allocator import give_memory_back_early
 from api.access import AccessMiddleware
 from api.app import create_app
@@ -35,7 +36,6 @@ from api.tasks import ROUTE as TASK_ROUTE
 from api.tasks import VERBS as TASK_VERBS
 from api.tasks import TaskMiddleware
 from errors import TranscriptionError
-from jobs.addresses import AllowList
 from jobs.engine import JobEngine
 from jobs.flights import Flights
 from jobs.job import Job
@@ -44,9 +44,11 @@ from jobs.sqlite import SqliteStore
 from jobs.webhooks import Deliverer
 from jobs.worker import Worker
 from logs import configure_logging
+from media.fetch import Fetcher
 from media.process import warm_up
 from media.sweep import sweep
 from metrics import forget_dead_processes
+from pinned import SystemResolver, trusted_authorities
 from pipeline import Pipeline
 from readings import API, INTERVAL_SECONDS, ProcessReading, take_disks, take_memory
 from runners.client import RunnerClient
@@ -88,13 +90,12 @@ class TranscriptionService:
     def check() -> None:
         """Refuse to start on what cannot work, once, before any process starts."""
         try:
-            AllowList.parse(settings.webhook_allow)
+            for name, allowed in (("WEBHOOK_ALLOW", settings.webhook_allow), ("URL_ALLOW", settings.url_allow)):
+                check_allowed(name, allowed)
             open_keys(settings)
             asyncio.run(open_store(settings).close())
         except InvalidKeys as error:
             raise SystemExit(f"Invalid settings:\n  {error}") from None
-        except ValueError as error:
-            raise SystemExit(f"Invalid settings:\n  WEBHOOK_ALLOW: {error}") from None
         except TranscriptionError as error:
             raise SystemExit(f"{error.message} {error.detail}".strip()) from None
 
@@ -107,7 +108,7 @@ class TranscriptionService:
         runner = RunnerClient(self.runner)
         pipeline = Pipeline(settings, runner)
         self.engine = make_engine(settings, runner, pipeline)
-        self.backend = Backend(settings, runner, RecentState(runner), pipeline, self.engine)
+        self.backend = Backend(settings, runner, RecentState(runner), pipeline, self.engine, make_fetcher(settings))
         app.state.backend = self.backend
         self.engine.start()
         self.chores = [asyncio.create_task(sweep_for_ever(settings)), asyncio.create_task(read_for_ever(settings))]
@@ -145,6 +146,14 @@ class TranscriptionService:
         return await is_ready(self.backend)
 
 
+def check_allowed(name: str, allowed: str) -> None:
+    """Refuse to start on a list of hosts that cannot be read."""
+    try:
+        AllowList.parse(allowed)
+    except ValueError as error:
+        raise SystemExit(f"Invalid settings:\n  {name}: {error}") from None
+
+
 def make_engine(settings: Settings, runner: Runner, pipeline: Pipeline) -> JobEngine:
     """Everything that jobs stand on."""
     store = open_store(settings)
@@ -158,6 +167,11 @@ def make_engine(settings: Settings, runner: Runner, pipeline: Pipeline) -> JobEn
 
     engine = JobEngine(settings, store, spool, flights, worker, Deliverer(store, body_of, settings))
     return engine
+
+
+def make_fetcher(settings: Settings) -> Fetcher:
+    """What reads recordings from URLs."""
+    return Fetcher(settings, SystemResolver(), trusted_authorities())
 
 
 def open_store(settings: Settings) -> SqliteStore:

@@ -125,6 +125,12 @@ class Settings(BaseSettings):
     )
     webhook_timeout: int = Field(10, ge=1, le=300, description="Longest one try of a callback may take, seconds.")
 
+    # URL input
+    enable_url_input: bool = Field(True, description="Fetch recordings from URLs that callers give.")
+    url_allow: str = Field(
+        "", description="Hosts and networks that recordings are fetched from beside public https, comma-separated."
+    )
+
     # Access
     enable_api_key: bool = Field(False, description="Every route but the probes needs an API key.")
     api_key: str = Field("", repr=False, description="The one key, at least 32 characters.")

@@ -25,7 +25,9 @@ from api.errors import KINDS
 from api.guards import check_room
 from api.layout_parameters import LAYOUT_NAMES, warning_headers
 from api.parameters import Granularity, TranscriptionParameters, parse_parameters
-from api.transcription import CACHE_STATUS, in_time, is_private, upload_in, while_connected
+from api.presence import while_connected
+from api.recording import upload_in
+from api.transcription import CACHE_STATUS, in_time, is_private
 from errors import (
     AudioTooLong,
     FileTooLarge,

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from jobs.engine import JobEngine
+from media.fetch import Fetcher
 from pipeline import Pipeline
 from runners.interface import Runner
 from runners.recent import RecentState
@@ -24,6 +25,7 @@ class Backend:
     recent: RecentState
     pipeline: Pipeline
     engine: JobEngine
+    fetcher: Fetcher
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.errors import KINDS, ErrorBody, Kind
 from api.job_schemas import JobAccepted
-from api.parameters import FILE, TranscriptionParameters
+from api.parameters import FILE, MAX_URL_CHARACTERS, URL, TranscriptionParameters
 from api.schemas import TranscriptionResponse
 from errors import RepeatedlyInterrupted, UnknownJob, WrongJobState
 
@@ -18,6 +18,7 @@ DESCRIPTION = """An audio or video file in, text with timestamps out.
 Every error of every route has the same shape: `error`, `message`, `detail`, `timestamp`, `request_id`. The header
 `X-Request-ID` is taken from the request or made, is on every response and in every log line.
 BentoML's clients use `POST /api/transcribe`, which the page at `/` describes."""
+URL_SUMMARY = "Transcribe the audio or video file at a URL"
 TRANSCRIBE_SUMMARY = "Transcribe an audio or video file"
 STATUS_TEXT = {
     400: "The file is not of a supported format, or not what its name or type says",
@@ -143,19 +144,26 @@ def add_security(document: Document, open_paths: Iterable[str], *, needed: bool)
 
 _FIELDS = flat_schema(TranscriptionParameters.model_json_schema(by_alias=True))
 
+URL_FIELD: Document = {
+    "type": "string",
+    "description": "In place of a file: where the recording is. https, and a public address.",
+    "maxLength": MAX_URL_CHARACTERS,
+    "example": "https://example.com/talk.mp3",
+}
 TRANSCRIBE_BODY: Document = {
     "required": True,
     "content": {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "required": [FILE],
+                "anyOf": [{"required": [FILE]}, {"required": [URL]}],
                 "properties": {
                     FILE: {
                         "type": "string",
                         "format": "binary",
                         "description": "mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv or flv.",
                     },
+                    URL: URL_FIELD,
                     **_FIELDS,
                 },
             }
@@ -172,6 +180,7 @@ TRANSCRIBE_PARAMETERS: list[Document] = [
     }
     for name, field in _FIELDS.items()
 ]
+URL_PARAMETER: Document = {"name": "url", "in": "query", "required": True, "schema": URL_FIELD}
 TRANSCRIBE_HEADERS: list[Document] = [
     {
         "name": "Idempotency-Key",

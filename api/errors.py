@@ -55,6 +55,7 @@ KINDS: Mapping[type[errors.TranscriptionError], Kind] = {
     errors.UndecodableMedia: Kind(422, "undecodable_media", "The recording cannot be decoded. Export it again."),
     errors.NoAudioStream: Kind(422, "no_audio_stream", "No audio stream (1 video stream). Send a file with sound."),
     errors.AudioTooShort: Kind(422, "audio_too_short", "The recording is shorter than 0.1 s. Send a longer one."),
+    errors.UnreachableUrl: Kind(422, "unreachable_url", "The URL answers 404. Check it, or send the file itself."),
     errors.RefusedWindow: Kind(
         422, "refused_recording", "Twice the model's process died of this recording. Convert it, or use another model."
     ),

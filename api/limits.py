@@ -207,6 +207,8 @@ class LimitsMiddleware:
 def is_upload(scope: Scope) -> bool:
     """Whether a request brings work, not only a question."""
     path: str = scope["path"]
+    if scope["method"] == "GET":
+        return path == "/transcribe"  # fetches a recording from a URL
     return scope["method"] == "POST" and (path in UPLOAD_PATHS or path.endswith(RETRY))
 
 

@@ -21,6 +21,7 @@ from settings import Settings
 from transcript import DecodeOptions, HallucinationPolicy, Task, VadOptions
 
 FILE = "file"
+URL = "url"
 MAX_BEAM_SIZE = 10
 MAX_BEST_OF = 10
 MAX_PROMPT_CHARACTERS = 2000  # the model keeps 223 tokens of it at most
@@ -210,6 +211,8 @@ def _single_values(pairs: Iterable[tuple[str, str]], place: str) -> dict[str, st
 def _unknown(name: str, place: str) -> str:
     if name == FILE:
         return f"'{FILE}' must be a file part of the multipart form, not text in the {place}."
+    if name == URL:
+        return f"'{URL}' is taken by /transcribe only. Send the file itself as '{FILE}'."
     nearest = difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.5)
     remedy = f"Did you mean '{nearest[0]}'?" if nearest else f"Known parameters: {', '.join((FILE, *NAMES))}."
     return f"There is no parameter '{name[:80]}'. {remedy}"

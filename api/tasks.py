@@ -22,7 +22,8 @@ from api.errors import answer_domain_error, error_body, error_response, kind_of
 from api.guards import check_room
 from api.job_schemas import utc
 from api.parameters import json_fields, parse_parameters
-from api.transcription import check_jobs, submission_from, upload_in
+from api.recording import upload_in
+from api.transcription import check_jobs, submission_from
 from errors import InvalidParameter, TranscriptionError, WrongJobState
 from formats import ResponseFormat, render
 from jobs.job import Failure, Job, JobStatus

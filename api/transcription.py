@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
 
 import structlog
 from fastapi import APIRouter
@@ -20,24 +19,27 @@ from api.documentation import (
     TRANSCRIBE_PARAMETERS,
     TRANSCRIBE_RESPONSES,
     TRANSCRIBE_SUMMARY,
+    URL_PARAMETER,
+    URL_SUMMARY,
 )
 from api.errors import CLIENT_CLOSED_REQUEST
 from api.guards import check_room
 from api.job_schemas import accepted
 from api.layout_parameters import warning_headers
-from api.parameters import FILE, Granularity, TranscriptionParameters, parse_parameters
+from api.parameters import Granularity, TranscriptionParameters, parse_parameters
+from api.presence import while_connected
+from api.recording import content_length, recording_of, upload_in, without_url
 from errors import InvalidParameter, NotEnabled, ServiceUnavailable
 from jobs.engine import Source, Submission
 from jobs.job import KeptLayout
 from jobs.webhooks import check_url
 from logs import current_request_id, metadata_of
-from media.upload import Upload, receive_upload
+from media.upload import Upload
 from settings import Settings
 from tracing import FORMAT, UPLOAD, traced
 from transcript import Ticket
 
 Fields = Iterable[tuple[str, str]]
-Result = TypeVar("Result")
 
 MAX_KEY_CHARACTERS = 255
 # RFC 9211.
@@ -50,6 +52,18 @@ CACHE_STATUS = {
 
 router = APIRouter()
 log = structlog.get_logger(__name__)
+
+
+@router.get(
+    "/transcribe",
+    summary=URL_SUMMARY,
+    response_class=Response,
+    responses=TRANSCRIBE_RESPONSES,
+    openapi_extra={"parameters": [URL_PARAMETER, *TRANSCRIBE_PARAMETERS, *TRANSCRIBE_HEADERS]},
+)
+async def transcribe_url(request: Request, backend: BackendDependency) -> Response:
+    """Transcribe the recording at a URL: https, on a public address, with the limits that uploads have."""
+    return await answer_upload(request, backend, by_url=True)
 
 
 @router.post(
@@ -65,7 +79,7 @@ async def transcribe(request: Request, backend: BackendDependency) -> Response:
     The transcript comes back in the format asked for; with `async=true` a job's id comes back at once. A recording
     without speech is no error: its text is empty.
     """
-    return await answer_upload(request, backend)
+    return await answer_upload(request, backend, by_url=True)
 
 
 def as_sent(fields: Fields) -> Fields:
@@ -74,14 +88,14 @@ def as_sent(fields: Fields) -> Fields:
 
 
 async def answer_upload(
-    request: Request, backend: Backend, read_fields: Callable[[Fields], Fields] = as_sent
+    request: Request, backend: Backend, read_fields: Callable[[Fields], Fields] = as_sent, *, by_url: bool = False
 ) -> Response:
     """Transcribe the recording in a request's body. A client that leaves takes its work with it.
 
-    read_fields: how this route's callers encode form fields.
+    read_fields: how this route's callers encode form fields. by_url: the request may name a URL instead.
     Raises the errors of the domain.
     """
-    return await in_time(_answer_upload(request, backend, read_fields), backend.settings)
+    return await in_time(_answer_upload(request, backend, read_fields, by_url=by_url), backend.settings)
 
 
 async def in_time(answer: Awaitable[Response], settings: Settings) -> Response:
@@ -104,8 +118,12 @@ def too_long(seconds: float) -> ServiceUnavailable:
     )
 
 
-async def _answer_upload(request: Request, backend: Backend, read_fields: Callable[[Fields], Fields]) -> Response:
+async def _answer_upload(
+    request: Request, backend: Backend, read_fields: Callable[[Fields], Fields], *, by_url: bool
+) -> Response:
     query = request.query_params.multi_items()
+    if by_url:
+        query = without_url(query)
     early = parse_parameters(query)  # refused before the body is read, if that is enough to tell
     early.to_request(backend.settings)
     check_room(backend.settings)
@@ -113,7 +131,9 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
         check_jobs(request, backend)
     async with AsyncExitStack() as stack:
         with traced(UPLOAD):
-            upload = await stack.enter_async_context(upload_in(request, backend.settings))
+            upload = await stack.enter_async_context(
+                recording_of(request, backend) if by_url else upload_in(request, backend.settings)
+            )
         parameters = parse_parameters(query, read_fields(upload.fields))
         if parameters.async_:
             return await accept_job(request, backend, upload, parameters)
@@ -128,14 +148,6 @@ async def _answer_upload(request: Request, backend: Backend, read_fields: Callab
         rendered = await asyncio.to_thread(formats.render, transcript, parameters.response_format, layout)
     headers = {"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
     return Response(rendered.body, headers=headers | warning_headers(rendered))
-
-
-def upload_in(
-    request: Request, settings: Settings, *, field: str = FILE, head: bytes = b""
-) -> AbstractAsyncContextManager[Upload]:
-    """The file in a request's body, while the context lasts. Takes and raises what `receive_upload` does."""
-    content_type = request.headers.get("content-type", "")
-    return receive_upload(request.stream(), content_type, _content_length(request), settings, field=field, head=head)
 
 
 async def accept_job(
@@ -167,7 +179,7 @@ def check_jobs(request: Request, backend: Backend) -> None:
     """Whether a job can be accepted now, as far as the headers tell. Raises NotEnabled, InsufficientStorage."""
     if not backend.settings.enable_async:
         raise NotEnabled("Jobs are turned off here (ENABLE_ASYNC=false). Leave 'async' out and wait for the answer.")
-    backend.engine.check_space(_content_length(request) or 0)
+    backend.engine.check_space(content_length(request) or 0)
 
 
 def is_private(request: Request) -> bool:
@@ -181,32 +193,3 @@ def _idempotency_key(request: Request) -> str | None:
     if key is not None and not 0 < len(key) <= MAX_KEY_CHARACTERS:
         raise InvalidParameter(f"The Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} characters, not {len(key)}.")
     return key
-
-
-async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`, which is cancelled when the client goes away. The request's body must have been read.
-
-    Raises ClientDisconnect.
-    """
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return await working
-    finally:
-        for task in (working, gone):
-            task.cancel()
-        # The decoder and the temporary file are given up in here, so that nothing is left when this returns.
-        await asyncio.gather(working, gone, return_exceptions=True)
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _content_length(request: Request) -> int | None:
-    declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isascii() and declared.isdigit() else None

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import re
-import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
 
+from addresses import CALLBACK, Address, AllowList, Endpoint, objection, parse_url
 from errors import InvalidParameter
-from jobs.addresses import Address, AllowList, Endpoint, objection, parse_url
 from jobs.job import DeliveryState
+from pinned import Resolver, addresses_of, bare_transport, request_to
 
 MAX_RESPONSE_BYTES = 65_536
-RESOLVER_THREADS = 8
 HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"  # RFC 9110, section 5.6.7; the obsolete forms are not read
 RETRIED_CLIENT_ERRORS = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
-
-Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +56,6 @@ def retry_after_seconds(header: str, now: float) -> float:
     return max(0.0, date.timestamp() - now)
 
 
-class SystemResolver:
-    """Asks the system, in threads of its own: a name server that hangs must not use up those of the event loop."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, "resolve")
-
-    async def __call__(self, host: str, port: int) -> Sequence[Address]:
-        """Every address of a host. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-        return [ipaddress.ip_address(item[4][0]) for item in found]
-
-
 class Sender:
     """Makes one try.
 
@@ -93,10 +73,10 @@ class Sender:
         """POST the body within the timeout, from resolving the host to the last byte that is read."""
         deadline = asyncio.get_running_loop().time() + self._timeout
         try:
-            endpoint = parse_url(url)
+            endpoint = parse_url(url, CALLBACK)
             async with asyncio.timeout_at(deadline):
-                addresses = await self._addresses(endpoint)
-            reason = objection(endpoint, addresses, self._allow)
+                addresses = await addresses_of(endpoint, self._resolve)
+            reason = objection(endpoint, addresses, self._allow, CALLBACK)
             if reason:
                 return Outcome(DeliveryState.GIVEN_UP, reason)
             return await self._post_to_any(endpoint, addresses, attempt, headers, body, deadline)
@@ -108,15 +88,6 @@ class Sender:
             return Outcome(DeliveryState.PENDING, f"The connection failed: {error or type(error).__name__}.")
         except (OSError, UnicodeError) as error:
             return Outcome(DeliveryState.PENDING, f"The host's name cannot be resolved: {error}.")
-
-    async def _addresses(self, endpoint: Endpoint) -> Sequence[Address]:
-        """Each address once. Raises OSError when there is none."""
-        if endpoint.address is not None:
-            return [endpoint.address]
-        addresses = list(dict.fromkeys(await self._resolve(endpoint.host, endpoint.port)))
-        if not addresses:
-            raise OSError("it has no address")
-        return addresses
 
     async def _post_to_any(
         self,
@@ -138,15 +109,8 @@ class Sender:
     async def _post(
         self, endpoint: Endpoint, address: Address, headers: dict[str, str], body: bytes, deadline: float
     ) -> Outcome:
-        request = httpx.Request(
-            "POST",
-            httpx.URL(scheme=endpoint.scheme, host=str(address), port=endpoint.port, raw_path=endpoint.target.encode()),
-            headers={**headers, "Host": endpoint.authority, "Connection": "close"},
-            content=body,
-            extensions={} if endpoint.address else {"sni_hostname": endpoint.host},
-        )
-        # The bare transport, one a try: no redirects, cookies, proxies or .netrc, and no connection of another name.
-        async with httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
+        request = request_to(endpoint, address, "POST", headers, body)
+        async with bare_transport(self._tls) as transport:
             async with asyncio.timeout_at(deadline):
                 response = await transport.handle_async_request(request)
             # The status has said it all. The rest is read for the sake of receivers that dislike an early end.
@@ -164,10 +128,3 @@ async def _read_a_little(response: httpx.Response) -> None:
         read += len(chunk)
         if read >= MAX_RESPONSE_BYTES:
             return
-
-
-def trusted_authorities() -> ssl.SSLContext:
-    """The system's, to which operators add their own, and Mozilla's, where the system has none."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.load_default_certs()
-    return context

@@ -18,12 +18,13 @@ from typing import Protocol
 
 import structlog
 
+from addresses import CALLBACK, AllowList, objection, parse_url
 from errors import InvalidParameter, ServiceUnavailable
-from jobs.addresses import AllowList, objection, parse_url
 from jobs.job import Delivery, DeliveryState, Job
-from jobs.sender import Outcome, Resolver, Sender, SystemResolver, trusted_authorities
+from jobs.sender import Outcome, Sender
 from logs import request_context
 from metrics import WEBHOOK_TRIES
+from pinned import Resolver, SystemResolver, trusted_authorities
 from settings import Settings
 
 MAX_ATTEMPTS = 10
@@ -55,11 +56,11 @@ def check_url(url: str, settings: Settings) -> None:
             "callback_url is not available: this service has no key to sign callbacks with. Leave it out and ask for "
             "the status, or have the operator set WEBHOOK_SECRET."
         )
-    endpoint = parse_url(url)
+    endpoint = parse_url(url, CALLBACK)
     allow = AllowList.parse(settings.webhook_allow)
     if endpoint.address is None and allow.networks:
         return  # the host may turn out to be in one of them
-    reason = objection(endpoint, [endpoint.address] if endpoint.address else [], allow)
+    reason = objection(endpoint, [endpoint.address] if endpoint.address else [], allow, CALLBACK)
     if reason:
         raise InvalidParameter(f"callback_url is refused. {reason}")
 

@@ -52,6 +52,14 @@ class Upload:
         self.path = target
 
 
+class NoFile(InvalidParameter):
+    """A form without a file. fields: what it has instead."""
+
+    def __init__(self, file_field: str, fields: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(f"The form has no file. Send the recording as the field '{file_field}'.")
+        self.fields = fields
+
+
 @asynccontextmanager
 async def receive_upload(
     stream: AsyncIterable[bytes],
@@ -72,7 +80,7 @@ async def receive_upload(
     if content_length is not None and content_length > settings.max_file_size + FORM_OVERHEAD:
         raise too_large(settings)
     form = _Form(boundary, field)
-    with _Destination(settings) as destination:
+    with Destination(settings) as destination:
         try:
             await destination.write(head)
             async for chunk in stream:
@@ -84,9 +92,8 @@ async def receive_upload(
         except MultipartParseError as error:
             raise InvalidParameter("The request body is not a valid multipart form.", str(error)) from error
         if form.file_name is None:
-            raise InvalidParameter(f"The form has no file. Send the recording as the field '{field}'.")
-        upload = destination.upload(form)
-        yield upload
+            raise NoFile(field, tuple(form.fields))
+        yield destination.upload(form.file_name, form.file_type, tuple(form.fields))
 
 
 @asynccontextmanager
@@ -145,7 +152,7 @@ def _boundary(content_type: str, field: str) -> bytes:
     return boundary
 
 
-class _Destination:
+class Destination:
     """Our file of one upload: named by us, locked while it is in use, gone when the context ends."""
 
     def __init__(self, settings: Settings) -> None:
@@ -158,7 +165,7 @@ class _Destination:
         self._upload: Upload | None = None
         self._file: BinaryIO
 
-    def __enter__(self) -> _Destination:
+    def __enter__(self) -> Destination:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         # Held until the end: the sweep takes files that nobody holds, whatever killed their owner.
@@ -173,6 +180,7 @@ class _Destination:
         self._file.close()
 
     async def write(self, data: bytes) -> None:
+        """Take more of the file. Raises FileTooLarge."""
         self._size += len(data)
         if self._size > self._settings.max_file_size:
             raise too_large(self._settings)
@@ -181,6 +189,7 @@ class _Destination:
             await self.flush()
 
     async def flush(self) -> None:
+        """Everything is in the file when this returns."""
         block, self._pending = bytes(self._pending), bytearray()
         if block:
             await asyncio.to_thread(self._write, block)
@@ -195,10 +204,9 @@ class _Destination:
             os.fdatasync(self._file.fileno())
             self._unsynced = 0
 
-    def upload(self, form: _Form) -> Upload:
-        self._upload = Upload(
-            self._path, self._hash.hexdigest(), self._size, form.file_name or "", form.file_type, tuple(form.fields)
-        )
+    def upload(self, filename: str, content_type: str, fields: tuple[tuple[str, str], ...] = ()) -> Upload:
+        """The whole file, which was flushed."""
+        self._upload = Upload(self._path, self._hash.hexdigest(), self._size, filename, content_type, fields)
         return self._upload
 
 
@@ -266,11 +274,11 @@ class _Form:
         self._header, self._header_value = b"", b""
         if name == b"content-disposition":
             _, options = parse_options_header(value.decode("latin-1"))
-            self._part.name = _text(options.get(b"name", b""))
+            self._part.name = header_text(options.get(b"name", b""))
             if b"filename" in options:
-                self._part.filename = _text(options[b"filename"])
+                self._part.filename = header_text(options[b"filename"])
         elif name == b"content-type":
-            self._part.content_type = _text(value)
+            self._part.content_type = header_text(value)
 
     def _headers_finished(self) -> None:
         if self._part.filename is None:
@@ -308,7 +316,7 @@ class _Form:
         self._complete = True
 
 
-def _text(data: bytes) -> str:
+def header_text(data: bytes) -> str:
     """A header's text for messages: whatever the client sent, short and printable."""
     text = data.decode(errors="replace")[:MAX_NAME_CHARACTERS]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

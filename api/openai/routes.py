@@ -19,7 +19,9 @@ from api.layout_parameters import warning_headers
 from api.openai.documentation import ERRORS, TRANSCRIPTION_BODY, TRANSCRIPTION_RESPONSES, TRANSLATION_BODY
 from api.openai.parameters import ALIASES, Asked, Format, parse
 from api.openai.streaming import EventStream, Work
-from api.transcription import CACHE_STATUS, in_time, is_private, upload_in, while_connected
+from api.presence import while_connected
+from api.recording import upload_in
+from api.transcription import CACHE_STATUS, in_time, is_private
 from errors import UnknownModel
 from formats import Rendered, ResponseFormat
 from formats.openai import render_json, render_verbose_json

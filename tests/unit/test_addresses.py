@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from addresses import CALLBACK, Address, AllowList, Endpoint, is_public, objection, parse_url
 from errors import InvalidParameter
-from jobs.addresses import Address, AllowList, Endpoint, is_public, objection, parse_url
 
 NOTHING = AllowList()
 PUBLIC = [ip_address("93.184.215.14"), ip_address("2606:2800:21f:cb07:6820:80da:af6b:8b2c")]
@@ -103,11 +103,11 @@ def test_an_address_with_a_zone_is_not_public() -> None:
 
 
 def test_a_url_comes_apart() -> None:
-    assert parse_url("HTTPS://Hooks.Example.com:8443/a/b?c=%20d#e") == Endpoint(
+    assert parse_url("HTTPS://Hooks.Example.com:8443/a/b?c=%20d#e", CALLBACK) == Endpoint(
         "https", "hooks.example.com", 8443, "/a/b?c=%20d"
     )
-    assert parse_url("http://10.0.0.1").address == IPv4Address("10.0.0.1")
-    assert parse_url("https://[2001:DB8:0::1]/").host == "2001:db8::1"
+    assert parse_url("http://10.0.0.1", CALLBACK).address == IPv4Address("10.0.0.1")
+    assert parse_url("https://[2001:DB8:0::1]/", CALLBACK).host == "2001:db8::1"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_url_comes_apart() -> None:
     ],
 )
 def test_the_host_header_has_the_port_when_it_is_not_the_usual_one(url: str, authority: str) -> None:
-    assert parse_url(url).authority == authority
+    assert parse_url(url, CALLBACK).authority == authority
 
 
 @pytest.mark.parametrize(
@@ -145,19 +145,19 @@ def test_the_host_header_has_the_port_when_it_is_not_the_usual_one(url: str, aut
 )
 def test_a_url_that_could_be_read_in_two_ways_is_refused(url: str) -> None:
     with pytest.raises(InvalidParameter, match="callback_url"):
-        parse_url(url)
+        parse_url(url, CALLBACK)
 
 
 @given(st.text(max_size=80) | st.from_regex(r"https?://[a-z0-9.:@\[\]%/\\#?]{0,40}", fullmatch=True))
 def test_any_text_is_a_url_or_an_invalid_parameter(text: str) -> None:
     try:
-        endpoint = parse_url(text)
+        endpoint = parse_url(text, CALLBACK)
     except InvalidParameter:
         return
     assert endpoint.scheme in ("http", "https")
     assert 1 <= endpoint.port <= 65535
     assert endpoint.target.startswith("/")
-    assert parse_url(f"{endpoint.scheme}://{endpoint.authority}{endpoint.target}") == endpoint
+    assert parse_url(f"{endpoint.scheme}://{endpoint.authority}{endpoint.target}", CALLBACK) == endpoint
 
 
 # The allow-list
@@ -239,12 +239,12 @@ def test_an_entry_that_means_nothing_is_named(entry: str) -> None:
 
 
 def test_a_public_host_over_https_is_fine() -> None:
-    assert objection(https("example.com"), PUBLIC, NOTHING) == ""
+    assert objection(https("example.com"), PUBLIC, NOTHING, CALLBACK) == ""
 
 
 @given(st.lists(st.ip_addresses(), min_size=1, max_size=4))
 def test_every_address_of_a_host_must_be_public(addresses: list[Address]) -> None:
-    assert bool(objection(https("example.com"), addresses, NOTHING)) == (not all(map(is_public, addresses)))
+    assert bool(objection(https("example.com"), addresses, NOTHING, CALLBACK)) == (not all(map(is_public, addresses)))
 
 
 @pytest.mark.parametrize(
@@ -256,31 +256,31 @@ def test_every_address_of_a_host_must_be_public(addresses: list[Address]) -> Non
     ],
 )
 def test_plain_http_and_other_ports_are_not_for_public_hosts(endpoint: Endpoint, reason: str) -> None:
-    assert reason in objection(endpoint, PUBLIC, NOTHING)
-    assert "WEBHOOK_ALLOW" in objection(endpoint, PUBLIC, NOTHING)
+    assert reason in objection(endpoint, PUBLIC, NOTHING, CALLBACK)
+    assert "WEBHOOK_ALLOW" in objection(endpoint, PUBLIC, NOTHING, CALLBACK)
 
 
 def test_an_allowed_name_may_have_any_address_and_use_http() -> None:
     allow = AllowList.parse("app.internal:8080")
     endpoint = Endpoint("http", "app.internal", 8080, "/")
 
-    assert objection(endpoint, [ip_address("10.0.0.1")], allow) == ""
+    assert objection(endpoint, [ip_address("10.0.0.1")], allow, CALLBACK) == ""
 
 
 def test_a_name_may_use_http_when_all_its_addresses_are_in_allowed_networks() -> None:
     allow = AllowList.parse("10.0.0.0/8")
     endpoint = Endpoint("http", "app.internal", 8080, "/")
 
-    assert objection(endpoint, [ip_address("10.0.0.1"), ip_address("10.0.0.2")], allow) == ""
-    assert objection(endpoint, [ip_address("10.0.0.1"), PUBLIC[0]], allow)
+    assert objection(endpoint, [ip_address("10.0.0.1"), ip_address("10.0.0.2")], allow, CALLBACK) == ""
+    assert objection(endpoint, [ip_address("10.0.0.1"), PUBLIC[0]], allow, CALLBACK)
 
 
 def test_one_address_outside_the_allowed_networks_is_enough_to_refuse() -> None:
     allow = AllowList.parse("10.0.0.0/8")
 
-    assert objection(https("a.com"), [ip_address("10.0.0.1"), PUBLIC[0]], allow) == ""
-    assert objection(https("a.com"), [ip_address("10.0.0.1"), ip_address("192.168.0.1")], allow)
+    assert objection(https("a.com"), [ip_address("10.0.0.1"), PUBLIC[0]], allow, CALLBACK) == ""
+    assert objection(https("a.com"), [ip_address("10.0.0.1"), ip_address("192.168.0.1")], allow, CALLBACK)
 
 
 def test_the_reason_does_not_tell_the_address() -> None:
-    assert "10.9" not in objection(https("example.com"), [ip_address("10.9.8.7")], NOTHING)
+    assert "10.9" not in objection(https("example.com"), [ip_address("10.9.8.7")], NOTHING, CALLBACK)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.app import create_app
-from api.parameters import FILE, NAMES
+from api.parameters import FILE, NAMES, URL
 from settings import Settings
 
 
@@ -16,8 +16,8 @@ def document() -> dict[str, Any]:
 
 def test_the_form_shows_the_file_and_every_parameter(document: dict[str, Any]) -> None:
     content = document["paths"]["/transcribe"]["post"]["requestBody"]["content"]["multipart/form-data"]
-    assert set(content["schema"]["properties"]) == {FILE, *NAMES}
-    assert content["schema"]["required"] == [FILE]
+    assert set(content["schema"]["properties"]) == {FILE, URL, *NAMES}
+    assert content["schema"]["anyOf"] == [{"required": [FILE]}, {"required": [URL]}]
 
 
 def test_every_parameter_is_explained_and_typed(document: dict[str, Any]) -> None:

@@ -60,8 +60,12 @@ def test_what_brings_work_is_an_upload(path):
     assert is_upload(post(path))
 
 
+def test_a_recording_by_url_is_an_upload():
+    assert is_upload({"method": "GET", "path": "/transcribe", "headers": []})
+
+
 def test_a_question_is_no_upload():
-    assert not is_upload({"method": "GET", "path": "/transcribe", "headers": []})
+    assert not is_upload({"method": "GET", "path": "/jobs", "headers": []})
     assert not is_upload(post("/elsewhere"))
 
 

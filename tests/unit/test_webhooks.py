@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from addresses import Address
 from errors import InvalidParameter
-from jobs.addresses import Address
 from jobs.job import Delivery, DeliveryState, Job, JobStatus, Recording
 from jobs.sender import MAX_RESPONSE_BYTES, judge, retry_after_seconds
 from jobs.webhooks import (

@@ -1,4 +1,4 @@
-"""Where a callback may go: public addresses over https on port 443, and what the operator allows beside that.
+"""Where we go on behalf of a client: public addresses over https on port 443, and what the operator allows beside.
 
 Decides only; nothing is resolved or opened here.
 """
@@ -58,8 +58,23 @@ NUMBER_AT_THE_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 
 @dataclass(frozen=True, slots=True)
+class Purpose:
+    """Why we go there, for messages. parameter: that holds the URL. setting: that allows more."""
+
+    parameter: str
+    setting: str
+    what: str
+    direction: str
+    no_password: str = ""
+
+
+CALLBACK = Purpose("callback_url", "WEBHOOK_ALLOW", "Callbacks go", "to", ": callbacks are signed")
+RECORDING = Purpose("url", "URL_ALLOW", "Recordings are fetched", "from")
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A callback URL in its parts.
+    """A URL in its parts.
 
     scheme: http or https. host: in small letters, an IPv6 address without brackets. target: path and query.
     address: set when the host is one.
@@ -78,42 +93,45 @@ class Endpoint:
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def parse_url(url: str) -> Endpoint:
+def parse_url(url: str, purpose: Purpose) -> Endpoint:
     """Raises InvalidParameter. A fragment is dropped."""
     if len(url) > MAX_URL_LENGTH:
-        raise InvalidParameter(f"callback_url has {len(url)} characters. Send at most {MAX_URL_LENGTH}.")
+        raise InvalidParameter(f"{purpose.parameter} has {len(url)} characters. Send at most {MAX_URL_LENGTH}.")
     if not URL_CHARACTERS.fullmatch(url):
         raise InvalidParameter(
-            "callback_url has characters that a URL may not have. Percent-encode them, and write a host in punycode."
+            f"{purpose.parameter} has characters that a URL may not have. Percent-encode them, and write a host in "
+            "punycode."
         )
     parts = URL.fullmatch(url)
     if parts is None:
-        raise InvalidParameter("callback_url is no URL of the form https://host/path.")
+        raise InvalidParameter(f"{purpose.parameter} is no URL of the form https://host/path.")
     if "@" in parts["authority"]:
-        raise InvalidParameter("callback_url holds a user name or a password. Leave it out: callbacks are signed.")
+        raise InvalidParameter(
+            f"{purpose.parameter} holds a user name or a password. Leave it out{purpose.no_password}."
+        )
     scheme = parts["scheme"].lower()
     authority = AUTHORITY.fullmatch(parts["authority"].lower())
     if authority is None:
-        raise InvalidParameter("callback_url has no valid host or port. Send https://host/path.")
+        raise InvalidParameter(f"{purpose.parameter} has no valid host or port. Send https://host/path.")
     port = int(authority["port"] or DEFAULT_PORTS[scheme])
     if not 1 <= port <= MAX_PORT:
-        raise InvalidParameter(f"callback_url has port {port}. Send one from 1 to {MAX_PORT}, or none.")
+        raise InvalidParameter(f"{purpose.parameter} has port {port}. Send one from 1 to {MAX_PORT}, or none.")
     target = (parts["path"] or "/") + (parts["query"] or "")
     if authority["ipv6"] is not None:
-        address = _ipv6(authority["ipv6"])
+        address = _ipv6(authority["ipv6"], purpose)
         return Endpoint(scheme, str(address), port, target, address)
     host = authority["host"]
     literal = _ipv4(host)
     if literal is None and not _is_name(host):
         raise InvalidParameter(
-            f"callback_url has the host {host!r}, which is neither a name nor an address. Send https://host/path."
+            f"{purpose.parameter} has the host {host!r}, which is neither a name nor an address. Send https://host/path."
         )
     return Endpoint(scheme, host, port, target, literal)
 
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Where callbacks may go beside public https. A port of None means any.
+    """Where we may go beside public https. A port of None means any.
 
     names: host names in small letters; one that begins with a dot stands for all names below it.
     """
@@ -123,7 +141,7 @@ class AllowList:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read WEBHOOK_ALLOW: names, *.names, addresses and networks, separated by commas, each with a port if need be.
+        """Read a setting: names, *.names, addresses and networks, separated by commas, each with a port if need be.
 
         Raises ValueError, which names the entry.
         """
@@ -163,8 +181,8 @@ def is_public(address: Address) -> bool:
     return address in USED_IPV6 and address.scope_id is None and not any(address in other for other in REFUSED_IPV6)
 
 
-def objection(endpoint: Endpoint, addresses: Sequence[Address], allow: AllowList) -> str:
-    """Why a callback may not go there, with the remedy; "" when it may.
+def objection(endpoint: Endpoint, addresses: Sequence[Address], allow: AllowList, purpose: Purpose) -> str:
+    """Why we may not go there, with the remedy; "" when it may.
 
     addresses: all that the host has. Nothing of them is in the text: it is shown to clients, and not theirs to know.
     """
@@ -173,17 +191,15 @@ def objection(endpoint: Endpoint, addresses: Sequence[Address], allow: AllowList
     others = [address for address in addresses if not allow.has_address(address, endpoint.port)]
     if addresses and not others:
         return ""
+    remedy = f", or have the operator add the host to {purpose.setting}."
     if endpoint.scheme != "https":
-        return "Callbacks go over https only. Send an https URL, or have the operator add the host to WEBHOOK_ALLOW."
+        return f"{purpose.what} over https only. Send an https URL{remedy}"
     if endpoint.port != HTTPS_PORT:
-        return (
-            f"Callbacks go to port {HTTPS_PORT} only, not {endpoint.port}. Use that one, or have the operator add "
-            "the host to WEBHOOK_ALLOW."
-        )
+        return f"{purpose.what} {purpose.direction} port {HTTPS_PORT} only, not {endpoint.port}. Use that one{remedy}"
     if not all(is_public(address) for address in others):
         return (
-            "Callbacks go to public addresses only, and the host has another one. Use a public host, or have the "
-            "operator add it to WEBHOOK_ALLOW."
+            f"{purpose.what} {purpose.direction} public addresses only, and the host has another one. Use a public "
+            f"host{remedy}"
         )
     return ""
 
@@ -199,13 +215,15 @@ def _ipv4(host: str) -> ipaddress.IPv4Address | None:
         return None
 
 
-def _ipv6(host: str) -> ipaddress.IPv6Address:
+def _ipv6(host: str, purpose: Purpose) -> ipaddress.IPv6Address:
     try:
         address = ipaddress.IPv6Address(host)
     except ValueError:
-        raise InvalidParameter(f"callback_url has the host [{host}], which is no IPv6 address.") from None
+        raise InvalidParameter(f"{purpose.parameter} has the host [{host}], which is no IPv6 address.") from None
     if address.scope_id is not None:
-        raise InvalidParameter("callback_url has an IPv6 address with a zone. Leave out the % and what follows.")
+        raise InvalidParameter(
+            f"{purpose.parameter} has an IPv6 address with a zone. Leave out the % and what follows."
+        )
     return address
 
 

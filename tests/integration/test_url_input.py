@@ -1,0 +1,193 @@
+"""A recording at a URL, from a real web server on this machine, which URL_ALLOW lets the service read from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+from scripts.local_service import LocalService, local_service
+from tests.integration.conftest import SpokenClip
+from tests.integration.test_clients_that_leave import wait_until
+from tests.integration.test_errors import assert_error
+
+KILOBYTE = 1000
+
+
+class Site(BaseHTTPRequestHandler):
+    """talk: the recording."""
+
+    talk = b""
+    requests: list[str] = []  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        type(self).requests.append(self.path)
+        if self.path == "/slow.mp3":
+            self.answer(200, {"Content-Length": str(len(self.talk))}, self.talk[: 2 * KILOBYTE])
+            time.sleep(3)
+        elif self.path.startswith("/to/"):
+            self.answer(302, {"Location": self.path.removeprefix("/to")})
+        elif self.path == "/elsewhere":
+            self.answer(302, {"Location": "http://127.0.0.2:1/inner"})
+        elif self.path == "/talk.mp3":
+            self.answer(200, {"Content-Type": "audio/mpeg"}, self.talk)
+        else:
+            self.answer(404, {})
+
+    def answer(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def web_server() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site(spoken_clip: SpokenClip) -> Iterator[str]:
+    Site.talk = spoken_clip.path.read_bytes()
+    with web_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("by-url")
+
+
+@pytest.fixture(scope="module")
+def reader(folder: Path) -> Iterator[LocalService]:
+    """A service that may read from localhost."""
+    environment = {
+        "WHISPER_MODEL": "demo",
+        "WHISPER_MODEL_DIR": str(folder / "models"),
+        "TEMP_DIR": str(folder / "uploads"),
+        "CACHE_DIR": str(folder / "cache"),
+        "URL_ALLOW": "localhost",
+    }
+    with local_service(environment, folder / "log") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def client(reader: LocalService) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=reader.url, timeout=60) as http:
+        yield http
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(folder: Path, reader: LocalService) -> Iterator[None]:
+    yield
+    assert wait_until(lambda: not list((folder / "uploads").iterdir()), 10)
+
+
+def test_get_with_a_url_has_the_text(client: httpx.Client, site: str, spoken_clip: SpokenClip) -> None:
+    answer = client.get("/transcribe", params={"url": f"{site}/talk.mp3", "response_format": "text"})
+    assert answer.status_code == 200, answer.text
+    assert answer.text == f"{spoken_clip.text}\n"
+
+
+def test_post_takes_the_url_in_the_query_in_a_form_and_in_a_form_for_files(
+    client: httpx.Client, site: str, spoken_clip: SpokenClip
+) -> None:
+    url = f"{site}/talk.mp3"
+    answers = [
+        client.post("/transcribe", params={"url": url}),
+        client.post("/transcribe", data={"url": url, "language": "en"}),
+        client.post("/transcribe", files={"url": (None, url), "language": (None, "en")}),
+    ]
+    assert [answer.json().get("text") for answer in answers] == [spoken_clip.text] * 3
+
+
+def test_a_job_may_have_a_url(client: httpx.Client, site: str, spoken_clip: SpokenClip) -> None:
+    accepted = client.post("/transcribe", data={"url": f"{site}/talk.mp3", "async": "true"})
+    assert accepted.status_code == 202
+    job = accepted.json()["job_id"]
+    assert wait_until(lambda: client.get(f"/status/{job}").json()["status"] == "completed", 30)
+    assert client.get(f"/jobs/{job}/result").json()["text"] == spoken_clip.text
+
+
+def test_the_same_recording_by_url_and_by_upload_is_transcribed_once(client: httpx.Client, site: str) -> None:
+    options = {"temperature": "0.1"}
+    upload = client.post("/transcribe", files={"file": ("talk.mp3", Site.talk, "audio/mpeg")}, data=options)
+    by_url = client.get("/transcribe", params={"url": f"{site}/talk.mp3", **options})
+    assert "miss" in upload.headers["cache-status"]
+    assert "hit" in by_url.headers["cache-status"]
+
+
+def test_redirects_are_followed_and_not_to_where_nothing_may_be_read(client: httpx.Client, site: str) -> None:
+    assert client.get("/transcribe", params={"url": f"{site}/to/to/talk.mp3"}).status_code == 200
+    endless = client.get("/transcribe", params={"url": site + "/to" * 6 + "/talk.mp3"})
+    assert_error(endless, 422, "unreachable_url")
+    assert_error(client.get("/transcribe", params={"url": f"{site}/elsewhere"}), 422, "invalid_parameter")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/a.mp3",
+        "https://10.0.0.1/a.mp3",
+        "https://[::1]/a.mp3",
+        "https://169.254.169.254/latest/meta-data",
+        "https://user:password@example.com/a.mp3",
+        "https://example.com:8443/a.mp3",
+        "file:///etc/passwd",
+        "no url",
+    ],
+)
+def test_what_is_not_public_https_is_refused_with_the_remedy(client: httpx.Client, url: str) -> None:
+    body = assert_error(client.get("/transcribe", params={"url": url}), 422, "invalid_parameter")
+    assert "url" in body["message"].lower()
+    assert "WEBHOOK" not in body["message"]
+
+
+def test_what_is_not_there_is_said(client: httpx.Client, site: str) -> None:
+    body = assert_error(client.get("/transcribe", params={"url": f"{site}/nowhere.mp3"}), 422, "unreachable_url")
+    assert "404" in body["message"]
+
+
+def test_a_file_and_a_url_are_too_much_and_neither_too_little(client: httpx.Client, site: str) -> None:
+    both = client.post("/transcribe", params={"url": f"{site}/talk.mp3"}, files={"file": Site.talk})
+    assert_error(both, 422, "invalid_parameter")
+    twice = client.post("/transcribe", params={"url": f"{site}/talk.mp3"}, data={"url": f"{site}/talk.mp3"})
+    assert_error(twice, 422, "invalid_parameter")
+    for answer in (client.get("/transcribe"), client.post("/transcribe", data={"language": "en"})):
+        assert "url" in assert_error(answer, 422, "invalid_parameter")["message"]
+
+
+def test_other_routes_take_no_url(client: httpx.Client, site: str) -> None:
+    answer = client.post("/api/transcribe", files={"file": Site.talk}, data={"url": f'"{site}/talk.mp3"'})
+    assert "/transcribe only" in assert_error(answer, 422, "invalid_parameter")["message"]
+
+
+def test_a_client_that_leaves_ends_the_fetching(client: httpx.Client, site: str, folder: Path) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        client.get("/transcribe", params={"url": f"{site}/slow.mp3"}, timeout=1)
+    assert "/slow.mp3" in Site.requests
+    assert wait_until(lambda: not list((folder / "uploads").iterdir()), 1.5)  # the site itself takes three seconds
+
+
+def test_fetching_can_be_turned_off(tmp_path: Path, site: str) -> None:
+    environment = {"WHISPER_MODEL": "demo", "TEMP_DIR": str(tmp_path / "uploads"), "ENABLE_URL_INPUT": "false"}
+    with local_service(environment, tmp_path / "log", wait_until_ready=False) as service:
+        answer = httpx.get(f"{service.url}/transcribe", params={"url": f"{site}/talk.mp3"}, timeout=30)
+    assert_error(answer, 501, "not_enabled")
