@@ -52,7 +52,7 @@ bench-quick: .venv/dev  ## show in minutes that the benchmark works; docs/PERFOR
 	@$(BIN)/python -m scripts.benchmark --quick
 
 train-demo: .venv/dev  ## train the embedded model again, resumable, about 75 minutes on two cores
-	$(BIN)/pip install --quiet --disable-pip-version-check '.[train]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[train]'
 	@# Features are made beside the training: a second pool of BLAS threads would only fight for the cores.
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m scripts.train_demo_model
 
@@ -72,6 +72,8 @@ clean:  ## remove .venv and caches
 
 .venv/runtime: requirements.lock | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@# The command `transcribe`, as a link to this folder; everything that it needs is there already.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/bin/promtool: | .venv/bin/python

@@ -131,7 +131,7 @@ class WhisperRunner:
             return await self._reply(samples, options, ticket, ctx)
 
     async def _reply(self, samples: Pcm, options: DecodeOptions, ticket: Ticket, ctx: bentoml.Context) -> Reply:
-        work = asyncio.ensure_future(self._transcribe(samples, options, ticket))
+        work = asyncio.ensure_future(self.decode(samples, options, ticket))
         gone = asyncio.ensure_future(_disconnected(ctx))
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -170,7 +170,8 @@ class WhisperRunner:
         """Whether the default model has decoded something since the process started."""
         return self._ready.is_set()
 
-    async def _transcribe(self, samples: Any, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+    async def decode(self, samples: Any, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+        """Decode one window, in this process. Raises the errors of the domain."""
         task = self._checked(samples, options)
         if task.options.model not in self._models.loaded():
             # Not in a slot: a download of minutes must not hold up the windows of other models.
@@ -240,12 +241,16 @@ class WhisperRunner:
             self._stopping.wait(INTERVAL_SECONDS)
 
     def _prepare(self) -> None:
+        self.begin()
+        self._preload()
+
+    def begin(self) -> None:
+        """Choose the layout and start the slots; the first window that needs a model loads it."""
         choice = self._choose_layout()
         self._layout = choice.layout
         self._layout_known.set()
         log.info("layout_chosen", layout=str(choice.layout), reason=choice.reason, **_fields(self._placement))
         self._device.start(choice.layout.slots, choice.layout.batch)
-        self._preload()
 
     def _choose_layout(self) -> Choice:
         text, device = self._settings.whisper_layout, self._placement.device

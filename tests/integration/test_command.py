@@ -1,0 +1,184 @@
+"""The command `transcribe` as people start it: in its own process, with a server and without one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripts.local_service import ROOT, LocalService, free_port
+from tests.integration.conftest import SpokenClip, media_processes
+from tests.integration.recordings import Recordings
+from tests.integration.test_clients_that_leave import wait_until
+
+COMMAND = [sys.executable, "-m", "command"]
+Done = subprocess.CompletedProcess[str]
+Run = Callable[..., Done]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    ours = {"WHISPER_MODEL": "demo", "TEMP_DIR": str(folder / "uploads"), "CACHE_DIR": str(folder / "cache")}
+    return {**os.environ, **ours, "PYTHONPATH": str(ROOT), "BENTOML_DO_NOT_TRACK": "True"}
+
+
+@pytest.fixture
+def talk(tmp_path: Path, spoken_clip: SpokenClip) -> Path:
+    """A recording in a folder of its own."""
+    path = tmp_path / "talks" / "talk.mp3"
+    path.parent.mkdir()
+    path.write_bytes(spoken_clip.path.read_bytes())
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """The command with these arguments, to its end."""
+
+    def call(*arguments: object, input: bytes | None = None, **more: str) -> Done:
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            cwd=tmp_path,
+            env={**environment(tmp_path), **more},
+            input=input,
+            stdin=None if input is not None else subprocess.DEVNULL,
+            capture_output=True,
+            timeout=100,
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
+
+
+@pytest.fixture(params=["server", "here"])
+def anywhere(request: pytest.FixtureRequest, service: LocalService) -> list[str]:
+    """The arguments that say who does the work."""
+    return ["--server", service.url] if request.param == "server" else []
+
+
+def test_text_lands_beside_the_recording(run: Run, talk: Path, spoken_clip: SpokenClip, anywhere: list[str]) -> None:
+    done = run(talk, *anywhere)
+    assert done.returncode == 0, done.stderr
+    assert talk.with_suffix(".txt").read_text() == f"{spoken_clip.text}\n"
+    assert done.stderr == f"{talk}: {talk.with_suffix('.txt')}\n"
+    assert done.stdout == ""
+
+
+def test_every_format_at_once_from_one_transcription(run: Run, talk: Path, anywhere: list[str]) -> None:
+    formats = ("json", "verbose_json", "srt", "vtt", "tsv", "lrc", "text")
+    done = run(talk, *anywhere, *(part for each in formats for part in ("-f", each)), "--words", "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+    endings = {path.name.removeprefix("talk") for path in talk.parent.iterdir()}
+    assert endings == {".mp3", ".json", ".verbose.json", ".srt", ".vtt", ".tsv", ".lrc", ".txt"}
+    assert json.loads(talk.with_suffix(".json").read_text())["words"]
+
+
+def test_a_bad_file_is_named_and_the_others_are_done(run: Run, talk: Path, anywhere: list[str]) -> None:
+    bad = talk.with_name("bad.mp3")
+    bad.write_text("no recording")
+    done = run(bad, talk.with_name("nowhere.mp3"), talk, *anywhere)
+    assert done.returncode == 1
+    first, second, third = done.stderr.splitlines()
+    assert first.startswith(f"{bad}: 'bad.mp3' is not a supported audio or video file.")
+    assert second.endswith("cannot be read: No such file or directory")
+    assert third.startswith(f"{talk}: ")
+    assert talk.with_suffix(".txt").exists()
+
+
+def test_standard_input_goes_to_standard_output(run: Run, spoken_clip: SpokenClip, anywhere: list[str]) -> None:
+    done = run("-", *anywhere, input=spoken_clip.path.read_bytes())
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{spoken_clip.text}\n", "")
+
+
+def test_parameters_are_those_of_the_service(run: Run, talk: Path, anywhere: list[str]) -> None:
+    done = run(talk, *anywhere, "--stdout", "-f", "srt", "--language", "en", "--set", "max_line_width=20")
+    lines = [line for line in done.stdout.splitlines() if line and "-->" not in line and not line.isdigit()]
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 20
+    wrong = run(talk, *anywhere, "--stdout", "--set", "beam_sise=2")
+    assert wrong.returncode == 1
+    assert "Did you mean 'beam_size'?" in wrong.stderr
+
+
+def test_nothing_that_is_there_is_replaced_unless_told_so(run: Run, talk: Path) -> None:
+    text = talk.with_suffix(".txt")
+    text.write_text("corrected by hand")
+    refused = run(talk)
+    assert refused.returncode == 1
+    assert "--overwrite" in refused.stderr
+    assert text.read_text() == "corrected by hand"
+    assert run(talk, "--overwrite").returncode == 0
+    assert text.read_text() != "corrected by hand"
+
+
+def test_results_go_where_they_are_told_to(run: Run, talk: Path, tmp_path: Path) -> None:
+    assert run(talk, "-d", tmp_path / "new" / "folder").returncode == 0
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["talk.txt"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["a.mp3", "-f", "docx"], ["-", "-f", "srt", "-f", "vtt"], ["a.mp3", "--set", "async=true"]]
+)
+def test_wrong_usage_ends_with_2(run: Run, arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "Error:" in done.stderr
+
+
+def test_a_server_that_is_not_there_ends_with_3(run: Run, talk: Path) -> None:
+    done = run(talk, "--server", f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 3
+    assert "Is the service running?" in done.stderr
+
+
+def test_an_address_of_something_else_is_said(run: Run, talk: Path, service: LocalService) -> None:
+    done = run(talk, "--server", f"{service.url}/docs", "--stdout")
+    assert done.returncode == 1
+    assert "(request " in done.stderr
+
+
+def test_the_server_and_the_key_may_be_in_the_environment(run: Run, talk: Path, service: LocalService) -> None:
+    done = run(talk, "--stdout", TRANSCRIBE_SERVER=service.url, TRANSCRIBE_API_KEY="k" * 40)
+    assert done.returncode == 0
+    assert done.stdout
+
+
+@pytest.mark.parametrize("where", ["server", "here"])
+def test_an_interrupt_leaves_nothing_of_the_recording(
+    service: LocalService, recordings: Recordings, tmp_path: Path, where: str
+) -> None:
+    long = recordings.speech("interrupted.mp3", 590)
+    server = ["--server", service.url] if where == "server" else []
+    process = subprocess.Popen(
+        [*COMMAND, str(long), "-d", str(tmp_path), *server],
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if where == "server":
+        assert wait_until(lambda: bool(media_processes(service)), 20)
+    else:
+        time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted" in complaint
+    assert not list(tmp_path.glob("*.txt"))
+    if where == "server":
+        jobs = httpx.get(f"{service.url}/jobs", params={"limit": "1"}).json()["jobs"]
+        assert jobs[0]["status"] == "cancelled"
+
+
+def test_the_help_says_what_the_codes_mean_and_completion_is_there(run: Run) -> None:
+    assert "130 interrupted" in run("--help").stdout
+    installed = Path(sys.executable).with_name("transcribe")
+    completing = {**os.environ, "_TRANSCRIBE_COMPLETE": "bash_source"}
+    script = subprocess.run([installed], env=completing, capture_output=True, text=True, check=True).stdout
+    assert "complete -o nosort" in script
