@@ -29,8 +29,9 @@ test-extras: .venv/dev  ## install what a few tests need beside: torch, the voca
 fuzz: .venv/dev  ## look FUZZ_SECONDS (60) long for uploads and containers that break us
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 
-tools: .venv/bin/promtool  ## get what two tests need from Debian's packages: promtool, redis-server (as root)
+tools: .venv/bin/promtool  ## get what some tests need from Debian's packages: promtool, redis-server, chromium (as root)
 	@command -v redis-server >/dev/null || apt-get install --yes --quiet redis-server
+	@command -v chromium >/dev/null || apt-get install --yes --quiet chromium
 
 audit: .venv/dev  ## known weaknesses and licences of everything that is served
 	@$(BIN)/python -m scripts.audit

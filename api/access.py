@@ -8,6 +8,7 @@ from api.caller import CALLER, Caller
 from api.edge import PROBE_PATHS
 from api.errors import error_response
 from api.keys import KeyRing, open_keys
+from api.page import PATHS as PAGE_PATHS
 from errors import InvalidApiKey, MissingApiKey, TooManyHeaders, TranscriptionError
 from settings import Settings
 
@@ -31,7 +32,7 @@ class AccessMiddleware:
         self._app = app
         self._keys = open_keys(settings)
         # Compared as a whole with the path that routes are chosen by: //health and /health/ are not among them.
-        self._open_paths = frozenset() if settings.protect_probes else PROBE_PATHS
+        self._open_paths = PAGE_PATHS | (frozenset() if settings.protect_probes else PROBE_PATHS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

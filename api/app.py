@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.responses import HTMLResponse
 
-from api import asr, catalogue, events, health, jobs, transcription
+from api import asr, catalogue, events, health, jobs, page, transcription
 from api.documentation import DESCRIPTION, add_security, error_responses
 from api.edge import PROBE_PATHS
 from api.errors import INTERNAL_ERROR, KINDS, answer_domain_error, answer_validation_error
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, answer_validation_error)
     app.add_api_route("/docs", docs, include_in_schema=False)
     app.add_api_route("/redoc", redoc, include_in_schema=False)
-    for module in (transcription, jobs, events, health, catalogue, openai_routes, asr):
+    for module in (transcription, jobs, events, health, catalogue, openai_routes, asr, page):
         app.include_router(module.router)
     declare_security(app, settings)
     return app

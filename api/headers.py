@@ -22,9 +22,21 @@ POLICY = {
     "form-action": "'self'",
     "frame-ancestors": "'none'",
 }
+PAGE_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "media-src": "blob:",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
 CONTENT_NETWORK = "https://cdn.jsdelivr.net"  # has ReDoc's script
 POLICIES = {
     "/docs": POLICY | {"script-src": "'self' 'unsafe-inline'"},  # FastAPI's page starts itself in the page
+    "/ui": PAGE_POLICY,
     "/redoc": POLICY | {"script-src": f"'self' {CONTENT_NETWORK}", "worker-src": "blob:"},
 }
 PREFLIGHT_SECONDS = 600

@@ -19,6 +19,7 @@ import pytest
 from api.edge import PROBE_PATHS
 from api.keys import digest_of, make_key
 from api.openai.errors import is_openai
+from api.page import PATHS as PAGE_PATHS
 from scripts.local_service import ROOT, DidNotStart, LocalService, local_service
 from tests.integration.conftest import SETTLE_SECONDS, SpokenClip
 from tests.integration.test_errors import assert_error
@@ -130,7 +131,7 @@ def until_closed(connection: socket.socket) -> bytes:
 
 
 def test_every_route_but_the_probes_needs_a_key(anyone: httpx.Client, routes: list[tuple[str, str]]) -> None:
-    guarded_routes = [(method, path) for method, path in routes if path not in PROBE_PATHS]
+    guarded_routes = [(method, path) for method, path in routes if path not in PROBE_PATHS | PAGE_PATHS]
     answers = {route: anyone.request(*route) for route in guarded_routes}
     assert {route: answer.status_code for route, answer in answers.items() if answer.status_code != 401} == {}
     for (method, path), answer in answers.items():
@@ -139,6 +140,13 @@ def test_every_route_but_the_probes_needs_a_key(anyone: httpx.Client, routes: li
             assert answer.json()["error"]["code"] == "missing_api_key"
         elif method != "HEAD":
             assert_error(answer, 401, "missing_api_key")
+
+
+def test_the_page_for_people_needs_no_key_and_what_it_asks_for_does(anyone: httpx.Client) -> None:
+    for path in PAGE_PATHS:
+        assert anyone.get(path).status_code == 200
+    for path in ("/ui/nothing.js", "/ui/%2e%2e/service.py", "/ui/", "/languages"):
+        assert anyone.get(path).status_code == 401
 
 
 def test_the_list_of_routes_is_whole(anyone: httpx.Client, routes: list[tuple[str, str]]) -> None:

@@ -1,0 +1,101 @@
+"""The page in a real Chromium, with a real service behind it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from scripts.local_service import ROOT, LocalService, local_service
+
+SHORT = ROOT / "samples" / "en-meeting.mp3"
+PATIENCE_MS = 30_000
+OpenPage = Callable[..., "Visit"]
+
+
+@dataclass(slots=True)
+class Visit:
+    """A page, what it asked for, who answered, and what it complained of."""
+
+    page: Page
+    asked: list[str] = field(default_factory=list)
+    reached: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def hosts(self) -> set[str]:
+        """Of all that it asked for."""
+        return {host for host in map(host_of, self.asked) if host}
+
+    def transcribe(self, recording: Path) -> None:
+        """Choose a recording and send it."""
+        self.page.set_input_files("#file", recording)
+        self.page.get_by_role("button", name="Transcribe").click()
+
+    def wait_until_done(self) -> None:
+        self.page.wait_for_selector("#done", state="visible", timeout=PATIENCE_MS)
+
+
+def host_of(url: str) -> str:
+    return "" if url.startswith(("blob:", "data:")) else urlsplit(url).netloc
+
+
+def start(folder: Path, **settings: str) -> Iterator[LocalService]:
+    environment = {
+        "WHISPER_MODEL": "demo",
+        "WHISPER_MODEL_DIR": str(folder / "models"),
+        "TEMP_DIR": str(folder / "uploads"),
+        "CACHE_DIR": str(folder / "cache"),
+        "ENABLE_CACHE": "false",
+        **settings,
+    }
+    with local_service(environment, folder / "log") as service:
+        yield service
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    yield from start(tmp_path_factory.mktemp("site"))
+
+
+# Not for the session: while Playwright runs, no other test of this thread can have an event loop of its own.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("needs chromium: make tools installs it where there are Debian's packages")
+    sandbox = [] if os.getuid() else ["--no-sandbox"]  # Chromium has none for root
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium, args=sandbox)
+
+
+@pytest.fixture
+def visit(browser: Browser, site: LocalService) -> Iterator[OpenPage]:
+    """Open the page in a browser without history. Options are those of a browser context."""
+    contexts = []
+
+    def open_page(service: LocalService = site, path: str = "/ui", **options: object) -> Visit:
+        context = browser.new_context(accept_downloads=True, **options)  # type: ignore[arg-type]
+        contexts.append(context)
+        visited = Visit(context.new_page())
+
+        def note(message: ConsoleMessage) -> None:
+            if message.type == "error" and "status of" not in message.text:  # those are answers, tested elsewhere
+                visited.complaints.append(message.text)
+
+        visited.page.on("console", note)
+        visited.page.on("pageerror", lambda error: visited.complaints.append(str(error)))
+        context.on("request", lambda request: visited.asked.append(request.url))
+        context.on("response", lambda answer: visited.reached.update({host_of(answer.url)} - {""}))
+        visited.page.goto(service.url + path)
+        return visited
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,112 @@
+// The service's HTTP interface.
+
+const KEY = "api-key";
+const RECONNECT_MS = [500, 1000, 2000, 4000, 8000];
+
+/** What the service says is wrong. retryAfter: seconds, or null. */
+export class ServiceError extends Error {
+  constructor(status, body, retryAfter) {
+    super(body?.message ?? `The service answers ${status}.`);
+    this.status = status;
+    this.requestId = body?.request_id ?? "";
+    this.retryAfter = retryAfter;
+  }
+}
+
+export const keptKey = () => sessionStorage.getItem(KEY) ?? "";
+
+export function keepKey(key) {
+  if (key) sessionStorage.setItem(KEY, key);
+  else sessionStorage.removeItem(KEY);
+}
+
+const headers = () => (keptKey() ? { "X-API-Key": keptKey() } : {});
+
+function errorOf(status, text, retryAfter) {
+  let body = null;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // not ours: a proxy's page
+  }
+  return new ServiceError(status, body, Number.parseInt(retryAfter ?? "", 10) || null);
+}
+
+/** A response. Throws ServiceError, TypeError when nobody answers, AbortError. */
+export async function ask(path, options = {}) {
+  const response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
+  if (!response.ok) throw errorOf(response.status, await response.text(), response.headers.get("Retry-After"));
+  return response;
+}
+
+export const askJson = async (path, options) => (await ask(path, options)).json();
+
+/** Submit a recording as a job. onProgress: share that is sent, 0..1. Returns the job's id. */
+export function submit(file, fields, onProgress, signal) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
+  form.append("file", file, file.name);
+  // XMLHttpRequest, because fetch does not tell how much is sent.
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "transcribe");
+    for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    request.onload = () => {
+      if (request.status === 202) resolve(JSON.parse(request.responseText).job_id);
+      else reject(errorOf(request.status, request.responseText, request.getResponseHeader("Retry-After")));
+    };
+    request.onerror = () => reject(new TypeError("The connection broke off."));
+    request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(form);
+  });
+}
+
+/** Events of a job from its beginning: { event, data }. Takes up a connection that breaks off. */
+export async function* follow(job, signal) {
+  let last = "";
+  let failures = 0;
+  while (true) {
+    try {
+      const response = await ask(`jobs/${job}/events`, { signal, headers: last ? { "Last-Event-ID": last } : {} });
+      for await (const event of parse(response.body)) {
+        failures = 0;
+        if (event.id) last = event.id;
+        yield event;
+        if (["completed", "failed", "cancelled"].includes(event.event)) return;
+      }
+    } catch (error) {
+      const passing = !(error instanceof ServiceError) || error.status >= 500 || error.status === 429;
+      if (signal.aborted || !passing || failures >= RECONNECT_MS.length) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)]));
+    failures += 1;
+  }
+}
+
+/** Server-sent events in a stream of bytes, by the HTML standard as far as this service uses it. */
+export async function* parse(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  try {
+    while (true) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      text += value;
+      const blocks = text.split("\n\n");
+      text = blocks.pop();
+      for (const block of blocks) {
+        const event = { event: "message", id: "", data: "" };
+        for (const line of block.split("\n")) {
+          const colon = line.indexOf(":");
+          const name = line.slice(0, colon);
+          if (colon > 0) event[name] = line.slice(colon + 1).replace(/^ /, "");
+        }
+        if (event.data) yield { event: event.event, id: event.id, data: JSON.parse(event.data) };
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}

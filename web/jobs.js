@@ -1,0 +1,142 @@
+// Recent recordings of this browser: which there were, how they stand, and corrections of their text.
+
+import { ServiceError, ask, askJson } from "./api.js";
+
+const JOBS = "jobs";
+const MOST_JOBS = 50;
+const POLL_MS = 2000;
+const UNFINISHED = ["queued", "processing"];
+
+function read(name, otherwise) {
+  try {
+    return JSON.parse(localStorage.getItem(name)) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+function write(name, value) {
+  try {
+    localStorage.setItem(name, JSON.stringify(value));
+  } catch {
+    // no room, or storage is off: the page works without
+  }
+}
+
+/** Corrections of a job's text, by the index of the segment. */
+export const corrections = (job) => read(`corrections-${job}`, {});
+export const keepCorrection = (job, index, text) => write(`corrections-${job}`, { ...corrections(job), [index]: text });
+export const dropCorrections = (job) => localStorage.removeItem(`corrections-${job}`);
+
+export class RecentJobs {
+  /** section: hidden while there are none. handlers: open(job), failed(error), retried(job). */
+  constructor(section, list, handlers) {
+    this.section = section;
+    this.list = list;
+    this.handlers = handlers;
+    this.states = new Map();
+    this.show();
+    this.poll();
+  }
+
+  get jobs() {
+    return read(JOBS, []);
+  }
+
+  add(id, name) {
+    write(JOBS, [{ id, name }, ...this.jobs.filter((job) => job.id !== id)].slice(0, MOST_JOBS));
+    this.states.set(id, { status: "queued", progress: 0 });
+    this.show();
+  }
+
+  forget(id) {
+    write(JOBS, this.jobs.filter((job) => job.id !== id));
+    dropCorrections(id);
+    this.states.delete(id);
+    this.show();
+  }
+
+  /** Ask for those that may have changed. */
+  async refresh() {
+    for (const { id } of this.jobs) {
+      const known = this.states.get(id);
+      if (known && !UNFINISHED.includes(known.status)) continue;
+      try {
+        const { status, progress, detail } = await askJson(`status/${id}`);
+        this.states.set(id, { status, progress, detail });
+      } catch (error) {
+        if (!(error instanceof ServiceError)) return;
+        if (error.status === 404) this.states.set(id, { status: "expired" });
+        else if (error.status === 401 || error.status === 403) return;
+      }
+    }
+    this.show();
+  }
+
+  async poll() {
+    while (true) {
+      if (!document.hidden) await this.refresh();
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  show() {
+    const jobs = this.jobs;
+    this.section.hidden = jobs.length === 0;
+    const drawn = JSON.stringify(jobs.map((job) => [job, this.states.get(job.id)]));
+    if (drawn === this.drawn) return; // or the focus would be lost every two seconds
+    this.drawn = drawn;
+    const focused = document.activeElement?.dataset?.action;
+    this.list.replaceChildren(...jobs.map((job) => this.#row(job)));
+    if (focused) this.list.querySelector(`[data-action="${focused}"]`)?.focus();
+  }
+
+  #row({ id, name }) {
+    const { status = "unknown", progress = 0, detail = "" } = this.states.get(id) ?? {};
+    const row = document.createElement("li");
+    const title = document.createElement("span");
+    title.className = "name";
+    title.textContent = name;
+    const state = document.createElement("span");
+    state.className = "state";
+    state.textContent = status === "processing" ? `${progress} %` : status;
+    if (detail) state.title = detail;
+    row.append(title, state);
+    if (status === "completed" || UNFINISHED.includes(status)) row.append(this.#button(id, name, "Open", () => this.handlers.open(id, name)));
+    if (UNFINISHED.includes(status)) row.append(this.#button(id, name, "Cancel", () => this.#act(id, `jobs/${id}`, "DELETE")));
+    if (status === "failed") row.append(this.#button(id, name, "Retry", () => this.#retry(id, name)));
+    if (!UNFINISHED.includes(status)) row.append(this.#button(id, name, "Delete", () => this.#delete(id)));
+    return row;
+  }
+
+  #button(id, name, label, action) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = label;
+    button.setAttribute("aria-label", `${label} ${name}`);
+    button.dataset.action = `${label}-${id}`;
+    button.addEventListener("click", action);
+    return button;
+  }
+
+  async #act(id, path, method) {
+    try {
+      await ask(path, { method });
+      this.states.delete(id);
+      await this.refresh();
+      return true;
+    } catch (error) {
+      this.handlers.failed(error);
+      return false;
+    }
+  }
+
+  async #retry(id, name) {
+    if (await this.#act(id, `jobs/${id}/retry`, "POST")) this.handlers.open(id, name);
+  }
+
+  async #delete(id) {
+    const state = this.states.get(id)?.status;
+    if (state === "expired" || (await this.#act(id, `jobs/${id}`, "DELETE"))) this.forget(id);
+  }
+}
