@@ -40,6 +40,8 @@ WINDOWS_IN_FLIGHT = 16
 UNDETERMINED_LANGUAGE = "und"  # ISO 639-2, when nobody spoke
 FRAMES_PER_SECOND = 100  # Whisper's log-mel frames, one every 10 ms
 
+JUDGED_TOGETHER = 4  # windows of a draft, two minutes: loops of the decoder are denser than that
+
 OnResult = Callable[["PlacedResult", float | None], None]
 
 
@@ -220,18 +222,18 @@ def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, durati
 class Draft:
     """A transcript as it grows, for readers who cannot wait. What was given out once is not taken back.
 
-    The end may judge differently: a phrase that comes too often is surplus only from its last turns on, and
-    what is dropped then was not known to be surplus when it was said first.
+    A window is judged with the few before it, which bounds the work for each. The end, which sees all, may judge
+    differently: what comes too often is surplus from its last turns on.
     """
 
     def __init__(self, request: TranscriptionRequest) -> None:
         self._request = request
-        self._placed: list[PlacedResult] = []
+        self._placed: deque[PlacedResult] = deque(maxlen=JUDGED_TOGETHER)
 
     def add(self, placed: PlacedResult) -> list[Segment]:
         """The next window's result; the segments that are new."""
         self._placed.append(placed)
-        segments = judged(self._placed, self._request, placed.timeline.end).segments
+        segments = judged(list(self._placed), self._request, placed.timeline.end).segments
         return [segment for segment in segments if segment.start >= placed.timeline.start]
 
 

@@ -60,8 +60,8 @@ from settings import Settings, load_settings
 # Our own time limit answers in our shape; BentoML's is only the net below it.
 TIMEOUT_MARGIN = 60  # seconds
 
-# Routes of BentoML's beside those of the application, for its figures.
-BENTOML_API = (ROUTE, TASK_ROUTE, *(f"{TASK_ROUTE}/{verb}" for verb in TASK_VERBS), "/state")
+# Routes beside those of the application's document, for BentoML's figures.
+OTHER_ROUTES = ("/ui", "/ui/{name}", ROUTE, TASK_ROUTE, *(f"{TASK_ROUTE}/{verb}" for verb in TASK_VERBS), "/state")
 
 log = structlog.get_logger(__name__)
 settings = with_uploads_beside_jobs(load_settings())
@@ -69,7 +69,7 @@ configure_logging(settings)
 timelimit.install()
 bound_connections()
 app = create_app(settings)
-endpoints.install((*app.openapi()["paths"], *BENTOML_API))
+endpoints.install((*app.openapi()["paths"], *OTHER_ROUTES))
 whisper_runner = make_whisper_runner(settings)
 
 

@@ -180,7 +180,13 @@ TRANSCRIBE_PARAMETERS: list[Document] = [
     }
     for name, field in _FIELDS.items()
 ]
-URL_PARAMETER: Document = {"name": "url", "in": "query", "required": True, "schema": URL_FIELD}
+URL_PARAMETER: Document = {
+    "name": URL,
+    "in": "query",
+    "required": True,
+    "description": URL_FIELD["description"],
+    "schema": {name: value for name, value in URL_FIELD.items() if name != "description"},
+}
 TRANSCRIBE_HEADERS: list[Document] = [
     {
         "name": "Idempotency-Key",

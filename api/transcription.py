@@ -71,7 +71,10 @@ async def transcribe_url(request: Request, backend: BackendDependency) -> Respon
     summary=TRANSCRIBE_SUMMARY,
     response_class=Response,
     responses=TRANSCRIBE_RESPONSES,
-    openapi_extra={"requestBody": TRANSCRIBE_BODY, "parameters": TRANSCRIBE_PARAMETERS + TRANSCRIBE_HEADERS},
+    openapi_extra={
+        "requestBody": TRANSCRIBE_BODY,
+        "parameters": [{**URL_PARAMETER, "required": False}, *TRANSCRIBE_PARAMETERS, *TRANSCRIBE_HEADERS],
+    },
 )
 async def transcribe(request: Request, backend: BackendDependency) -> Response:
     """Send one recording as `multipart/form-data`. Every other parameter may be a form field or a query parameter.

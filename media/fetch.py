@@ -83,15 +83,17 @@ class Fetcher:
             raise UnreachableUrl(f"The URL's host '{endpoint.host[:80]}' cannot be resolved. {INSTEAD}") from None
         self._object(endpoint, addresses)
         async with bare_transport(self._tls) as transport:
-            response = None
+            response, why = None, ""
             for address in addresses:
                 request = request_to(endpoint, address, "GET", headers)
                 request.extensions["timeout"] = {"connect": CONNECT_SECONDS}
-                with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                try:
                     response = await self._first_bytes(transport, request)
                     break
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    why = str(error)  # also that the certificate is not that of the host
             if response is None:
-                raise UnreachableUrl(f"The URL's host '{endpoint.host[:80]}' cannot be connected to. {INSTEAD}")
+                raise UnreachableUrl(f"The URL's host '{endpoint.host[:80]}' cannot be connected to. {INSTEAD}", why)
             async with contextlib.aclosing(response):
                 yield response
 

@@ -90,6 +90,18 @@ def test_a_file_may_be_dropped(visit: OpenPage) -> None:
     assert words(page) == SAID
 
 
+def test_the_progress_of_the_upload_is_seen(visit: OpenPage, long: Path) -> None:
+    visited = visit()
+    slow = visited.page.context.new_cdp_session(visited.page)
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000}
+    slow.send("Network.enable")
+    slow.send("Network.emulateNetworkConditions", conditions)
+    visited.transcribe(long)
+    expect(visited.page.locator("#step")).to_have_text(re.compile(r"Uploading: [1-9]\d? %"))
+    visited.page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(visited.page.locator("#work")).to_be_hidden()
+
+
 def test_text_and_progress_are_seen_before_a_long_recording_is_done(visit: OpenPage, long: Path) -> None:
     visited = visit()
     visited.transcribe(long)

@@ -214,8 +214,9 @@ def test_over_tls_the_certificate_must_be_that_of_the_name(settings: Settings, t
             return upload.path.read_bytes()
 
     assert asyncio.run(content("localhost", trusting)) == SOUND
-    with pytest.raises(UnreachableUrl):
+    with pytest.raises(UnreachableUrl) as caught:
         asyncio.run(content("localhost", trusted_authorities()))
+    assert "certificate" in caught.value.detail
 
 
 def test_proxies_in_the_environment_are_not_used(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from errors import ServiceUnavailable, UndecodableMedia
-from pipeline import WINDOWS_IN_FLIGHT, Pipeline, PlacedResult, TranscriptionRequest, main_language
+from pipeline import (
+    JUDGED_TOGETHER,
+    WINDOWS_IN_FLIGHT,
+    Draft,
+    Pipeline,
+    PlacedResult,
+    TranscriptionRequest,
+    main_language,
+)
 from runners.interface import RunnerState
 from tests.media_files import SPOKEN, media_children, noise, read_samples, write_wav
 from transcript import (
@@ -295,3 +303,37 @@ def test_a_window_never_exceeds_thirty_seconds(transcribed):
             return await super().transcribe(window, options, ticket)
 
     transcribed(noise(95), Measuring(), language="en")
+
+
+# Drafts
+
+
+def a_window(number, *texts, avg_logprob=-0.1):
+    """The result of a window of 30 s, a segment for each text."""
+    timeline = Timeline((Span(number * 30 * SAMPLE_RATE, 30 * SAMPLE_RATE),))
+    segments = tuple(
+        Segment(place * 2.0, place * 2.0 + 1.9, f" {text}", (1,), avg_logprob, 1.0, 0.0, 0.0)
+        for place, text in enumerate(texts)
+    )
+    return PlacedResult(timeline, WindowResult("en", 1.0, segments))
+
+
+def test_a_draft_gives_out_every_segment_once_in_order():
+    draft = Draft(TranscriptionRequest(DecodeOptions("demo"), VadOptions()))
+    given = [
+        segment for number in range(10) for segment in draft.add(a_window(number, f"first {number}", f"then {number}"))
+    ]
+    assert [segment.text for segment in given] == [
+        f" {word} {number}" for number in range(10) for word in ("first", "then")
+    ]
+    assert [segment.start for segment in given] == [
+        number * 30.0 + place for number in range(10) for place in (0.0, 2.0)
+    ]
+
+
+def test_a_draft_leaves_out_a_loop_that_goes_on_over_windows():
+    draft = Draft(TranscriptionRequest(DecodeOptions("demo"), VadOptions()))
+    looping = ["thank you"] * 12
+    given = [draft.add(a_window(number, *looping, avg_logprob=-0.9)) for number in range(JUDGED_TOGETHER)]
+    assert given[0]
+    assert given[-1] == []
