@@ -163,7 +163,7 @@ def test_an_unknown_route_is_answered_in_the_one_shape(client: httpx.Client, pat
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/transcribe", "POST"), ("GET", NATIVE, "POST"), ("POST", "/health", "GET"), ("DELETE", "/models", "GET")],
+    [("GET", "/asr", "POST"), ("GET", NATIVE, "POST"), ("POST", "/health", "GET"), ("DELETE", "/models", "GET")],
 )
 def test_a_wrong_method_is_answered_in_the_one_shape(
     client: httpx.Client, method: str, path: str, allowed: str

@@ -61,8 +61,12 @@ def test_uploads_beyond_the_limit_are_refused_until_the_window_has_moved_on(
         assert_error(refused, 429, "rate_limit_exceeded")
         assert refused.headers["retry-after"] == refused.headers["ratelimit-reset"]
         # Every door to the same work has the one limit; questions have their own.
-        for path in ("/api/transcribe", "/api/transcribe_job/submit", "/jobs/7/retry"):
+        for path in ("/api/transcribe", "/api/transcribe_job/submit", "/jobs/7/retry", "/asr", "/detect-language"):
             assert client.post(path, files=file).status_code == 429
+        assert client.get("/transcribe", params={"url": "https://example.com/a.mp3"}).status_code == 429
+        openais = client.post("/v1/audio/transcriptions", files=file)
+        assert (openais.status_code, openais.json()["error"]["type"]) == (429, "rate_limit_error")
+        assert "x-should-retry" not in openais.headers  # its client waits for as long as Retry-After says
         assert client.get("/languages").status_code == 200
     with caller(limited, "198.51.100.2") as other:
         assert other.post("/transcribe", files=file).status_code == 200
