@@ -20,13 +20,24 @@ const spoken = (segments) => segments.filter((segment) => segment.text.trim());
 const oneLine = (text) => text.trim().replace(/\s+/g, " ");
 const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
+/** Segments as cues that never overlap and last 1 ms at least, by the rule of the service's formats/cues.py. */
+function cues(segments) {
+  let before = 0; // ms
+  return segments.map((segment) => {
+    const start = Math.max(before, Math.round(segment.start * 1000));
+    const end = Math.max(start + 1, Math.round(segment.end * 1000));
+    before = end;
+    return { start: start / 1000, end: end / 1000, text: oneLine(segment.text) };
+  });
+}
+
 const RENDERERS = {
   srt: (segments) =>
-    segments
-      .map((s, i) => `${i + 1}\n${clock(s.start, ",")} --> ${clock(s.end, ",")}\n${oneLine(s.text).replace(/-+>/g, "->")}\n`)
+    cues(segments)
+      .map((s, i) => `${i + 1}\n${clock(s.start, ",")} --> ${clock(s.end, ",")}\n${s.text.replace(/-+>/g, "->")}\n`)
       .join("\n"),
   vtt: (segments) =>
-    ["WEBVTT\n", ...segments.map((s) => `${clock(s.start, ".")} --> ${clock(s.end, ".")}\n${escaped(oneLine(s.text))}\n`)].join("\n"),
+    ["WEBVTT\n", ...cues(segments).map((s) => `${clock(s.start, ".")} --> ${clock(s.end, ".")}\n${escaped(s.text)}\n`)].join("\n"),
   text: (segments) => `${segments.map((s) => oneLine(s.text)).join(" ")}\n`,
   json: (segments) =>
     JSON.stringify({

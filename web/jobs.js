@@ -28,13 +28,30 @@ export const corrections = (job) => read(`corrections-${job}`, {});
 export const keepCorrection = (job, index, text) => write(`corrections-${job}`, { ...corrections(job), [index]: text });
 export const dropCorrections = (job) => localStorage.removeItem(`corrections-${job}`);
 
+const endOf = ({ status, detail, expires }) => (Date.parse(expires) < Date.now() ? { status: "expired" } : { status, detail });
+
+function timeOf(milliseconds) {
+  const time = document.createElement("time");
+  const date = new Date(milliseconds);
+  time.dateTime = date.toISOString();
+  time.textContent = date.toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+  return time;
+}
+
+function whyOf(detail) {
+  const text = document.createElement("p");
+  text.className = "why quiet";
+  text.textContent = detail;
+  return text;
+}
+
 export class RecentJobs {
-  /** section: hidden while there are none. handlers: open(job), failed(error), retried(job). */
+  /** section: hidden while there are none. handlers: open(job, name), failed(error), deleted(job). */
   constructor(section, list, handlers) {
     this.section = section;
     this.list = list;
     this.handlers = handlers;
-    this.states = new Map();
+    this.states = new Map(this.jobs.filter((job) => job.end).map((job) => [job.id, endOf(job.end)]));
     this.show();
     this.poll();
   }
@@ -44,7 +61,7 @@ export class RecentJobs {
   }
 
   add(id, name) {
-    write(JOBS, [{ id, name }, ...this.jobs.filter((job) => job.id !== id)].slice(0, MOST_JOBS));
+    write(JOBS, [{ id, name, at: Date.now() }, ...this.jobs.filter((job) => job.id !== id)].slice(0, MOST_JOBS));
     this.states.set(id, { status: "queued", progress: 0 });
     this.show();
   }
@@ -62,8 +79,9 @@ export class RecentJobs {
       const known = this.states.get(id);
       if (known && !UNFINISHED.includes(known.status)) continue;
       try {
-        const { status, progress, detail } = await askJson(`status/${id}`);
+        const { status, progress, detail, expires_at: expires } = await askJson(`status/${id}`);
         this.states.set(id, { status, progress, detail });
+        if (!UNFINISHED.includes(status)) this.#keepEnd(id, { status, detail, expires });
       } catch (error) {
         if (!(error instanceof ServiceError)) return;
         if (error.status === 404) this.states.set(id, { status: "expired" });
@@ -71,6 +89,18 @@ export class RecentJobs {
       }
     }
     this.show();
+  }
+
+  /** Somebody asked for a job in vain. */
+  missed(id, error) {
+    if (error.status !== 404) return;
+    this.states.set(id, { status: "expired" });
+    this.show();
+  }
+
+  // The status of a completed job holds its whole text: once is enough.
+  #keepEnd(id, end) {
+    write(JOBS, this.jobs.map((job) => (job.id === id ? { ...job, end } : job)));
   }
 
   async poll() {
@@ -88,24 +118,27 @@ export class RecentJobs {
     this.drawn = drawn;
     const focused = document.activeElement?.dataset?.action;
     this.list.replaceChildren(...jobs.map((job) => this.#row(job)));
-    if (focused) this.list.querySelector(`[data-action="${focused}"]`)?.focus();
+    if (!focused) return;
+    const place = this.list.querySelector(`[data-action="${focused}"]`) ?? this.section.querySelector("h2");
+    place.focus();
   }
 
-  #row({ id, name }) {
+  #row({ id, name, at }) {
     const { status = "unknown", progress = 0, detail = "" } = this.states.get(id) ?? {};
     const row = document.createElement("li");
     const title = document.createElement("span");
     title.className = "name";
     title.textContent = name;
+    if (at) title.append(timeOf(at));
     const state = document.createElement("span");
     state.className = "state";
     state.textContent = status === "processing" ? `${progress} %` : status;
-    if (detail) state.title = detail;
     row.append(title, state);
     if (status === "completed" || UNFINISHED.includes(status)) row.append(this.#button(id, name, "Open", () => this.handlers.open(id, name)));
     if (UNFINISHED.includes(status)) row.append(this.#button(id, name, "Cancel", () => this.#act(id, `jobs/${id}`, "DELETE")));
     if (status === "failed") row.append(this.#button(id, name, "Retry", () => this.#retry(id, name)));
     if (!UNFINISHED.includes(status)) row.append(this.#button(id, name, "Delete", () => this.#delete(id)));
+    if (status === "failed") row.append(whyOf(detail));
     return row;
   }
 
@@ -123,6 +156,7 @@ export class RecentJobs {
     try {
       await ask(path, { method });
       this.states.delete(id);
+      this.#keepEnd(id, null);
       await this.refresh();
       return true;
     } catch (error) {
@@ -137,6 +171,8 @@ export class RecentJobs {
 
   async #delete(id) {
     const state = this.states.get(id)?.status;
-    if (state === "expired" || (await this.#act(id, `jobs/${id}`, "DELETE"))) this.forget(id);
+    if (state !== "expired" && !(await this.#act(id, `jobs/${id}`, "DELETE"))) return;
+    this.forget(id);
+    this.handlers.deleted(id);
   }
 }

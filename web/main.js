@@ -3,6 +3,7 @@
 import { ServiceError, ask, askJson, follow, keepKey, keptKey, submit } from "./api.js";
 import { canRender, nameOf, render } from "./formats.js";
 import { RecentJobs, corrections, dropCorrections, keepCorrection } from "./jobs.js";
+import { Player } from "./player.js";
 import { Transcript } from "./transcript.js";
 
 const at = (id) => document.getElementById(id);
@@ -12,8 +13,9 @@ let current = null; // { job, name, file, abort }
 let announced = "";
 let retry = null;
 
-const transcript = new Transcript(at("transcript"), seek, correct);
-const recent = new RecentJobs(at("recent"), at("jobs"), { open, failed: complain });
+const transcript = new Transcript(at("transcript"), (seconds) => player.seek(seconds), correct);
+const player = new Player(at("player"), at("silent"), at("unplayable"), (seconds) => transcript.light(seconds));
+const recent = new RecentJobs(at("recent"), at("jobs"), { open, failed: complain, deleted: close });
 
 // Errors
 
@@ -54,7 +56,7 @@ function report(step, share) {
 // One recording
 
 function begin(name, file) {
-  current?.abort.abort();
+  if (current?.job) current.abort.abort(); // an upload goes on: it is listed when it has arrived
   current = { job: null, name, file, abort: new AbortController() };
   calm();
   transcript.edit(false);
@@ -65,17 +67,25 @@ function begin(name, file) {
   at("running").hidden = false;
   at("done").hidden = true;
   at("keys").hidden = true;
-  play(file);
+  at("nobody").hidden = true;
+  player.load(file);
   return current;
 }
 
-function play(file) {
-  const player = at("player");
-  if (player.src) URL.revokeObjectURL(player.src);
-  player.hidden = !file;
-  at("silent").hidden = Boolean(file);
-  if (file) player.src = URL.createObjectURL(file);
-  else player.removeAttribute("src");
+/** The work is over; whoever had the focus on its button must not lose the place. */
+function rest() {
+  const lost = at("running").contains(document.activeElement);
+  at("running").hidden = true;
+  if (lost) at("work-title").focus();
+}
+
+function close(job) {
+  if (current?.job !== job) return;
+  current.abort.abort();
+  current = null;
+  const lost = at("work").contains(document.activeElement);
+  at("work").hidden = true;
+  if (lost) at("file").focus();
 }
 
 async function start(file) {
@@ -87,28 +97,33 @@ async function start(file) {
     model: at("model").value,
     task: at("task").value,
   };
+  report("Uploading", 0);
   try {
-    report("Uploading", 0);
     work.job = await submit(file, fields, (share) => work === current && report("Uploading", share), work.abort.signal);
-    recent.add(work.job, file.name);
-    await watch(work);
   } catch (error) {
-    if (work !== current) return;
-    at("running").hidden = true;
+    if (work === current) close(work.job);
     complain(error, () => start(file));
-    if (!work.job) at("work").hidden = true;
+    return;
   }
+  recent.add(work.job, file.name);
+  if (work === current) await attend(work);
 }
 
 function open(job, name) {
-  const file = current?.job === job ? current.file : null;
-  const work = begin(name, file);
-  work.job = job;
+  attend(Object.assign(begin(name, current?.job === job ? current.file : null), { job }));
   at("work").scrollIntoView();
-  watch(work).catch((error) => {
-    at("running").hidden = true;
-    complain(error, () => open(job, name));
-  });
+}
+
+/** See a job through. What fails from here on is asked again and not sent again: the service has the recording. */
+async function attend(work) {
+  try {
+    await watch(work);
+  } catch (error) {
+    if (work !== current) return; // another recording has the page now
+    rest();
+    recent.missed(work.job, error);
+    complain(error, () => open(work.job, work.name));
+  }
 }
 
 async function watch(work) {
@@ -123,7 +138,7 @@ async function watch(work) {
 }
 
 function stopped(event, data) {
-  at("running").hidden = true;
+  rest();
   at("live").textContent = event;
   recent.refresh();
   if (event === "failed") complain(new ServiceError(0, { message: data.detail ?? data.error }, null));
@@ -139,20 +154,13 @@ async function finish(work) {
       index in corrected ? { ...segment, text: corrected[index], corrected: true } : segment,
     ),
   );
-  at("running").hidden = true;
+  rest();
   at("done").hidden = false;
   at("keys").hidden = result.segments.length === 0;
+  at("nobody").hidden = result.segments.length > 0;
   at("live").textContent = result.segments.length ? "Done" : "Done. Nobody speaks in this recording.";
-  if (!result.segments.length) at("step").textContent = "Nobody speaks in this recording.";
   note();
   recent.refresh();
-}
-
-function seek(seconds) {
-  const player = at("player");
-  if (player.hidden) return;
-  player.currentTime = seconds;
-  player.play().catch(() => {});
 }
 
 // Corrections
@@ -180,6 +188,7 @@ function layout() {
 }
 
 async function download() {
+  const { job, name } = current;
   const format = at("format").value;
   calm();
   try {
@@ -188,14 +197,14 @@ async function download() {
     else {
       const query = layout();
       query.set("response_format", format);
-      const response = await ask(`jobs/${current.job}/result?${query}`);
+      const response = await ask(`jobs/${job}/result?${query}`);
       const fast = Number(response.headers.get("X-Subtitle-Warnings") ?? 0);
       note(fast ? `${fast} cues are fast to read.` : "");
       content = await response.blob();
     }
     const link = document.createElement("a");
     link.href = URL.createObjectURL(content);
-    link.download = nameOf(current.name, format);
+    link.download = nameOf(name, format);
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   } catch (error) {
@@ -219,6 +228,8 @@ for (const name of ["dragenter", "dragover"])
     event.preventDefault();
     at("drop").classList.add("over");
   });
+// A file that is dropped beside the frame would replace the page, and the work on it.
+for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
 for (const name of ["dragleave", "drop"]) at("drop").addEventListener(name, () => at("drop").classList.remove("over"));
 at("drop").addEventListener("drop", (event) => {
   event.preventDefault();
@@ -229,12 +240,9 @@ at("drop").addEventListener("drop", (event) => {
 at("cancel").addEventListener("click", async () => {
   const { job, abort } = current;
   abort.abort();
-  at("running").hidden = true;
+  rest();
   at("live").textContent = "Cancelled";
-  if (!job) {
-    at("work").hidden = true;
-    return;
-  }
+  if (!job) return;
   try {
     await ask(`jobs/${job}`, { method: "DELETE" });
   } catch (error) {
@@ -253,7 +261,7 @@ at("listen").addEventListener("change", () => {
   const [file] = at("listen").files;
   if (file && current) {
     current.file = file;
-    play(file);
+    player.load(file);
   }
 });
 at("edit").addEventListener("click", () => {
@@ -273,12 +281,6 @@ at("download").addEventListener("submit", (event) => {
   event.preventDefault();
   download();
 });
-function light() {
-  transcript.light(at("player").currentTime);
-  if (!at("player").paused) requestAnimationFrame(light);
-}
-for (const name of ["play", "seeked"]) at("player").addEventListener(name, light);
-
 async function fill() {
   try {
     const { languages } = await askJson("languages");

@@ -13,9 +13,11 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from scripts.local_service import ROOT, LocalService, local_service
+from tests.media_files import run_ffmpeg
 
 SHORT = ROOT / "samples" / "en-meeting.mp3"
 PATIENCE_MS = 30_000
+LONG_SECONDS = 900
 OpenPage = Callable[..., "Visit"]
 
 
@@ -99,3 +101,16 @@ def visit(browser: Browser, site: LocalService) -> Iterator[OpenPage]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A quarter of an hour, in which the same is not said in a row."""
+    folder = tmp_path_factory.mktemp("long")
+    samples = [SHORT.with_name(name) for name in ("en-day.m4a", "en-meeting.mp3", "es-reunion.ogg", "fr-reunion.wav")]
+    once = folder / "once.wav"
+    inputs = [part for path in samples for part in ("-i", str(path))]
+    run_ffmpeg(*inputs, "-filter_complex", f"concat=n={len(samples)}:v=0:a=1", "-ac", "1", "-ar", "16000", str(once))
+    path = folder / "long.mp3"
+    run_ffmpeg("-stream_loop", "-1", "-i", str(once), "-t", str(LONG_SECONDS), "-b:a", "32k", str(path))
+    return path

@@ -19,20 +19,6 @@ from tests.media_files import run_ffmpeg
 SAID = "the meeting starts at ten on monday"
 KEY = "k" * 43
 PHONE = {"width": 360, "height": 740}
-LONG_SECONDS = 900
-
-
-@pytest.fixture(scope="session")
-def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A quarter of an hour, in which the same is not said in a row."""
-    folder = tmp_path_factory.mktemp("long")
-    samples = [SHORT.with_name(name) for name in ("en-day.m4a", "en-meeting.mp3", "es-reunion.ogg", "fr-reunion.wav")]
-    once = folder / "once.wav"
-    inputs = [part for path in samples for part in ("-i", str(path))]
-    run_ffmpeg(*inputs, "-filter_complex", f"concat=n={len(samples)}:v=0:a=1", "-ac", "1", "-ar", "16000", str(once))
-    path = folder / "long.mp3"
-    run_ffmpeg("-stream_loop", "-1", "-i", str(once), "-t", str(LONG_SECONDS), "-b:a", "32k", str(path))
-    return path
 
 
 @pytest.fixture
