@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CALLER = "transcription.caller"  # key in an ASGI scope; absent for callers without a key
+COUNT_BYTES = "transcription.count_bytes"  # likewise: takes the bytes of an upload so far; absent without limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.caller import CALLER, Caller
+from api.caller import CALLER, COUNT_BYTES, Caller
 from api.client_address import client_of, parse_networks
 from api.edge import PROBE_PATHS
 from api.errors import error_response
@@ -196,6 +196,7 @@ class LimitsMiddleware:
             except TooManyUploads as error:
                 await error_response(error)(scope, receive, send)
                 return
+            scope[COUNT_BYTES] = held.grow_to
             await self._app(scope, _counted(receive, held), send)
 
     def _per_minute(self, key: Caller | None, uploads: bool) -> int:

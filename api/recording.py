@@ -10,9 +10,11 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from api.backend import Backend
+from api.caller import COUNT_BYTES
 from api.parameters import FILE, MAX_URL_CHARACTERS, URL
 from api.presence import while_connected
 from errors import InvalidParameter, NotEnabled
+from media.fetch import nobody_counts
 from media.upload import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, NoFile, Upload, receive_upload
 from settings import Settings
 
@@ -69,12 +71,12 @@ async def recording_of(request: Request, backend: Backend) -> AsyncIterator[Uplo
                 raise
             fields = list(error.fields)
     async with AsyncExitStack() as stack:
-        upload = await while_connected(request, stack.enter_async_context(_fetched(backend, url, fields)))
+        upload = await while_connected(request, stack.enter_async_context(_fetched(request, backend, url, fields)))
         yield replace(upload, fields=tuple(without_url(fields)))
 
 
 @asynccontextmanager
-async def _fetched(backend: Backend, url: str, fields: Fields) -> AsyncIterator[Upload]:
+async def _fetched(request: Request, backend: Backend, url: str, fields: Fields) -> AsyncIterator[Upload]:
     in_form = url_in(fields)
     if url and in_form:
         raise InvalidParameter(f"'{URL}' is in the query and in the form. Send it once.")
@@ -82,7 +84,8 @@ async def _fetched(backend: Backend, url: str, fields: Fields) -> AsyncIterator[
         raise _nothing_to_transcribe()
     if not backend.settings.enable_url_input:
         raise NotEnabled("Fetching from URLs is turned off here (ENABLE_URL_INPUT=false). Send the file itself.")
-    async with backend.fetcher.fetch(url or in_form) as upload:
+    count = request.scope.get(COUNT_BYTES, nobody_counts)
+    async with backend.fetcher.fetch(url or in_form, count) as upload:
         yield upload
 
 

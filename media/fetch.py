@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import PurePosixPath
@@ -21,11 +21,16 @@ from media.upload import Destination, Upload, header_text, too_large
 from pinned import Resolver, addresses_of, bare_transport, request_to
 from settings import Settings
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 10.0  # that the addresses of a host share
+MOST_ADDRESSES = 4  # of a host that are tried; whoever owns its name may list any number
 MOST_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 GENERIC_TYPES = frozenset({"application/octet-stream", "binary/octet-stream", "application/force-download"})
 INSTEAD = "Check it, or send the file itself."
+
+
+def nobody_counts(_: int) -> None:
+    """For callers without limits."""
 
 
 class Fetcher:
@@ -41,15 +46,19 @@ class Fetcher:
         self._tls = tls
 
     @asynccontextmanager
-    async def fetch(self, url: str) -> AsyncIterator[Upload]:
+    async def fetch(self, url: str, count: Callable[[int], None] = nobody_counts) -> AsyncIterator[Upload]:
         """The file at a URL, which is deleted when the context ends.
 
+        count: is told of the file's bytes, as declared and then as many as came so far; may raise to end it.
         Raises InvalidParameter for a URL that nothing is fetched from, UnreachableUrl, FileTooLarge.
         """
         with Destination(self._settings) as destination:
             async with self._answer(url) as (final, response):
-                self._check(response)
+                count(self._checked_size(response))
+                received = 0
                 async for chunk in self._paced(response):
+                    received += len(chunk)
+                    count(received)
                     await destination.write(chunk)
             await destination.flush()
             yield destination.upload(*_named(final, response))
@@ -63,7 +72,10 @@ class Fetcher:
                 if not target:
                     yield url, response
                     return
-                url = urljoin(url, target)
+                try:
+                    url = urljoin(url, target)
+                except ValueError:
+                    raise UnreachableUrl(f"The URL redirects to what is no URL. {INSTEAD}") from None
         raise UnreachableUrl(f"The URL redirects more than {MOST_REDIRECTS} times. {INSTEAD}")
 
     @asynccontextmanager
@@ -84,9 +96,10 @@ class Fetcher:
         self._object(endpoint, addresses)
         async with bare_transport(self._tls) as transport:
             response, why = None, ""
-            for address in addresses:
+            tried = addresses[:MOST_ADDRESSES]
+            for address in tried:
                 request = request_to(endpoint, address, "GET", headers)
-                request.extensions["timeout"] = {"connect": CONNECT_SECONDS}
+                request.extensions["timeout"] = {"connect": CONNECT_SECONDS / len(tried)}
                 try:
                     response = await self._first_bytes(transport, request)
                     break
@@ -115,16 +128,18 @@ class Fetcher:
         except httpx.TransportError as error:
             raise UnreachableUrl(f"The URL's host breaks off. {INSTEAD}", type(error).__name__) from None
 
-    def _check(self, response: httpx.Response) -> None:
-        """Raises UnreachableUrl, FileTooLarge."""
+    def _checked_size(self, response: httpx.Response) -> int:
+        """Bytes as declared, 0 when they are not. Raises UnreachableUrl, FileTooLarge."""
         if response.status_code != HTTPStatus.OK:
             raise UnreachableUrl(f"The URL answers {response.status_code}. {INSTEAD}")
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
             raise UnreachableUrl(f"The URL's host sends the file packed ('{encoding[:40]}'), unasked. {INSTEAD}")
         length = response.headers.get("content-length", "")
-        if length.isascii() and length.isdigit() and int(length) > self._settings.max_file_size:
+        size = int(length) if length.isascii() and length.isdigit() else 0
+        if size > self._settings.max_file_size:
             raise too_large(self._settings)
+        return size
 
     async def _paced(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """The body, as long as it keeps coming. Raises UnreachableUrl."""

@@ -35,6 +35,8 @@ class Site(BaseHTTPRequestHandler):
             self.answer(302, {"Location": self.path.removeprefix("/to")})
         elif self.path == "/elsewhere":
             self.answer(302, {"Location": "http://127.0.0.2:1/inner"})
+        elif self.path == "/nonsense":
+            self.answer(302, {"Location": "https://[::1/inner"})
         elif self.path == "/talk.mp3":
             self.answer(200, {"Content-Type": "audio/mpeg"}, self.talk)
         else:
@@ -160,6 +162,10 @@ def test_what_is_not_public_https_is_refused_with_the_remedy(client: httpx.Clien
     assert "WEBHOOK" not in body["message"]
 
 
+def test_a_redirect_to_nonsense_is_the_hosts_fault_and_not_ours(client: httpx.Client, site: str) -> None:
+    assert_error(client.get("/transcribe", params={"url": f"{site}/nonsense"}), 422, "unreachable_url")
+
+
 def test_what_is_not_there_is_said(client: httpx.Client, site: str) -> None:
     body = assert_error(client.get("/transcribe", params={"url": f"{site}/nowhere.mp3"}), 422, "unreachable_url")
     assert "404" in body["message"]
@@ -184,6 +190,24 @@ def test_a_client_that_leaves_ends_the_fetching(client: httpx.Client, site: str,
         client.get("/transcribe", params={"url": f"{site}/slow.mp3"}, timeout=1)
     assert "/slow.mp3" in Site.requests
     assert wait_until(lambda: not list((folder / "uploads").iterdir()), 1.5)  # the site itself takes three seconds
+
+
+def test_what_is_fetched_counts_as_the_callers_bytes(tmp_path: Path, site: str) -> None:
+    environment = {
+        "WHISPER_MODEL": "demo",
+        "TEMP_DIR": str(tmp_path / "uploads"),
+        "URL_ALLOW": "localhost",
+        "ENABLE_RATE_LIMIT": "true",
+        "MAX_CLIENT_BYTES": str(len(Site.talk) - 1),
+    }
+    with local_service(environment, tmp_path / "log", wait_until_ready=False) as service:
+        answers = [
+            httpx.get(f"{service.url}/transcribe", params={"url": f"{site}/talk.mp3"}, timeout=30),
+            httpx.post(f"{service.url}/transcribe", data={"url": f"{site}/talk.mp3"}, timeout=30),
+        ]
+    for answer in answers:
+        assert_error(answer, 429, "too_many_uploads")
+    assert list((tmp_path / "uploads").iterdir()) == []
 
 
 def test_fetching_can_be_turned_off(tmp_path: Path, site: str) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import socket
 import ssl
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from addresses import Address
-from errors import FileTooLarge, InvalidParameter, TranscriptionError, UnreachableUrl
-from media.fetch import Fetcher
+from errors import FileTooLarge, InvalidParameter, TooManyUploads, TranscriptionError, UnreachableUrl
+from media.fetch import MOST_ADDRESSES, Fetcher, nobody_counts
 from media.upload import Upload
 from pinned import SystemResolver, trusted_authorities
 from settings import Settings
@@ -69,11 +73,26 @@ async def server(answer: bytes, *, hangs: bool = False, trickles: bool = False, 
         listening.close()
 
 
+@contextlib.contextmanager
+def deaf(address: str, port: int) -> Iterator[int]:
+    """A port whose queue is full: connecting to it takes for ever."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind((address, port))
+        listening.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
 def fetch(
     settings: Settings,
     answer: bytes = b"",
     url: str = "http://127.0.0.1:{port}/talks/a%20talk.mp3?x=1",
     resolve: object = None,
+    count: Callable[[int], None] = nobody_counts,
     **options: bool,
 ) -> tuple[Upload, bytes, list[bytes]]:
     """The upload, its content, and what the server was asked."""
@@ -83,7 +102,7 @@ def fetch(
         async with (
             asyncio.timeout(15),
             server(answer, **options) as (port, asked),
-            fetcher.fetch(url.format(port=port)) as upload,
+            fetcher.fetch(url.format(port=port), count) as upload,
         ):
             return upload, upload.path.read_bytes(), asked
 
@@ -94,7 +113,7 @@ def fetch(
         assert not folder.exists() or list(folder.iterdir()) == []  # however it ended
 
 
-def refused(kind: type[TranscriptionError], settings: Settings, answer: bytes, **options: bool) -> str:
+def refused(kind: type[TranscriptionError], settings: Settings, answer: bytes, **options: Any) -> str:
     with pytest.raises(kind) as caught:
         fetch(settings, answer, **options)
     return caught.value.message
@@ -161,6 +180,11 @@ def test_a_redirect_may_not_lead_inside(settings: Settings) -> None:
     assert "https only" in refused(InvalidParameter, settings, answer)
 
 
+@pytest.mark.parametrize("target", ["https://[::1/x", "http://[bad]/", "//["])
+def test_a_redirect_to_what_is_no_url_is_unreachable(settings: Settings, target: str) -> None:
+    assert "no URL" in refused(UnreachableUrl, settings, plain(b"", "302 Found", Location=target))
+
+
 def test_redirects_have_an_end(settings: Settings) -> None:
     assert "more than 5 times" in refused(UnreachableUrl, settings, plain(b"", "302 Found", Location="/again"))
 
@@ -184,6 +208,41 @@ def test_when_one_address_refuses_the_next_is_tried(settings: Settings) -> None:
 
     _, content, _ = fetch(settings, plain(), url="http://localhost:{port}/a.mp3", resolve=resolve)
     assert content == SOUND
+
+
+def test_of_many_addresses_only_a_few_are_tried(settings: Settings) -> None:
+    async def resolve(host: str, port: int) -> Sequence[Address]:
+        return [ip_address(f"127.0.0.{last}") for last in (*range(2, 2 + MOST_ADDRESSES), 1)]
+
+    with pytest.raises(UnreachableUrl, match="cannot be connected to"):
+        fetch(settings, plain(), url="http://localhost:{port}/a.mp3", resolve=resolve)
+
+
+def test_addresses_that_do_not_answer_share_the_time_to_connect(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("media.fetch.CONNECT_SECONDS", 1.0)
+
+    async def resolve(host: str, port: int) -> Sequence[Address]:
+        return [ip_address(f"127.0.0.{last}") for last in (2, 3, 4)]
+
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(deaf("127.0.0.2", 0))
+        for address in ("127.0.0.3", "127.0.0.4"):
+            stack.enter_context(deaf(address, port))
+        started = time.monotonic()
+        with pytest.raises(UnreachableUrl, match="cannot be connected to"):
+            fetch(settings, url=f"http://localhost:{port}/a.mp3", resolve=resolve)
+    assert 0.9 < time.monotonic() - started < 2
+
+
+def test_what_arrives_is_counted_by_what_is_declared_and_by_what_comes(settings: Settings) -> None:
+    def count(size: int) -> None:
+        if size > len(SOUND) // 2:
+            raise TooManyUploads("enough")
+
+    refused(TooManyUploads, settings, head(Content_Length=str(len(SOUND))), hangs=True, count=count)
+    refused(TooManyUploads, settings, head() + SOUND, count=count)
 
 
 def test_a_host_that_is_not_there_is_unreachable(settings: Settings) -> None:
