@@ -305,10 +305,12 @@ def test_a_client_that_gives_up_and_retries_does_not_begin_again(http: httpx.Cli
     assert post(http, path, UNSHARED, language="en", beam_size="8").status_code == 200
     alone, patience = windows_decoded(http) - before, (time.monotonic() - started) / 2
     before, tries = windows_decoded(http), 0
-    with httpx.Client(base_url=http.base_url, timeout=httpx.Timeout(30, read=patience)) as impatient:
+    with httpx.Client(base_url=http.base_url) as impatient:
         while True:
             tries += 1
-            assert tries < 50
+            assert tries < 30
+            # More each time: a machine that others use, too, may be slower now than when it was timed.
+            impatient.timeout = httpx.Timeout(30, read=patience * 1.1**tries)
             with suppress(httpx.ReadTimeout):
                 assert post(impatient, path, language="en", beam_size="8").status_code == 200
                 break
