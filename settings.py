@@ -6,10 +6,10 @@ import os
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parent / "models"
@@ -112,7 +112,26 @@ class Settings(BaseSettings):
     job_retries: int = Field(
         3, ge=0, le=100, description="Attempts after the first when the machinery fails; never after a bad file."
     )
-    job_concurrency: int = Field(4, ge=1, le=64, description="Jobs that one API process works on at once.")
+    job_concurrency: int = Field(
+        4, ge=1, le=64, description="Jobs that one API process, or one Celery worker, works on at once."
+    )
+    job_timeout: int = Field(
+        14_400, ge=1, description="Longest one attempt of a job may take, seconds; a job that takes longer fails."
+    )
+    job_backend: Literal["sqlite", "celery"] = Field(
+        "sqlite", description="sqlite: one machine, nothing to install. celery: many, with Redis and Celery workers."
+    )
+    celery_broker_url: str = Field(
+        "", repr=False, description="Redis that carries Celery's messages; by default REDIS_URL."
+    )
+    celery_result_backend: str = Field(
+        "", repr=False, description="Redis that keeps jobs and their results; by default CELERY_BROKER_URL."
+    )
+    spool_url: str = Field(
+        "",
+        repr=False,
+        description="Where recordings of jobs are kept: a folder, or an fsspec URL such as s3://BUCKET/PATH.",
+    )
     enable_cache: bool = Field(True, description="Answer the same request from the stored result for JOB_RESULT_TTL.")
     task_queue: Literal["own", "platform"] = Field(
         "own", description="Who serves BentoML's tasks: our jobs, or the queue of BentoCloud."
@@ -124,6 +143,11 @@ class Settings(BaseSettings):
         "", description="Hosts and networks that callbacks may go to beside public https, comma-separated."
     )
     webhook_timeout: int = Field(10, ge=1, le=300, description="Longest one try of a callback may take, seconds.")
+
+    # Metrics
+    metrics_port: int = Field(
+        9090, ge=0, le=65535, description="Where Celery workers and the queue exporter serve /metrics; 0 for nowhere."
+    )
 
     # URL input
     enable_url_input: bool = Field(True, description="Fetch recordings from URLs that callers give.")
@@ -151,6 +175,16 @@ class Settings(BaseSettings):
         """CORS_ORIGINS, one by one."""
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
+    @property
+    def broker_url(self) -> str:
+        """The Redis that carries Celery's messages."""
+        return self.celery_broker_url or self.redis_url
+
+    @property
+    def jobs_redis_url(self) -> str:
+        """The Redis that keeps jobs when JOB_BACKEND is celery."""
+        return self.celery_result_backend or self.broker_url
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
@@ -176,7 +210,7 @@ class Settings(BaseSettings):
                 ip_network(part.strip(), strict=False)
         return value
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "celery_broker_url", "celery_result_backend")
     @classmethod
     def _known_server(cls, value: str) -> str:
         try:
@@ -186,6 +220,12 @@ class Settings(BaseSettings):
         if not known:
             raise ValueError("must be redis://HOST:PORT/DATABASE, or rediss:// for TLS")
         return value
+
+    @model_validator(mode="after")
+    def _servers_of_celery(self) -> Self:
+        if self.job_backend == "celery" and not self.broker_url:
+            raise ValueError("JOB_BACKEND=celery needs REDIS_URL, or CELERY_BROKER_URL")
+        return self
 
     @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
     @classmethod
@@ -207,6 +247,9 @@ def load_settings() -> Settings:
     except ValidationError as error:
         problems = []
         for item in error.errors():
+            if not item["loc"]:  # of all together, and all of them may hold a secret
+                problems.append(f"  {item['msg']}")
+                continue
             name = "_".join(str(part) for part in item["loc"])
             field = Settings.model_fields.get(name)
             value = repr(item["input"]) if field is None or field.repr else "..."  # a secret is no business of the log

@@ -90,3 +90,20 @@ def test_folders_are_made_absolute(environment, tmp_path):
 
 def test_every_setting_says_what_it_is():
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_celery_without_a_redis_stops_the_start_and_no_secret_is_printed(environment):
+    environment("JOB_BACKEND", "celery")
+    environment("API_KEY", "hunter2" * 5)
+    with pytest.raises(InvalidSettings, match="JOB_BACKEND=celery needs REDIS_URL") as stopped:
+        load_settings()
+    assert "hunter2" not in str(stopped.value)
+
+
+def test_one_redis_serves_for_everything_unless_told_otherwise(environment):
+    environment("REDIS_URL", "redis://one/0")
+    assert (load_settings().broker_url, load_settings().jobs_redis_url) == ("redis://one/0", "redis://one/0")
+    environment("CELERY_BROKER_URL", "redis://two/0")
+    assert (load_settings().broker_url, load_settings().jobs_redis_url) == ("redis://two/0", "redis://two/0")
+    environment("CELERY_RESULT_BACKEND", "redis://three/1")
+    assert load_settings().jobs_redis_url == "redis://three/1"
