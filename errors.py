@@ -125,6 +125,10 @@ class RepeatedlyInterrupted(TranscriptionError):
     """Process after process ended while it worked on this recording."""
 
 
+class JobTookTooLong(TranscriptionError):
+    """An attempt lasted longer than JOB_TIMEOUT."""
+
+
 class MissingApiKey(TranscriptionError):
     """The caller sent no API key where one is needed."""
 

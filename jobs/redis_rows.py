@@ -52,7 +52,7 @@ def fields_of(new: NewJob) -> dict[str, str]:
 
 
 def job_of(shown: Sequence[Any]) -> Job:
-    """What the script shows of a job: its hash, and of the job that does its work, if another one does, how it stands."""
+    """What the script shows of a job: its hash, and how the job stands that does its work, if another one does."""
     flat = shown[0]
     fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
     row: dict[str, Any] = {name: fields.get(name, default) for name, default in _TEXT.items()}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -35,6 +36,8 @@ LONGEST_PAUSE = 0.5  # seconds before that
 CONNECTIONS = 64  # of one process
 EXPIRED_AT_ONCE = 100  # jobs deleted in one step, so that others get their turn
 RETRY_AFTER = 5.0  # seconds, for clients
+
+log = structlog.get_logger(__name__)
 
 _SCRIPT = (Path(__file__).parent / "redis_store.lua").read_text(encoding="utf-8")
 
@@ -84,8 +87,9 @@ class RedisStore:
     # The client's side
 
     async def submit(self, new: NewJob) -> tuple[Job, bool]:
-        values = {"fields": fields_of(new), "recording_name": new.recording.name, "caching": self._caching}
-        outcome, shown = await self._step("submit", id=new.id, **values)
+        outcome, shown = await self._step(
+            "submit", id=new.id, fields=fields_of(new), recording_name=new.recording.name, caching=self._caching
+        )
         if outcome == b"conflict":
             raise IdempotencyConflict(
                 "This Idempotency-Key was used for another submission. Send a new key with a new request.",
@@ -195,8 +199,10 @@ class RedisStore:
         return await self._job("claim_delivery", lease_seconds=lease_seconds)
 
     async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
-        values = {"attempts": delivery.attempts, "state": delivery.state.value, "detail": delivery.detail}
-        await self._step("settle_delivery", id=job_id, next_at=delivery.next_at, **values)
+        tried, state = delivery.attempts, delivery.state.value
+        await self._step(
+            "settle_delivery", id=job_id, attempts=tried, state=state, next_at=delivery.next_at, detail=delivery.detail
+        )
 
     # Housekeeping
 
@@ -208,7 +214,9 @@ class RedisStore:
         return frozenset(name.decode() for name in await self._step("recordings"))
 
     async def back_up(self) -> None:
-        """Redis keeps its own log; docs/DEPLOYMENT.md says how to copy it."""
+        """Redis writes its own log, which docs/DEPLOYMENT.md says how to copy. Here it is said when it does not."""
+        for weakness in await self.weaknesses():
+            log.warning("redis_may_lose_jobs", reason=weakness)
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -264,5 +272,3 @@ def _errors() -> Iterator[None]:
             str(error),
             retry_after=RETRY_AFTER,
         ) from error
-
-
