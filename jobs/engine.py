@@ -160,10 +160,10 @@ class JobEngine:
                 yield await passenger.transcript(), Source.BYPASS
             return
         work = work_of(upload, request, self._settings)
-        if transcript := await self._store.cached(work):
-            yield transcript, Source.HIT
+        cached, known = await self._stored(work)
+        if cached:
+            yield cached, Source.HIT
             return
-        known = await self._store.checkpoints(work) if self._settings.enable_cache else ()
         async with self._flights.join(work, upload, request, ticket, known) as passenger:
             async for placed, _ in passenger.results():
                 yield placed
@@ -171,6 +171,16 @@ class JobEngine:
         if not passenger.joined:
             await self._remember(work, transcript)
         yield transcript, Source.JOIN if passenger.joined else Source.MISS
+
+    async def _stored(self, work: str) -> tuple[Transcript | None, Sequence[PlacedResult]]:
+        """The result, and otherwise the windows of a job that is at it. Nothing when the store cannot be asked."""
+        try:
+            cached = await self._store.cached(work)
+            known = await self._store.checkpoints(work) if self._settings.enable_cache and not cached else ()
+        except ServiceUnavailable as error:  # whoever waits needs no store
+            log.warning("result_not_looked_up", reason=error.message, detail=error.detail)
+            return None, ()
+        return cached, known
 
     async def _remember(self, work: str, transcript: Transcript) -> None:
         try:
