@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ TASK = "transcription.transcribe"
 FIRST, LATER = 0, 6
 PRIORITIES = (FIRST, LATER)
 SEPARATOR = "\x06\x16"  # kombu's, between the queue's name and a priority that is not the highest
+UNACKNOWLEDGED = "unacked"  # kombu's hash of the messages that workers have in hand
 SHORT_SECONDS = 300.0  # of audio; a shorter recording goes before the others
 PATIENCE_SECONDS = 600.0  # and so does whatever waits longer, so that short ones hold up nothing for ever
 LEASE_SLACK = 600  # seconds that the broker waits longer than the longest attempt before it gives a message again
@@ -112,7 +114,12 @@ class Broker:
             with self._app.producer_or_acquire() as producer:
                 for message in messages:
                     self._app.send_task(
-                        TASK, (message.job_id,), priority=message.priority, producer=producer, retry=False
+                        TASK,
+                        (message.job_id,),
+                        priority=message.priority,
+                        headers={"sent_at": time.time()},  # for the exporter
+                        producer=producer,
+                        retry=False,
                     )
         except (OperationalError, RedisError, OSError) as error:
             raise _silent(error) from error
