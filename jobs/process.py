@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 import structlog
 from prometheus_client import start_http_server
@@ -20,6 +22,7 @@ from jobs.worker import Worker
 from media.process import warm_up
 from pipeline import Pipeline
 from readings import WORKER
+from runners.interface import Runner
 from runners.local import LocalRunner
 from settings import Settings
 
@@ -29,6 +32,18 @@ PAUSE_SECONDS = 1.0  # before a message that could not be served is given back
 log = structlog.get_logger(__name__)
 
 
+class OwnRunner(Runner, Protocol):
+    """A runner that lives and dies with its process."""
+
+    def start(self) -> None:
+        """Return at once, and become ready in the background."""
+        ...
+
+    def stop(self) -> None:
+        """Finish what runs, refuse what waits."""
+        ...
+
+
 class CannotServe(Exception):
     """The job was not begun, and its message is for somebody else, or for later."""
 
@@ -36,9 +51,10 @@ class CannotServe(Exception):
 class WorkerProcess:
     """One a device. Windows of all jobs that its threads bring meet in one queue, and are decoded in batches."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, make_runner: Callable[[Settings], OwnRunner] = LocalRunner) -> None:
         """Nothing runs before `start`."""
         self._settings = settings
+        self._make_runner = make_runner
         self._begun = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
@@ -85,7 +101,7 @@ class WorkerProcess:
         settings = self._settings
         settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         warm_up()
-        runner = LocalRunner(settings)
+        runner = self._make_runner(settings)
         runner.start()
         store, broker, spool = open_shared_store(settings), Broker(settings), open_spool(settings)
         flights = Flights(Pipeline(settings, runner), settings.temp_dir)

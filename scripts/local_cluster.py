@@ -107,8 +107,13 @@ class Cluster:
 
 
 @contextmanager
-def local_cluster(folder: Path, environment: Mapping[str, str], *, apis: int, workers: int) -> Iterator[Cluster]:
-    """A running cluster with its files in `folder`; everything is killed at the end. environment: on top of ours."""
+def local_cluster(
+    folder: Path, environment: Mapping[str, str], *, apis: int, workers: int, app: str = "jobs.celery"
+) -> Iterator[Cluster]:
+    """A running cluster with its files in `folder`; everything is killed at the end.
+
+    environment: on top of ours. app: module of the workers' Celery application.
+    """
     port = free_port()
     redis_url = f"redis://127.0.0.1:{port}/0"
     shared = {
@@ -126,9 +131,9 @@ def local_cluster(folder: Path, environment: Mapping[str, str], *, apis: int, wo
     api_ports, worker_ports = [free_port() for _ in range(apis)], [free_port() for _ in range(workers)]
     urls = [f"http://127.0.0.1:{api_port}" for api_port in api_ports]
     cluster = Cluster(
-        Member("redis", _redis_command(folder, port), {}, folder, lambda: _redis_answers(port)),
+        redis_member(folder, port),
         [_api(number, folder, shared, api_port) for number, api_port in enumerate(api_ports)],
-        [_worker(number, folder, shared, worker_port) for number, worker_port in enumerate(worker_ports)],
+        [_worker(number, folder, shared, worker_port, app) for number, worker_port in enumerate(worker_ports)],
         urls,
         redis_url,
     )
@@ -150,9 +155,9 @@ def _api(number: int, folder: Path, shared: Mapping[str, str], port: int) -> Mem
     return Member(name, command, environment, folder, lambda: _says_yes(f"http://127.0.0.1:{port}/health/ready"))
 
 
-def _worker(number: int, folder: Path, shared: Mapping[str, str], port: int) -> Member:
+def _worker(number: int, folder: Path, shared: Mapping[str, str], port: int, app: str) -> Member:
     name = f"worker-{number}"
-    command = [sys.executable, "-m", "celery", "-A", "jobs.celery", "worker", "--hostname", f"{name}@%h"]
+    command = [sys.executable, "-m", "celery", "-A", app, "worker", "--hostname", f"{name}@%h"]
     command += ["--without-gossip", "--without-mingle"]
     member = Member(name, command, {**shared, "METRICS_PORT": str(port)}, folder, lambda: False)
     member.answers = lambda: _says_it_is_ready(member)
@@ -166,9 +171,11 @@ def _says_it_is_ready(worker: Member) -> bool:
     return any(json.loads(line)["pid"] == worker.process.pid for line in lines)
 
 
-def _redis_command(folder: Path, port: int) -> list[str]:
+def redis_member(folder: Path, port: int) -> Member:
+    """A Redis as jobs need it: every command is on the disk before it is answered."""
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    return [*command, "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+    command += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+    return Member("redis", command, {}, folder, lambda: _redis_answers(port))
 
 
 def _redis_answers(port: int) -> bool:

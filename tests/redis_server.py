@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import redis
 
+from scripts.local_cluster import redis_member
 from scripts.local_service import free_port
-
-START_SECONDS = 10.0
 
 
 class RedisServer:
@@ -22,30 +18,16 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        self.folder = folder
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._process: subprocess.Popen[bytes]
+        self._member = redis_member(folder, self.port)
 
     def start(self) -> None:
         """Returns when it answers."""
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        command += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
-        with (self.folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                with redis.Redis(port=self.port) as client:
-                    client.ping()
-                return
-            except redis.RedisError:  # it may be loading its data still
-                assert time.monotonic() < deadline, "redis-server does not answer"
-                time.sleep(0.05)
+        self._member.start()
 
     def kill(self) -> None:
         """As a machine that dies."""
-        self._process.kill()
-        self._process.wait()
+        self._member.kill()
 
 
 @contextmanager
