@@ -17,7 +17,8 @@ from errors import ServiceUnavailable
 from jobs.broker import Message, priority_of
 from jobs.redis_store import Unsent
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0  # of an API replica; there are few of them
+WORKERS_POLL_SECONDS = 10.0  # of a worker; there may be thousands
 SENT_AT_ONCE = 100
 
 log = structlog.get_logger(__name__)
@@ -42,9 +43,11 @@ class Queue(Protocol):
 class Dispatcher:
     """One a process; any number of them may share a store."""
 
-    def __init__(self, timetable: Timetable, queue: Queue) -> None:
+    def __init__(self, timetable: Timetable, queue: Queue, poll_seconds: float = POLL_SECONDS) -> None:
+        """poll_seconds: between two looks when nobody calls `wake`."""
         self._timetable = timetable
         self._queue = queue
+        self._poll_seconds = poll_seconds
         self._news = asyncio.Event()
 
     async def run(self) -> None:
@@ -57,7 +60,7 @@ class Dispatcher:
             except ServiceUnavailable as error:  # what was not sent is due again soon
                 log.warning("jobs_wait", reason=error.message, detail=error.detail)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(self._poll_seconds):
                     await self._news.wait()
 
     def wake(self) -> None:

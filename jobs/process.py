@@ -14,7 +14,7 @@ from prometheus_client import start_http_server
 from chores import read_for_ever, sweep_for_ever
 from errors import ServiceUnavailable
 from jobs.broker import Broker
-from jobs.dispatcher import Dispatcher
+from jobs.dispatcher import WORKERS_POLL_SECONDS, Dispatcher
 from jobs.flights import Flights
 from jobs.spool import open_spool
 from jobs.stores import open_shared_store
@@ -109,7 +109,7 @@ class WorkerProcess:
         self._worker = Worker(store, spool, flights, runner, settings)
         chores = [
             # Jobs go on while no API runs.
-            asyncio.create_task(Dispatcher(store, broker).run()),
+            asyncio.create_task(Dispatcher(store, broker, WORKERS_POLL_SECONDS).run()),
             asyncio.create_task(sweep_for_ever(settings)),
             asyncio.create_task(read_for_ever(WORKER, {"temp": settings.temp_dir})),
         ]

@@ -10,7 +10,7 @@
 --   works             zset     works that have unfinished jobs, by the smallest number of those
 --   leaders           hash     id of the job that is processing, by work
 --   totals, dones     hash     seconds of audio in all and done, by work that has unfinished jobs
---   windows:W         list     results of windows by position, each "END_IN_SECONDS JSON"
+--   windows:W         list     results of windows by position, each "END_IN_SECONDS RESULT"
 --   result:R          hash     work, duration, expires_at, transcript; results:W their ids, users:R the jobs that show it
 --   keys, recordings  hash     id of the job by idempotency key; name of the recording by id
 --   expiry, result_expiry, deliveries, messages   zset   ids by when something is due; messages: to be sent to a worker
@@ -29,6 +29,7 @@ local EXAMINING = 2                -- seconds that a job waits for its length, w
 local UNCONFIRMED = 10             -- seconds after which a message that nobody says was sent is sent again
 local RESENT_AFTER = 600           -- seconds after which a message that was sent counts as lost
 local IN_USE = 3600                -- seconds until it is looked again whether a job still shows an expired result
+local WINDOWS_KEPT = 3600          -- seconds that windows of completed work are kept for readers of its events
 local SUMMED = 500                 -- works before a job whose seconds are added up; for more their mean is taken
 
 local function clock()
@@ -230,6 +231,7 @@ end
 local function begin(id)
   local work = get(id, 'work')
   local from = resumed_from(work)
+  call('PERSIST', key('windows', work))
   if get(id, 'status') == 'processing' then call('HINCRBY', job_key(id), 'failures', 1) end
   call('HINCRBY', job_key(id), 'attempt', 1)
   call('HSETNX', job_key(id), 'started_at', now)
@@ -436,6 +438,7 @@ function steps.complete()
   end
   local result = keep_result(work, arg.duration)
   for _, id in ipairs(call('ZRANGE', key('open', work), 0, -1)) do finish_with(id, result, arg.duration) end
+  call('EXPIRE', key('windows', work), WINDOWS_KEPT)
   return 1
 end
 

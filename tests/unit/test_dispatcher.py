@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import ServiceUnavailable
-from jobs import dispatcher as dispatcher_module
 from jobs.broker import FIRST, LATER, PATIENCE_SECONDS, SHORT_SECONDS, TASK, Broker, priority_of, queue_key
 from jobs.dispatcher import SENT_AT_ONCE, Dispatcher
 from jobs.redis_store import RedisStore
@@ -140,13 +139,11 @@ def test_what_a_broker_forgot_is_sent_again(server: RedisServer) -> None:
     play(server, scene, clock)
 
 
-def test_more_than_one_handful_is_sent_at_once(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher_module, "POLL_SECONDS", 1000.0)
-
+def test_more_than_one_handful_is_sent_at_once(server: RedisServer) -> None:
     async def scene(world: World) -> None:
         for number in range(SENT_AT_ONCE + 5):
             await world.submit(str(number), 5.0)
-        running = asyncio.create_task(world.dispatcher.run())
+        running = asyncio.create_task(Dispatcher(world.store, world.broker, 1000.0).run())
         async with asyncio.timeout(10):
             while len(world.queued(FIRST)) < SENT_AT_ONCE + 5:
                 await asyncio.sleep(0.05)
@@ -155,10 +152,7 @@ def test_more_than_one_handful_is_sent_at_once(server: RedisServer, monkeypatch:
     play(server, scene)
 
 
-def test_a_broker_that_is_gone_is_said_and_goes_on_when_it_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatcher_module, "POLL_SECONDS", 0.05)
+def test_a_broker_that_is_gone_is_said_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
 
         async def scene(world: World) -> None:
@@ -166,7 +160,7 @@ def test_a_broker_that_is_gone_is_said_and_goes_on_when_it_is_back(
             server.kill()
             with pytest.raises(ServiceUnavailable):
                 await world.dispatcher.send_due()
-            running = asyncio.create_task(world.dispatcher.run())
+            running = asyncio.create_task(Dispatcher(world.store, world.broker, 0.05).run())
             await asyncio.sleep(0.5)
             await asyncio.to_thread(server.start)
             async with asyncio.timeout(30):

@@ -325,3 +325,23 @@ def test_what_a_killed_process_has_returned_from_is_there(url: str) -> None:
     assert all(store.get(number) for _, number in said)
     assert all(store.result(number) == transcript() for word, number in said if word == "completed")
     store.close()
+
+
+def test_windows_of_completed_work_stay_for_an_hour_and_those_of_unfinished_work_for_good(
+    store: Calls, server: RedisServer
+) -> None:
+    def seconds_left() -> int:
+        with redis.Redis(port=server.port) as client:
+            return int(client.ttl("{transcription}:windows:work"))
+
+    store.submit(new_job("a", "work"))
+    lease = store.claim("me")
+    store.checkpoint(lease, 0, window(0), 60.0)
+    assert seconds_left() == -1
+    store.complete(lease, transcript())
+    assert 3500 < seconds_left() <= 3600
+    store.remember("other", transcript())
+    store.retry("a")
+    again = store.claim("me")
+    store.checkpoint(again, 0, window(0), 60.0)
+    assert seconds_left() == -1
