@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -52,6 +53,7 @@ def make_celery(settings: Settings) -> Celery:
         task_default_queue=QUEUE,
         task_serializer="json",
         accept_content=["json"],
+        broker_use_ssl=_tls_of(settings.broker_url),
         task_ignore_result=True,  # the store has it
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -74,6 +76,15 @@ def make_celery(settings: Settings) -> Celery:
         },
     )
     return app
+
+
+def _tls_of(url: str) -> dict[str, Any] | None:
+    """How the broker's certificate is checked. kombu 5.7 connects in the clear to a bare rediss:// URL."""
+    parts = urlsplit(url)
+    if parts.scheme != "rediss":
+        return None
+    given = {name: value for name, value in parse_qsl(parts.query) if name.startswith("ssl_")}
+    return {"ssl_cert_reqs": "required", **given}
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,10 +171,10 @@ def _says_it_is_ready(worker: Member) -> bool:
     return any(json.loads(line)["pid"] == worker.process.pid for line in lines)
 
 
-def redis_member(folder: Path, port: int) -> Member:
-    """A Redis as jobs need it: every command is on the disk before it is answered."""
+def redis_member(folder: Path, port: int, *more: str) -> Member:
+    """A Redis as jobs need it: every command is on the disk before it is answered. more: of its options."""
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    command += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+    command += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", *more]
     return Member("redis", command, {}, folder, lambda: _redis_answers(port))
 
 

@@ -16,10 +16,10 @@ from scripts.local_service import free_port
 class RedisServer:
     """One server with its files in `folder`; the same address and the same data however often it starts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._member = redis_member(folder, self.port)
+        self._member = redis_member(folder, self.port, *more)
 
     def start(self) -> None:
         """Returns when it answers."""
@@ -31,11 +31,11 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """A running server. The test is skipped where none is installed."""
+def redis_server(folder: Path, *more: str) -> Iterator[RedisServer]:
+    """A running server. The test is skipped where none is installed. more: of its options."""
     if not shutil.which("redis-server"):
         pytest.skip("redis-server is needed: make tools")
-    server = RedisServer(folder)
+    server = RedisServer(folder, *more)
     server.start()
     try:
         yield server

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import ServiceUnavailable
-from jobs.broker import FIRST, LATER, PATIENCE_SECONDS, SHORT_SECONDS, TASK, Broker, priority_of, queue_key
+from jobs.broker import FIRST, LATER, PATIENCE_SECONDS, SHORT_SECONDS, TASK, Broker, Message, priority_of, queue_key
 from jobs.dispatcher import SENT_AT_ONCE, Dispatcher
 from jobs.redis_store import RedisStore
+from scripts.local_service import free_port
 from settings import Settings
 from tests.redis_server import RedisServer, redis_server
+from tests.unit.certificates import write_certificate
 from tests.unit.store_contract import Clock, new_job
 
 LONG = SHORT_SECONDS + 1
@@ -169,3 +171,43 @@ def test_a_broker_that_is_gone_is_said_and_goes_on_when_it_is_back(tmp_path: Pat
             running.cancel()
 
         play(server, scene)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[str]:
+    """Address of a Redis that speaks TLS, whose certificate is nobody's but its own."""
+    files = tmp_path / "tls.pem"
+    write_certificate(files, "localhost")
+    port = free_port()
+    options = ["--tls-port", str(port), "--tls-cert-file", str(files), "--tls-key-file", str(files)]
+    with redis_server(tmp_path, *options, "--tls-auth-clients", "no", "--tls-ca-cert-file", str(files)):
+        yield f"rediss://localhost:{port}/0"
+
+
+def test_both_connections_check_the_certificate_of_rediss(tls: str, tmp_path: Path) -> None:
+    async def reach(url: str) -> None:
+        store, broker = RedisStore(url, result_ttl=1), Broker(Settings(job_backend="celery", redis_url=url))
+        try:
+            await store.submit(new_job("a"))
+            assert await broker.is_empty()
+            await broker.send([Message("a", FIRST)])
+            assert not await broker.is_empty()
+        finally:
+            await store.close()
+            await broker.close()
+
+    asyncio.run(reach(f"{tls}?ssl_ca_certs={tmp_path / 'tls.pem'}"))
+    with pytest.raises(ServiceUnavailable, match="does not answer"):
+        asyncio.run(reach(tls))
+
+
+def test_messages_are_not_sent_where_the_certificate_is_unknown(tls: str) -> None:
+    async def send() -> None:
+        broker = Broker(Settings(job_backend="celery", redis_url=tls))
+        try:
+            await broker.send([Message("a", FIRST)])
+        finally:
+            await broker.close()
+
+    with pytest.raises(ServiceUnavailable):
+        asyncio.run(send())
