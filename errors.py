@@ -121,6 +121,10 @@ class RepeatedlyInterrupted(TranscriptionError):
     """Process after process ended while it worked on this recording."""
 
 
+class RecordingLost(TranscriptionError):
+    """The recording of a job is no longer where it was kept."""
+
+
 class MissingApiKey(TranscriptionError):
     """The caller sent no API key where one is needed."""
 

@@ -39,7 +39,7 @@ from errors import TranscriptionError
 from jobs.engine import JobEngine
 from jobs.flights import Flights
 from jobs.job import Job
-from jobs.spool import SPOOL_NAME, Spool, with_uploads_beside_jobs
+from jobs.spool import open_spool, with_uploads_beside_jobs
 from jobs.sqlite import SqliteStore
 from jobs.webhooks import Deliverer
 from jobs.worker import Worker
@@ -94,6 +94,8 @@ class TranscriptionService:
                 check_allowed(name, allowed)
             open_keys(settings)
             asyncio.run(open_store(settings).close())
+            if settings.enable_async:
+                asyncio.run(open_spool(settings).check())
         except InvalidKeys as error:
             raise SystemExit(f"Invalid settings:\n  {error}") from None
         except TranscriptionError as error:
@@ -157,7 +159,7 @@ def check_allowed(name: str, allowed: str) -> None:
 def make_engine(settings: Settings, runner: Runner, pipeline: Pipeline) -> JobEngine:
     """Everything that jobs stand on."""
     store = open_store(settings)
-    spool = Spool(settings.jobs_dir / SPOOL_NAME)
+    spool = open_spool(settings)
     flights = Flights(pipeline, settings.temp_dir)
     worker = Worker(store, spool, flights, runner, settings)
     engine: JobEngine

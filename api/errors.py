@@ -76,6 +76,9 @@ KINDS: Mapping[type[errors.TranscriptionError], Kind] = {
     errors.RepeatedlyInterrupted: Kind(
         500, "repeatedly_interrupted", "The service stopped 4 times while it worked on this recording. Convert it."
     ),
+    errors.RecordingLost: Kind(
+        500, "recording_lost", "The recording of the job is gone from the store of recordings. Submit it again."
+    ),
     errors.DamagedStore: Kind(500, "damaged_store", "The database of the jobs is damaged. Tell the operator."),
     errors.NotEnabled: Kind(501, "not_enabled", "Jobs are turned off here. Leave 'async' out and wait for the answer."),
     errors.InsufficientStorage: Kind(

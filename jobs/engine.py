@@ -269,7 +269,8 @@ class JobEngine:
             if not current or current.status is not JobStatus.QUEUED:
                 return
             try:
-                media = await probe(self._spool.upload_of(job.recording), self._settings)
+                async with self._spool.borrowed(job.recording) as upload:
+                    media = await probe(upload, self._settings)
             except ServiceUnavailable:
                 return  # the attempt will tell
             except TranscriptionError as error:
