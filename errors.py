@@ -129,6 +129,10 @@ class JobTookTooLong(TranscriptionError):
     """An attempt lasted longer than JOB_TIMEOUT."""
 
 
+class RecordingLost(TranscriptionError):
+    """The recording of a job is no longer where it was kept."""
+
+
 class MissingApiKey(TranscriptionError):
     """The caller sent no API key where one is needed."""
 

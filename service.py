@@ -40,7 +40,7 @@ from jobs.dispatcher import Dispatcher
 from jobs.engine import JobEngine, Workforce
 from jobs.flights import Flights
 from jobs.job import Job
-from jobs.spool import open_spool, with_uploads_beside_jobs
+from jobs.spool import job_folders, open_spool, with_uploads_beside_jobs
 from jobs.store import JobStore
 from jobs.stores import open_shared_store, open_store
 from jobs.webhooks import Deliverer
@@ -94,6 +94,8 @@ class TranscriptionService:
                 check_allowed(name, allowed)
             open_keys(settings)
             asyncio.run(open_store(settings).close())
+            if settings.enable_async:
+                asyncio.run(open_spool(settings).check())
         except InvalidKeys as error:
             raise SystemExit(f"Invalid settings:\n  {error}") from None
         except TranscriptionError as error:
@@ -111,7 +113,7 @@ class TranscriptionService:
         self.backend = Backend(settings, runner, RecentState(runner), pipeline, self.engine, make_fetcher(settings))
         app.state.backend = self.backend
         self.engine.start()
-        folders = {"temp": settings.temp_dir, "jobs": settings.jobs_dir}
+        folders = {"temp": settings.temp_dir, "jobs": job_folders(settings)[0]}
         self.chores = [asyncio.create_task(sweep_for_ever(settings)), asyncio.create_task(read_for_ever(API, folders))]
         before_the_server_waits(self.engine.stop_soon)
         gc.freeze()  # what was imported stays for good, and looking through it stops the event loop for 0.3 s

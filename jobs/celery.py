@@ -9,6 +9,7 @@ import structlog
 from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
+from errors import TranscriptionError
 from jobs.broker import TASK, make_celery
 from jobs.process import CannotServe, WorkerProcess
 from jobs.spool import with_uploads_beside_jobs
@@ -39,7 +40,10 @@ def _keep_our_logs(**_: Any) -> None:
 
 @worker_init.connect
 def _start(**_: Any) -> None:
-    process.start()
+    try:
+        process.start()
+    except TranscriptionError as error:
+        raise SystemExit(f"{error.message} {error.detail}".strip()) from None
 
 
 @worker_ready.connect

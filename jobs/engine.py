@@ -29,7 +29,7 @@ from errors import (
 from jobs.flights import Flights
 from jobs.identity import fingerprint_of, work_of
 from jobs.job import Job, JobStatus, KeptLayout, NewJob, Standing
-from jobs.spool import Spool
+from jobs.spool import Spool, job_folders
 from jobs.store import JobStore
 from jobs.webhooks import Deliverer
 from jobs.worker import failure_of
@@ -112,6 +112,7 @@ class JobEngine:
         self._flights = flights
         self._workforce = workforce
         self._deliverer = deliverer
+        self._disks = job_folders(settings)
         self._examining = asyncio.Semaphore(EXAMINERS)
         self._background: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
@@ -192,11 +193,11 @@ class JobEngine:
 
     def check_space(self, size: int) -> None:
         """Raises InsufficientStorage unless `size` more bytes leave the reserve free."""
-        free = shutil.disk_usage(self._settings.jobs_dir).free
+        free = min(shutil.disk_usage(folder).free for folder in self._disks)
         if free - size < self._settings.min_free_disk:
             raise InsufficientStorage(
                 "There is no space left to store another job. Try again later, or tell the operator.",
-                f"{free} bytes are free under JOBS_DIR, {size} are needed beside MIN_FREE_DISK.",
+                f"{free} bytes are free for jobs, {size} are needed beside MIN_FREE_DISK.",
                 retry_after=60,
             )
 

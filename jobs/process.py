@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -56,6 +57,7 @@ class WorkerProcess:
         self._settings = settings
         self._make_runner = make_runner
         self._begun = threading.Event()
+        self._failure: BaseException | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -63,11 +65,16 @@ class WorkerProcess:
         self._over: asyncio.Event
 
     def start(self) -> None:
-        """Returns when the model has decoded something, so that nobody gives work to a worker that has none."""
+        """Returns when the model has decoded something, so that nobody gives work to a worker that has none.
+
+        Raises what keeps it from working, such as a spool that is out of reach.
+        """
         if self._settings.metrics_port:
             start_http_server(self._settings.metrics_port, self._settings.host)
         self._thread.start()
         self._begun.wait()
+        if self._failure:
+            raise self._failure
 
     def attempt(self, job_id: str) -> None:
         """One attempt of a job, if it is due; blocks until that is over. From any thread. Raises CannotServe."""
@@ -95,34 +102,42 @@ class WorkerProcess:
             self._thread.join()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            if self._begun.is_set():  # a worker that accepts messages and does nothing is worse than none
+                log.critical("worker_stopped", exc_info=error)
+                os.kill(os.getpid(), signal.SIGTERM)
+            self._failure = error
+            self._begun.set()
 
     async def _serve(self) -> None:
         settings = self._settings
         settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spool = open_spool(settings)
+        await spool.check()
         warm_up()
         runner = self._make_runner(settings)
         runner.start()
-        store, broker, spool = open_shared_store(settings), Broker(settings), open_spool(settings)
+        store, broker = open_shared_store(settings), Broker(settings)
         flights = Flights(Pipeline(settings, runner), settings.temp_dir)
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         self._worker = Worker(store, spool, flights, runner, settings)
-        chores = [
-            # Jobs go on while no API runs.
-            asyncio.create_task(Dispatcher(store, broker, WORKERS_POLL_SECONDS).run()),
-            asyncio.create_task(sweep_for_ever(settings)),
-            asyncio.create_task(read_for_ever(WORKER, {"temp": settings.temp_dir})),
-        ]
         try:
-            while not (await runner.state()).ready:
-                await asyncio.sleep(READY_POLL_SECONDS)
-            self._begun.set()
-            await self._over.wait()
+            async with asyncio.TaskGroup() as group:
+                chores = [
+                    # Jobs go on while no API runs.
+                    group.create_task(Dispatcher(store, broker, WORKERS_POLL_SECONDS).run()),
+                    group.create_task(sweep_for_ever(settings)),
+                    group.create_task(read_for_ever(WORKER, {"temp": settings.temp_dir})),
+                ]
+                while not (await runner.state()).ready:
+                    await asyncio.sleep(READY_POLL_SECONDS)
+                self._begun.set()
+                await self._over.wait()
+                for chore in chores:
+                    chore.cancel()
         finally:
             await self._worker.stop()
-            for chore in chores:
-                chore.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(*chores)
             await asyncio.gather(store.close(), broker.close())
             await asyncio.to_thread(runner.stop)

@@ -1,81 +1,242 @@
-"""The files of accepted jobs, in a folder beside the database."""
+"""The files of accepted jobs: in a folder beside the database, in a shared folder, or in an object store."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import re
+import shutil
 import time
-from contextlib import suppress
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
+from errors import FileTooLarge, RecordingLost, ServiceUnavailable
 from jobs.database import sync_folder
 from jobs.job import Recording
-from media.upload import Upload
-from settings import Settings
+from media.upload import Destination, Upload
+from settings import InvalidSettings, Settings
 
 SPOOL_NAME = "spool"  # under JOBS_DIR
 UPLOADS_NAME = "uploads"
+COPY_BYTES = 1024 * 1024  # read and written at once between file systems
+TEMPORARY_PREFIX = ".spool-"  # of files in the folder that are not complete
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+JOB_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # jobs are named by UUIDs
 
 
-def with_uploads_beside_jobs(settings: Settings) -> Settings:
-    """The settings with TEMP_DIR under JOBS_DIR, unless both are on one file system already.
-
-    An upload becomes a job by a rename, and nobody can rename across file systems.
-    """
-    if not settings.enable_async or _device(settings.temp_dir) == _device(settings.jobs_dir):
-        return settings
-    return settings.model_copy(update={"temp_dir": settings.jobs_dir / UPLOADS_NAME})
-
-
-def _device(path: Path) -> int:
-    """The file system that a folder is on, or will be on when it is made."""
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    return existing.stat().st_dev
-
-
-class Spool:
-    """Keeps uploads until nobody needs them. Names are ours, single path components."""
-
-    def __init__(self, folder: Path) -> None:
-        """folder: made when missing; on the file system of the uploads, because files are renamed, never copied."""
-        self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+class Spool(Protocol):
+    """Keeps recordings until no job needs them. Names are ours: single path components."""
 
     async def keep(self, upload: Upload, name: str) -> Recording:
-        """Take an upload over, durably; its path is the new one then.
+        """Take an upload over, durably; its own file is gone or renamed then.
 
-        Raises OSError (EXDEV when the folders are on two file systems), and nothing has changed then.
+        Raises ServiceUnavailable, and the upload is where it was then.
         """
-        target = self._path(name)
-        await asyncio.to_thread(self._keep, upload, target)
-        return Recording(name, upload.sha256, upload.size, upload.filename, upload.content_type)
+        ...
 
-    def upload_of(self, recording: Recording) -> Upload:
-        """A kept file as the pipeline takes it. It is not looked for here."""
-        return Upload(
-            self._path(recording.name), recording.sha256, recording.size, recording.filename, recording.content_type
-        )
+    def borrowed(self, recording: Recording) -> AbstractAsyncContextManager[Upload]:
+        """The file on this machine's disk for as long as the context lasts.
+
+        Raises RecordingLost when it is gone for good, ServiceUnavailable when another attempt may have it.
+        """
+        ...
 
     async def remove(self, name: str) -> None:
-        """Delete a file, if it is there."""
-        path = self._path(name)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        """Delete a file, if it is there. One that is out of reach now is left to `sweep`."""
+        ...
 
     async def sweep(self, in_use: frozenset[str], grace_seconds: float) -> int:
         """Delete the files that no job names, and say how many.
 
         in_use: names. grace_seconds: younger files are left alone, their job may be about to be written down.
+        Whatever is not named as a job is somebody else's and stays. Raises ServiceUnavailable.
         """
-        return await asyncio.to_thread(self._sweep, in_use, grace_seconds)
+        ...
+
+    async def check(self) -> None:
+        """Write, read and delete a file. Raises ServiceUnavailable, which names the remedy."""
+        ...
+
+
+def open_spool(settings: Settings) -> Spool:
+    """The spool that SPOOL_URL names. Raises InvalidSettings, and ServiceUnavailable for a folder out of reach."""
+    folder = spool_folder(settings)
+    if folder is not None:
+        return FolderSpool(folder, settings)
+    from jobs.object_spool import open_object_spool  # here, since few need fsspec and it takes its time to import
+
+    return open_object_spool(settings)
+
+
+def spool_folder(settings: Settings) -> Path | None:
+    """The folder that SPOOL_URL names, None when it names no folder. Raises InvalidSettings."""
+    url = settings.spool_url
+    if not url:
+        return settings.jobs_dir / SPOOL_NAME
+    if "://" not in url:
+        return Path(url).expanduser().resolve()
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return None
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise InvalidSettings("Invalid settings:\n  SPOOL_URL: a folder is given as file:///PATH, with three slashes")
+    return Path(unquote(parts.path)).resolve()
+
+
+def job_folders(settings: Settings) -> list[Path]:
+    """The folders of this machine that fill as jobs are accepted. Raises InvalidSettings."""
+    folders = [spool_folder(settings) or settings.temp_dir]
+    return folders if settings.job_backend == "celery" else [settings.jobs_dir, *folders]
+
+
+def with_uploads_beside_jobs(settings: Settings) -> Settings:
+    """The settings with TEMP_DIR under JOBS_DIR, where that makes an upload a job by a rename.
+
+    Nobody can rename across file systems. A spool on a third one, such as a share, gets copies: uploads are locked
+    while they arrive, and sweeps tell by that which are left over, and shares do not lock as disks do.
+    """
+    folder = spool_folder(settings)
+    if not settings.enable_async or folder is None:
+        return settings
+    disk = _device(folder)
+    if disk == _device(settings.temp_dir) or disk != _device(settings.jobs_dir):
+        return settings
+    return settings.model_copy(update={"temp_dir": settings.jobs_dir / UPLOADS_NAME})
+
+
+def checked_name(name: str) -> str:
+    """The name itself. Raises ValueError for what could lead anywhere else."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"'{name}' is no name of a spooled file.")
+    return name
+
+
+@asynccontextmanager
+async def local_copy(recording: Recording, chunks: AsyncIterator[bytes], settings: Settings) -> AsyncIterator[Upload]:
+    """What the chunks make, as a file under TEMP_DIR that is locked as an upload is and gone with the context.
+
+    At most `recording.size` bytes are written. Raises ServiceUnavailable unless they are the recording.
+    """
+    bounded = settings.model_copy(update={"max_file_size": recording.size})
+    with Destination(bounded) as destination:
+        try:
+            async for chunk in chunks:
+                await destination.write(chunk)
+        except FileTooLarge:
+            raise _damaged(recording, f"more than {recording.size} bytes") from None
+        await destination.flush()
+        upload = destination.upload(recording.filename, recording.content_type)
+        if (upload.size, upload.sha256) != (recording.size, recording.sha256):
+            raise _damaged(recording, f"{upload.size} bytes, SHA-256 {upload.sha256}")
+        yield upload
+
+
+class FolderSpool:
+    """Files in a folder: of this machine, or shared with others."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        """folder: made when missing. Raises ServiceUnavailable."""
+        self._folder = folder
+        self._settings = settings
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._out_of_reach(error) from error
+
+    async def keep(self, upload: Upload, name: str) -> Recording:
+        """As `Spool.keep`: a rename on one file system, else a copy."""
+        target = self._path(name)
+        try:
+            await asyncio.to_thread(self._keep, upload, target)
+        except OSError as error:
+            raise self._out_of_reach(error) from error
+        return Recording(name, upload.sha256, upload.size, upload.filename, upload.content_type)
+
+    @asynccontextmanager
+    async def borrowed(self, recording: Recording) -> AsyncIterator[Upload]:
+        """As `Spool.borrowed`: the file itself, or a copy when TEMP_DIR is on another file system.
+
+        Work that several share holds a file by a second name under TEMP_DIR, which it cannot have there.
+        """
+        path = self._path(recording.name)
+        if await asyncio.to_thread(self._is_near, path):
+            yield Upload(path, recording.sha256, recording.size, recording.filename, recording.content_type)
+            return
+        async with (
+            aclosing(self._chunks(path)) as chunks,
+            local_copy(recording, chunks, self._settings) as upload,
+        ):
+            yield upload
+
+    async def remove(self, name: str) -> None:
+        """As `Spool.remove`."""
+        path = self._path(name)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def sweep(self, in_use: frozenset[str], grace_seconds: float) -> int:
+        """As `Spool.sweep`."""
+        try:
+            return await asyncio.to_thread(self._sweep, in_use, grace_seconds)
+        except OSError as error:
+            raise self._out_of_reach(error) from error
+
+    async def check(self) -> None:
+        """As `Spool.check`."""
+        try:
+            await asyncio.to_thread(self._check)
+        except OSError as error:
+            raise self._out_of_reach(error) from error
 
     def _keep(self, upload: Upload, target: Path) -> None:
         _sync_file(upload.path)
-        # The inode's change time is that of the rename, and the grace of `sweep` counts from it.
-        upload.keep_as(target)
+        try:
+            # The inode's change time is that of the rename, and the grace of `sweep` counts from it.
+            upload.keep_as(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy(upload.path, target)
+            upload.path.unlink(missing_ok=True)
         sync_folder(self._folder)
 
+    def _copy(self, source: Path, target: Path) -> None:
+        temporary = self._folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+        try:
+            with source.open("rb") as read, temporary.open("xb", buffering=0) as written:
+                shutil.copyfileobj(read, written, COPY_BYTES)
+                os.fsync(written.fileno())
+            temporary.rename(target)
+            sync_folder(self._folder)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _is_near(self, path: Path) -> bool:
+        """Whether a file is on the file system of TEMP_DIR. Raises RecordingLost, ServiceUnavailable."""
+        try:
+            return path.stat().st_dev == _device(self._settings.temp_dir)
+        except FileNotFoundError as error:
+            if not self._folder.is_dir():
+                raise self._out_of_reach(error) from error
+            raise recording_lost() from None
+        except OSError as error:
+            raise self._out_of_reach(error) from error
+
+    async def _chunks(self, path: Path) -> AsyncGenerator[bytes, None]:
+        try:
+            with await asyncio.to_thread(path.open, "rb", 0) as file:
+                while chunk := await asyncio.to_thread(file.read, COPY_BYTES):
+                    yield chunk
+        except OSError as error:
+            raise self._out_of_reach(error) from error
+
     def _sweep(self, in_use: frozenset[str], grace_seconds: float) -> int:
-        unused = [path for path in self._folder.iterdir() if path.name not in in_use]
+        unused = [path for path in self._folder.iterdir() if _is_ours(path.name) and path.name not in in_use]
         removed = 0
         for path in unused:
             # Other processes sweep, too.
@@ -86,10 +247,47 @@ class Spool:
                     removed += 1
         return removed
 
+    def _check(self) -> None:
+        probe = self._folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+        try:
+            probe.write_bytes(probe.name.encode())
+            _sync_file(probe)
+            if probe.read_bytes() != probe.name.encode():
+                raise OSError(errno.EIO, "What was written does not come back", str(probe))
+        finally:
+            probe.unlink(missing_ok=True)
+
     def _path(self, name: str) -> Path:
-        if name in ("", ".", "..") or "/" in name:
-            raise ValueError(f"'{name}' is no name of a spooled file.")
-        return self._folder / name
+        return self._folder / checked_name(name)
+
+    def _out_of_reach(self, error: OSError) -> ServiceUnavailable:
+        return ServiceUnavailable(
+            "The folder of the recordings cannot be used. Try again in a moment; if it stays, have the operator check "
+            "that SPOOL_URL (by default JOBS_DIR) is mounted, has room and belongs to the service's user.",
+            f"{self._folder}: {error.strerror or type(error).__name__}",
+        )
+
+
+def recording_lost() -> RecordingLost:
+    """The error for a file that is no longer in the spool."""
+    return RecordingLost("The recording of the job is gone from the store of recordings. Submit it again.")
+
+
+def _damaged(recording: Recording, found: str) -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "The recording did not come back from the store as it was kept. It is tried again.",
+        f"Found {found}; kept were {recording.size} bytes, SHA-256 {recording.sha256}.",
+    )
+
+
+def _is_ours(name: str) -> bool:
+    return JOB_NAME.fullmatch(name) is not None or name.startswith(TEMPORARY_PREFIX)
+
+
+def _device(path: Path) -> int:
+    """The file system that a folder is on, or will be on when it is made."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    return existing.stat().st_dev
 
 
 def _sync_file(path: Path) -> None:
@@ -98,8 +296,3 @@ def _sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def open_spool(settings: Settings) -> Spool:
-    """Where SPOOL_URL says."""
-    return Spool(settings.jobs_dir / SPOOL_NAME)

@@ -234,9 +234,11 @@ class Worker:
         if job.attempt == 1 and (transcript := await self._store.cached(job.work)):
             return transcript  # somebody who waited for the same was served meanwhile; a retry wants it done again
         known = await self._store.checkpoints(job.work)
-        upload = self._spool.upload_of(job.recording)
         ticket = Ticket(job.request_id or job.id, Priority.BACKGROUND)
-        async with self._flights.join(job.work, upload, job.request, ticket, known) as passenger:
+        async with (
+            self._spool.borrowed(job.recording) as upload,
+            self._flights.join(job.work, upload, job.request, ticket, known) as passenger,
+        ):
             position = 0
             async for placed, total in passenger.results():
                 if position >= len(known):

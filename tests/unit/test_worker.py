@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,8 +10,8 @@ from hypothesis import strategies as st
 from errors import ModelUnavailable, NoAudioStream, RefusedWindow, ServiceUnavailable, TranscriptionError
 from jobs import worker as worker_module
 from jobs.flights import Flights
-from jobs.job import JobStatus, NewJob, Recording
-from jobs.spool import Spool
+from jobs.job import JobStatus, NewJob
+from jobs.spool import FolderSpool
 from jobs.sqlite import SqliteStore
 from jobs.worker import FIRST_DELAY, LONGEST_DELAY, Outcome, Worker, delay_before, failure_of, outcome_of
 from media.upload import Upload
@@ -55,7 +54,7 @@ class World:
         self.settings = settings
         self.runner = runner
         self.store = store or SqliteStore(folder / "jobs", result_ttl=1000)
-        self.spool = Spool(folder / "jobs" / "spool")
+        self.spool = FolderSpool(folder / "jobs" / "spool", settings)
         self.flights = Flights(Pipeline(settings, runner), folder)
 
     @asynccontextmanager
@@ -307,8 +306,3 @@ def test_only_faults_of_the_machinery_are_repeated():
     assert outcome_of(NoAudioStream("no"), 0, 3) is Outcome.FAIL
     assert outcome_of(ServiceUnavailable("gone"), 2, 3) is Outcome.TRY_AGAIN
     assert outcome_of(ServiceUnavailable("gone"), 3, 3) is Outcome.FAIL
-
-
-def test_the_files_of_a_recording_are_named_by_us(tmp_path):
-    recording = Recording("job", "0" * 64, 1, "../../etc/passwd")
-    assert Spool(tmp_path).upload_of(replace(recording, size=2)).path == tmp_path / "job"
