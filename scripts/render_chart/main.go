@@ -83,7 +83,8 @@ func render(folder, release, namespace string, valueFiles, apis many) error {
 		}
 		values = merge(values, over)
 	}
-	all, names, err := parse(folder)
+	base := fmt.Sprintf("%s/templates", chart["name"])
+	all, names, err := parse(folder, base)
 	if err != nil {
 		return err
 	}
@@ -95,14 +96,14 @@ func render(folder, release, namespace string, valueFiles, apis many) error {
 		"Files":        chartFiles{folder},
 	}
 	for _, name := range names {
-		context["Template"] = map[string]interface{}{"Name": name, "BasePath": "templates"}
+		context["Template"] = map[string]interface{}{"Name": name, "BasePath": base}
 		var out bytes.Buffer
 		if err := all.ExecuteTemplate(&out, name, context); err != nil {
 			return err
 		}
 		// A missing key of a map of any type prints so, whatever the option; Helm takes it out, too.
 		text := strings.ReplaceAll(out.String(), "<no value>", "")
-		if strings.TrimSpace(text) != "" {
+		if strings.TrimSpace(text) != "" && !strings.HasSuffix(name, ".txt") { // notes are rendered and not shown
 			fmt.Printf("---\n# Source: %s\n%s\n", name, strings.TrimSpace(text))
 		}
 	}
@@ -110,7 +111,7 @@ func render(folder, release, namespace string, valueFiles, apis many) error {
 }
 
 // parse reads every template; names are those that make manifests, in order.
-func parse(folder string) (*template.Template, []string, error) {
+func parse(folder, base string) (*template.Template, []string, error) {
 	all := template.New("chart").Option("missingkey=zero")
 	all.Funcs(sprig.TxtFuncMap()).Funcs(functions(all))
 	paths, err := filepath.Glob(filepath.Join(folder, "templates", "*"))
@@ -124,11 +125,11 @@ func parse(folder string) (*template.Template, []string, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		name := filepath.Base(path)
+		name := base + "/" + filepath.Base(path)
 		if _, err := all.New(name).Parse(string(content)); err != nil {
 			return nil, nil, err
 		}
-		if !strings.HasPrefix(name, "_") {
+		if !strings.HasPrefix(filepath.Base(path), "_") {
 			names = append(names, name)
 		}
 	}
