@@ -193,3 +193,8 @@ topologySpreadConstraints:
 checksum/settings: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
 checksum/secrets: {{ include (print .Template.BasePath "/secret.yaml") . | sha256sum }}
 {{- end }}
+
+{{- /* A value as text. Helm reads 1073741824 as a floating-point number, which would print as 1.073741824e+09. */}}
+{{- define "transcription.plain" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else }}{{ toString . }}{{ end }}
+{{- end }}
