@@ -81,6 +81,10 @@ class ServiceUnavailable(TranscriptionError):
         return type(self), (self.message, self.detail, self.retry_after)
 
 
+class OutcomeUnknown(ServiceUnavailable):
+    """The answer to a change was lost: it may have been made, or not."""
+
+
 class TooManyRequests(TranscriptionError):
     """The caller asks too much. retry_after: seconds after which a retry makes sense."""
 
@@ -119,6 +123,10 @@ class DamagedStore(TranscriptionError):
 
 class RepeatedlyInterrupted(TranscriptionError):
     """Process after process ended while it worked on this recording."""
+
+
+class JobTookTooLong(TranscriptionError):
+    """An attempt lasted longer than JOB_TIMEOUT."""
 
 
 class MissingApiKey(TranscriptionError):

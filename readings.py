@@ -15,13 +15,13 @@ import pynvml
 import metrics
 from pressure import read_memory
 
-API, RUNNER = "api", "runner"
+API, RUNNER, WORKER = "api", "runner", "worker"
 INTERVAL_SECONDS = 5.0  # between two looks
 PERCENT = 100
 
 
 class ProcessReading:
-    """Memory, CPU time and descriptors of this process. name: API or RUNNER."""
+    """Memory, CPU time and descriptors of this process. name: API, RUNNER or WORKER."""
 
     def __init__(self, name: str) -> None:
         self._name = name

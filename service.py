@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -35,22 +33,24 @@ from api.schemas import TranscriptionResponse
 from api.tasks import ROUTE as TASK_ROUTE
 from api.tasks import VERBS as TASK_VERBS
 from api.tasks import TaskMiddleware
+from chores import read_for_ever, sweep_for_ever
 from errors import TranscriptionError
-from jobs.engine import JobEngine
+from jobs.broker import Broker
+from jobs.dispatcher import Dispatcher
+from jobs.engine import JobEngine, Workforce
 from jobs.flights import Flights
 from jobs.job import Job
-from jobs.spool import SPOOL_NAME, Spool, with_uploads_beside_jobs
-from jobs.sqlite import SqliteStore
+from jobs.spool import open_spool, with_uploads_beside_jobs
+from jobs.store import JobStore
+from jobs.stores import open_shared_store, open_store
 from jobs.webhooks import Deliverer
 from jobs.worker import Worker
 from logs import configure_logging
 from media.fetch import Fetcher
 from media.process import warm_up
-from media.sweep import sweep
-from metrics import forget_dead_processes
 from pinned import SystemResolver, trusted_authorities
 from pipeline import Pipeline
-from readings import API, INTERVAL_SECONDS, ProcessReading, take_disks, take_memory
+from readings import API
 from runners.client import RunnerClient
 from runners.interface import Runner
 from runners.recent import RecentState
@@ -111,7 +111,8 @@ class TranscriptionService:
         self.backend = Backend(settings, runner, RecentState(runner), pipeline, self.engine, make_fetcher(settings))
         app.state.backend = self.backend
         self.engine.start()
-        self.chores = [asyncio.create_task(sweep_for_ever(settings)), asyncio.create_task(read_for_ever(settings))]
+        folders = {"temp": settings.temp_dir, "jobs": settings.jobs_dir}
+        self.chores = [asyncio.create_task(sweep_for_ever(settings)), asyncio.create_task(read_for_ever(API, folders))]
         before_the_server_waits(self.engine.stop_soon)
         gc.freeze()  # what was imported stays for good, and looking through it stops the event loop for 0.3 s
 
@@ -156,27 +157,28 @@ def check_allowed(name: str, allowed: str) -> None:
 
 def make_engine(settings: Settings, runner: Runner, pipeline: Pipeline) -> JobEngine:
     """Everything that jobs stand on."""
-    store = open_store(settings)
-    spool = Spool(settings.jobs_dir / SPOOL_NAME)
+    spool = open_spool(settings)
     flights = Flights(pipeline, settings.temp_dir)
-    worker = Worker(store, spool, flights, runner, settings)
+    store: JobStore
+    workforce: Workforce
+    if settings.job_backend == "celery":
+        store = shared = open_shared_store(settings)
+        workforce = Dispatcher(shared, Broker(settings))
+    else:
+        store = open_store(settings)
+        workforce = Worker(store, spool, flights, runner, settings)
     engine: JobEngine
 
     async def body_of(job: Job) -> bytes:
         return await status_body(engine, await engine.standing(job.id), settings.job_concurrency)
 
-    engine = JobEngine(settings, store, spool, flights, worker, Deliverer(store, body_of, settings))
+    engine = JobEngine(settings, store, spool, flights, workforce, Deliverer(store, body_of, settings))
     return engine
 
 
 def make_fetcher(settings: Settings) -> Fetcher:
     """What reads recordings from URLs."""
     return Fetcher(settings, SystemResolver(), trusted_authorities())
-
-
-def open_store(settings: Settings) -> SqliteStore:
-    """Raises DamagedStore, ServiceUnavailable."""
-    return SqliteStore(settings.jobs_dir, result_ttl=settings.job_result_ttl, caching=settings.enable_cache)
 
 
 def before_the_server_waits(stop: Callable[[], None]) -> None:
@@ -190,29 +192,6 @@ def before_the_server_waits(stop: Callable[[], None]) -> None:
             server(number, frame)
 
     signal.signal(signal.SIGTERM, handle)
-
-
-async def sweep_for_ever(settings: Settings) -> None:
-    """Remove orphans from TEMP_DIR now and every CLEANUP_INTERVAL."""
-    while True:
-        removed = await asyncio.to_thread(sweep, settings.temp_dir, settings.cleanup_interval)
-        if removed:
-            log.warning("orphans_removed", files=len(removed))
-        await asyncio.sleep(settings.cleanup_interval)
-
-
-async def read_for_ever(settings: Settings) -> None:
-    """Tell Prometheus what this process holds, and forget processes that died."""
-    process = ProcessReading(API)
-    folders = {"temp": settings.temp_dir, "jobs": settings.jobs_dir}
-    metrics_folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")  # set by BentoML
-    while True:
-        process.take()
-        take_memory()
-        await asyncio.to_thread(take_disks, folders)
-        if metrics_folder:
-            await asyncio.to_thread(forget_dead_processes, Path(metrics_folder))
-        await asyncio.sleep(INTERVAL_SECONDS)
 
 
 # From the outermost to the innermost.

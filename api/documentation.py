@@ -9,7 +9,7 @@ from api.errors import KINDS, ErrorBody, Kind
 from api.job_schemas import JobAccepted
 from api.parameters import FILE, MAX_URL_CHARACTERS, URL, TranscriptionParameters
 from api.schemas import TranscriptionResponse
-from errors import RepeatedlyInterrupted, UnknownJob, WrongJobState
+from errors import JobTookTooLong, RepeatedlyInterrupted, UnknownJob, WrongJobState
 
 Document = dict[str, Any]
 
@@ -203,7 +203,7 @@ TRANSCRIBE_HEADERS: list[Document] = [
         "schema": {"type": "string"},
     },
 ]
-KINDS_OF_JOBS = tuple(KINDS[error] for error in (UnknownJob, WrongJobState, RepeatedlyInterrupted))
+KINDS_OF_JOBS = tuple(KINDS[error] for error in (UnknownJob, WrongJobState, RepeatedlyInterrupted, JobTookTooLong))
 TRANSCRIBE_RESPONSES: dict[int | str, Document] = {
     200: {
         "model": TranscriptionResponse,

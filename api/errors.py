@@ -76,12 +76,16 @@ KINDS: Mapping[type[errors.TranscriptionError], Kind] = {
     errors.RepeatedlyInterrupted: Kind(
         500, "repeatedly_interrupted", "The service stopped 4 times while it worked on this recording. Convert it."
     ),
+    errors.JobTookTooLong: Kind(
+        504, "job_took_too_long", "The recording took longer than JOB_TIMEOUT, 14400 s. Retry the job, or split it."
+    ),
     errors.DamagedStore: Kind(500, "damaged_store", "The database of the jobs is damaged. Tell the operator."),
     errors.NotEnabled: Kind(501, "not_enabled", "Jobs are turned off here. Leave 'async' out and wait for the answer."),
     errors.InsufficientStorage: Kind(
         503, "insufficient_storage", "There is no space left to store another job. Try again later."
     ),
     errors.ServiceUnavailable: SERVICE_UNAVAILABLE,
+    errors.OutcomeUnknown: SERVICE_UNAVAILABLE,
     errors.ModelUnavailable: Kind(503, "model_unavailable", "The model 'base' could not be fetched from the hub."),
 }
 # Answers of the frameworks below us, which know nothing of our errors.

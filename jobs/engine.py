@@ -10,31 +10,39 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncGenerator, Collection, Coroutine, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
 import metrics
-from errors import InsufficientStorage, ServiceUnavailable, TranscriptionError, UnknownJob, WrongJobState
+from errors import (
+    InsufficientStorage,
+    OutcomeUnknown,
+    ServiceUnavailable,
+    TranscriptionError,
+    UnknownJob,
+    WrongJobState,
+)
 from jobs.flights import Flights
 from jobs.identity import fingerprint_of, work_of
 from jobs.job import Job, JobStatus, KeptLayout, NewJob, Standing
 from jobs.spool import Spool
 from jobs.store import JobStore
 from jobs.webhooks import Deliverer
-from jobs.worker import Worker, failure_of
+from jobs.worker import failure_of
 from logs import current_request_id
 from media.probe import probe
-from media.upload import Upload
+from media.upload import Upload, held
 from pipeline import Draft, PlacedResult, TranscriptionRequest, place
 from settings import Settings
 from transcript import Segment, Ticket, Transcript
 
 EXAMINERS = 2  # files that are looked into at once while their jobs wait
-EXAMINE_AFTER = 0.5  # seconds; a job that is begun at once is examined by the attempt
+# Seconds; a job that is begun at once is examined by the attempt. For Celery its length decides about its priority.
+EXAMINE_AFTER = {"sqlite": 0.5, "celery": 0.0}
 HOUSEKEEPING_SECONDS = 60.0
 BACKUP_SECONDS = 3600.0
 COUNTING_SECONDS = 5.0  # between two counts for Prometheus
@@ -70,6 +78,22 @@ class Submission:
     layout: KeptLayout | None = None
 
 
+class Workforce(Protocol):
+    """Who sees to it that jobs are worked on: here, or by workers elsewhere."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        ...
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        ...
+
+    def abandon(self, job_id: str) -> None:
+        """Nobody needs to work on this job any more."""
+        ...
+
+
 class JobEngine:
     """What the HTTP routes call. One a process, on a store that several processes may share."""
 
@@ -79,14 +103,14 @@ class JobEngine:
         store: JobStore,
         spool: Spool,
         flights: Flights,
-        worker: Worker,
+        workforce: Workforce,
         deliverer: Deliverer,
     ) -> None:
         self._settings = settings
         self._store = store
         self._spool = spool
         self._flights = flights
-        self._worker = worker
+        self._workforce = workforce
         self._deliverer = deliverer
         self._examining = asyncio.Semaphore(EXAMINERS)
         self._background: set[asyncio.Task[None]] = set()
@@ -136,10 +160,10 @@ class JobEngine:
                 yield await passenger.transcript(), Source.BYPASS
             return
         work = work_of(upload, request, self._settings)
-        if transcript := await self._store.cached(work):
-            yield transcript, Source.HIT
+        cached, known = await self._stored(work)
+        if cached:
+            yield cached, Source.HIT
             return
-        known = await self._store.checkpoints(work) if self._settings.enable_cache else ()
         async with self._flights.join(work, upload, request, ticket, known) as passenger:
             async for placed, _ in passenger.results():
                 yield placed
@@ -147,6 +171,16 @@ class JobEngine:
         if not passenger.joined:
             await self._remember(work, transcript)
         yield transcript, Source.JOIN if passenger.joined else Source.MISS
+
+    async def _stored(self, work: str) -> tuple[Transcript | None, Sequence[PlacedResult]]:
+        """The result, and otherwise the windows of a job that is at it. Nothing when the store cannot be asked."""
+        try:
+            cached = await self._store.cached(work)
+            known = await self._store.checkpoints(work) if self._settings.enable_cache and not cached else ()
+        except ServiceUnavailable as error:  # whoever waits needs no store
+            log.warning("result_not_looked_up", reason=error.message, detail=error.detail)
+            return None, ()
+        return cached, known
 
     async def _remember(self, work: str, transcript: Transcript) -> None:
         try:
@@ -174,6 +208,18 @@ class JobEngine:
         if self.stopping.is_set():
             raise ServiceUnavailable("The service is stopping. Try again in a moment.")
         self.check_space(0)  # the file itself is on this disk already
+        with ExitStack() as stack:
+            # The spool may be elsewhere: to be examined, the file stays here under a second name.
+            here = stack.enter_context(held(upload, self._settings.temp_dir))
+            job, created = await self._accept(upload, submission)
+            if created:
+                log.info("job_accepted", job_id=job.id, size=upload.size, status=job.status.value)
+                self._workforce.wake()
+                self._in_background(self._examine(job, here, stack.pop_all()))
+        return job
+
+    async def _accept(self, upload: Upload, submission: Submission) -> tuple[Job, bool]:
+        """The job, and whether it is a new one."""
         job_id = str(uuid.uuid4())
         work = work_of(upload, submission.request, self._settings)
         recording = await self._spool.keep(upload, job_id)
@@ -191,16 +237,14 @@ class JobEngine:
         )
         try:
             job, created = await self._store.submit(new)
+        except (OutcomeUnknown, asyncio.CancelledError):
+            raise  # the job may be there and need its recording; if not, the sweep takes it
         except BaseException:
             await self._spool.remove(recording.name)
             raise
         if not created:
             await self._spool.remove(recording.name)
-            return job
-        log.info("job_accepted", job_id=job.id, size=recording.size, status=job.status.value)
-        self._worker.wake()
-        self._in_background(self._examine(job))
-        return job
+        return job, created
 
     async def job(self, job_id: str) -> Job:
         """Raises UnknownJob."""
@@ -243,8 +287,8 @@ class JobEngine:
             await self._spool.remove(before.recording.name)
             return before
         job = _known(await self._store.cancel(job_id), job_id)
-        self._worker.abandon(job_id)
-        self._worker.wake()  # another job may have waited for the same work
+        self._workforce.abandon(job_id)
+        self._workforce.wake()  # another job may have waited for the same work
         if job.status is JobStatus.CANCELLED:
             await self._spool.remove(job.recording.name)
         return job
@@ -258,24 +302,26 @@ class JobEngine:
                 "recording again."
             )
         job = _known(await self._store.retry(job_id), job_id)
-        self._worker.wake()
+        self._workforce.wake()
         return job
 
-    async def _examine(self, job: Job) -> None:
-        """Learn how long a waiting recording is, and fail it now if it is none."""
-        await asyncio.sleep(EXAMINE_AFTER)
-        async with self._examining:
-            current = await self._store.get(job.id)
-            if not current or current.status is not JobStatus.QUEUED:
-                return
-            try:
-                media = await probe(self._spool.upload_of(job.recording), self._settings)
-            except ServiceUnavailable:
-                return  # the attempt will tell
-            except TranscriptionError as error:
-                await self._store.refuse(job.id, failure_of(error))
-            else:
-                await self._store.examined(job.id, media.duration)
+    async def _examine(self, job: Job, here: Upload, own: ExitStack) -> None:
+        """Learn how long a waiting recording is, and fail it now if it is none. own: what keeps it here until then."""
+        with own:
+            await asyncio.sleep(EXAMINE_AFTER[self._settings.job_backend])
+            async with self._examining:
+                current = await self._store.get(job.id)
+                if not current or current.status is not JobStatus.QUEUED:
+                    return
+                try:
+                    media = await probe(here, self._settings)
+                except ServiceUnavailable:
+                    await self._store.examined(job.id, None)  # the attempt will tell
+                except TranscriptionError as error:
+                    await self._store.refuse(job.id, failure_of(error))
+                else:
+                    await self._store.examined(job.id, media.duration)
+        self._workforce.wake()
 
     # The process
 
@@ -303,7 +349,7 @@ class JobEngine:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_house())
             if self._settings.enable_async:
-                group.create_task(self._worker.run())
+                group.create_task(self._workforce.run())
                 group.create_task(self._deliverer.run())
                 group.create_task(self._count_jobs())
 

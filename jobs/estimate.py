@@ -17,8 +17,8 @@ def progress_of(job: Job) -> int:
 def seconds_left(standing: Standing, at_once: int, now: float) -> float | None:
     """Seconds until the job is done; None while too little is known.
 
-    at_once: jobs that are worked on at the same time, which all advance at the measured speed. When there is none, the
-    job's own tells. now: seconds since the epoch.
+    at_once: jobs that one process works on at the same time, which all advance at the measured speed; when more are
+    worked on just now, that many count. When no speed is known, the job's own tells. now: seconds since the epoch.
     """
     job = standing.job
     speed = standing.speed or _own_speed(job, now)
@@ -29,7 +29,7 @@ def seconds_left(standing: Standing, at_once: int, now: float) -> float | None:
         return left / speed
     # Nobody knows how long an unexamined recording is; as long as this one is the fairest guess.
     waiting = standing.ahead.seconds + standing.ahead.unknown * job.seconds_total
-    return left / speed + waiting / (speed * at_once)
+    return left / speed + waiting / (speed * max(at_once, standing.processing))
 
 
 def _own_speed(job: Job, now: float) -> float | None:

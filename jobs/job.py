@@ -164,8 +164,10 @@ class Standing:
     ahead: what is unfinished and older than it or than another unfinished job of its work. Work that several jobs share
     counts once, the job's own not at all, and seconds that are done do not count.
     speed: seconds of audio a second that one job advances, the median of the latest completed; None when unknown.
+    processing: how many jobs are worked on just now, by whichever process.
     """
 
     job: Job
     ahead: Ahead
     speed: float | None
+    processing: int = 0

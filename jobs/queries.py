@@ -63,6 +63,7 @@ AHEAD = f"""
     FROM works
 """
 CENSUS = "SELECT status, count(*) AS jobs, min(created_at) AS oldest FROM jobs GROUP BY status"
+COUNT_PROCESSING = "SELECT count(*) AS jobs FROM jobs WHERE status = 'processing'"
 LATEST_SPEEDS = "SELECT speed FROM jobs WHERE speed IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
 CANCEL = f"UPDATE jobs SET status = 'cancelled', {_ENDED} WHERE id = :id AND {_UNFINISHED}"
 RETRY = f"""
@@ -102,7 +103,7 @@ CLAIM = f"""
         )
     WHERE number = (
         SELECT number FROM jobs AS job
-        WHERE {_UNFINISHED} AND CASE status
+        WHERE {_UNFINISHED} AND (:id IS NULL OR id = :id) AND CASE status
             WHEN 'processing' THEN owner <> :owner AND NOT (:now < lease_until AND lease_until <= :now + :lease)
             ELSE (not_before <= :now OR not_before > :now + :longest_postponement)
                  AND NOT EXISTS (

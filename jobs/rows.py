@@ -1,9 +1,10 @@
-"""How jobs, windows and transcripts look in the database."""
+"""How jobs, windows and transcripts look in a store."""
 
 from __future__ import annotations
 
 import sqlite3
 import zlib
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
@@ -13,6 +14,7 @@ from pipeline import PlacedResult, TranscriptionRequest
 from transcript import Transcript
 
 T = TypeVar("T")
+Row = sqlite3.Row | Mapping[str, Any]
 
 # JSON has no NaN and no infinity, and a model may still compute one.
 _CONSTANTS = ConfigDict(ser_json_inf_nan="constants")
@@ -49,7 +51,7 @@ def unpack_transcript(packed: bytes) -> Transcript:
     return _TRANSCRIPT.unpack(zlib.decompress(packed))
 
 
-def shown_job(row: sqlite3.Row) -> Job:
+def shown_job(row: Row) -> Job:
     """A row of `queries.SHOWN_JOBS`."""
     if row["shown_status"] == row["status"]:
         return job_of(row)
@@ -62,7 +64,7 @@ def shown_job(row: sqlite3.Row) -> Job:
     )
 
 
-def job_of(row: sqlite3.Row, **shown: Any) -> Job:
+def job_of(row: Row, **shown: Any) -> Job:
     """A row of the table. shown: fields that are something else than the row says."""
     fields: dict[str, Any] = {
         name: row[name]
@@ -94,7 +96,7 @@ def job_of(row: sqlite3.Row, **shown: Any) -> Job:
     return Job(**(fields | shown))
 
 
-def _delivery_of(row: sqlite3.Row) -> Delivery | None:
+def _delivery_of(row: Row) -> Delivery | None:
     if row["callback_url"] is None:
         return None
     return Delivery(

@@ -98,3 +98,8 @@ def _sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_spool(settings: Settings) -> Spool:
+    """Where SPOOL_URL says."""
+    return Spool(settings.jobs_dir / SPOOL_NAME)

@@ -106,7 +106,8 @@ class SqliteStore:
             ahead = _one(db, queries.AHEAD, {"work": job.work, "number": job.number})
             speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, (SPEED_SAMPLES,)).fetchall()]
             speed = statistics.median(speeds) if speeds else None
-            return Standing(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed)
+            processing = _one(db, queries.COUNT_PROCESSING, {})["jobs"]
+            return Standing(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed, processing)
 
         return await self._database.read(step)
 
@@ -168,8 +169,8 @@ class SqliteStore:
 
     # The worker's side
 
-    async def claim(self, owner: str) -> Job | None:
-        return await self._claim(queries.CLAIM, {"owner": owner})
+    async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
+        return await self._claim(queries.CLAIM, {"owner": owner, "id": job_id})
 
     async def renew(self, lease: Job) -> None:
         await self._change(lease, queries.RENEW, {})

@@ -87,9 +87,10 @@ class JobStore(Protocol):
 
     # The worker's side
 
-    async def claim(self, owner: str) -> Job | None:
+    async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
         """Begin an attempt of the oldest job that is due, or of one whose owner is gone, which counts as a failure.
 
+        job_id: of that one or of none.
         Never of a job whose work is being done already, nor of one that `owner` itself is at, nor of one that shares
         its work with an older queued job: the pause of a postponed job holds for all of them.
         owner: names one process; another one, and the same one started again, has another name.

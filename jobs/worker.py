@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from errors import ModelUnavailable, RepeatedlyInterrupted, ServiceUnavailable, TranscriptionError
+from errors import JobTookTooLong, ModelUnavailable, RepeatedlyInterrupted, ServiceUnavailable, TranscriptionError
 from jobs.flights import Flights
 from jobs.job import Failure, Job
 from jobs.spool import Spool
@@ -76,7 +76,7 @@ class Worker:
         self._runner = runner
         self._settings = settings
         self._owner = uuid.uuid4().hex
-        self._attempts: dict[str, asyncio.Task[None]] = {}
+        self._attempts: dict[tuple[str, int], asyncio.Task[None]] = {}  # by job and attempt
         self._news = asyncio.Event()
 
     async def run(self) -> None:
@@ -92,10 +92,23 @@ class Worker:
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._news.wait()
         finally:
-            attempts = list(self._attempts.values())
-            for attempt in attempts:
-                attempt.cancel()
-            await asyncio.gather(*attempts, return_exceptions=True)
+            await self.stop()
+
+    async def attempt(self, job_id: str) -> bool:
+        """One attempt of this job, instead of `run`, for whoever is told which job is next. False if it is not due."""
+        # A name of its own: should this process lose the lease, it may be the one that takes the job over.
+        job = await self._store.claim(uuid.uuid4().hex, job_id)
+        if job is None:
+            return False
+        await asyncio.wait((self._begin(job),))
+        return True
+
+    async def stop(self) -> None:
+        """Give every job back. Nothing is being worked on when this returns."""
+        attempts = list(self._attempts.values())
+        for attempt in attempts:
+            attempt.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -103,19 +116,24 @@ class Worker:
 
     def abandon(self, job_id: str) -> None:
         """Stop working on a job that is no longer ours, if we do."""
-        if attempt := self._attempts.get(job_id):
-            attempt.cancel()
+        for (attempted, _), attempt in self._attempts.items():
+            if attempted == job_id:
+                attempt.cancel()
 
     async def _begin_jobs(self) -> None:
         while len(self._attempts) < self._settings.job_concurrency:
             if not await self._runner_answers() or not (job := await self._store.claim(self._owner)):
                 return
-            attempt = asyncio.create_task(self._attempt(job))
-            self._attempts[job.id] = attempt
-            attempt.add_done_callback(partial(self._ended, job.id))
+            self._begin(job)
 
-    def _ended(self, job_id: str, _: asyncio.Task[None]) -> None:
-        del self._attempts[job_id]
+    def _begin(self, job: Job) -> asyncio.Task[None]:
+        attempt = asyncio.create_task(self._attempt(job))
+        self._attempts[job.id, job.attempt] = attempt
+        attempt.add_done_callback(partial(self._ended, job))
+        return attempt
+
+    def _ended(self, job: Job, _: asyncio.Task[None]) -> None:
+        del self._attempts[job.id, job.attempt]
         self.wake()
 
     async def _runner_answers(self) -> bool:
@@ -171,7 +189,7 @@ class Worker:
 
     async def _while_ours(self, job: Job) -> Transcript:
         """The transcript; the lease is renewed meanwhile. Raises LeaseLost, the errors of media/ and of the runner."""
-        working = asyncio.create_task(self._transcribe(job))
+        working = asyncio.create_task(self._in_time(job))
         beating = asyncio.create_task(self._beat(job))
         try:
             await asyncio.wait((working, beating), return_when=asyncio.FIRST_COMPLETED)
@@ -191,6 +209,20 @@ class Worker:
                 await self._store.renew(job)
             except ServiceUnavailable as error:
                 log.warning("heartbeat_missed", reason=error.message, detail=error.detail)
+
+    async def _in_time(self, job: Job) -> Transcript:
+        """Raises JobTookTooLong beside what `_transcribe` raises."""
+        limit = self._settings.job_timeout
+        try:
+            async with asyncio.timeout(limit) as deadline:
+                return await self._transcribe(job)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise JobTookTooLong(
+                f"The recording took longer than JOB_TIMEOUT, {limit} s. Retry the job: it goes on where it stopped. "
+                "If it stays, split the recording or have the operator raise the limit."
+            ) from None
 
     async def _transcribe(self, job: Job) -> Transcript:
         """Raises LeaseLost, the errors of media/ and of the runner."""

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -62,6 +62,19 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     quiet_seconds: float = 0.0
     seconds: float = 0.0
+
+
+class Target(Protocol):
+    """What is killed."""
+
+    @property
+    def url(self) -> str:
+        """Where the next request goes."""
+        ...
+
+    def kill(self, target: str) -> None:
+        """End what the name says; it comes back."""
+        ...
 
 
 class Phoenix:
@@ -116,7 +129,7 @@ class Phoenix:
         self._service = self._stack.enter_context(local_service(self._environment, log))
 
 
-def patiently(service: Phoenix, method: str, path: str, **arguments: Any) -> httpx.Response:
+def patiently(service: Target, method: str, path: str, **arguments: Any) -> httpx.Response:
     """An answer below 500, however often the service dies meanwhile; what a good client does. Raises TimeoutError."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -128,7 +141,7 @@ def patiently(service: Phoenix, method: str, path: str, **arguments: Any) -> htt
     raise TimeoutError(f"{method} {path}")
 
 
-def submit_all(service: Phoenix, recordings: Sequence[Path]) -> dict[str, str]:
+def submit_all(service: Target, recordings: Sequence[Path]) -> dict[str, str]:
     """Ids of the accepted jobs, by the recording's name."""
     jobs = {}
     for path in recordings:
@@ -144,7 +157,7 @@ def submit_all(service: Phoenix, recordings: Sequence[Path]) -> dict[str, str]:
     return jobs
 
 
-def wait_for(service: Phoenix, jobs: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def wait_for(service: Target, jobs: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """How each job ended, by the recording's name. Raises TimeoutError."""
     ended: dict[str, dict[str, Any]] = {}
     deadline = time.monotonic() + PATIENCE
@@ -165,7 +178,7 @@ def wait_for(service: Phoenix, jobs: Mapping[str, str]) -> dict[str, dict[str, A
 
 
 @contextlib.contextmanager
-def killing(service: Phoenix, plan: Plan, outcome: Outcome) -> Iterator[None]:
+def killing(service: Target, plan: Plan, outcome: Outcome) -> Iterator[None]:
     """Inside, something dies every few seconds, until the plan's kills are used up."""
     stop = threading.Event()
 
@@ -211,7 +224,20 @@ def run(plan: Plan, environment: Mapping[str, str], folder: Path) -> Outcome:
             jobs = submit_all(service, recordings)
             ended = wait_for(service, jobs)
         outcome.seconds = time.monotonic() - started
-        known = patiently(service, "GET", "/jobs?limit=200").json()["jobs"]
+        judge(outcome, service, expected, ended, jobs, folder / "disturbed")
+    return outcome
+
+
+def judge(
+    outcome: Outcome,
+    service: Target,
+    expected: Mapping[str, dict[str, Any]],
+    ended: Mapping[str, dict[str, Any]],
+    jobs: Mapping[str, str],
+    logs: Path,
+) -> None:
+    """Add what the disturbed run did, and what it did wrong. logs: folder of what all processes printed."""
+    known = patiently(service, "GET", "/jobs?limit=200").json()["jobs"]
     outcome.attempts = [state["attempts"] for state in ended.values()]
     outcome.problems = differences(expected, ended)
     results = [state["result"] for state in expected.values()]
@@ -219,9 +245,8 @@ def run(plan: Plan, environment: Mapping[str, str], folder: Path) -> Outcome:
     outcome.sampled = sum(len(result["segments"]) for result in results) - outcome.segments
     if sorted(job["job_id"] for job in known) != sorted(jobs.values()):
         outcome.problems.append(f"{len(known)} jobs are stored, {len(jobs)} were accepted")
-    completions = count_completions(folder / "disturbed")
+    completions = count_completions(logs)
     outcome.problems += [f"{job} was completed {count} times" for job, count in completions.items() if count > 1]
-    return outcome
 
 
 def differences(expected: Mapping[str, dict[str, Any]], ended: Mapping[str, dict[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How long the store of jobs takes, with 10,000 jobs in it, and which indexes its queries use."""
+"""How long each store of jobs takes, with 10,000 jobs in it, and which indexes the queries of SQLite use."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from typing import Any
 from jobs import queries
 from jobs.database import DATABASE_NAME
 from jobs.job import JobStatus, NewJob, Recording
+from jobs.redis_store import RedisStore
 from jobs.sqlite import SqliteStore
+from jobs.store import JobStore
 from pipeline import PlacedResult, TranscriptionRequest
+from scripts.local_cluster import redis_member
+from scripts.local_service import free_port
 from transcript import DecodeOptions, Segment, Span, Timeline, Transcript, VadOptions, WindowResult
 
 TTL = 1e6  # seconds, longer than the measurement
@@ -37,22 +41,35 @@ async def main() -> None:
     parser.add_argument("--unfinished", type=int, default=1_000)
     parser.add_argument("--folder", type=Path, help="on the disk in question; a temporary one by default")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        store = SqliteStore(Path(folder), result_ttl=TTL)
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+        folder = Path(name)
+        print("SQLite")
+        store = SqliteStore(folder, result_ttl=TTL)
         await fill(store, args.jobs, args.unfinished)
         await measure(store, args.jobs)
         await store.close()
-        explain(Path(folder) / DATABASE_NAME)
+        explain(folder / DATABASE_NAME)
+        print("Redis, appendfsync always")
+        port = free_port()
+        server = redis_member(folder, port)
+        server.start()
+        try:
+            shared = RedisStore(f"redis://127.0.0.1:{port}/0", result_ttl=TTL)
+            await fill(shared, args.jobs, args.unfinished)
+            await measure(shared, args.jobs)
+            await shared.close()
+        finally:
+            server.kill()
 
 
-async def fill(store: SqliteStore, jobs: int, unfinished: int) -> None:
+async def fill(store: JobStore, jobs: int, unfinished: int) -> None:
     numbers = iter(range(jobs))
     await timed("submit", jobs, lambda: store.submit(new_job(f"{next(numbers)}")))
     for number in range(jobs - unfinished):
         await store.cancel(f"{number}")
 
 
-async def measure(store: SqliteStore, jobs: int) -> None:
+async def measure(store: JobStore, jobs: int) -> None:
     chosen = random.Random(0)
     get: Call = lambda: store.get(f"{chosen.randrange(jobs)}")  # noqa: E731
     await timed("get", 5000, get)
@@ -75,7 +92,7 @@ async def measure(store: SqliteStore, jobs: int) -> None:
     await timed("result, 10,000 segments", 1, lambda: store.result(lease.id))
 
 
-async def checkpoint_without_end(store: SqliteStore) -> None:
+async def checkpoint_without_end(store: JobStore) -> None:
     lease = await store.claim("writer")
     assert lease is not None
     position = 0

@@ -148,6 +148,22 @@ class StoreContract:
         assert [store.claim("me").id for _ in range(3)] == ["b", "a", "c"]
         assert store.claim("me") is None
 
+    def test_one_job_may_be_asked_for_and_is_begun_if_it_is_due(self, store: Calls) -> None:
+        for job_id, work in (("a", "x"), ("b", "y"), ("c", "y")):
+            store.submit(new_job(job_id, work))
+        assert store.claim("me", "c") is None  # an older job does the same work
+        assert store.claim("me", "b").id == "b"
+        assert store.claim("other", "b") is None
+        assert store.claim("me", "unknown") is None
+        assert store.claim("me").id == "a"
+
+    def test_how_many_jobs_are_worked_on_is_told_with_what_is_ahead(self, store: Calls) -> None:
+        for job_id in "abc":
+            store.submit(new_job(job_id))
+        store.claim("me")
+        store.claim("another")
+        assert store.standing("c").processing == 2
+
     def test_a_claimed_job_is_processing_in_its_first_attempt(self, store: Calls, clock: Clock) -> None:
         store.submit(new_job("a"))
         clock.move(5)

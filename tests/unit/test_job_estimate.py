@@ -55,6 +55,12 @@ def test_the_queue_ahead_advances_as_fast_as_all_that_are_worked_on_at_once():
     assert left(JOB, ahead, speed=5.0, at_once=4) == pytest.approx(100 / 5)  # it waits for nobody any more
 
 
+def test_when_more_jobs_are_worked_on_than_one_process_may_that_many_advance():
+    queued = replace(JOB, status=JobStatus.QUEUED)
+    standing = Standing(queued, Ahead(jobs=3, seconds=300.0, unknown=0), speed=5.0, processing=10)
+    assert seconds_left(standing, at_once=4, now=0.0) == pytest.approx(100 / 5 + 300 / 50)
+
+
 def test_without_a_measured_speed_the_job_s_own_tells():
     assert left(replace(JOB, started_at=1000.0, seconds_done=20.0), now=1010.0) == pytest.approx(40)
 

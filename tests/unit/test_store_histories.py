@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from jobs.job import UNFINISHED, Job, JobStatus
+from jobs.redis_store import RedisStore
 from jobs.sqlite import LONGEST_POSTPONEMENT, SqliteStore
-from jobs.store import LeaseLost
+from jobs.store import JobStore, LeaseLost
+from tests.redis_server import RedisServer, redis_server
 from tests.unit.store_contract import BROKEN, LEASE, Calls, Clock, new_job, transcript, window
 
 FOREVER = 1e12  # seconds
@@ -54,9 +57,12 @@ class Known:
 class Histories(RuleBasedStateMachine):
     """Every rule does one thing to the store and the same to the model."""
 
+    def new_store(self) -> JobStore:
+        """Opens what is kept for this history, by `self.clock`."""
+        raise NotImplementedError
+
     @initialize()
     def open(self) -> None:
-        self.folder = Path(tempfile.mkdtemp())
         self.clock = Clock()
         self.names = {"left": "left 0", "right": "right 0"}  # a process that starts again has another name
         self.stores = {side: self._open() for side in self.names}
@@ -69,7 +75,7 @@ class Histories(RuleBasedStateMachine):
         self.claim("left")
 
     def _open(self) -> Calls:
-        return Calls(SqliteStore(self.folder, result_ttl=FOREVER, clock=self.clock))
+        return Calls(self.new_store())
 
     # What happens
 
@@ -206,7 +212,6 @@ class Histories(RuleBasedStateMachine):
         finally:
             for store in self.stores.values():
                 store.close()
-            shutil.rmtree(self.folder)
 
     # The model
 
@@ -251,5 +256,38 @@ class Histories(RuleBasedStateMachine):
         return data.draw(st.sampled_from(leases)), self.stores[data.draw(SIDES)]
 
 
-TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+class SqliteHistories(Histories):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+
+    def new_store(self) -> JobStore:
+        return SqliteStore(self.folder, result_ttl=FOREVER, clock=self.clock)
+
+    def teardown(self) -> None:
+        super().teardown()
+        shutil.rmtree(self.folder)
+
+
+class RedisHistories(Histories):
+    server: RedisServer
+
+    def __init__(self) -> None:
+        super().__init__()
+        with redis.Redis(port=self.server.port) as client:
+            client.flushall()
+
+    def new_store(self) -> JobStore:
+        return RedisStore(self.server.url, result_ttl=FOREVER, clock=self.clock)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as RedisHistories.server:
+        yield
+
+
+TestSqliteHistories = SqliteHistories.TestCase
+TestRedisHistories = pytest.mark.usefixtures("server")(RedisHistories.TestCase)
+for histories in (TestSqliteHistories, TestRedisHistories):
+    histories.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -146,6 +146,42 @@ def test_a_job_that_ends_process_after_process_is_given_up(world, speech):
     assert (job.status, job.failure.kind) == (JobStatus.FAILED, "RepeatedlyInterrupted")
 
 
+def test_a_job_that_takes_too_long_fails_and_says_what_to_do(world, speech):
+    job = end_of(world(ScriptedRunner(pause=1000), job_timeout=1), speech)
+    assert (job.status, job.attempt, job.failure.kind) == (JobStatus.FAILED, 1, "JobTookTooLong")
+    assert "JOB_TIMEOUT" in job.failure.message
+
+
+def test_a_worker_that_is_told_which_job_is_next_does_that_one(world, speech, tmp_path):
+    async def scenario():
+        here = world(ScriptedRunner())
+        await here.submit(speech, "first")
+        await here.submit(write_wav(tmp_path / "other.wav", noise(5)), "second")
+        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        assert await worker.attempt("second")
+        assert not await worker.attempt("second")
+        assert not await worker.attempt("unknown")
+        return [(await here.store.get(name)).status for name in ("first", "second")]
+
+    assert asyncio.run(scenario()) == [JobStatus.QUEUED, JobStatus.COMPLETED]
+
+
+def test_a_stopped_attempt_gives_its_job_back(world, speech):
+    async def scenario():
+        here = world(ScriptedRunner(pause=1000))
+        await here.submit(speech)
+        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        attempt = asyncio.create_task(worker.attempt("job"))
+        while (await here.store.get("job")).status is not JobStatus.PROCESSING:
+            await asyncio.sleep(0.01)
+        await worker.stop()
+        assert await attempt
+        return await here.store.get("job")
+
+    job = asyncio.run(scenario())
+    assert (job.status, job.failures) == (JobStatus.QUEUED, 0)
+
+
 def end_of_interrupted(world, path, times):
     """What becomes of a job whose owners vanish, one after the other."""
 

@@ -1,0 +1,57 @@
+"""The Celery worker: `celery -A jobs.celery worker`. One process a device; see `jobs.broker` for what a message is."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import structlog
+from celery.exceptions import Reject
+from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
+
+from jobs.broker import TASK, make_celery
+from jobs.process import CannotServe, WorkerProcess
+from jobs.spool import with_uploads_beside_jobs
+from logs import configure_logging
+from settings import InvalidSettings, load_settings
+
+settings = with_uploads_beside_jobs(load_settings())
+if settings.job_backend != "celery":
+    raise InvalidSettings("Invalid settings:\n  A worker needs JOB_BACKEND=celery and the REDIS_URL of the service.")
+log = structlog.get_logger(__name__)
+app = make_celery(settings)
+process = WorkerProcess(settings)
+
+
+@app.task(name=TASK)
+def transcribe(job_id: str) -> None:
+    """One attempt of a job that is due; nothing otherwise."""
+    try:
+        process.attempt(job_id)
+    except CannotServe as error:
+        raise Reject(error, requeue=True) from None
+
+
+@setup_logging.connect
+def _keep_our_logs(**_: Any) -> None:
+    configure_logging(settings)
+
+
+@worker_init.connect
+def _start(**_: Any) -> None:
+    process.start()
+
+
+@worker_ready.connect
+def _say_so(**_: Any) -> None:
+    log.info("worker_ready", pid=os.getpid(), jobs_at_once=settings.job_concurrency)
+
+
+@worker_shutting_down.connect
+def _stop_soon(**_: Any) -> None:
+    process.stop_soon()
+
+
+@worker_shutdown.connect
+def _stop(**_: Any) -> None:
+    process.stop()

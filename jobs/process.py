@@ -1,0 +1,128 @@
+"""A worker on its own: the model, the pipeline and one event loop, driven by threads that bring the ids of jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+from prometheus_client import start_http_server
+
+from chores import read_for_ever, sweep_for_ever
+from errors import ServiceUnavailable
+from jobs.broker import Broker
+from jobs.dispatcher import WORKERS_POLL_SECONDS, Dispatcher
+from jobs.flights import Flights
+from jobs.spool import open_spool
+from jobs.stores import open_shared_store
+from jobs.worker import Worker
+from media.process import warm_up
+from pipeline import Pipeline
+from readings import WORKER
+from runners.interface import Runner
+from runners.local import LocalRunner
+from settings import Settings
+
+READY_POLL_SECONDS = 0.2
+PAUSE_SECONDS = 1.0  # before a message that could not be served is given back
+
+log = structlog.get_logger(__name__)
+
+
+class OwnRunner(Runner, Protocol):
+    """A runner that lives and dies with its process."""
+
+    def start(self) -> None:
+        """Return at once, and become ready in the background."""
+        ...
+
+    def stop(self) -> None:
+        """Finish what runs, refuse what waits."""
+        ...
+
+
+class CannotServe(Exception):
+    """The job was not begun, and its message is for somebody else, or for later."""
+
+
+class WorkerProcess:
+    """One a device. Windows of all jobs that its threads bring meet in one queue, and are decoded in batches."""
+
+    def __init__(self, settings: Settings, make_runner: Callable[[Settings], OwnRunner] = LocalRunner) -> None:
+        """Nothing runs before `start`."""
+        self._settings = settings
+        self._make_runner = make_runner
+        self._begun = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._worker: Worker
+        self._over: asyncio.Event
+
+    def start(self) -> None:
+        """Returns when the model has decoded something, so that nobody gives work to a worker that has none."""
+        if self._settings.metrics_port:
+            start_http_server(self._settings.metrics_port, self._settings.host)
+        self._thread.start()
+        self._begun.wait()
+
+    def attempt(self, job_id: str) -> None:
+        """One attempt of a job, if it is due; blocks until that is over. From any thread. Raises CannotServe."""
+        if self._stopping.is_set():
+            raise CannotServe
+        attempt = asyncio.run_coroutine_threadsafe(self._worker.attempt(job_id), self._loop)
+        try:
+            attempt.result()
+        except ServiceUnavailable as error:
+            log.warning("jobs_wait", reason=error.message, detail=error.detail)
+            self._stopping.wait(PAUSE_SECONDS)
+            raise CannotServe from error
+
+    def stop_soon(self) -> None:
+        """Begin nothing more, and give every job back with its windows; attempts end in a moment. May be repeated."""
+        self._stopping.set()
+        if self._begun.is_set():
+            asyncio.run_coroutine_threadsafe(self._worker.stop(), self._loop)
+
+    def stop(self) -> None:
+        """`stop_soon`, and nothing runs any more when this returns."""
+        self.stop_soon()
+        if self._begun.is_set():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        settings = self._settings
+        settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        warm_up()
+        runner = self._make_runner(settings)
+        runner.start()
+        store, broker, spool = open_shared_store(settings), Broker(settings), open_spool(settings)
+        flights = Flights(Pipeline(settings, runner), settings.temp_dir)
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        self._worker = Worker(store, spool, flights, runner, settings)
+        chores = [
+            # Jobs go on while no API runs.
+            asyncio.create_task(Dispatcher(store, broker, WORKERS_POLL_SECONDS).run()),
+            asyncio.create_task(sweep_for_ever(settings)),
+            asyncio.create_task(read_for_ever(WORKER, {"temp": settings.temp_dir})),
+        ]
+        try:
+            while not (await runner.state()).ready:
+                await asyncio.sleep(READY_POLL_SECONDS)
+            self._begun.set()
+            await self._over.wait()
+        finally:
+            await self._worker.stop()
+            for chore in chores:
+                chore.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*chores)
+            await asyncio.gather(store.close(), broker.close())
+            await asyncio.to_thread(runner.stop)

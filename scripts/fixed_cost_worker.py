@@ -1,0 +1,44 @@
+"""A Celery worker whose device takes the same time for every window: `celery -A scripts.fixed_cost_worker worker`.
+
+For measuring how throughput grows with workers where there are fewer cores than workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from jobs import celery
+from jobs.process import WorkerProcess
+from runners.interface import RunnerState
+from settings import Settings
+from transcript import DecodeOptions, Ticket, Window, WindowResult
+
+WINDOW_SECONDS = float(os.environ.get("FIXED_WINDOW_SECONDS", "0.5"))
+
+
+class FixedCostRunner:
+    """One window at a time, WINDOW_SECONDS each, without a model: nobody says anything."""
+
+    def __init__(self, _: Settings) -> None:
+        self._device = asyncio.Lock()
+
+    def start(self) -> None:
+        """Nothing to load."""
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+    async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+        """An empty result, after a while."""
+        async with self._device:
+            await asyncio.sleep(WINDOW_SECONDS)
+        return WindowResult(options.language or "en", 1.0, ())
+
+    async def state(self) -> RunnerState:
+        """Always ready."""
+        return RunnerState(True, "none", "none", ())
+
+
+app = celery.app
+celery.process = WorkerProcess(celery.settings, FixedCostRunner)
