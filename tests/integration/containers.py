@@ -50,10 +50,10 @@ class Container:
 
 
 def of_compose(service: Mapping[str, Any]) -> Hardening:
-    """What a service of a Compose file asks for."""
+    """What a service of a Compose file asks for. Docker adds options of its own to memory that is mounted."""
     (tmpfs,) = service["tmpfs"]
     volumes = tuple(volume.split(":")[1] for volume in service.get("volumes", []))
-    return Hardening(service["user"], tmpfs.partition(":")[2], volumes, service["environment"])
+    return Hardening(service["user"], f"{tmpfs.partition(':')[2]},noexec,nosuid,nodev", volumes, service["environment"])
 
 
 @contextmanager
