@@ -29,9 +29,10 @@ test-extras: .venv/dev  ## install what a few tests need beside: torch, the voca
 fuzz: .venv/dev  ## look FUZZ_SECONDS (60) long for uploads and containers that break us
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 
-tools: .venv/bin/promtool  ## get what some tests need from Debian's packages: promtool, redis-server, chromium (as root)
+tools: .venv/bin/promtool  ## get what some tests need from Debian's packages (as root)
 	@command -v redis-server >/dev/null || apt-get install --yes --quiet redis-server
 	@command -v chromium >/dev/null || apt-get install --yes --quiet chromium
+	@$(MAKE) --no-print-directory .venv/bin/render_chart
 
 audit: .venv/dev  ## known weaknesses and licences of everything that is served
 	@$(BIN)/python -m scripts.audit
@@ -79,6 +80,9 @@ clean:  ## remove .venv and caches
 
 .venv/bin/promtool: | .venv/bin/python
 	@scripts/get_promtool.sh $(CURDIR)/.venv/bin
+
+.venv/bin/render_chart: scripts/render_chart/main.go | .venv/bin/python
+	@scripts/get_render_chart.sh $(CURDIR)/.venv/bin
 
 .venv/dev: requirements-dev.lock .venv/runtime
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock

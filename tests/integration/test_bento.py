@@ -14,6 +14,7 @@ import yaml
 
 from scripts.local_service import ROOT, local_service
 from tests.integration.conftest import SpokenClip
+from tests.unit.deployment import CHART, DEPLOY, load
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +96,40 @@ def test_its_container_knows_where_models_uploads_and_jobs_go(container_file: li
     assert "ARG JOBS_DIR=/jobs" in container_file
     (script,) = (bento / "env" / "docker").glob("script__*")
     assert "chown bentoml:bentoml /models /jobs /tmp/transcription" in script.read_text()
+
+
+def test_its_container_has_the_user_that_compose_and_the_chart_name(container_file: list[str]) -> None:
+    user = load(DEPLOY / "compose" / "single.yaml")["services"]["transcription"]["user"]
+    context = load(CHART / "values.yaml")["podSecurityContext"]
+    assert user == f"{context['runAsUser']}:{context['runAsGroup']}"
+    assert f"ARG BENTO_USER_UID={context['runAsUser']}" in container_file
+    assert f"ARG BENTO_USER_GID={context['runAsGroup']}" in container_file
+
+
+def test_workers_find_their_sources_where_compose_and_the_chart_look(container_file: list[str], bento: Path) -> None:
+    assert "ARG BENTO_PATH=/home/bentoml/bento" in container_file
+    assert "ARG BENTOML_CONFIG=/home/bentoml/bento/src/configuration.yaml" in container_file
+    assert load(DEPLOY / "compose" / "cluster.yaml")["services"]["worker"]["working_dir"] == "/home/bentoml/bento/src"
+    assert (bento / "src" / "configuration.yaml").is_file()
+    assert {"store.py", "worker.py"} <= {path.name for path in (bento / "src" / "jobs").iterdir()}
+
+
+def run_entrypoint(bento: Path, folder: Path, *command: str) -> str:
+    """What the container's entry point runs, with a `bentoml` that only says how it was called."""
+    stand_in = folder / "bentoml"
+    stand_in.write_text('#!/bin/sh\necho "bentoml $*"\n')
+    stand_in.chmod(0o755)
+    environment = {"PATH": f"{folder}{os.pathsep}{os.defpath}", "BENTO_PATH": "/home/bentoml/bento"}
+    script = str(bento / "env" / "docker" / "entrypoint.sh")
+    run = subprocess.run(
+        ["bash", script, *command], env=environment, cwd=folder, capture_output=True, text=True, check=True
+    )
+    return run.stdout.strip()
+
+
+def test_its_container_serves_when_no_command_is_given(bento: Path, tmp_path: Path) -> None:
+    assert run_entrypoint(bento, tmp_path) == "bentoml serve /home/bentoml/bento"
+
+
+def test_its_container_runs_the_commands_of_workers_as_they_are(bento: Path, tmp_path: Path) -> None:
+    assert run_entrypoint(bento, tmp_path, "echo", "-A", "jobs.celery") == "-A jobs.celery"

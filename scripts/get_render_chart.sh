@@ -1,0 +1,17 @@
+#!/bin/sh
+# Build the chart renderer into the folder $1, from Debian's packages of Go and of Helm's template functions.
+# With --no-install it is only built, when the packages are there.
+set -eu
+folder=$1
+packages="golang-go golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev"
+sources=$(cd "$(dirname "$0")/render_chart" && pwd)
+if ! { command -v go && [ -d /usr/share/gocode/src/github.com/Masterminds/sprig ] \
+    && [ -d /usr/share/gocode/src/github.com/ghodss/yaml ]; } >/dev/null; then
+  [ "${2:-}" != --no-install ] || { echo "these Debian packages are missing: $packages (make tools)" >&2; exit 3; }
+  command -v apt-get >/dev/null || { echo "Go comes from Debian's packages, and there is no apt-get here" >&2; exit 1; }
+  # shellcheck disable=SC2086  # a list
+  apt-get install --yes --quiet $packages || { apt-get --quiet update && apt-get install --yes --quiet $packages; }
+fi
+mkdir -p "$folder"
+cd "$sources"
+GO111MODULE=off GOFLAGS= GOPATH=/usr/share/gocode go build -o "$folder/render_chart" main.go
