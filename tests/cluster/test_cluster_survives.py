@@ -1,0 +1,23 @@
+"""Nothing that was accepted is lost, whichever machine dies: the quick version of scripts/chaos_cluster.py."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts.chaos import Plan
+from scripts.chaos_cluster import TARGETS, run
+
+
+@pytest.mark.timeout(900)
+def test_every_accepted_job_completes_once_with_the_same_text_whatever_is_killed(tmp_path: Path) -> None:
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is needed: make tools")
+    plan = Plan(jobs=12, kills=8, pause=(1.0, 3.0), targets=TARGETS, seed=2)
+    outcome = run(plan, tmp_path)
+    assert outcome.problems == []
+    assert len(outcome.attempts) == plan.jobs
+    assert outcome.segments > 50
+    assert sum(outcome.kills.values()) > 0
