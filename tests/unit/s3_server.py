@@ -28,6 +28,7 @@ class S3Server:
     """Talked to without a driver and without a signature, which it does not ask for."""
 
     url: str
+    client: httpx.Client
 
     @property
     def environment(self) -> dict[str, str]:
@@ -35,10 +36,10 @@ class S3Server:
         return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url}
 
     def make_bucket(self, bucket: str) -> None:
-        httpx.put(f"{self.url}/{bucket}").raise_for_status()
+        self.client.put(f"{self.url}/{bucket}").raise_for_status()
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
-        httpx.put(f"{self.url}/{bucket}/{key}", content=content).raise_for_status()
+        self.client.put(f"{self.url}/{bucket}/{key}", content=content).raise_for_status()
 
     def keys(self, bucket: str) -> list[str]:
         """All keys of complete objects, in order."""
@@ -49,7 +50,7 @@ class S3Server:
         return self._texts(f"{bucket}?uploads", "Key")
 
     def _texts(self, path: str, tag: str) -> list[str]:
-        answer = httpx.get(f"{self.url}/{path}").raise_for_status()
+        answer = self.client.get(f"{self.url}/{path}").raise_for_status()
         return [element.text or "" for element in ElementTree.fromstring(answer.content).iter() if _is(element, tag)]
 
 
@@ -64,9 +65,10 @@ def s3_server(environment: Mapping[str, str] = {}) -> Iterator[S3Server]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        server = S3Server(f"http://127.0.0.1:{port}")
-        _wait_for(server, process)
-        yield server
+        with httpx.Client() as client:
+            server = S3Server(f"http://127.0.0.1:{port}", client)
+            _wait_for(server, process)
+            yield server
     finally:
         process.terminate()
         process.wait(10)
@@ -83,7 +85,7 @@ def _wait_for(server: S3Server, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            httpx.get(f"{server.url}/moto-api/")
+            server.client.get(f"{server.url}/moto-api/")
             return
         except httpx.TransportError:
             if process.poll() is not None or time.monotonic() > deadline:

@@ -95,11 +95,13 @@ class TestObjectSpool(SpoolContract, CopyContract):
     pass
 
 
-class TestObjectSpoolInAWholeBucket(SpoolContract):
-    @pytest.fixture
-    def spool(self, bucket: str, settings: Settings) -> Spool:
-        settings.spool_url = f"s3://{bucket}"
-        return open_spool(settings)
+def test_a_whole_bucket_may_be_the_spool(settings: Settings, s3: S3Server, bucket: str) -> None:
+    settings.spool_url = f"s3://{bucket}"
+    spool = open_spool(settings)
+    recording = asyncio.run(spool.keep(arrived(settings.temp_dir), NEEDED))
+    assert s3.keys(bucket) == [NEEDED]
+    assert asyncio.run(content_of(spool, recording)) == SOUND
+    assert asyncio.run(spool.sweep(frozenset(), NO_GRACE)) == 1
 
 
 def test_a_recording_that_was_overwritten_is_asked_for_again(
