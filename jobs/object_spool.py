@@ -29,7 +29,7 @@ from media.upload import Upload
 from settings import InvalidSettings, Settings
 
 PART_BYTES = 5 * 1024 * 1024  # of a multipart upload: S3's least, and 10,000 of them are 48 GiB
-CHUNK_BYTES = 4 * 1024 * 1024  # asked for at once, and asked for again when the connection breaks
+CHUNK_BYTES = 2 * 1024 * 1024  # asked for at once, and asked for again when the connection breaks
 THREADS = 8  # calls at once; others wait
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0  # without a byte of an answer
