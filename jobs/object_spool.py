@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import fsspec
 import structlog
+from fsspec.asyn import sync_wrapper
 
 from errors import ServiceUnavailable, TranscriptionError
 from jobs.job import Recording
@@ -28,11 +29,12 @@ from media.upload import Upload
 from settings import InvalidSettings, Settings
 
 PART_BYTES = 5 * 1024 * 1024  # of a multipart upload: S3's least, and 10,000 of them are 48 GiB
-CHUNK_BYTES = 4 * 1024 * 1024  # asked for at once, and asked for again when the connection breaks
+CHUNK_BYTES = 2 * 1024 * 1024  # asked for at once, and asked for again when the connection breaks
 THREADS = 8  # calls at once; others wait
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0  # without a byte of an answer
 STALL_SECONDS = 120.0  # without a part or a chunk, whatever the driver's own limits are
+S3_PROTOCOLS = ("s3", "s3a")
 S3_ATTEMPTS, S3FS_ATTEMPTS = 2, 2  # the driver repeats what botocore has repeated: four in all
 TIME_KEYS = ("LastModified", "last_modified", "updated", "mtime", "created")  # what drivers call it
 CREDENTIALS = re.compile(r"//[^/@\s]*@")
@@ -50,9 +52,11 @@ def open_object_spool(settings: Settings, read_seconds: float = READ_SECONDS) ->
         raise _invalid("give a plain URL without credentials; drivers read those from the environment")
     try:
         driver = fsspec.get_filesystem_class(protocol)
-        filesystem, root = fsspec.core.url_to_fs(
-            url, skip_instance_cache=True, use_listings_cache=False, **_options(protocol, read_seconds)
-        )
+        if protocol in S3_PROTOCOLS:
+            driver = _bounded(driver, S3_ATTEMPTS * S3FS_ATTEMPTS * read_seconds)
+        options = {**driver._get_kwargs_from_urls(url), **_options(protocol, read_seconds)}
+        filesystem = driver(skip_instance_cache=True, use_listings_cache=False, **options)
+        root = driver._strip_protocol(url)
     except ImportError as error:
         raise _invalid(f"the driver of '{protocol}' is not installed. {error}") from None
     except ValueError as error:
@@ -60,8 +64,6 @@ def open_object_spool(settings: Settings, read_seconds: float = READ_SECONDS) ->
         raise _invalid(str(error) if known else f"no driver is known for '{protocol}'. Use s3://BUCKET/PATH") from None
     if protocol == "memory" or not root.strip("/"):
         raise _invalid("name a store that outlives the process, and a place in it, such as s3://BUCKET/PATH")
-    if hasattr(driver, "retries"):
-        filesystem.retries = S3FS_ATTEMPTS
     return ObjectSpool(filesystem, root.rstrip("/"), settings)
 
 
@@ -233,9 +235,27 @@ class _Sending:
                 raise
 
 
+def _bounded(driver: Any, seconds: float) -> Any:
+    """The driver for S3, with a limit for each call and all its repetitions.
+
+    A body is announced with "Expect: 100-continue", and its client waits for that answer without any limit.
+    """
+
+    class BoundedS3(driver):  # type: ignore[misc]  # fsspec has no types
+        retries = S3FS_ATTEMPTS
+
+        async def _call_s3(self, *args: Any, **kwargs: Any) -> Any:
+            async with asyncio.timeout(seconds):
+                return await super()._call_s3(*args, **kwargs)
+
+        call_s3 = sync_wrapper(_call_s3)
+
+    return BoundedS3
+
+
 def _options(protocol: str, read_seconds: float) -> dict[str, Any]:
     """For the driver: limits, where we know how it takes them."""
-    if protocol not in ("s3", "s3a"):
+    if protocol not in S3_PROTOCOLS:
         return {}
     retries = {"total_max_attempts": S3_ATTEMPTS, "mode": "standard"}
     return {

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from errors import FileTooLarge, RecordingLost, ServiceUnavailable
 from jobs.database import sync_folder
@@ -23,6 +23,7 @@ from settings import InvalidSettings, Settings
 
 SPOOL_NAME = "spool"  # under JOBS_DIR
 UPLOADS_NAME = "uploads"
+FILE_SCHEME = "file://"
 COPY_BYTES = 1024 * 1024  # read and written at once between file systems
 TEMPORARY_PREFIX = ".spool-"  # of files in the folder that are not complete
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -80,12 +81,12 @@ def spool_folder(settings: Settings) -> Path | None:
         return settings.jobs_dir / SPOOL_NAME
     if "://" not in url:
         return Path(url).expanduser().resolve()
-    parts = urlsplit(url)
-    if parts.scheme != "file":
+    if not url.startswith(FILE_SCHEME):
         return None
-    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+    path = url.removeprefix(FILE_SCHEME).removeprefix("localhost")
+    if not path.startswith("/"):
         raise InvalidSettings("Invalid settings:\n  SPOOL_URL: a folder is given as file:///PATH, with three slashes")
-    return Path(unquote(parts.path)).resolve()
+    return Path(unquote(path)).resolve()
 
 
 def job_folders(settings: Settings) -> list[Path]:
