@@ -1,7 +1,7 @@
-"""API, worker, exporter and Redis as deploy/compose/cluster.yaml starts them do a job together.
+"""API, worker, exporter and Redis as the Compose file and the chart start them do a job together.
 
 Each is in a container as the kernel makes them (tests/integration/containers.py), with the commands, folders, users and
-configuration of that file.
+configuration that are in deploy/.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ import pytest
 import redis
 
 from scripts.local_service import ROOT, free_port
-from tests.integration.containers import Container, contained, of_compose, says_yes, wait_until
-from tests.unit.deployment import CHART, DEPLOY, load
+from tests.integration.containers import Container, Hardening, contained, of_compose, of_pod, says_yes, wait_until
+from tests.unit.deployment import CHART, DEPLOY, load, manifests, of_kind
 
 PASSWORD = "onlyForTests"
 JOB_SECONDS = 60.0
 STOP_SECONDS = 20.0
 CLIP = ROOT / "samples" / "en-meeting.mp3"
+PARTS = ("api", "worker", "exporter")
+PASSWORD_VALUES = ROOT / "tests" / "fixtures" / "chart" / "password.yaml"
 SERVE = ["bentoml", "serve", "service:TranscriptionService"]
 SCALED_BY = re.compile(r"transcription_(?:oldest_queued_job_seconds|stored_jobs)")
 
@@ -66,11 +68,30 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
-def running(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+Parts = dict[str, tuple[Hardening, list[str]]]  # how each is started, and its command
+
+
+def of_compose_cluster() -> Parts:
     services = load(DEPLOY / "compose" / "cluster.yaml")["services"]
+    return {name: (of_compose(services[name]), services[name].get("command", SERVE)) for name in PARTS}
+
+
+def of_chart() -> Parts:
+    documents = manifests(DEPLOY / "helm" / "examples" / "minimal.yaml", PASSWORD_VALUES)
+    (settings,) = [item["data"] for item in of_kind("ConfigMap", documents) if "JOBS_DIR" in item["data"]]
+    pods = {item["metadata"]["name"]: item["spec"]["template"]["spec"] for item in of_kind("Deployment", documents)}
+    parts = {name: pods[f"try-transcription-{name}"] for name in PARTS}
+    return {name: (of_pod(pod, settings), pod["containers"][0].get("args", SERVE)) for name, pod in parts.items()}
+
+
+@pytest.fixture(scope="module", params=[of_compose_cluster, of_chart], ids=["compose", "chart"])
+def running(
+    request: pytest.FixtureRequest, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    parts: Parts = request.param()
+    redis.Redis.from_url(redis_url).flushall()
     folder = tmp_path_factory.mktemp("cluster")
-    ports = {name: free_port() for name in ("api", "worker", "exporter")}
+    ports = {name: free_port() for name in PARTS}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     containers = {}
     with ExitStack() as stack:
@@ -81,8 +102,8 @@ def running(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 "METRICS_PORT": str(port),
                 "PORT": str(port),
             }
-            command = services[name].get("command", SERVE)
-            start = contained(name, of_compose(services[name]), folder, environment, command)
+            hardening, command = parts[name]
+            start = contained(name, hardening, folder, environment, command)
             containers[name] = stack.enter_context(start)
         wait_until(lambda: says_yes(f"{urls['api']}/health/ready"), containers["api"])
         for name in ("worker", "exporter"):

@@ -33,12 +33,17 @@ COMMON = {
 
 @dataclass(frozen=True, slots=True)
 class Hardening:
-    """How a container is started. tmpfs: options of /tmp. writable: folders of volumes. environment: settings."""
+    """How a container is started.
+
+    tmpfs: options of /tmp. writable: folders of volumes. environment: settings. private: the folders among `writable`
+    that no other container has.
+    """
 
     user: str
     tmpfs: str
     writable: tuple[str, ...]
     environment: Mapping[str, str]
+    private: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,21 @@ def of_compose(service: Mapping[str, Any]) -> Hardening:
     (tmpfs,) = service["tmpfs"]
     volumes = tuple(volume.split(":")[1] for volume in service.get("volumes", []))
     return Hardening(service["user"], f"{tmpfs.partition(':')[2]},noexec,nosuid,nodev", volumes, service["environment"])
+
+
+def of_pod(pod: Mapping[str, Any], settings: Mapping[str, str]) -> Hardening:
+    """What a pod of one container asks for. settings: its ConfigMap."""
+    (container,) = pod["containers"]
+    private = {volume["name"] for volume in pod["volumes"] if "emptyDir" in volume}
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] != "/tmp"}
+    own = {item["name"]: item["value"] for item in container["env"] if "value" in item}
+    return Hardening(
+        user="{runAsUser}:{runAsGroup}".format(**pod["securityContext"]),
+        tmpfs="size=1g,mode=1777",
+        writable=tuple(mounts),
+        environment={**settings, **own},
+        private=frozenset(place for place, name in mounts.items() if name in private),
+    )
 
 
 @contextmanager
@@ -72,7 +92,8 @@ def contained(
     for place in (sys.base_prefix, sys.prefix, str(ROOT)):
         arguments += ["--see", place]
     for inside in hardening.writable:
-        volume = folder / inside.strip("/").replace("/", "-")
+        owner = f"{name}-" if inside in hardening.private else ""
+        volume = folder / (owner + inside.strip("/").replace("/", "-"))
         volume.mkdir(exist_ok=True)
         arguments += ["--write", f"{volume}:{inside}"]
     assigned = [f"{key}={value}" for key, value in {**hardening.environment, **COMMON, **environment}.items()]

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
+import metrics
+from jobs.exporter import Reading, _of_jobs, _of_queues
+from jobs.job import Census
 from tests.unit.deployment import DEPLOY, ROOT, Document, load
 
 PROMETHEUS = DEPLOY / "prometheus"
 RULES = PROMETHEUS / "alerts_cluster.yaml"
 CASES = ROOT / "tests" / "integration" / "alerts_cluster_test.yaml"
+DASHBOARD = DEPLOY / "grafana" / "cluster.json"
+NAME = re.compile(r"\b(transcription_[a-z_]+|up)\b(?:\{([^}]*)\})?")
+LABEL = re.compile(r"([a-z_]+)\s*(?:=~|!~|!=|=)")
+GROUPED = re.compile(r"\bby \(([a-z_, ]+)\)")
+OF_PROMETHEUS = frozenset({"job", "instance"})
 HANDBOOK = ROOT / "docs" / "DEPLOYMENT.md"
 
 
@@ -34,6 +45,37 @@ def accepted(*arguments: str | Path) -> None:
 
 def rules() -> list[Document]:
     return [rule for group in load(RULES)["groups"] for rule in group["rules"]]
+
+
+def told() -> dict[str, set[str]]:
+    """Figures of the exporter and those that metrics.py declares, with their labels."""
+    found = {}
+    nothing = Reading((), 0, Census({}, None))
+    for family in (*_of_queues(nothing), *_of_jobs(nothing.census)):
+        found[family.name] = set(family._labelnames)
+    found |= {"transcription_redis_up": set(), "up": set()}
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            found[metric._name + ("_total" if metric._type == "counter" else "")] = set(metric._labelnames)
+    return found
+
+
+def expressions() -> list[str]:
+    """Of the alerts and of the dashboard of a cluster."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    shown = [target["expr"] for panel in panels for target in panel["targets"]]
+    return [rule["expr"] for rule in rules()] + shown
+
+
+@pytest.mark.parametrize("expression", expressions())
+def test_alerts_and_panels_ask_for_figures_and_labels_that_there_are(expression: str) -> None:
+    known = told()
+    for name, selector in NAME.findall(expression):
+        assert name in known
+        assert set(LABEL.findall(selector)) <= known[name] | OF_PROMETHEUS
+    for labels in GROUPED.findall(expression):
+        everything = OF_PROMETHEUS.union(*(known[name] for name, _ in NAME.findall(expression)))
+        assert {label.strip() for label in labels.split(",")} <= everything
 
 
 def test_promtool_accepts_the_rules() -> None:

@@ -178,7 +178,8 @@ def test_grafana_finds_its_prometheus_and_its_dashboard() -> None:
     assert source["url"] == "http://prometheus:9090"
     (provider,) = load(provisioning / "dashboards" / "transcription.yaml")["providers"]
     grafana = load(COMPOSE / "cluster.yaml")["services"]["grafana"]
-    assert f"../grafana/dashboard.json:{provider['options']['path']}/dashboard.json:ro" in grafana["volumes"]
+    for name in ("dashboard.json", "cluster.json"):
+        assert f"../grafana/{name}:{provider['options']['path']}/{name}:ro" in grafana["volumes"]
 
 
 def test_both_ways_to_deploy_have_the_same_redis() -> None:

@@ -178,8 +178,9 @@ def test_the_rules_are_the_alerts_of_both_files() -> None:
     assert rules["spec"]["groups"] == [group for path in files for group in load(path)["groups"]]
 
 
-def test_the_dashboard_is_the_one_in_the_repository() -> None:
-    (dashboard,) = [item for item in of_kind("ConfigMap", keda()) if "grafana_dashboard" in item["metadata"]["labels"]]
-    assert json.loads(dashboard["data"]["transcription.json"]) == json.loads(
-        (DEPLOY / "grafana" / "dashboard.json").read_text()
-    )
+def test_the_dashboards_are_those_in_the_repository() -> None:
+    (found,) = [item for item in of_kind("ConfigMap", keda()) if "grafana_dashboard" in item["metadata"]["labels"]]
+    files = {"transcription.json": "dashboard.json", "transcription-cluster.json": "cluster.json"}
+    assert set(found["data"]) == set(files)
+    for key, name in files.items():
+        assert json.loads(found["data"][key]) == json.loads((DEPLOY / "grafana" / name).read_text())

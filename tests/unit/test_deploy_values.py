@@ -34,6 +34,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 LINKED = {
     "alerts.yaml": DEPLOY / "prometheus" / "alerts.yaml",
     "alerts_cluster.yaml": DEPLOY / "prometheus" / "alerts_cluster.yaml",
+    "cluster.json": DEPLOY / "grafana" / "cluster.json",
     "dashboard.json": DEPLOY / "grafana" / "dashboard.json",
     "redis.conf": DEPLOY / "redis" / "redis.conf",
 }
