@@ -14,6 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from redis.asyncio import Redis
+
 from jobs import queries
 from jobs.database import DATABASE_NAME
 from jobs.job import JobStatus, NewJob, Recording
@@ -25,6 +27,7 @@ from scripts.local_cluster import redis_member
 from scripts.local_service import free_port
 from transcript import DecodeOptions, Segment, Span, Timeline, Transcript, VadOptions, WindowResult
 
+WINDOWS_OF_AN_HOUR = 120
 TTL = 1e6  # seconds, longer than the measurement
 PHRASE = Segment(
     0.0, 3.0, " a phrase of ten words or so, as they come in speech", tuple(range(12)), -0.2, 1.2, 0.0, 0.0
@@ -54,9 +57,16 @@ async def main() -> None:
         server = redis_member(folder, port)
         server.start()
         try:
-            shared = RedisStore(f"redis://127.0.0.1:{port}/0", result_ttl=TTL)
+            url = f"redis://127.0.0.1:{port}/0"
+            shared = RedisStore(url, result_ttl=TTL)
+            empty = await used_memory(url)
             await fill(shared, args.jobs, args.unfinished)
+            print(f"memory: {(await used_memory(url) - empty) / args.jobs:.0f} bytes a job without windows and result")
+            before = await used_memory(url)
+            await keep_windows(shared)
+            print(f"memory: {(await used_memory(url) - before) / 1024:.0f} KiB for the windows of an hour")
             await measure(shared, args.jobs)
+            await measure_server(shared, url, args.jobs)
             await shared.close()
         finally:
             server.kill()
@@ -90,6 +100,43 @@ async def measure(store: JobStore, jobs: int) -> None:
     assert lease is not None
     await timed("complete, 10,000 segments", 1, lambda: store.complete(lease, long))
     await timed("result, 10,000 segments", 1, lambda: store.result(lease.id))
+
+
+async def measure_server(store: RedisStore, url: str, jobs: int) -> None:
+    """How long the one thread of Redis is busy with a step, without the client and without the disk."""
+    lease = await store.claim("server")
+    assert lease is not None
+    chosen, numbers, positions = random.Random(1), iter(range(1000)), iter(range(1000))
+    steps: dict[str, Call] = {
+        "get": lambda: store.get(f"{chosen.randrange(jobs)}"),
+        "list_jobs, 50": lambda: store.list_jobs((), None, 50),
+        "submit": lambda: store.submit(new_job(f"server {next(numbers)}")),
+        "renew": lambda: store.renew(lease),
+        "checkpoint": lambda: store.checkpoint(lease, next(positions), WINDOW, None),
+        "unsent, nothing due": lambda: store.unsent(0, idle=False),
+        "recordings_in_use": store.recordings_in_use,
+    }
+    async with Redis.from_url(url) as redis:
+        for name, call in steps.items():
+            await redis.config_resetstat()
+            for _ in range(200):
+                await call()
+            busy = (await redis.info("commandstats"))["cmdstat_evalsha"]["usec_per_call"]
+            print(f"Redis is busy with {name}: {busy:.0f} us")
+
+
+async def keep_windows(store: JobStore) -> None:
+    lease = await store.claim("windows")
+    assert lease is not None
+    for position in range(WINDOWS_OF_AN_HOUR):
+        await store.checkpoint(lease, position, WINDOW, None)
+
+
+async def used_memory(url: str) -> int:
+    """Bytes that the Redis holds."""
+    async with Redis.from_url(url) as redis:
+        found: int = (await redis.info("memory"))["used_memory"]
+        return found
 
 
 async def checkpoint_without_end(store: JobStore) -> None:
