@@ -29,7 +29,7 @@ from scripts.measure_store import new_job
 
 WORKERS = (1, 2, 4)
 WINDOW_SECONDS = 0.5  # of the device
-CLIP_SECONDS = 60  # two windows
+CLIP_SECONDS = 60  # three windows
 TIMEOUT = 120.0
 SENDERS = 4
 STORED = (100, 10_000)
