@@ -78,7 +78,7 @@ class WorkerProcess:
 
     def attempt(self, job_id: str) -> None:
         """One attempt of a job, if it is due; blocks until that is over. From any thread. Raises CannotServe."""
-        if self._stopping.is_set():
+        if self._stopping.is_set() or not self._serves():
             raise CannotServe
         attempt = asyncio.run_coroutine_threadsafe(self._worker.attempt(job_id), self._loop)
         try:
@@ -91,24 +91,27 @@ class WorkerProcess:
     def stop_soon(self) -> None:
         """Begin nothing more, and give every job back with its windows; attempts end in a moment. May be repeated."""
         self._stopping.set()
-        if self._begun.is_set():
+        if self._serves():
             asyncio.run_coroutine_threadsafe(self._worker.stop(), self._loop)
 
     def stop(self) -> None:
         """`stop_soon`, and nothing runs any more when this returns."""
         self.stop_soon()
-        if self._begun.is_set():
+        if self._serves():
             self._loop.call_soon_threadsafe(self._over.set)
             self._thread.join()
+
+    def _serves(self) -> bool:
+        return self._begun.is_set() and self._failure is None
 
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
         except BaseException as error:
+            self._failure = error
             if self._begun.is_set():  # a worker that accepts messages and does nothing is worse than none
                 log.critical("worker_stopped", exc_info=error)
                 os.kill(os.getpid(), signal.SIGTERM)
-            self._failure = error
             self._begun.set()
 
     async def _serve(self) -> None:
