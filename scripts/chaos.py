@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -204,8 +205,11 @@ def make_recordings(count: int, folder: Path) -> list[Path]:
     """Recordings of mixed length, no two alike."""
     folder.mkdir()
     source = speech(SAMPLES)  # what the embedded model knows
-    lengths = [LENGTHS[number % len(LENGTHS)] + LONGER * (number // len(LENGTHS)) for number in range(count)]
-    return [write_clip(source, seconds, folder).path for seconds in lengths]
+    lengths = (LENGTHS[number % len(LENGTHS)] + LONGER * (number // len(LENGTHS)) for number in itertools.count())
+    seen: dict[float, None] = {}
+    while len(seen) < count:
+        seen[next(lengths)] = None
+    return [write_clip(source, seconds, folder).path for seconds in seen]
 
 
 def run(plan: Plan, environment: Mapping[str, str], folder: Path) -> Outcome:

@@ -43,6 +43,9 @@ class S3Server:
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self.client.put(f"{self.url}/{bucket}/{key}", content=content, headers=SIGNED).raise_for_status()
 
+    def delete(self, bucket: str, key: str) -> None:
+        self.client.delete(f"{self.url}/{bucket}/{key}", headers=SIGNED).raise_for_status()
+
     def keys(self, bucket: str) -> list[str]:
         """All keys of complete objects, in order."""
         return self._texts(f"{bucket}?list-type=2", "Key")
