@@ -10,7 +10,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from prometheus_client import Counter, Gauge, Histogram, multiprocess
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, multiprocess, start_http_server
+
+from settings import InvalidSettings, Settings
 
 # Seconds. As in configuration.yaml: a transcription takes as long as its recording is.
 DURATIONS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -103,6 +105,17 @@ GPU_MEMORY = Gauge("transcription_gpu_memory_bytes", "Memory of the GPU", ("gpu"
 CORES = Gauge("transcription_cpu_cores", "Cores that the model may use", multiprocess_mode="livemax")
 DISK_FREE = Gauge("transcription_disk_free_bytes", "Free for uploads", ("folder",), multiprocess_mode="livemostrecent")
 DISK_SIZE = Gauge("transcription_disk_size_bytes", "Size of the disk", ("folder",), multiprocess_mode="livemostrecent")
+
+
+def serve_metrics(settings: Settings, registry: CollectorRegistry = REGISTRY) -> None:
+    """GET /metrics on METRICS_PORT for as long as the process lives. Raises InvalidSettings when the port is taken."""
+    try:
+        start_http_server(settings.metrics_port, settings.host, registry)
+    except OSError as error:
+        raise InvalidSettings(
+            f"Invalid settings:\n  METRICS_PORT: {settings.metrics_port} cannot be listened on. Give another, or 0 for "
+            f"none. {error.strerror}"
+        ) from None
 
 
 def forget_dead_processes(folder: Path) -> None:

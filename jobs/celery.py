@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import structlog
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
@@ -39,11 +40,18 @@ def _keep_our_logs(**_: Any) -> None:
 
 
 @worker_init.connect
-def _start(**_: Any) -> None:
+def _start(sender: Any, **_: Any) -> None:
+    """Celery would log what its handlers raise, and go on."""
+    configure_logging(settings)  # Celery asks for it later
+    if not issubclass(sender.pool_cls, ThreadPool):
+        raise SystemExit("A worker is one process with threads. Leave --pool out, or give --pool=threads.")
     try:
         process.start()
     except TranscriptionError as error:
         raise SystemExit(f"{error.message} {error.detail}".strip()) from None
+    except Exception as error:
+        log.critical("worker_did_not_start", exc_info=error)
+        raise SystemExit(1) from None
 
 
 @worker_ready.connect

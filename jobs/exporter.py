@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis.asyncio import Redis
@@ -24,6 +24,7 @@ from jobs.broker import ANSWER_SECONDS, PRIORITIES, QUEUE, UNACKNOWLEDGED, queue
 from jobs.job import Census, JobStatus
 from jobs.stores import open_shared_store
 from logs import configure_logging
+from metrics import serve_metrics
 from settings import InvalidSettings, Settings, load_settings
 
 log = structlog.get_logger(__name__)
@@ -134,10 +135,9 @@ def main() -> None:
     registry.register(QueueCollector(settings))
     stop = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # first, so that the server's threads leave them to `sigwait`
-    server, _ = start_http_server(settings.metrics_port, settings.host, registry)
+    serve_metrics(settings, registry)
     log.info("exporter_ready", port=settings.metrics_port)
     signal.sigwait(stop)
-    server.shutdown()
 
 
 if __name__ == "__main__":

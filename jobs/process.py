@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 import structlog
-from prometheus_client import start_http_server
 
 from chores import read_for_ever, sweep_for_ever
 from errors import ServiceUnavailable
@@ -21,6 +20,7 @@ from jobs.spool import open_spool
 from jobs.stores import open_shared_store
 from jobs.worker import Worker
 from media.process import warm_up
+from metrics import serve_metrics
 from pipeline import Pipeline
 from readings import WORKER
 from runners.interface import Runner
@@ -67,10 +67,10 @@ class WorkerProcess:
     def start(self) -> None:
         """Returns when the model has decoded something, so that nobody gives work to a worker that has none.
 
-        Raises what keeps it from working, such as a spool that is out of reach.
+        Raises InvalidSettings, and what keeps it from working, such as a spool that is out of reach.
         """
         if self._settings.metrics_port:
-            start_http_server(self._settings.metrics_port, self._settings.host)
+            serve_metrics(self._settings)
         self._thread.start()
         self._begun.wait()
         if self._failure:

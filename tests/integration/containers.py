@@ -89,7 +89,7 @@ def contained(
     root = folder / f"{name}-root"
     root.mkdir()
     arguments = [str(root), hardening.user, hardening.tmpfs]
-    for place in (sys.base_prefix, sys.prefix, str(ROOT)):
+    for place in (sys.base_prefix, str(ROOT), sys.prefix):  # what lies in another comes after it
         arguments += ["--see", place]
     for inside in hardening.writable:
         owner = f"{name}-" if inside in hardening.private else ""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,10 @@ import pytest
 from errors import ServiceUnavailable
 from jobs.process import CannotServe, WorkerProcess
 from settings import Settings
+
+COMMAND = [sys.executable, "-m", "celery", "-A", "jobs.celery", "worker"]
+ROOT = Path(__file__).parents[2]
+PASSWORD = "never-to-be-seen"
 
 
 @pytest.fixture
@@ -43,3 +51,35 @@ def test_a_worker_that_did_not_start_gives_messages_back(process: WorkerProcess)
         process.start()
     with pytest.raises(CannotServe):
         process.attempt("a job")
+
+
+def test_a_port_that_is_taken_stops_the_start_and_says_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run_worker(tmp_path, metrics_port=taken.getsockname()[1])
+    assert ended.returncode == 1
+    assert "METRICS_PORT" in ended.stderr
+    assert PASSWORD not in ended.stdout + ended.stderr
+
+
+def test_a_pool_without_threads_stops_the_start_and_says_so(tmp_path: Path) -> None:
+    ended = run_worker(tmp_path, "--pool=solo")
+    assert ended.returncode != 0
+    assert "--pool=threads" in ended.stderr
+
+
+def run_worker(folder: Path, *options: str, metrics_port: int = 0) -> subprocess.CompletedProcess[str]:
+    """A worker that ends by itself, before it looks for its Redis."""
+    environment = {
+        **os.environ,
+        "HOST": "127.0.0.1",
+        "JOB_BACKEND": "celery",
+        "REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1/0",
+        "JOBS_DIR": str(folder / "jobs"),
+        "TEMP_DIR": str(folder / "temp"),
+        "CACHE_DIR": str(folder / "cache"),
+        "WHISPER_MODEL": "demo",
+        "METRICS_PORT": str(metrics_port),
+    }
+    return subprocess.run(
+        [*COMMAND, *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
