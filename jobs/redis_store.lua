@@ -281,20 +281,16 @@ end
 function steps.get() return shown(arg.id) end
 
 function steps.list()
-  local wanted, asked = {}, #arg.statuses > 0
+  local wanted, asked, found = {}, #arg.statuses > 0, {}
   for _, status in ipairs(arg.statuses) do wanted[status] = true end
-  local sets = asked and arg.statuses or {}
-  -- A queued job may be shown as processing, by another job.
-  if wanted.processing and not wanted.queued then sets = {'queued', unpack(arg.statuses)} end
-  local names = asked and {} or {prefix .. 'jobs'}
-  for _, status in ipairs(sets) do names[#names + 1] = key('status', status) end
-  local found, before = {}, arg.before and '(' .. text(arg.before) or '+inf'
-  for _, name in ipairs(names) do
+  local before = arg.before and '(' .. text(arg.before) or '+inf'
+  -- The latest `limit` ids of a set for which `fits` holds, if it is given.
+  local function add(name, fits)
     local from, kept = 0, 0
     while kept < arg.limit do
       local ids = call('ZREVRANGEBYSCORE', name, before, '-inf', 'LIMIT', from, arg.limit)
       for _, id in ipairs(ids) do
-        if kept < arg.limit and (not asked or wanted[shown_status(id)]) then
+        if kept < arg.limit and (not fits or fits(id)) then
           found[#found + 1] = {get_number(id, 'number'), id}
           kept = kept + 1
         end
@@ -302,6 +298,16 @@ function steps.list()
       if #ids < arg.limit then break end
       from = from + arg.limit
     end
+  end
+  local function is_queued(id) return get(id, 'status') == 'queued' end
+  local function is_shown_queued(id) return shown_status(id) == 'queued' end
+  if not asked then add(prefix .. 'jobs') end
+  for _, status in ipairs(arg.statuses) do
+    add(key('status', status), status == 'queued' and not wanted.processing and is_shown_queued)
+  end
+  if wanted.processing and not wanted.queued then
+    -- Those that wait for another job of their work, which is being done: few works are.
+    for _, work in ipairs(call('HKEYS', prefix .. 'leaders')) do add(key('open', work), is_queued) end
   end
   table.sort(found, function(one, other) return one[1] > other[1] end)
   local page = {}
