@@ -27,7 +27,8 @@ local DELIVERY_GRACE = 86400       -- seconds that an expired job is kept for a 
 local SPEED_SAMPLES = 20
 local EXAMINING = 2                -- seconds that a job waits for its length, which decides about its priority
 local UNCONFIRMED = 10             -- seconds after which a message that nobody says was sent is sent again
-local RESENT_AFTER = 600           -- seconds after which a message that was sent counts as lost
+local RESENT_AFTER = 600           -- seconds after which a message that was sent counts as lost, twice as many each time,
+local RESENT_AT_LATEST = 7200      -- up to this, since what waits behind a long queue is not lost and each copy takes room
 local IN_USE = 3600                -- seconds until it is looked again whether a job still shows an expired result
 local WINDOWS_KEPT = 3600          -- seconds that windows of completed work are kept for readers of its events
 local SUMMED = 500                 -- works before a job whose seconds are added up; for more their mean is taken
@@ -237,7 +238,7 @@ local function begin(id)
   call('HSETNX', job_key(id), 'started_at', now)
   set(id, 'owner', arg.owner, 'lease_until', now + LEASE, 'begun_at', now, 'begun_from', from,
       'seconds_done', math.max(get_number(id, 'seconds_done'), from))
-  clear(id, 'not_before', 'held')
+  clear(id, 'not_before', 'held', 'messages_sent')
   local total = call('HGET', prefix .. 'totals', work)
   if total then call('HSETNX', job_key(id), 'seconds_total', total) end
   set_status(id, 'processing')
@@ -458,7 +459,7 @@ end
 function steps.requeue()
   if not leased() then return false end
   call('HINCRBY', job_key(arg.id), 'failures', arg.failures)
-  set(arg.id, 'not_before', arg.delay > 0 and now + math.min(arg.delay, LONGEST_POSTPONEMENT) or 0)
+  set(arg.id, 'not_before', arg.delay and now + math.min(arg.delay, LONGEST_POSTPONEMENT) or 0)
   clear(arg.id, 'owner', 'lease_until')
   set_status(arg.id, 'queued')
   local work = get(arg.id, 'work')
@@ -480,7 +481,7 @@ end
 -- Jobs about which a message is to be sent now: id, attempt, seconds of audio, seconds that it waits. `idle`: the broker
 -- has no message at all, so those that were sent to it are lost.
 function steps.unsent()
-  local messages, far = prefix .. 'messages', '(' .. text(now + RESENT_AFTER + LONGEST_POSTPONEMENT)
+  local messages, far = prefix .. 'messages', '(' .. text(now + RESENT_AT_LATEST + LONGEST_POSTPONEMENT)
   local ids = call('ZRANGEBYSCORE', messages, '-inf', text(now), 'LIMIT', 0, arg.limit)
   for _, id in ipairs(call('ZRANGEBYSCORE', messages, far, '+inf', 'LIMIT', 0, arg.limit)) do ids[#ids + 1] = id end
   if arg.idle then
@@ -510,7 +511,10 @@ end
 
 function steps.sent()
   for id, attempt in pairs(arg.attempts) do
-    if unfinished(id) and get_number(id, 'attempt') == attempt then remind(id, now + RESENT_AFTER) end
+    if unfinished(id) and get_number(id, 'attempt') == attempt then
+      local before = call('HINCRBY', job_key(id), 'messages_sent', 1) - 1
+      remind(id, now + math.min(RESENT_AFTER * 2 ^ before, RESENT_AT_LATEST))
+    end
   end
 end
 

@@ -173,7 +173,7 @@ class RedisStore:
         await self._change(lease, "requeue", delay=delay, failures=1)
 
     async def release(self, lease: Job) -> None:
-        await self._change(lease, "requeue", delay=0.0, failures=0)
+        await self._change(lease, "requeue", failures=0)
 
     async def refuse(self, job_id: str, failure: Failure) -> bool:
         return bool(await self._step("refuse", id=job_id, failure=FAILURE.pack(failure)))

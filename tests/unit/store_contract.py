@@ -320,6 +320,14 @@ class StoreContract:
         clock.move(30.0)
         assert store.claim("me").attempt == 2
 
+    def test_a_postponed_job_is_not_due_before_it_was_postponed(self, store: Calls, clock: Clock) -> None:
+        store.submit(new_job("a"))
+        store.postpone(store.claim("me"), 0.0)
+        clock.move(-1.0)
+        assert store.claim("me") is None
+        clock.move(1.0)
+        assert store.claim("me").id == "a"
+
     def test_a_clock_set_back_does_not_prolong_a_pause_for_ever(self, store: Calls, clock: Clock) -> None:
         store.submit(new_job("a"))
         store.postpone(store.claim("me"), 30.0)

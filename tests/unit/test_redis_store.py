@@ -175,6 +175,31 @@ def test_a_message_that_was_sent_counts_as_lost_after_ten_minutes(store: Calls, 
     assert unsent(store) == ["a"]
 
 
+def send_for(store: Calls, clock: Clock, seconds: int) -> int:
+    """How many messages a dispatcher sends that looks once a minute."""
+    sent = 0
+    for _ in range(seconds // 60):
+        clock.move(60)
+        messages = store.unsent(100, idle=False)
+        store.sent(messages)
+        sent += len(messages)
+    return sent
+
+
+def test_a_job_that_waits_for_a_day_fills_the_broker_with_few_messages(store: Calls, clock: Clock) -> None:
+    store.submit(new_job("a"))
+    assert send_for(store, clock, 24 * 3600) <= 16
+
+
+def test_a_job_that_was_begun_and_given_back_is_announced_as_often_as_a_new_one(store: Calls, clock: Clock) -> None:
+    store.submit(new_job("a"))
+    send_for(store, clock, 24 * 3600)
+    store.release(store.claim("me", "a"))
+    store.sent(store.unsent(100, idle=False))
+    clock.move(600)
+    assert unsent(store) == ["a"]
+
+
 def test_a_message_that_was_sent_is_lost_when_the_broker_has_none(store: Calls, clock: Clock) -> None:
     store.submit(new_job("a"))
     store.examined("a", None)
