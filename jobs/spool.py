@@ -10,7 +10,7 @@ import shutil
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from errors import FileTooLarge, RecordingLost, ServiceUnavailable
 from jobs.database import sync_folder
 from jobs.job import Recording
-from media.upload import Destination, Upload
+from media.upload import Destination, Upload, held
 from settings import InvalidSettings, Settings
 
 SPOOL_NAME = "spool"  # under JOBS_DIR
@@ -27,6 +27,7 @@ FILE_SCHEME = "file://"
 COPY_BYTES = 1024 * 1024  # read and written at once between file systems
 TEMPORARY_PREFIX = ".spool-"  # of files in the folder that are not complete
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+MOUNTS = Path("/proc/self/mountinfo")  # of this process: the fifth field is where something is mounted
 JOB_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # jobs are named by UUIDs
 
 
@@ -104,8 +105,8 @@ def with_uploads_beside_jobs(settings: Settings) -> Settings:
     folder = spool_folder(settings)
     if not settings.enable_async or folder is None:
         return settings
-    disk = _device(folder)
-    if disk == _device(settings.temp_dir) or disk != _device(settings.jobs_dir):
+    disk = _disk(folder)
+    if disk == _disk(settings.temp_dir) or disk != _disk(settings.jobs_dir):
         return settings
     return settings.model_copy(update={"temp_dir": settings.jobs_dir / UPLOADS_NAME})
 
@@ -160,18 +161,19 @@ class FolderSpool:
 
     @asynccontextmanager
     async def borrowed(self, recording: Recording) -> AsyncIterator[Upload]:
-        """As `Spool.borrowed`: the file itself, or a copy when TEMP_DIR is on another file system.
+        """As `Spool.borrowed`: the file by a second name under TEMP_DIR, or a copy where it cannot have one there.
 
-        Work that several share holds a file by a second name under TEMP_DIR, which it cannot have there.
+        That is tried, not worked out: two mounts of one disk look like one file system, and nothing links them.
         """
         path = self._path(recording.name)
-        if await asyncio.to_thread(self._is_near, path):
-            yield Upload(path, recording.sha256, recording.size, recording.filename, recording.content_type)
-            return
-        async with (
-            aclosing(self._chunks(path)) as chunks,
-            local_copy(recording, chunks, self._settings) as upload,
-        ):
+        await asyncio.to_thread(self._look_for, path)
+        kept = Upload(path, recording.sha256, recording.size, recording.filename, recording.content_type)
+        async with AsyncExitStack() as stack:
+            try:
+                upload = stack.enter_context(held(kept, self._settings.temp_dir))
+            except OSError:
+                chunks = await stack.enter_async_context(aclosing(self._chunks(path)))
+                upload = await stack.enter_async_context(local_copy(recording, chunks, self._settings))
             yield upload
 
     async def remove(self, name: str) -> None:
@@ -217,10 +219,10 @@ class FolderSpool:
             temporary.unlink(missing_ok=True)
             raise
 
-    def _is_near(self, path: Path) -> bool:
-        """Whether a file is on the file system of TEMP_DIR. Raises RecordingLost, ServiceUnavailable."""
+    def _look_for(self, path: Path) -> None:
+        """Raises RecordingLost, ServiceUnavailable."""
         try:
-            return path.stat().st_dev == _device(self._settings.temp_dir)
+            path.stat()
         except FileNotFoundError as error:
             if not self._folder.is_dir():
                 raise self._out_of_reach(error) from error
@@ -285,10 +287,19 @@ def _is_ours(name: str) -> bool:
     return JOB_NAME.fullmatch(name) is not None or name.startswith(TEMPORARY_PREFIX)
 
 
-def _device(path: Path) -> int:
-    """The file system that a folder is on, or will be on when it is made."""
+def _disk(path: Path) -> tuple[int, str]:
+    """The file system that a folder is on, or will be on when it is made, and where that is mounted.
+
+    Between two mounts of one file system, such as two volumes of a container, nothing can be renamed.
+    """
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    return existing.stat().st_dev
+    mounts = [_unescaped(line.split()[4]) for line in MOUNTS.read_text(errors="surrogateescape").splitlines()]
+    return existing.stat().st_dev, max((mount for mount in mounts if path.is_relative_to(mount)), key=len, default="")
+
+
+def _unescaped(mount: str) -> str:
+    """proc(5): blanks, line ends and backslashes are octal numbers there."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), mount)
 
 
 def _sync_file(path: Path) -> None:

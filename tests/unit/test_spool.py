@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -85,11 +86,31 @@ def test_a_kept_upload_is_moved_and_not_copied(spool: FolderSpool, settings: Set
 
 
 def test_a_borrowed_file_is_the_file_itself(spool: FolderSpool, settings: Settings, folder: Path) -> None:
-    async def where() -> Path:
+    async def inode() -> int:
         async with spool.borrowed(await spool.keep(arrived(settings.temp_dir), NEEDED)) as upload:
-            return upload.path
+            return upload.path.stat().st_ino
 
-    assert asyncio.run(where()) == folder / NEEDED
+    assert asyncio.run(inode()) == (folder / NEEDED).stat().st_ino
+    assert not list(settings.temp_dir.iterdir())
+
+
+@pytest.fixture
+def mounted_twice(tmp_path: Path) -> Iterator[Path]:
+    """A folder of the same disk that is mounted again, as two volumes of a container are."""
+    source, target = tmp_path / "volume", tmp_path / "mounted"
+    source.mkdir()
+    target.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "--bind", source, target], check=False).returncode:
+        pytest.skip("needs root, and leave to mount")
+    assert target.stat().st_dev == tmp_path.stat().st_dev
+    yield target
+    subprocess.run(["umount", target], check=True)
+
+
+class TestFolderSpoolOnAnotherMountOfTheSameDisk(SpoolContract, CopyContract):
+    @pytest.fixture
+    def folder(self, mounted_twice: Path) -> Path:
+        return mounted_twice / "spool"
 
 
 def test_only_the_service_may_look_into_the_spool(spool: FolderSpool, folder: Path) -> None:
@@ -172,6 +193,10 @@ class TestWhereUploadsArrive:
 
     def test_uploads_move_to_the_disk_of_the_jobs(self, settings: Settings, elsewhere: Path) -> None:
         settings.temp_dir = elsewhere
+        assert with_uploads_beside_jobs(settings).temp_dir == settings.jobs_dir / "uploads"
+
+    def test_uploads_move_to_the_volume_of_the_jobs(self, settings: Settings, mounted_twice: Path) -> None:
+        settings.jobs_dir = mounted_twice / "jobs"
         assert with_uploads_beside_jobs(settings).temp_dir == settings.jobs_dir / "uploads"
 
     def test_uploads_stay_on_the_disk_of_a_spool_elsewhere(self, settings: Settings, elsewhere: Path) -> None:

@@ -54,6 +54,7 @@ class World:
         self.settings = settings
         self.runner = runner
         self.store = store or SqliteStore(folder / "jobs", result_ttl=1000)
+        settings.temp_dir.mkdir(exist_ok=True)
         self.spool = FolderSpool(folder / "jobs" / "spool", settings)
         self.flights = Flights(Pipeline(settings, runner), folder)
 
