@@ -31,6 +31,8 @@ fuzz: .venv/dev  ## look FUZZ_SECONDS (60) long for uploads and containers that 
 
 tools: .venv/bin/promtool  ## get what some tests need from Debian's packages (as root)
 	@command -v redis-server >/dev/null || apt-get install --yes --quiet redis-server
+	@/usr/bin/python3 -c 'import swift' 2>/dev/null || \
+		apt-get install --yes --quiet --no-install-recommends python3-swift
 	@command -v chromium >/dev/null || apt-get install --yes --quiet chromium
 	@$(MAKE) --no-print-directory .venv/bin/render_chart
 

@@ -31,6 +31,7 @@ from settings import InvalidSettings, Settings
 PART_BYTES = 5 * 1024 * 1024  # of a multipart upload: S3's least, and 10,000 of them are 48 GiB
 CHUNK_BYTES = 2 * 1024 * 1024  # asked for at once, and asked for again when the connection breaks
 THREADS = 8  # calls at once; others wait
+SWEPT_AT_ONCE = 4  # files; half of the threads are left to those who wait for a recording
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0  # without a byte of an answer
 STALL_SECONDS = 120.0  # without a part or a chunk, whatever the driver's own limits are
@@ -107,24 +108,24 @@ class ObjectSpool:
 
     async def remove(self, name: str) -> None:
         """As `Spool.remove`."""
-        key = self._key(name)
         try:
-            with suppress(FileNotFoundError):
-                await self._call(partial(self._fs.rm_file, key))
+            await self._delete(self._key(name))
         except ServiceUnavailable as error:
             log.warning("recording_not_removed", name=name, reason=error.message, detail=error.detail)
 
     async def sweep(self, in_use: frozenset[str], grace_seconds: float) -> int:
-        """As `Spool.sweep`: one listing, and one request for up to 1000 deletions."""
+        """As `Spool.sweep`: one listing, and a request for each file.
+
+        Not S3's bulk deletion: servers ask for a Content-MD5 with it, which its client does not send any more.
+        """
         try:
             found = await self._call(partial(self._fs.ls, self._root, detail=True))
         except FileNotFoundError:
             return 0  # nothing was ever kept
         now = time.time()
         unused = [entry["name"] for entry in found if self._is_left(entry, in_use) and _age(entry, now) > grace_seconds]
-        if unused:
-            with suppress(FileNotFoundError):  # other processes sweep, too
-                await self._call(partial(self._fs.rm, unused))
+        for start in range(0, len(unused), SWEPT_AT_ONCE):
+            await asyncio.gather(*map(self._delete, unused[start : start + SWEPT_AT_ONCE]))
         return len(unused)
 
     async def check(self) -> None:
@@ -151,6 +152,10 @@ class ObjectSpool:
             if not await self._call(partial(self._fs.exists, self._root.split("/", 1)[0])):
                 raise self._unusable(error) from error
             raise recording_lost() from None
+
+    async def _delete(self, key: str) -> None:
+        with suppress(FileNotFoundError):  # others delete, too
+            await self._call(partial(self._fs.rm_file, key))
 
     def _is_left(self, entry: Mapping[str, Any], in_use: frozenset[str]) -> bool:
         name = str(entry["name"]).rsplit("/", 1)[-1]

@@ -20,7 +20,7 @@ from uuid import uuid4
 from jobs.spool import Spool, open_spool
 from media.upload import Upload
 from settings import Settings
-from tests.unit.s3_server import s3_server
+from tests.s3_server import s3_server
 
 MIB = 1024 * 1024
 

@@ -14,7 +14,7 @@ from scripts.local_cluster import local_cluster
 from tests.cluster.conftest import PATIENCE
 from tests.integration.recordings import Recordings
 from tests.integration.test_jobs import finished, submit
-from tests.unit.s3_server import S3Server, s3_server
+from tests.s3_server import S3Server, s3_server
 
 BUCKET = "recordings"
 
