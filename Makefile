@@ -1,6 +1,7 @@
 # The developer's whole interface. Every target installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+TESTS_AT_ONCE ?= 2
 export BENTOML_DO_NOT_TRACK ?= True
 export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
 
@@ -17,7 +18,7 @@ demo: .venv/runtime  ## start the service with the embedded model, transcribe sa
 
 test: .venv/dev  ## run every test, with coverage
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses $(TESTS_AT_ONCE) --dist loadfile
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
@@ -30,10 +31,9 @@ fuzz: .venv/dev  ## look FUZZ_SECONDS (60) long for uploads and containers that 
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 
 tools: .venv/bin/promtool  ## get what some tests need from Debian's packages (as root)
-	@command -v redis-server >/dev/null || apt-get install --yes --quiet redis-server
-	@/usr/bin/python3 -c 'import swift' 2>/dev/null || \
-		apt-get install --yes --quiet --no-install-recommends python3-swift
-	@command -v chromium >/dev/null || apt-get install --yes --quiet chromium
+	@command -v redis-server >/dev/null || scripts/get_packages.sh redis-server
+	@command -v chromium >/dev/null || scripts/get_packages.sh chromium fonts-liberation
+	@/usr/bin/python3 -c 'import swift' 2>/dev/null || scripts/get_packages.sh python3-swift
 	@$(MAKE) --no-print-directory .venv/bin/render_chart
 
 audit: .venv/dev  ## known weaknesses and licences of everything that is served

@@ -8,10 +8,9 @@ sources=$(cd "$(dirname "$0")/render_chart" && pwd)
 if ! { command -v go && [ -d /usr/share/gocode/src/github.com/Masterminds/sprig ] \
     && [ -d /usr/share/gocode/src/github.com/ghodss/yaml ]; } >/dev/null; then
   [ "${2:-}" != --no-install ] || { echo "these Debian packages are missing: $packages (make tools)" >&2; exit 3; }
-  command -v apt-get >/dev/null || { echo "Go comes from Debian's packages, and there is no apt-get here" >&2; exit 1; }
   # shellcheck disable=SC2086  # a list
-  apt-get install --yes --quiet $packages || { apt-get --quiet update && apt-get install --yes --quiet $packages; }
+  "$(dirname "$0")/get_packages.sh" $packages
 fi
 mkdir -p "$folder"
 cd "$sources"
-GO111MODULE=off GOFLAGS= GOPATH=/usr/share/gocode go build -o "$folder/render_chart" main.go
+GO111MODULE=off CGO_ENABLED=0 GOFLAGS= GOPATH=/usr/share/gocode go build -o "$folder/render_chart" main.go

@@ -289,5 +289,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 TestSqliteHistories = SqliteHistories.TestCase
 TestRedisHistories = pytest.mark.usefixtures("server")(RedisHistories.TestCase)
-for histories in (TestSqliteHistories, TestRedisHistories):
-    histories.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestSqliteHistories.settings = TestRedisHistories.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None
+)
