@@ -95,7 +95,9 @@ class Settings(BaseSettings):
         "", description="Addresses and networks whose X-Forwarded-For is believed, comma-separated."
     )
     redis_url: str = Field(
-        "", repr=False, description="Where API processes and machines count together; else each counts alone."
+        "",
+        repr=False,
+        description="Where API processes and machines count together; else CELERY_BROKER_URL, or each alone.",
     )
 
     # Guards
@@ -179,6 +181,11 @@ class Settings(BaseSettings):
     def broker_url(self) -> str:
         """The Redis that carries Celery's messages."""
         return self.celery_broker_url or self.redis_url
+
+    @property
+    def limits_redis_url(self) -> str:
+        """The Redis in which callers are counted, empty when each process counts alone."""
+        return self.redis_url or (self.broker_url if self.job_backend == "celery" else "")
 
     @property
     def jobs_redis_url(self) -> str:

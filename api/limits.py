@@ -162,7 +162,7 @@ class LimitsMiddleware:
         self._app = app
         self._settings = settings
         self._trusted = parse_networks(settings.trusted_proxies)
-        self._rates = RateLimits(settings.redis_url)
+        self._rates = RateLimits(settings.limits_redis_url)
         self._in_flight = InFlight(settings.max_client_uploads, settings.max_client_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

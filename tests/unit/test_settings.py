@@ -107,3 +107,12 @@ def test_one_redis_serves_for_everything_unless_told_otherwise(environment):
     assert (load_settings().broker_url, load_settings().jobs_redis_url) == ("redis://two/0", "redis://two/0")
     environment("CELERY_RESULT_BACKEND", "redis://three/1")
     assert load_settings().jobs_redis_url == "redis://three/1"
+
+
+def test_machines_that_share_jobs_count_callers_together(environment):
+    environment("CELERY_BROKER_URL", "redis://two/0")
+    assert load_settings().limits_redis_url == ""
+    environment("JOB_BACKEND", "celery")
+    assert load_settings().limits_redis_url == "redis://two/0"
+    environment("REDIS_URL", "redis://one/0")
+    assert load_settings().limits_redis_url == "redis://one/0"
