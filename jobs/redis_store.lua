@@ -562,6 +562,7 @@ function steps.expire()
       drop_result(result)
       dropped = dropped + 1
     else
+      call('ZREM', prefix .. 'result_expiry', result)  -- a full Redis lets only those add who have begun to delete
       call('ZADD', prefix .. 'result_expiry', now + IN_USE, result)
     end
   end

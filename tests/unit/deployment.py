@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -25,6 +26,18 @@ OF_BENTOML = frozenset({"BENTOML_HOME", "BENTOML_CONFIG", "BENTOML_DO_NOT_TRACK"
 SECRETS = frozenset({"API_KEY", "WEBHOOK_SECRET", "REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"})
 
 Document = dict[str, Any]
+
+
+def bytes_of(quantity: str) -> float:
+    """A size as Redis, Docker or Kubernetes write it; they mean powers of 1024 by these."""
+    number, unit = re.fullmatch(r"(\d+)([a-z]+)", quantity.lower()).groups()
+    return float(number) * {"m": 2**20, "mb": 2**20, "mi": 2**20, "g": 2**30, "gb": 2**30, "gi": 2**30}[unit]
+
+
+def maxmemory_of(command: list[str]) -> str:
+    """What a command gives Redis."""
+    words = command[-1].split()
+    return words[words.index("--maxmemory") + 1]
 
 
 def load(path: Path) -> Document:

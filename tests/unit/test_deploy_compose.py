@@ -18,13 +18,25 @@ import redis
 import yaml
 
 from api.edge import PROBE_PATHS
-from tests.unit.deployment import CHART, DEPLOY, OF_BENTOML, ROOT, SECRETS, SETTINGS, Document, load
+from tests.unit.deployment import (
+    CHART,
+    DEPLOY,
+    OF_BENTOML,
+    ROOT,
+    SECRETS,
+    SETTINGS,
+    Document,
+    bytes_of,
+    load,
+    maxmemory_of,
+)
 
 COMPOSE = DEPLOY / "compose"
 FILES = sorted(COMPOSE.glob("*.yaml"))
 WHOLE = [COMPOSE / "single.yaml", COMPOSE / "cluster.yaml"]
 OURS = {"transcription", "api", "worker", "exporter"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)")
+DEFAULT = re.compile(r"\$\{[A-Z_]+:-([^}]*)\}")
 ASKED_URL = re.compile(r"http://127\.0\.0\.1:(\d+)(/[^\s\"]*)")
 USER_OF_THE_IMAGE = "1034:1034"
 START_SECONDS = 10.0
@@ -225,6 +237,17 @@ def wait_for(client: Any) -> None:
 def test_redis_takes_its_configuration_and_keeps_what_it_was_given(configured_redis: Any) -> None:
     wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "save": ""}
     assert {name: configured_redis.config_get(name)[name] for name in wanted} == wanted
+
+
+def test_redis_is_full_before_it_is_killed() -> None:
+    server = load(COMPOSE / "cluster.yaml")["services"]["redis"]
+    command, limit = (filled_in(text) for text in (server["command"][-1], server["mem_limit"]))
+    assert bytes_of(maxmemory_of([command])) < 0.7 * bytes_of(limit)
+
+
+def filled_in(text: str) -> str:
+    """As Compose reads it when no variable is set."""
+    return DEFAULT.sub(lambda found: found[1], text)
 
 
 def test_the_repository_keeps_no_filled_in_environment() -> None:

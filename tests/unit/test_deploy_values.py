@@ -20,9 +20,11 @@ from tests.unit.deployment import (
     SECRETS,
     SETTINGS,
     Document,
+    bytes_of,
     containers,
     load,
     manifests,
+    maxmemory_of,
     of_kind,
     render,
 )
@@ -92,6 +94,7 @@ def test_the_schema_accepts_the_examples(path: Path) -> None:
         {"settings": {"PROTECT_PROBES": True}},
         {"settings": {"JOB_BACKEND": "sqlite"}},
         {"redis": {"password": "with/a slash"}},
+        {"redis": {"maxmemory": "640"}},
         {"spool": {"kind": "object", "url": "/a/folder"}},
         {"spool": {"kind": "object", "url": "s3://key:secret@bucket"}},
         {"image": {"repository": "registry.example.com/transcription:1.0"}},
@@ -185,6 +188,12 @@ def test_object_storage_takes_the_place_of_the_volume() -> None:
     assert all(
         mount["name"] != "spool" for _, container in containers(documents) for mount in container["volumeMounts"]
     )
+
+
+def test_redis_is_full_before_it_is_killed() -> None:
+    (server,) = of_kind("StatefulSet", example("minimal"))
+    (container,) = server["spec"]["template"]["spec"]["containers"]
+    assert bytes_of(maxmemory_of(container["args"])) < 0.7 * bytes_of(container["resources"]["limits"]["memory"])
 
 
 def test_an_external_redis_leaves_none_of_the_charts_own() -> None:

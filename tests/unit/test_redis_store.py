@@ -308,6 +308,24 @@ def test_a_server_that_is_full_says_so_and_loses_nothing(store: Calls, server: R
     assert store.submit(new_job("after"))[1]
 
 
+def test_a_server_that_is_full_is_emptied_by_time(store: Calls, server: RedisServer, clock: Clock) -> None:
+    for name in ("first", "latest"):
+        store.submit(new_job(name, "work"))
+        if name == "first":
+            clock.move(1)
+            store.complete(store.claim("me"), transcript())
+            clock.move(RESULT_TTL - 1)
+    with redis.Redis(port=server.port) as client:
+        client.config_set("maxmemory", "1mb")
+        try:
+            store.expire()  # the result is in use by the latest job, and is only put off
+            clock.move(RESULT_TTL)
+            store.expire()
+            assert store.list_jobs((), None, 10) == []
+        finally:
+            client.config_set("maxmemory", "0")
+
+
 def test_settings_that_may_cost_jobs_are_named(store: Calls, server: RedisServer) -> None:
     assert store.weaknesses() == []
     with redis.Redis(port=server.port) as client:
