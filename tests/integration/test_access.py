@@ -188,12 +188,14 @@ def test_what_only_looks_like_a_probe_needs_a_key(guarded: LocalService, target:
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
-@pytest.mark.parametrize("key", ["wrong", make_key(), digest_of(KEY), "é"])
+@pytest.mark.parametrize(
+    "key", ["wrong", make_key(), digest_of(KEY), "é"], ids=["short", "another", "its digest", "not ASCII"]
+)
 def test_a_wrong_key_is_refused(anyone: httpx.Client, key: str) -> None:
     assert_error(anyone.get("/models", headers={b"X-API-Key": key.encode()}), 403, "invalid_api_key")
 
 
-@pytest.mark.parametrize("key", [KEY, SINGLE])
+@pytest.mark.parametrize("key", [KEY, SINGLE], ids=["listed", "single"])
 @pytest.mark.parametrize(("header", "scheme"), [("X-API-Key", ""), ("Authorization", "Bearer ")])
 def test_a_right_key_opens_in_either_header(anyone: httpx.Client, key: str, header: str, scheme: str) -> None:
     for path in ("/models", "/docs", "/", "/schema.json", "/openapi.json"):

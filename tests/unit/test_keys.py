@@ -65,7 +65,11 @@ def test_no_other_bytes_are_a_key(given_bytes: bytes) -> None:
     assert KeyRing(KEY, None).find(given_bytes) is None
 
 
-@pytest.mark.parametrize("almost", [KEY[:-1], KEY + "x", KEY.swapcase(), f" {KEY}", digest_of(KEY)])
+@pytest.mark.parametrize(
+    "almost",
+    [KEY[:-1], KEY + "x", KEY.swapcase(), f" {KEY}", digest_of(KEY)],
+    ids=["shorter", "longer", "in other cases", "after a blank", "its digest"],
+)
 def test_almost_a_key_is_none(almost: str) -> None:
     assert KeyRing(KEY, None).find(almost.encode()) is None
 
@@ -119,6 +123,17 @@ def test_a_file_that_goes_leaves_the_old_keys_valid_until_it_comes_back(file: Pa
         (entry("a", KEY, "uploads_per_minute = 0"), "keys.0.uploads_per_minute"),
         (entry("a", KEY) + entry("a", OTHER), "'a' is there twice"),
         (entry("a", KEY) + entry("b", KEY), "the same key"),
+    ],
+    ids=[
+        "not TOML",
+        "empty",
+        "no key",
+        "short digest",
+        "blank in a name",
+        "unknown field",
+        "no upload",
+        "one name twice",
+        "one key twice",
     ],
 )
 def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path, content: str, problem: str) -> None:
