@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jobs.job import Job, NewJob
-from jobs.rows import LAYOUT, RECORDING, REQUEST, shown_job
+from jobs.rows import row_of, shown_job
 
 _TEXT: dict[str, str | None] = {  # with what stands for a field that is left out
     "id": None,
@@ -37,18 +37,7 @@ _SECONDS: dict[str, float | None] = {
 
 def fields_of(new: NewJob) -> dict[str, str]:
     """A job as it is accepted."""
-    fields = {
-        "work": new.work,
-        "request": REQUEST.pack(new.request),
-        "recording": RECORDING.pack(new.recording),
-        "response_format": new.response_format,
-        "fingerprint": new.fingerprint,
-        "idempotency_key": new.idempotency_key,
-        "callback_url": new.callback_url,
-        "request_id": new.request_id,
-        "layout": LAYOUT.pack(new.layout) if new.layout else None,
-    }
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in row_of(new).items() if value}
 
 
 def job_of(shown: Sequence[Any]) -> Job:

@@ -257,7 +257,8 @@ local steps = {}
 -- The client's side
 
 function steps.submit()
-  local id, fields, work = arg.id, arg.fields, arg.fields.work
+  local fields = arg.fields
+  local id, work = fields.id, fields.work
   if call('EXISTS', job_key(id)) == 1 then return {'new', shown(id)} end  -- the answer to the first try was lost
   local earlier = fields.idempotency_key and call('HGET', prefix .. 'keys', fields.idempotency_key)
   if earlier then
@@ -266,7 +267,7 @@ function steps.submit()
   if not arg.caching then drop_windows_unless_unfinished(work) end
   local number = call('INCR', prefix .. 'number')
   for name, value in pairs(fields) do set(id, name, value) end
-  set(id, 'id', id, 'number', number, 'created_at', now, 'seconds_done', 0, 'attempt', 0, 'failures', 0, 'held', 1)
+  set(id, 'number', number, 'created_at', now, 'seconds_done', 0, 'attempt', 0, 'failures', 0, 'held', 1)
   call('ZADD', prefix .. 'jobs', number, id)
   call('ZADD', key('work', work), number, id)
   if fields.idempotency_key then call('HSET', prefix .. 'keys', fields.idempotency_key, id) end

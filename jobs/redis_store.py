@@ -20,11 +20,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from errors import IdempotencyConflict, OutcomeUnknown, ServiceUnavailable
+from errors import OutcomeUnknown, ServiceUnavailable
 from jobs.job import Ahead, Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
 from jobs.redis_rows import fields_of, job_of
 from jobs.rows import FAILURE, PLACED, pack_transcript, unpack_transcript
-from jobs.store import LeaseLost
+from jobs.store import LeaseLost, key_of_another
 from pipeline import PlacedResult
 from transcript import Transcript
 
@@ -90,13 +90,10 @@ class RedisStore:
 
     async def submit(self, new: NewJob) -> tuple[Job, bool]:
         outcome, shown = await self._step(
-            "submit", id=new.id, fields=fields_of(new), recording_name=new.recording.name, caching=self._caching
+            "submit", fields=fields_of(new), recording_name=new.recording.name, caching=self._caching
         )
         if outcome == b"conflict":
-            raise IdempotencyConflict(
-                "This Idempotency-Key was used for another submission. Send a new key with a new request.",
-                f"The key belongs to job {job_of(shown).id}.",
-            )
+            raise key_of_another(job_of(shown).id)
         return job_of(shown), outcome == b"new"
 
     async def get(self, job_id: str) -> Job | None:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
 
-from jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, KeptLayout, Recording
+from jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, KeptLayout, NewJob, Recording
 from pipeline import PlacedResult, TranscriptionRequest
 from transcript import Transcript
 
@@ -49,6 +49,22 @@ def pack_transcript(transcript: Transcript) -> bytes:
 
 def unpack_transcript(packed: bytes) -> Transcript:
     return _TRANSCRIPT.unpack(zlib.decompress(packed))
+
+
+def row_of(new: NewJob) -> dict[str, str | None]:
+    """What a job says of itself when it is accepted."""
+    return {
+        "id": new.id,
+        "work": new.work,
+        "request": REQUEST.pack(new.request),
+        "recording": RECORDING.pack(new.recording),
+        "response_format": new.response_format,
+        "fingerprint": new.fingerprint,
+        "idempotency_key": new.idempotency_key,
+        "callback_url": new.callback_url,
+        "request_id": new.request_id,
+        "layout": LAYOUT.pack(new.layout) if new.layout else None,
+    }
 
 
 def shown_job(row: Row) -> Job:

@@ -10,21 +10,19 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from errors import IdempotencyConflict
 from jobs import queries
 from jobs.database import Database
 from jobs.job import Ahead, Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
 from jobs.rows import (
     FAILURE,
-    LAYOUT,
     PLACED,
     RECORDING,
-    REQUEST,
     pack_transcript,
+    row_of,
     shown_job,
     unpack_transcript,
 )
-from jobs.store import LeaseLost
+from jobs.store import LeaseLost, key_of_another
 from pipeline import PlacedResult
 from transcript import Transcript
 
@@ -57,26 +55,12 @@ class SqliteStore:
     # The client's side
 
     async def submit(self, new: NewJob) -> tuple[Job, bool]:
-        values = self._times() | {
-            "id": new.id,
-            "work": new.work,
-            "request": REQUEST.pack(new.request),
-            "recording": RECORDING.pack(new.recording),
-            "response_format": new.response_format,
-            "fingerprint": new.fingerprint,
-            "idempotency_key": new.idempotency_key,
-            "callback_url": new.callback_url,
-            "request_id": new.request_id,
-            "layout": LAYOUT.pack(new.layout) if new.layout else None,
-        }
+        values = self._times() | row_of(new)
 
         def step(db: sqlite3.Connection) -> tuple[Job, bool]:
             earlier = _row(db, "SELECT id, fingerprint FROM jobs WHERE idempotency_key = :idempotency_key", values)
             if earlier and earlier["fingerprint"] != new.fingerprint:
-                raise IdempotencyConflict(
-                    "This Idempotency-Key was used for another submission. Send a new key with a new request.",
-                    f"The key belongs to job {earlier['id']}.",
-                )
+                raise key_of_another(earlier["id"])
             if earlier:
                 return _existing(db, earlier["id"]), False
             if not self._caching:  # nor do the windows of work that is done answer anybody

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from errors import IdempotencyConflict
 from jobs.job import Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
 from pipeline import PlacedResult
 from transcript import Transcript
@@ -16,6 +17,14 @@ from transcript import Transcript
 
 class LeaseLost(Exception):
     """The attempt is no longer the job's: it was cancelled, or taken over by another process."""
+
+
+def key_of_another(job_id: str) -> IdempotencyConflict:
+    """The error for an idempotency key that came with something else before. job_id: of that."""
+    return IdempotencyConflict(
+        "This Idempotency-Key was used for another submission. Send a new key with a new request.",
+        f"The key belongs to job {job_id}.",
+    )
 
 
 class JobStore(Protocol):
