@@ -19,22 +19,26 @@ from settings import Settings
 
 QUEUE = "transcription"
 TASK = "transcription.transcribe"
-# Redis has a list a priority; the lowest number goes first. Two are enough: what is taken next, and the rest.
-FIRST, LATER = 0, 6
-PRIORITIES = (FIRST, LATER)
+# Redis has a list a priority; the lowest number goes first.
+FIRST, SOON, LATER = 0, 3, 6
+PRIORITIES = (FIRST, SOON, LATER)
 SEPARATOR = "\x06\x16"  # kombu's, between the queue's name and a priority that is not the highest
 UNACKNOWLEDGED = "unacked"  # kombu's hash of the messages that workers have in hand
-SHORT_SECONDS = 300.0  # of audio; a shorter recording goes before the others
+SHORT_SECONDS = 300.0  # of audio; a shorter recording goes before longer ones
 PATIENCE_SECONDS = 600.0  # and so does whatever waits longer, so that short ones hold up nothing for ever
 LEASE_SLACK = 600  # seconds that the broker waits longer than the longest attempt before it gives a message again
 ANSWER_SECONDS = 3.0
 
 
-def priority_of(seconds: float | None, waiting: float) -> int:
-    """Of the message about a job. seconds: of audio, None while unknown. waiting: seconds since it was accepted."""
-    if waiting >= PATIENCE_SECONDS:
+def priority_of(attempt: int, seconds: float | None, waiting: float) -> int:
+    """Of the message about a job: what was begun is finished first, then short recordings, then the rest.
+
+    attempt: how often it was begun. seconds: of audio, None while unknown. waiting: seconds since it was accepted.
+    """
+    if attempt:
         return FIRST
-    return FIRST if seconds is not None and seconds <= SHORT_SECONDS else LATER
+    is_short = seconds is not None and seconds <= SHORT_SECONDS
+    return SOON if is_short or waiting >= PATIENCE_SECONDS else LATER
 
 
 def queue_key(priority: int) -> str:

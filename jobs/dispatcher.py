@@ -74,6 +74,6 @@ class Dispatcher:
         """Send what is due now, at most SENT_AT_ONCE, and say how many. Raises ServiceUnavailable."""
         due = await self._timetable.unsent(SENT_AT_ONCE, idle=await self._queue.is_empty())
         if due:
-            await self._queue.send([Message(job.id, priority_of(job.seconds, job.waiting)) for job in due])
+            await self._queue.send([Message(job.id, priority_of(job.attempt, job.seconds, job.waiting)) for job in due])
             await self._timetable.sent(due)
         return len(due)

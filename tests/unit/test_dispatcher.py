@@ -14,14 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import ServiceUnavailable
-from jobs.broker import FIRST, LATER, PATIENCE_SECONDS, SHORT_SECONDS, TASK, Broker, Message, priority_of, queue_key
+from jobs.broker import (
+    FIRST,
+    LATER,
+    PATIENCE_SECONDS,
+    SHORT_SECONDS,
+    SOON,
+    TASK,
+    Broker,
+    Message,
+    priority_of,
+    queue_key,
+)
 from jobs.dispatcher import SENT_AT_ONCE, Dispatcher
 from jobs.redis_store import RedisStore
 from scripts.local_service import free_port
 from settings import Settings
 from tests.redis_server import RedisServer, redis_server
 from tests.unit.certificates import write_certificate
-from tests.unit.store_contract import Clock, new_job
+from tests.unit.store_contract import LEASE, Clock, new_job
 
 LONG = SHORT_SECONDS + 1
 
@@ -81,15 +92,40 @@ def play(
     asyncio.run(scenario())
 
 
-@given(st.none() | st.floats(0, 1e6), st.floats(0, PATIENCE_SECONDS - 1))
-def test_short_recordings_go_before_the_others(seconds: float | None, waiting: float) -> None:
+SECONDS = st.none() | st.floats(0, 1e6)
+
+
+@given(SECONDS, st.floats(0, PATIENCE_SECONDS - 1))
+def test_short_recordings_go_before_longer_ones(seconds: float | None, waiting: float) -> None:
     is_short = seconds is not None and seconds <= SHORT_SECONDS
-    assert priority_of(seconds, waiting) == (FIRST if is_short else LATER)
+    assert priority_of(0, seconds, waiting) == (SOON if is_short else LATER)
 
 
-@given(st.none() | st.floats(0, 1e6), st.floats(PATIENCE_SECONDS, 1e9))
-def test_whatever_waits_long_goes_before_the_others(seconds: float | None, waiting: float) -> None:
-    assert priority_of(seconds, waiting) == FIRST
+@given(SECONDS, st.floats(PATIENCE_SECONDS, 1e9))
+def test_whatever_waits_long_goes_with_the_short_ones(seconds: float | None, waiting: float) -> None:
+    assert priority_of(0, seconds, waiting) == SOON
+
+
+@given(st.integers(1, 100), SECONDS, st.floats(0, 1e9))
+def test_what_was_begun_is_finished_before_anything_else_is_begun(
+    attempt: int, seconds: float | None, waiting: float
+) -> None:
+    assert priority_of(attempt, seconds, waiting) == FIRST
+
+
+def test_a_job_whose_worker_is_gone_goes_before_all_that_wait(server: RedisServer) -> None:
+    clock = Clock()
+
+    async def scene(world: World) -> None:
+        for job_id in ("begun", "waits"):
+            await world.submit(job_id, 5.0)
+        await world.dispatcher.send_due()
+        await world.store.claim("gone", "begun")
+        clock.move(LEASE)
+        await world.dispatcher.send_due()
+        assert world.queued(FIRST) == ["begun"]
+
+    play(server, scene, clock)
 
 
 def test_jobs_are_sent_in_their_order_by_priority(server: RedisServer) -> None:
@@ -97,7 +133,7 @@ def test_jobs_are_sent_in_their_order_by_priority(server: RedisServer) -> None:
         for job_id, seconds in (("a", LONG), ("b", 5.0), ("c", None), ("d", 10.0)):
             await world.submit(job_id, seconds)
         assert await world.dispatcher.send_due() == 4
-        assert (world.queued(FIRST), world.queued(LATER)) == (["b", "d"], ["a", "c"])
+        assert (world.queued(SOON), world.queued(LATER)) == (["b", "d"], ["a", "c"])
 
     play(server, scene)
 
@@ -108,7 +144,7 @@ def test_nothing_is_sent_twice_by_many_who_send(server: RedisServer) -> None:
             await world.submit(str(number), 5.0)
         dispatchers = [Dispatcher(world.store, world.broker) for _ in range(4)]
         assert sum(await asyncio.gather(*(each.send_due() for each in dispatchers))) == 20
-        assert sorted(world.queued(FIRST)) == sorted(map(str, range(20)))
+        assert sorted(world.queued(SOON)) == sorted(map(str, range(20)))
 
     play(server, scene)
 
@@ -121,7 +157,7 @@ def test_a_long_wait_brings_a_long_recording_to_the_front(server: RedisServer) -
         await world.dispatcher.send_due()
         clock.move(PATIENCE_SECONDS)
         await world.dispatcher.send_due()
-        assert (world.queued(FIRST), world.queued(LATER)) == (["long"], ["long"])
+        assert (world.queued(SOON), world.queued(LATER)) == (["long"], ["long"])
 
     play(server, scene, clock)
 
@@ -133,10 +169,10 @@ def test_what_a_broker_forgot_is_sent_again(server: RedisServer) -> None:
         await world.submit("a", 5.0)
         await world.dispatcher.send_due()
         with redis.Redis(port=server.port) as client:
-            client.delete(queue_key(FIRST))
+            client.delete(queue_key(SOON))
         clock.move(60)
         assert await world.dispatcher.send_due() == 1
-        assert world.queued(FIRST) == ["a"]
+        assert world.queued(SOON) == ["a"]
 
     play(server, scene, clock)
 
@@ -147,7 +183,7 @@ def test_more_than_one_handful_is_sent_at_once(server: RedisServer) -> None:
             await world.submit(str(number), 5.0)
         running = asyncio.create_task(Dispatcher(world.store, world.broker, 1000.0).run())
         async with asyncio.timeout(10):
-            while len(world.queued(FIRST)) < SENT_AT_ONCE + 5:
+            while len(world.queued(SOON)) < SENT_AT_ONCE + 5:
                 await asyncio.sleep(0.05)
         running.cancel()
 
@@ -166,7 +202,7 @@ def test_a_broker_that_is_gone_is_said_and_goes_on_when_it_is_back(tmp_path: Pat
             await asyncio.sleep(0.5)
             await asyncio.to_thread(server.start)
             async with asyncio.timeout(30):
-                while world.queued(FIRST) != ["a"]:
+                while world.queued(SOON) != ["a"]:
                     await asyncio.sleep(0.05)
             running.cancel()
 
@@ -190,7 +226,7 @@ def test_both_connections_check_the_certificate_of_rediss(tls: str, tmp_path: Pa
         try:
             await store.submit(new_job("a"))
             assert await broker.is_empty()
-            await broker.send([Message("a", FIRST)])
+            await broker.send([Message("a", SOON)])
             assert not await broker.is_empty()
         finally:
             await store.close()
@@ -205,7 +241,7 @@ def test_messages_are_not_sent_where_the_certificate_is_unknown(tls: str) -> Non
     async def send() -> None:
         broker = Broker(Settings(job_backend="celery", redis_url=tls))
         try:
-            await broker.send([Message("a", FIRST)])
+            await broker.send([Message("a", SOON)])
         finally:
             await broker.close()
 
