@@ -10,7 +10,7 @@ import shutil
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from errors import FileTooLarge, RecordingLost, ServiceUnavailable
 from jobs.database import sync_folder
 from jobs.job import Recording
-from media.upload import Destination, Upload, held
+from media.upload import Destination, Upload
 from settings import InvalidSettings, Settings
 
 SPOOL_NAME = "spool"  # under JOBS_DIR
@@ -161,19 +161,18 @@ class FolderSpool:
 
     @asynccontextmanager
     async def borrowed(self, recording: Recording) -> AsyncIterator[Upload]:
-        """As `Spool.borrowed`: the file by a second name under TEMP_DIR, or a copy where it cannot have one there.
+        """As `Spool.borrowed`: the file itself, or a copy when no link leads from TEMP_DIR to it.
 
-        That is tried, not worked out: two mounts of one disk look like one file system, and nothing links them.
+        Work that several share holds a file by a second name under TEMP_DIR, which it cannot have there.
         """
         path = self._path(recording.name)
-        await asyncio.to_thread(self._look_for, path)
-        kept = Upload(path, recording.sha256, recording.size, recording.filename, recording.content_type)
-        async with AsyncExitStack() as stack:
-            try:
-                upload = stack.enter_context(held(kept, self._settings.temp_dir))
-            except OSError:
-                chunks = await stack.enter_async_context(aclosing(self._chunks(path)))
-                upload = await stack.enter_async_context(local_copy(recording, chunks, self._settings))
+        if await asyncio.to_thread(self._is_near, path):
+            yield Upload(path, recording.sha256, recording.size, recording.filename, recording.content_type)
+            return
+        async with (
+            aclosing(self._chunks(path)) as chunks,
+            local_copy(recording, chunks, self._settings) as upload,
+        ):
             yield upload
 
     async def remove(self, name: str) -> None:
@@ -219,10 +218,11 @@ class FolderSpool:
             temporary.unlink(missing_ok=True)
             raise
 
-    def _look_for(self, path: Path) -> None:
-        """Raises RecordingLost, ServiceUnavailable."""
+    def _is_near(self, path: Path) -> bool:
+        """Whether a link may lead from TEMP_DIR to a file. Raises RecordingLost, ServiceUnavailable."""
         try:
             path.stat()
+            return _disk(path) == _disk(self._settings.temp_dir)
         except FileNotFoundError as error:
             if not self._folder.is_dir():
                 raise self._out_of_reach(error) from error
@@ -290,7 +290,7 @@ def _is_ours(name: str) -> bool:
 def _disk(path: Path) -> tuple[int, str]:
     """The file system that a folder is on, or will be on when it is made, and where that is mounted.
 
-    Between two mounts of one file system, such as two volumes of a container, nothing can be renamed.
+    Between two mounts of one file system, such as two volumes of a container, nothing can be renamed or linked.
     """
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     mounts = [_unescaped(line.split()[4]) for line in MOUNTS.read_text(errors="surrogateescape").splitlines()]

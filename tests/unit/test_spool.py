@@ -86,12 +86,11 @@ def test_a_kept_upload_is_moved_and_not_copied(spool: FolderSpool, settings: Set
 
 
 def test_a_borrowed_file_is_the_file_itself(spool: FolderSpool, settings: Settings, folder: Path) -> None:
-    async def inode() -> int:
+    async def where() -> Path:
         async with spool.borrowed(await spool.keep(arrived(settings.temp_dir), NEEDED)) as upload:
-            return upload.path.stat().st_ino
+            return upload.path
 
-    assert asyncio.run(inode()) == (folder / NEEDED).stat().st_ino
-    assert not list(settings.temp_dir.iterdir())
+    assert asyncio.run(where()) == folder / NEEDED
 
 
 @pytest.fixture
