@@ -77,6 +77,7 @@ class Worker:
         self._settings = settings
         self._owner = uuid.uuid4().hex
         self._attempts: dict[tuple[str, int], asyncio.Task[None]] = {}  # by job and attempt
+        self._stopping = False
         self._news = asyncio.Event()
 
     async def run(self) -> None:
@@ -95,16 +96,24 @@ class Worker:
             await self.stop()
 
     async def attempt(self, job_id: str) -> bool:
-        """One attempt of this job, instead of `run`, for whoever is told which job is next. False if it is not due."""
+        """One attempt of this job, instead of `run`, for whoever is told which job is next.
+
+        False if it is not due, or given back at once since the worker stops.
+        """
         # A name of its own: should this process lose the lease, it may be the one that takes the job over.
         job = await self._store.claim(uuid.uuid4().hex, job_id)
         if job is None:
+            return False
+        if self._stopping:
+            await self._release(job)
             return False
         await asyncio.wait((self._begin(job),))
         return True
 
     async def stop(self) -> None:
-        """Give every job back. Nothing is being worked on when this returns."""
+        """Give every job back, and begin no more. Nothing is being worked on when this returns."""
+        self._stopping = True
+        await asyncio.sleep(0)  # who is cancelled before his first step gives nothing back
         attempts = list(self._attempts.values())
         for attempt in attempts:
             attempt.cancel()
@@ -157,11 +166,14 @@ class Worker:
                 log.info("job_given_up", attempt=job.attempt)
             except asyncio.CancelledError:
                 ATTEMPTS.labels(outcome="interrupted").inc()
-                with contextlib.suppress(LeaseLost):  # it was cancelled by its owner, and the store knows
-                    await self._store.release(job)
+                await self._release(job)
                 raise
             except Exception as error:
                 await self._end(job, error)
+
+    async def _release(self, job: Job) -> None:
+        with contextlib.suppress(LeaseLost):  # it was cancelled by its owner, and the store knows
+            await self._store.release(job)
 
     async def _end(self, job: Job, error: Exception) -> None:
         """Write down that the attempt failed, as soon as the store can be written to."""

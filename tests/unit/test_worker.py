@@ -54,7 +54,6 @@ class World:
         self.settings = settings
         self.runner = runner
         self.store = store or SqliteStore(folder / "jobs", result_ttl=1000)
-        settings.temp_dir.mkdir(exist_ok=True)
         self.spool = FolderSpool(folder / "jobs" / "spool", settings)
         self.flights = Flights(Pipeline(settings, runner), folder)
 
@@ -176,6 +175,30 @@ def test_a_stopped_attempt_gives_its_job_back(world, speech):
             await asyncio.sleep(0.01)
         await worker.stop()
         assert await attempt
+        return await here.store.get("job")
+
+    job = asyncio.run(scenario())
+    assert (job.status, job.failures) == (JobStatus.QUEUED, 0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2], ids=["as its first step is due", "while it is claimed"])
+def test_a_worker_that_is_stopped_while_it_begins_a_job_gives_it_back(world, speech, monkeypatch, seconds):
+    async def scenario():
+        here = world(ScriptedRunner(pause=1000))
+        await here.submit(speech)
+        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        claim, stopped = here.store.claim, []
+
+        async def claim_and_be_stopped(*arguments):
+            job = await claim(*arguments)
+            stopped.append(asyncio.create_task(worker.stop()))
+            await asyncio.sleep(seconds)
+            return job
+
+        monkeypatch.setattr(here.store, "claim", claim_and_be_stopped)
+        async with asyncio.timeout(30):
+            await worker.attempt("job")
+            await stopped[0]
         return await here.store.get("job")
 
     job = asyncio.run(scenario())
