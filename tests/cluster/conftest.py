@@ -16,7 +16,7 @@ from scripts.make_key import entry_text
 from tests.integration.recordings import Recordings
 
 KEY, OTHER_KEY = "k" * 43, "o" * 43  # the first is in force from the start, and every request shows it
-PATIENCE = 90.0  # seconds
+PATIENCE = 180.0  # seconds
 
 
 @pytest.fixture(scope="session")

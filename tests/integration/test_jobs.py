@@ -20,7 +20,7 @@ from tests.integration.recordings import Recordings
 from tests.integration.test_clients_that_leave import wait_until
 from tests.integration.test_errors import assert_error
 
-PATIENCE = 90.0  # seconds; a job of these tests takes a few on an idle machine
+PATIENCE = 180.0  # seconds; a job of these tests takes a few on an idle machine
 SLOTS = 2
 FORMATS = ("json", "text", "srt", "vtt", "tsv", "lrc", "verbose_json")
 
