@@ -60,12 +60,6 @@ local function shown(id)
   return {job, call('HMGET', job_key(leader), 'started_at', 'seconds_done', 'seconds_total')}
 end
 
-local function shown_status(id)
-  local status = get(id, 'status')
-  if status == 'queued' and call('HEXISTS', prefix .. 'leaders', get(id, 'work')) == 1 then return 'processing' end
-  return status
-end
-
 local function set_status(id, status)
   local before = get(id, 'status')
   if before then call('ZREM', key('status', before), id) end
@@ -302,10 +296,10 @@ function steps.list()
     end
   end
   local function is_queued(id) return get(id, 'status') == 'queued' end
-  local function is_shown_queued(id) return shown_status(id) == 'queued' end
+  local function has_no_leader(id) return call('HEXISTS', prefix .. 'leaders', get(id, 'work')) == 0 end
   if not asked then add(prefix .. 'jobs') end
   for _, status in ipairs(arg.statuses) do
-    add(key('status', status), status == 'queued' and not wanted.processing and is_shown_queued)
+    add(key('status', status), status == 'queued' and not wanted.processing and has_no_leader)
   end
   if wanted.processing and not wanted.queued then
     -- Those that wait for another job of their work, which is being done: few works are.
