@@ -292,6 +292,7 @@ def _disk(path: Path) -> tuple[int, str]:
 
     Between two mounts of one file system, such as two volumes of a container, nothing can be renamed or linked.
     """
+    path = path.resolve()
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     mounts = [_unescaped(line.split()[4]) for line in MOUNTS.read_text(errors="surrogateescape").splitlines()]
     return existing.stat().st_dev, max((mount for mount in mounts if path.is_relative_to(mount)), key=len, default="")

@@ -182,6 +182,19 @@ def test_a_file_url_of_another_machine_is_refused(settings: Settings, url: str) 
         open_spool(settings)
 
 
+def test_a_folder_that_is_a_link_is_where_the_link_leads(
+    settings: Settings, tmp_path: Path, mounted_twice: Path
+) -> None:
+    (tmp_path / "link").symlink_to(mounted_twice)
+    spool = FolderSpool(tmp_path / "link", settings)
+
+    async def where() -> Path:
+        async with spool.borrowed(await spool.keep(arrived(settings.temp_dir), NEEDED)) as upload:
+            return upload.path
+
+    assert asyncio.run(where()).parent == settings.temp_dir
+
+
 class TestWhereUploadsArrive:
     @pytest.fixture(autouse=True)
     def jobs_here(self, settings: Settings, tmp_path: Path) -> None:
