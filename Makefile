@@ -50,15 +50,15 @@ serve: .venv/runtime  ## serve on PORT (3000) with WHISPER_MODEL (base, fetched 
 	@$(BIN)/bentoml serve service:TranscriptionService
 
 eval-demo: .venv/dev  ## measure the embedded model on fresh synthetic speech, write its card
-	@$(BIN)/python -m scripts.eval_demo_model
+	@$(BIN)/python -m models.training.evaluate
 
 bench-quick: .venv/dev  ## show in minutes that the benchmark works; docs/PERFORMANCE.md has the real one
-	@$(BIN)/python -m scripts.benchmark --quick
+	@$(BIN)/python -m benchmarks.benchmark --quick
 
 train-demo: .venv/dev  ## train the embedded model again, resumable, about 75 minutes on two cores
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[train]'
 	@# Features are made beside the training: a second pool of BLAS threads would only fight for the cores.
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m scripts.train_demo_model
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m models.training.train
 
 bento: .venv/runtime  ## package the service as a Bento
 	@$(BIN)/bentoml build

@@ -13,49 +13,49 @@ import bentoml
 import structlog
 from starlette.middleware.cors import CORSMiddleware
 
-import endpoints
-import timelimit
-from addresses import AllowList
-from allocator import give_memory_back_early
-from api.access import AccessMiddleware
-from api.app import create_app
-from api.backend import Backend
-from api.connection import bound_connections
-from api.edge import EdgeMiddleware
-from api.headers import SecurityHeadersMiddleware, cors_options
-from api.health import is_ready
-from api.jobs import status_body
-from api.keys import InvalidKeys, open_keys
-from api.limits import LimitsMiddleware
-from api.native import ROUTE, NativeInput, TaskInput, answer_native
-from api.pace import PaceMiddleware
-from api.schemas import TranscriptionResponse
-from api.tasks import ROUTE as TASK_ROUTE
-from api.tasks import VERBS as TASK_VERBS
-from api.tasks import TaskMiddleware
-from chores import read_for_ever, sweep_for_ever
-from errors import TranscriptionError
-from jobs.broker import Broker
-from jobs.dispatcher import Dispatcher
-from jobs.engine import JobEngine, Workforce
-from jobs.flights import Flights
-from jobs.job import Job
-from jobs.spool import job_folders, open_spool, with_uploads_beside_jobs
-from jobs.store import JobStore
-from jobs.stores import open_shared_store, open_store
-from jobs.webhooks import Deliverer
-from jobs.worker import Worker
-from logs import configure_logging
-from media.fetch import Fetcher
-from media.process import warm_up
-from pinned import SystemResolver, trusted_authorities
-from pipeline import Pipeline
-from readings import API
-from runners.client import RunnerClient
-from runners.interface import Runner
-from runners.recent import RecentState
+from runners.client.client import RunnerClient
+from runners.client.interface import Runner
+from runners.client.recent_state import RecentState
 from runners.whisper import make_whisper_runner
-from settings import Settings, load_settings
+from transcription.api.app import create_app
+from transcription.api.dependencies import Backend
+from transcription.api.middleware.access import AccessMiddleware
+from transcription.api.middleware.edge import EdgeMiddleware
+from transcription.api.middleware.headers import SecurityHeadersMiddleware, cors_options
+from transcription.api.middleware.keys import InvalidKeys, open_keys
+from transcription.api.middleware.limits import LimitsMiddleware
+from transcription.api.middleware.pace import PaceMiddleware
+from transcription.api.middleware.tasks import ROUTE as TASK_ROUTE
+from transcription.api.middleware.tasks import VERBS as TASK_VERBS
+from transcription.api.middleware.tasks import TaskMiddleware
+from transcription.api.routes.health import is_ready
+from transcription.api.routes.jobs import status_body
+from transcription.api.routes.native import ROUTE, NativeInput, TaskInput, answer_native
+from transcription.api.schemas import TranscriptionResponse
+from transcription.bentoml_patches import route_metrics as endpoints
+from transcription.bentoml_patches import time_limit as timelimit
+from transcription.bentoml_patches.bounded_connections import bound_connections
+from transcription.core.errors import TranscriptionError
+from transcription.core.settings import Settings, load_settings
+from transcription.jobs.cluster.broker import Broker
+from transcription.jobs.cluster.dispatcher import Dispatcher
+from transcription.jobs.job import Job
+from transcription.jobs.recordings.folder import job_folders, open_spool, with_uploads_beside_jobs
+from transcription.jobs.service import JobEngine, Workforce
+from transcription.jobs.store.base import JobStore
+from transcription.jobs.store.open import open_shared_store, open_store
+from transcription.jobs.webhooks.deliverer import Deliverer
+from transcription.jobs.worker import Worker
+from transcription.media.intake.fetch import Fetcher
+from transcription.media.intake.sweep import sweep_for_ever
+from transcription.media.sandbox.process import warm_up
+from transcription.outbound.address_rules import AllowList
+from transcription.outbound.http_client import SystemResolver, trusted_authorities
+from transcription.pipeline.single_flight import Flights
+from transcription.pipeline.transcribe import Pipeline
+from transcription.system.malloc import give_memory_back_early
+from transcription.telemetry.logs import configure_logging
+from transcription.telemetry.process_metrics import API, read_for_ever
 
 # Our own time limit answers in our shape; BentoML's is only the net below it.
 TIMEOUT_MARGIN = 60  # seconds

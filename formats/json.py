@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from transcript import Segment, Transcript, Word
+from transcription.core.transcript import Segment, Transcript, Word
 
 CONFIDENCE_DIGITS = 4
 TIME_DIGITS = 2  # Whisper's timestamps are 20 ms apart

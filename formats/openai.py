@@ -7,8 +7,9 @@ import math
 from typing import Any
 
 from formats.json import TIME_DIGITS
-from languages import LANGUAGES
-from transcript import Segment, Task, Transcript, Word
+from transcription.core.languages import LANGUAGES
+from transcription.core.options import Task
+from transcription.core.transcript import Segment, Transcript, Word
 
 LEAST_PROBABILITY = 1e-10  # JSON has no infinity for the logarithm of nothing
 UNKNOWN_LANGUAGE = "unknown"  # nobody spoke

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transcript import Transcript
+from transcription.core.transcript import Transcript
 
 
 def render(transcript: Transcript) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from formats.json import TIME_DIGITS, word_to_dict
 from formats.json import to_dict as plain_dict
-from transcript import Action, Concern, Reason, Segment, Transcript
+from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript
 
 WHY = {
     Reason.REPETITION: "The same words over and over: the model seems to be stuck in a loop.",

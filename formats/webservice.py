@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from formats.cues import one_line
-from transcript import Segment, Transcript
+from formats.subtitles.cues import one_line
+from transcription.core.transcript import Segment, Transcript
 
 
 def render_json(transcript: Transcript) -> str:

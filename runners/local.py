@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from runners.interface import RunnerState
+from runners.client.interface import RunnerState
 from runners.whisper import WhisperRunner
-from settings import Settings
-from transcript import DecodeOptions, Ticket, Window, WindowResult
+from transcription.core.audio import Window
+from transcription.core.options import DecodeOptions, Ticket
+from transcription.core.settings import Settings
+from transcription.core.transcript import WindowResult
 
 
 class LocalRunner:
-    """`runners.interface.Runner` without a border between processes: the same queue, batches and model cache.
+    """`runners.client.interface.Runner` without a border between processes: the same queue, batches and model cache.
 
     A device that hangs ends the whole process, as it ends the runner's own elsewhere.
     """

@@ -30,24 +30,26 @@ import structlog
 from bentoml import server_context
 from bentoml.validators import DType
 
-import metrics
-from allocator import KEEP_MEMORY
-from errors import InvalidParameter, ServiceUnavailable, TranscriptionError
-from logs import request_context
-from niceness import give_way
-from readings import INTERVAL_SECONDS, RUNNER, GpuReading, ProcessReading, resident_bytes
-from runners.cache import ModelCache, open_model
-from runners.device import Device
-from runners.engine import LANGUAGE_CODES, Engine, WindowTask
-from runners.interface import ModelState, RunnerState
-from runners.layout import CUDA, available_cores, choose_placement, fixed_layout, likely_layout
-from runners.models import canonical, check_known, list_models, resolve
-from runners.scheduler import Scheduler
-from runners.suspects import JOURNAL, Journal
-from runners.tuning import LAYOUTS_FILE, Choice, LayoutStore, auto_layout, machine_key
-from runners.wire import Reply, as_failure
-from settings import Settings
-from transcript import SAMPLE_RATE, WINDOW_SAMPLES, DecodeOptions, Ticket, WindowResult
+from runners.batching.device import Device
+from runners.batching.layout import CUDA, available_cores, choose_placement, fixed_layout, likely_layout
+from runners.batching.quarantine import JOURNAL, Journal
+from runners.batching.scheduler import Scheduler
+from runners.batching.tuning import LAYOUTS_FILE, Choice, LayoutStore, auto_layout, machine_key
+from runners.client.interface import ModelState, RunnerState
+from runners.client.wire import Reply, as_failure
+from runners.decode.engine import LANGUAGE_CODES, Engine, WindowTask
+from runners.models.cache import ModelCache, open_model
+from runners.models.catalogue import canonical, check_known, list_models, resolve
+from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
+from transcription.core.errors import InvalidParameter, ServiceUnavailable, TranscriptionError
+from transcription.core.options import DecodeOptions, Ticket
+from transcription.core.settings import Settings
+from transcription.core.transcript import WindowResult
+from transcription.system.malloc import KEEP_MEMORY
+from transcription.system.thread_priority import give_way
+from transcription.telemetry import metrics
+from transcription.telemetry.logs import request_context
+from transcription.telemetry.process_metrics import INTERVAL_SECONDS, RUNNER, GpuReading, ProcessReading, resident_bytes
 
 RUNNER_NAME = "whisper_runner"
 PRELOAD_RETRY_SECONDS = 30.0  # a hub that was out of reach may come back
@@ -62,7 +64,7 @@ Pcm = Annotated[np.ndarray, DType("int16")]  # BentoML's way to say it, so that 
 
 
 class WhisperRunner:
-    """Owns the model and nothing else. See `runners.interface.Runner` for what it promises."""
+    """Owns the model and nothing else. See `runners.client.interface.Runner` for what it promises."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

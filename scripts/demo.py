@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from scripts.local_service import ROOT, DidNotStart, local_service
+from tests.support.service import ROOT, DidNotStart, local_service
 
 SAMPLES = ROOT / "samples"
 AUDIO = {".mp3", ".wav", ".flac", ".ogg", ".m4a"}

@@ -10,8 +10,7 @@ from pathlib import Path
 if not __package__:  # run as a file: what it needs lies beside the folder it is in
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from errors import TranscriptionError
-from runners.models import (
+from runners.models.catalogue import (
     CATALOGUE,
     EMBEDDED_MODEL,
     canonical,
@@ -20,7 +19,8 @@ from runners.models import (
     folder_of,
     is_complete,
 )
-from settings import Settings, load_settings
+from transcription.core.errors import TranscriptionError
+from transcription.core.settings import Settings, load_settings
 
 EXIT_CODES = "Exit codes: 0 every model is there, 1 a model could not be fetched, 2 wrong usage."
 

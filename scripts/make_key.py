@@ -6,7 +6,7 @@ import argparse
 
 from pydantic import ValidationError
 
-from api.keys import KeyEntry, digest_of, make_key
+from transcription.api.middleware.keys import KeyEntry, digest_of, make_key
 
 
 def main() -> None:

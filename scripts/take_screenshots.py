@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from scripts.local_service import ROOT, local_service
+from tests.support.service import ROOT, local_service
 
 IMAGES = ROOT / "docs" / "images"
 RECORDING = ROOT / "samples" / "en-day.m4a"

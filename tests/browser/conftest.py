@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from scripts.local_service import ROOT, LocalService, local_service
-from tests.media_files import run_ffmpeg
+from tests.support.media_files import run_ffmpeg
+from tests.support.service import ROOT, LocalService, local_service
 
 SHORT = ROOT / "samples" / "en-meeting.mp3"
 PATIENCE_MS = 30_000

@@ -12,9 +12,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from scripts.local_service import LocalService
 from tests.browser.conftest import PATIENCE_MS, SHORT, OpenPage, Visit, start
-from tests.media_files import run_ffmpeg
+from tests.support.media_files import run_ffmpeg
+from tests.support.service import LocalService
 
 SAID = "the meeting starts at ten on monday"
 KEY = "k" * 43

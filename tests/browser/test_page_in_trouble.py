@@ -9,9 +9,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from scripts.local_service import LocalService
 from tests.browser.conftest import PATIENCE_MS, SHORT, OpenPage, Visit
-from tests.media_files import convert
+from tests.support.media_files import convert
+from tests.support.service import LocalService
 
 BUSY = {"error": "service_unavailable", "message": "The service is busy.", "detail": "", "request_id": "r-1"}
 # Wrapped before the page's own scripts run.

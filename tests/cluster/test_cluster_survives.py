@@ -1,4 +1,4 @@
-"""Nothing that was accepted is lost, whichever machine dies: the quick version of scripts/chaos_cluster.py."""
+"""Nothing that was accepted is lost, whichever machine dies: the quick version of tests/resilience/chaos_cluster.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chaos import Plan
-from scripts.chaos_cluster import TARGETS, run
+from tests.resilience.chaos import Plan
+from tests.resilience.chaos_cluster import TARGETS, run
 
 
 @pytest.mark.timeout(900)

@@ -1,6 +1,6 @@
 """API, worker, exporter and Redis as the Compose file and the chart start them do a job together.
 
-Each is in a container as the kernel makes them (tests/integration/containers.py), with the commands, folders, users and
+Each is in a container as the kernel makes them (tests/support/containers.py), with the commands, folders, users and
 configuration that are in deploy/.
 """
 
@@ -19,9 +19,9 @@ import httpx
 import pytest
 import redis
 
-from scripts.local_service import ROOT, free_port
-from tests.integration.containers import Container, Hardening, contained, of_compose, of_pod, says_yes, wait_until
-from tests.unit.deployment import CHART, DEPLOY, load, manifests, of_kind
+from tests.support.containers import Container, Hardening, contained, of_compose, of_pod, says_yes, wait_until
+from tests.support.deployment import CHART, DEPLOY, load, manifests, of_kind
+from tests.support.service import ROOT, free_port
 
 PASSWORD = "onlyForTests"
 JOB_SECONDS = 60.0

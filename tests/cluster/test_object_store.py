@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.local_cluster import local_cluster
 from tests.cluster.conftest import PATIENCE
-from tests.integration.recordings import Recordings
 from tests.integration.test_jobs import finished, submit
-from tests.s3_server import S3Server, s3_server
+from tests.support.cluster import local_cluster
+from tests.support.recordings import Recordings
+from tests.support.s3_server import S3Server, s3_server
 
 BUCKET = "recordings"
 

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from errors import AudioTooLong, FileTooLarge, InvalidParameter, UndecodableMedia, UnsupportedFormat
-from media.decode import decode
-from media.probe import probe
-from media.upload import MAX_NAME_CHARACTERS, Upload, receive_upload
-from settings import Settings
-from tests.media_files import ALL_FORMATS, SPOKEN, convert, media_children
+from tests.support.media_files import ALL_FORMATS, SPOKEN, convert, media_children
+from transcription.core.errors import AudioTooLong, FileTooLarge, InvalidParameter, UndecodableMedia, UnsupportedFormat
+from transcription.core.settings import Settings
+from transcription.media.decode import decode
+from transcription.media.intake.upload import MAX_NAME_CHARACTERS, Upload, receive_upload
+from transcription.media.probe import probe
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 PROPERTIES = 3

@@ -15,9 +15,9 @@ import httpx
 import psutil
 import pytest
 
-from scripts.local_service import LocalService, local_service
-from scripts.make_hostile import SPOKEN, Canary, Hostile, make
-from tests.media_files import noise, write_wav
+from tests.support.hostile_files import SPOKEN, Canary, Hostile, make
+from tests.support.media_files import noise, write_wav
+from tests.support.service import LocalService, local_service
 
 pytestmark = pytest.mark.timeout(300)  # the first test waits for the whole corpus, about 40 s
 

@@ -12,8 +12,8 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from scripts.local_service import ROOT, LocalService, local_service
-from tests.integration.recordings import Recordings
+from tests.support.recordings import Recordings
+from tests.support.service import ROOT, LocalService, local_service
 
 MAX_FILE_SIZE = 2_000_000  # bytes, small so that too large is quick to send
 MAX_DURATION = 600  # seconds
@@ -112,7 +112,7 @@ def media_processes(service: LocalService) -> list[str]:
     found = []
     for process in psutil.Process(service.process.pid).children(recursive=True):
         try:
-            if "media.launcher" in process.cmdline():
+            if "transcription.media.sandbox.launcher" in process.cmdline():
                 found += [child.name() for child in process.children()]
         except psutil.NoSuchProcess:
             continue

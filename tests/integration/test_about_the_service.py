@@ -7,8 +7,8 @@ import time
 import httpx
 import pytest
 
-from scripts.local_service import LocalService
 from tests.integration.conftest import SETTLE_SECONDS, SpokenClip, Transcribe
+from tests.support.service import LocalService
 
 
 def test_health_says_what_runs_where(client: httpx.Client) -> None:

@@ -16,18 +16,18 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from api.edge import PROBE_PATHS
-from api.keys import digest_of, make_key
-from api.openai.errors import is_openai
-from api.page import PATHS as PAGE_PATHS
-from scripts.local_service import ROOT, DidNotStart, LocalService, local_service
 from tests.integration.conftest import SETTLE_SECONDS, SpokenClip
 from tests.integration.test_errors import assert_error
+from tests.support.service import ROOT, DidNotStart, LocalService, local_service
+from transcription.api.middleware.edge import PROBE_PATHS
+from transcription.api.middleware.keys import digest_of, make_key
+from transcription.api.openai.errors import is_openai
+from transcription.api.page import PATHS as PAGE_PATHS
 
 KEY, SINGLE, LATER = make_key(), make_key(), make_key()
 ORIGIN = "https://app.example"
 UPLOAD_TIMEOUT = 2  # seconds
-HEAD_TIMEOUT = 10  # seconds, api/connection.py
+HEAD_TIMEOUT = 10  # seconds, transcription/bentoml_patches/bounded_connections.py
 MULTIPART = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n"
 FILE_BEGINS = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF'
 PAGES = ("/", "/docs", "/redoc")
@@ -35,7 +35,7 @@ UPLOAD_ROUTES = ("/transcribe", "/api/transcribe", "/api/transcribe_job/submit")
 # Every route that the process serves, as "METHOD path": BentoML's own, what is mounted into it, and our middleware's.
 LIST_ROUTES = """
 import json
-from api.tasks import TaskMiddleware
+from transcription.api.middleware.tasks import TaskMiddleware
 from service import TranscriptionService
 
 def walk(routes):

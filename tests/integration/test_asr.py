@@ -10,9 +10,9 @@ import pysubs2
 import pytest
 
 from tests.integration.conftest import SpokenClip
-from tests.integration.recordings import Recordings
 from tests.integration.test_errors import assert_error
-from tests.media_files import read_samples
+from tests.support.media_files import read_samples
+from tests.support.recordings import Recordings
 
 SEGMENT = {
     *("id", "seek", "start", "end", "text", "tokens", "avg_logprob", "compression_ratio", "no_speech_prob"),

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import yaml
 
-from scripts.local_service import ROOT, local_service
 from tests.integration.conftest import SpokenClip
-from tests.unit.deployment import CHART, DEPLOY, load
+from tests.support.deployment import CHART, DEPLOY, load
+from tests.support.service import ROOT, local_service
 
 
 @pytest.fixture(scope="module")
@@ -132,4 +132,7 @@ def test_its_container_serves_when_no_command_is_given(bento: Path, tmp_path: Pa
 
 
 def test_its_container_runs_the_commands_of_workers_as_they_are(bento: Path, tmp_path: Path) -> None:
-    assert run_entrypoint(bento, tmp_path, "echo", "-A", "jobs.celery") == "-A jobs.celery"
+    assert (
+        run_entrypoint(bento, tmp_path, "echo", "-A", "transcription.jobs.cluster.celery")
+        == "-A transcription.jobs.cluster.celery"
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.local_service import ROOT, LocalService
+from tests.support.service import ROOT, LocalService
 
 CLIENTS = ROOT / "docs" / "clients"
 SAID = "the meeting starts at ten on monday"

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scripts.local_service import LocalService
 from tests.integration.conftest import SETTLE_SECONDS, SpokenClip, Transcribe, leftovers
-from tests.integration.recordings import Recordings
+from tests.support.recordings import Recordings
+from tests.support.service import LocalService
 
 
 def wait_until(condition: object, seconds: float = SETTLE_SECONDS) -> bool:

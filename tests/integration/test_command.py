@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.local_service import ROOT, LocalService, free_port
 from tests.integration.conftest import SpokenClip, media_processes
-from tests.integration.recordings import Recordings
 from tests.integration.test_clients_that_leave import wait_until
+from tests.support.recordings import Recordings
+from tests.support.service import ROOT, LocalService, free_port
 
 COMMAND = [sys.executable, "-m", "command"]
 Done = subprocess.CompletedProcess[str]

@@ -17,8 +17,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from scripts.local_service import ROOT, LocalService
 from service import app
+from tests.support.service import ROOT, LocalService
 
 EXAMPLES = 25  # of each route
 RECORDING = (ROOT / "samples" / "en-meeting.mp3").read_bytes()

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-import metrics
-from scripts.local_service import ROOT
 from tests.integration.conftest import SpokenClip, Transcribe
+from tests.support.service import ROOT
+from transcription.telemetry import metrics
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from scripts.local_service import LocalService
 from tests.integration.conftest import MAX_DURATION, MAX_FILE_SIZE, SpokenClip, Transcribe
-from tests.integration.recordings import Recordings
+from tests.support.recordings import Recordings
+from tests.support.service import LocalService
 
 NATIVE = "/api/transcribe"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import httpx
 
-from scripts.local_service import local_service
 from tests.integration.conftest import SpokenClip
 from tests.integration.test_errors import assert_error
+from tests.support.service import local_service
 
 
 def test_with_too_little_memory_new_work_is_refused_and_reads_go_on(tmp_path: Path, spoken_clip: SpokenClip) -> None:

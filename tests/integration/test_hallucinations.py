@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.integration.conftest import SpokenClip, Transcribe
-from tests.integration.recordings import Recordings
-from tests.media_files import RATE, read_samples, write_wav
+from tests.support.media_files import RATE, read_samples, write_wav
+from tests.support.recordings import Recordings
 
 NO_VAD = {"vad_filter": "false", "response_format": "verbose_json", "language": "en"}
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.local_service import free_port
 from tests.integration.conftest import SpokenClip
-from tests.integration.containers import Container, Hardening, contained, of_compose, says_yes, wait_until
-from tests.unit.deployment import DEPLOY, ROOT, Document, load, manifests, of_kind
+from tests.support.containers import Container, Hardening, contained, of_compose, says_yes, wait_until
+from tests.support.deployment import DEPLOY, ROOT, Document, load, manifests, of_kind
+from tests.support.service import free_port
 
 PASSWORD = ROOT / "tests" / "fixtures" / "chart" / "password.yaml"
 JOB_SECONDS = 30.0

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.local_service import UNSHARED, LocalService, local_service
 from tests.integration.conftest import SpokenClip
-from tests.integration.recordings import Recordings
 from tests.integration.test_clients_that_leave import wait_until
 from tests.integration.test_errors import assert_error
+from tests.support.recordings import Recordings
+from tests.support.service import UNSHARED, LocalService, local_service
 
 PATIENCE = 180.0  # seconds; a job of these tests takes a few on an idle machine
 SLOTS = 2

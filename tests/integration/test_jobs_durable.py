@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.local_service import DidNotStart, LocalService, local_service
 from tests.integration.conftest import SpokenClip, media_processes
-from tests.integration.recordings import Recordings
 from tests.integration.test_clients_that_leave import wait_until
 from tests.integration.test_errors import assert_error
 from tests.integration.test_jobs import PATIENCE, finished, read_events, segments_of, status, submit
+from tests.support.recordings import Recordings
+from tests.support.service import DidNotStart, LocalService, local_service
 
 STOP_SECONDS = 15.0  # README, "Stopping": from SIGTERM to the end of the last process
 

@@ -1,4 +1,4 @@
-"""Nothing that was accepted is lost, whoever dies: the quick version of scripts/chaos.py."""
+"""Nothing that was accepted is lost, whoever dies: the quick version of tests/resilience/chaos.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chaos import Plan, environment_for, run
+from tests.resilience.chaos import Plan, environment_for, run
 
 
 @pytest.mark.timeout(600)

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.local_service import LocalService, free_port, local_service
 from tests.integration.conftest import SpokenClip
-from tests.integration.recordings import Recordings
 from tests.integration.test_errors import assert_error
+from tests.support.recordings import Recordings
+from tests.support.service import LocalService, free_port, local_service
 
 UPLOADS, READS, AT_ONCE = 6, 40, 2
 

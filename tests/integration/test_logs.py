@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.local_service import local_service
 from tests.integration.conftest import SpokenClip
 from tests.integration.test_clients_that_leave import wait_until
+from tests.support.service import local_service
 
 KEY, WRONG_KEY = "right-key-" + "r" * 40, "wrong-key-" + "w" * 40
 SECRETS = {

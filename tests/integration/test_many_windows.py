@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from pipeline import WINDOWS_IN_FLIGHT
-from tests.integration.recordings import Recordings
+from tests.support.recordings import Recordings
+from transcription.pipeline.transcribe import WINDOWS_IN_FLIGHT
 
 WINDOWS = 18  # a recording
 CLIENTS = 7

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scripts.benchmarking.load import RUNNER, service_processes
-from scripts.local_service import UNSHARED, local_service
+from benchmarks.load import RUNNER, service_processes
 from tests.integration.conftest import SpokenClip, Transcribe
 from tests.integration.test_clients_that_leave import wait_until
+from tests.support.service import UNSHARED, local_service
 
 BATCH_SIZE = "bentoml_service_adaptive_batch_size"
 

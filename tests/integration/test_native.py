@@ -6,10 +6,10 @@ import bentoml
 import httpx
 import pytest
 
-from scripts.local_service import LocalService
 from tests.integration.conftest import SpokenClip
 from tests.integration.test_errors import assert_error
 from tests.integration.test_transcribe import ACCEPTABLE_LOSS, words_missing
+from tests.support.service import LocalService
 
 
 def test_the_synchronous_client_transcribes(service: LocalService, spoken_clip: SpokenClip) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from scripts.local_service import local_service
 from tests.integration.conftest import SpokenClip
 from tests.integration.test_errors import assert_error
+from tests.support.service import local_service
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ import openai
 import pytest
 from openai.types.audio import TranscriptionTextDeltaEvent, TranscriptionTextDoneEvent, TranscriptionVerbose
 
-from scripts.local_service import LocalService
 from tests.integration.conftest import SpokenClip, media_processes
-from tests.integration.recordings import Recordings
 from tests.integration.test_clients_that_leave import wait_until
+from tests.support.recordings import Recordings
+from tests.support.service import LocalService
 
 ERROR = {"message", "type", "param", "code"}
 Create = Callable[..., Any]

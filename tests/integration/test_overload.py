@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from scripts.local_service import UNSHARED, LocalService, local_service
 from tests.integration.conftest import SpokenClip
-from tests.integration.recordings import Recordings
 from tests.integration.test_errors import assert_error
+from tests.support.recordings import Recordings
+from tests.support.service import UNSHARED, LocalService, local_service
 
 CLIENTS = 16
 

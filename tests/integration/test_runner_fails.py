@@ -15,10 +15,10 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from scripts.local_service import UNSHARED, LocalService, local_service
 from tests.integration.conftest import SpokenClip
-from tests.integration.recordings import Recordings
 from tests.integration.test_errors import assert_error
+from tests.support.recordings import Recordings
+from tests.support.service import UNSHARED, LocalService, local_service
 
 RECOVERY_SECONDS = 60.0  # generous: it takes a few seconds on an idle machine
 FROZEN_SECONDS = 20.0  # far past any deadline of the embedded model, which takes a fraction of a second for a window

@@ -11,8 +11,8 @@ import pysubs2
 import pytest
 import webvtt  # type: ignore[import-untyped]
 
-from scripts.local_service import ROOT
 from tests.integration.conftest import SpokenClip, Transcribe
+from tests.support.service import ROOT
 
 LONG = ROOT / "samples" / "en-day.m4a"
 

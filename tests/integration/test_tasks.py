@@ -12,12 +12,12 @@ import bentoml
 import httpx
 import pytest
 
-from scripts.local_service import LocalService
 from tests.integration.conftest import SpokenClip
-from tests.integration.recordings import Recordings
 from tests.integration.test_errors import assert_error
 from tests.integration.test_jobs import PATIENCE
 from tests.integration.test_transcribe import ACCEPTABLE_LOSS, words_missing
+from tests.support.recordings import Recordings
+from tests.support.service import LocalService
 
 ROUTE = "/api/transcribe_job"
 

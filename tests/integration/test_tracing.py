@@ -15,9 +15,9 @@ import pytest
 import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from scripts.local_service import ROOT, local_service
 from tests.integration.conftest import SpokenClip
 from tests.integration.test_clients_that_leave import wait_until
+from tests.support.service import ROOT, local_service
 
 OF_A_REQUEST = {"upload", "media.probe", "media.decode", "media.vad", "queue", "model.encode", "model.decode", "format"}
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"  # the example of W3C Trace Context

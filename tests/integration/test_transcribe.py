@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from tests.integration.conftest import SpokenClip, Transcribe
-from tests.integration.recordings import Recordings
-from tests.media_files import ALL_FORMATS
+from tests.support.media_files import ALL_FORMATS
+from tests.support.recordings import Recordings
 
 ACCEPTABLE_LOSS = 0.34  # words that a lossy codec may cost the small model
 WORD_BREAKS = re.compile(r"[^\w']+")

@@ -12,10 +12,10 @@ from threading import Thread
 import httpx
 import pytest
 
-from scripts.local_service import LocalService, local_service
 from tests.integration.conftest import SpokenClip
 from tests.integration.test_clients_that_leave import wait_until
 from tests.integration.test_errors import assert_error
+from tests.support.service import LocalService, local_service
 
 KILOBYTE = 1000
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.webhooks import signature
 from tests.integration.conftest import SpokenClip
-from tests.integration.recordings import Recordings
 from tests.integration.test_clients_that_leave import wait_until
 from tests.integration.test_errors import assert_error
 from tests.integration.test_jobs import PATIENCE, finished, post, status, submit
 from tests.integration.test_jobs_durable import connected, serve
+from tests.support.recordings import Recordings
+from transcription.jobs.webhooks.deliverer import signature
 
 SECRET = "a secret of this deployment"
 

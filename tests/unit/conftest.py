@@ -9,9 +9,9 @@ import pytest
 from faster_whisper import decode_audio
 from numpy.typing import NDArray
 
-from media.upload import Upload
-from settings import Settings
-from transcript import WINDOW_SAMPLES
+from transcription.core.audio import WINDOW_SAMPLES
+from transcription.core.settings import Settings
+from transcription.media.intake.upload import Upload
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 

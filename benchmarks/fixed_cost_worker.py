@@ -1,0 +1,46 @@
+"""A Celery worker whose device takes the same time for every window: `celery -A benchmarks.fixed_cost_worker worker`.
+
+For measuring how throughput grows with workers where there are fewer cores than workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from runners.client.interface import RunnerState
+from transcription.core.audio import Window
+from transcription.core.options import DecodeOptions, Ticket
+from transcription.core.settings import Settings
+from transcription.core.transcript import WindowResult
+from transcription.jobs.cluster import celery
+from transcription.jobs.cluster.worker_process import WorkerProcess
+
+WINDOW_SECONDS = float(os.environ.get("FIXED_WINDOW_SECONDS", "0.5"))
+
+
+class FixedCostRunner:
+    """One window at a time, WINDOW_SECONDS each, without a model: nobody says anything."""
+
+    def __init__(self, _: Settings) -> None:
+        self._device = asyncio.Lock()
+
+    def start(self) -> None:
+        """Nothing to load."""
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+    async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+        """An empty result, after a while."""
+        async with self._device:
+            await asyncio.sleep(WINDOW_SECONDS)
+        return WindowResult(options.language or "en", 1.0, ())
+
+    async def state(self) -> RunnerState:
+        """Always ready."""
+        return RunnerState(True, "none", "none", ())
+
+
+app = celery.app
+celery.process = WorkerProcess(celery.settings, FixedCostRunner)

@@ -1,0 +1,196 @@
+"""Clients at work: how long each request takes, and what the service's processes are like meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from benchmarks.clips import Clip
+from benchmarks.peers import Contender
+from tests.support.service import UNSHARED, LocalService
+
+REQUEST_TIMEOUT = 7200.0  # seconds; the longest clip behind many others on a slow machine
+STOP_STEP = 0.2  # seconds between looks at the stop event
+PROBE_INTERVAL = 0.5  # seconds; an answer costs the service a few milliseconds of the cores that are measured
+API, RUNNER = "transcription", "whisper_runner"  # services, by name
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one load did. seconds: from the first request to the last answer. latencies: seconds, one a request."""
+
+    seconds: float
+    latencies: tuple[float, ...]
+
+
+def run_load(contender: Contender, clip: Clip, beam: int, *, clients: int, requests: int) -> Load:
+    """`clients` threads send `requests` each, one after the other. Raises what the contender raises."""
+    never = threading.Event()
+    ready = threading.Barrier(clients + 1)
+
+    def client() -> list[float]:
+        ready.wait()
+        return [timed(contender, clip, beam, never) for _ in range(requests)]
+
+    with ThreadPoolExecutor(clients) as pool:
+        answers = [pool.submit(client) for _ in range(clients)]
+        ready.wait()
+        started = time.perf_counter()
+        latencies = [latency for answer in answers for latency in answer.result()]
+        return Load(time.perf_counter() - started, tuple(latencies))
+
+
+def run_mix(contender: Contender, long: Clip, short: Clip, beam: int, requests: int) -> Load:
+    """Latencies of short clips, sent one after the other while the long one runs, which is then broken off.
+
+    Fewer than `requests` of them when the long one ends first.
+    """
+    stop = threading.Event()
+    latencies: list[float] = []
+    with ThreadPoolExecutor(1) as pool:
+        background = pool.submit(contender.transcribe, long, beam, stop)
+        time.sleep(1.0)  # the long file is decoding by now
+        started = time.perf_counter()
+        while len(latencies) < requests and not background.done():
+            latencies.append(timed(contender, short, beam, threading.Event()))
+        seconds = time.perf_counter() - started
+        stop.set()
+        background.result()
+    return Load(seconds, tuple(latencies))
+
+
+def timed(contender: Contender, clip: Clip, beam: int, stop: threading.Event) -> float:
+    """Seconds that one request takes."""
+    started = time.perf_counter()
+    contender.transcribe(clip, beam, stop)
+    return time.perf_counter() - started
+
+
+class Service:
+    """The real service over HTTP, upload included."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
+        """Raises httpx.HTTPStatusError."""
+        return asyncio.run(self._transcribe(clip, beam, stop))
+
+    async def _transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
+        async with httpx.AsyncClient(base_url=self._url, timeout=REQUEST_TIMEOUT, headers=UNSHARED) as client:
+            request = asyncio.ensure_future(self._post(client, clip, beam))
+            while not request.done() and not stop.is_set():
+                await asyncio.wait([request], timeout=STOP_STEP)
+            if not request.done():
+                request.cancel()  # closes the connection, which takes the windows out of the queue
+                with contextlib.suppress(asyncio.CancelledError):
+                    await request
+                return ""
+            return request.result()
+
+    async def _post(self, client: httpx.AsyncClient, clip: Clip, beam: int) -> str:
+        # AsyncClient wants asynchronous files; the bytes are read beforehand, which costs no time worth measuring.
+        content = clip.path.read_bytes()
+        response = await client.post(
+            "/transcribe", files={"file": (clip.path.name, content)}, data={"beam_size": str(beam)}
+        )
+        return str(response.raise_for_status().json()["text"])
+
+
+@dataclass(slots=True)
+class Probe:
+    """What was seen of the service while it worked.
+
+    work: what it is doing now, "" while others are measured, which is when nothing is recorded.
+    latencies: seconds, by path. memory: peak bytes of the API process, by work.
+    """
+
+    work: str = ""
+    latencies: dict[str, list[float]] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def probing(service: LocalService, interval: float = PROBE_INTERVAL) -> Iterator[Probe]:
+    """Ask the cheap routes all the time and watch the API process's memory until the block ends.
+
+    interval: seconds between questions.
+    """
+    probe, stop = Probe(), threading.Event()
+    thread = threading.Thread(target=_probe, args=(service, probe, stop, interval), daemon=True)
+    thread.start()
+    try:
+        yield probe
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _probe(service: LocalService, probe: Probe, stop: threading.Event, interval: float) -> None:
+    api = service_processes(service.process.pid, API)
+    with httpx.Client(base_url=service.url, timeout=REQUEST_TIMEOUT) as client:
+        paths = probe_paths(client)
+        while not stop.wait(interval):
+            work = probe.work
+            if not work:
+                continue
+            for name, path in paths.items():
+                started = time.perf_counter()
+                client.get(path).raise_for_status()
+                probe.latencies.setdefault(name, []).append(time.perf_counter() - started)
+            probe.memory[work] = max(probe.memory.get(work, 0), resident(api))
+
+
+def probe_paths(client: httpx.Client) -> dict[str, str]:
+    """The cheap routes by name; /status is that of a job that fails at once, so that it costs the model nothing."""
+    answer = client.post("/transcribe", files={"file": ("broken.mp3", b"ID3")}, data={"async": "true"})
+    return {"/health": "/health", "/status": str(answer.raise_for_status().json()["status_url"])}
+
+
+def service_processes(root: int, name: str) -> list[int]:
+    """The processes of one BentoML service under the process `root`; none where there is no /proc."""
+    mark = f"--service-name\0{name}\0"  # in the command line
+    return [pid for pid in descendants(root) if mark in _command(pid)]
+
+
+def descendants(root: int) -> list[int]:
+    """The process `root` and everything under it."""
+    pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    parents = {pid: int(_status(pid).get("PPid", "0")) for pid in pids}
+    return [pid for pid in pids if _descends(pid, root, parents)]
+
+
+def resident(pids: Iterable[int]) -> int:
+    """Bytes of memory that processes hold."""
+    return sum(int(_status(pid).get("VmRSS", "0 kB").split()[0]) * KIB for pid in pids)
+
+
+def _descends(pid: int, root: int, parents: Mapping[int, int]) -> bool:
+    while pid in parents and pid != root:
+        pid = parents[pid]
+    return pid == root
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _status(pid: int) -> dict[str, str]:
+    """What the kernel says of a process; empty when it has just ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

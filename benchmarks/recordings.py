@@ -1,0 +1,66 @@
+"""How fast a recording goes to an object store and back, and how much memory that takes.
+
+    python -m benchmarks.recordings [MIB]
+
+The store is the tests' server, on this machine and in a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from tests.support.s3_server import s3_server
+from transcription.core.settings import Settings
+from transcription.jobs.recordings.folder import Spool, open_spool
+from transcription.media.intake.upload import Upload
+
+MIB = 1024 * 1024
+
+
+def main(size: int) -> None:
+    """size: of the recording, MiB."""
+    with s3_server() as server, tempfile.TemporaryDirectory() as folder:
+        server.make_bucket("bucket")
+        os.environ.update(server.environment)
+        spool = open_spool(Settings(temp_dir=Path(folder), spool_url="s3://bucket/spool"))
+        asyncio.run(measure(spool, Path(folder) / "upload", size))
+
+
+async def measure(spool: Spool, path: Path, size: int) -> None:
+    """Send a recording and fetch it, and say what it took."""
+    await spool.check()  # connects, and loads what the driver needs
+    upload = make_upload(path, size)
+    before, start = peak(), time.monotonic()
+    recording = await spool.keep(upload, str(uuid4()))
+    sent, after_sending = time.monotonic(), peak()
+    async with spool.borrowed(recording):
+        fetched = time.monotonic()
+    print(f"{size} MiB up: {size / (sent - start):.0f} MiB/s, {after_sending - before:+.0f} MiB of memory at the peak")
+    print(f"{size} MiB down: {size / (fetched - sent):.0f} MiB/s, {peak() - before:+.0f} MiB of memory at the peak")
+
+
+def make_upload(path: Path, size: int) -> Upload:
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for _ in range(size):
+            block = os.urandom(MIB)
+            digest.update(block)
+            file.write(block)
+    return Upload(path, digest.hexdigest(), size * MIB)
+
+
+def peak() -> float:
+    """Most memory this process ever had, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 256)

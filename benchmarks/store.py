@@ -1,0 +1,178 @@
+"""How long each store of jobs takes, with 10,000 jobs in it, and which indexes the queries of SQLite use."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import re
+import sqlite3
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from tests.support.cluster import redis_member
+from tests.support.service import free_port
+from transcription.core.audio import Span, Timeline
+from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
+from transcription.core.transcript import PlacedResult, Segment, Transcript, WindowResult
+from transcription.jobs.job import JobStatus, NewJob, Recording
+from transcription.jobs.store.base import JobStore
+from transcription.jobs.store.redis.store import RedisStore
+from transcription.jobs.store.sqlite import queries
+from transcription.jobs.store.sqlite.database import DATABASE_NAME
+from transcription.jobs.store.sqlite.store import SqliteStore
+
+WINDOWS_OF_AN_HOUR = 120
+TTL = 1e6  # seconds, longer than the measurement
+PHRASE = Segment(
+    0.0, 3.0, " a phrase of ten words or so, as they come in speech", tuple(range(12)), -0.2, 1.2, 0.0, 0.0
+)
+WINDOW = PlacedResult(Timeline((Span(0, 480_000),)), WindowResult("en", 1.0, (PHRASE,) * 8))
+EXPLAINED = ("SHOWN_JOB", "CLAIM", "AHEAD", "LATEST_SPEEDS", "CLAIM_DELIVERY", "EXPIRE_JOBS", "EXPIRE_RESULTS")
+
+Call = Callable[[], Awaitable[Any]]
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--unfinished", type=int, default=1_000)
+    parser.add_argument("--folder", type=Path, help="on the disk in question; a temporary one by default")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+        folder = Path(name)
+        print("SQLite")
+        store = SqliteStore(folder, result_ttl=TTL)
+        await fill(store, args.jobs, args.unfinished)
+        await measure(store, args.jobs)
+        await store.close()
+        explain(folder / DATABASE_NAME)
+        print("Redis, appendfsync always")
+        port = free_port()
+        server = redis_member(folder, port)
+        server.start()
+        try:
+            url = f"redis://127.0.0.1:{port}/0"
+            shared = RedisStore(url, result_ttl=TTL)
+            empty = await used_memory(url)
+            await fill(shared, args.jobs, args.unfinished)
+            print(f"memory: {(await used_memory(url) - empty) / args.jobs:.0f} bytes a job without windows and result")
+            before = await used_memory(url)
+            await keep_windows(shared)
+            print(f"memory: {(await used_memory(url) - before) / 1024:.0f} KiB for the windows of an hour")
+            await measure(shared, args.jobs)
+            await measure_server(shared, url, args.jobs)
+            await shared.close()
+        finally:
+            server.kill()
+
+
+async def fill(store: JobStore, jobs: int, unfinished: int) -> None:
+    numbers = iter(range(jobs))
+    await timed("submit", jobs, lambda: store.submit(new_job(f"{next(numbers)}")))
+    for number in range(jobs - unfinished):
+        await store.cancel(f"{number}")
+
+
+async def measure(store: JobStore, jobs: int) -> None:
+    chosen = random.Random(0)
+    get: Call = lambda: store.get(f"{chosen.randrange(jobs)}")  # noqa: E731
+    await timed("get", 5000, get)
+    writer = asyncio.create_task(checkpoint_without_end(store))
+    await timed("get, beside checkpoints as fast as they go", 5000, get)
+    late = iter(range(300))
+    await timed("submit, beside them", 300, lambda: store.submit(new_job(f"late {next(late)}")))
+    writer.cancel()
+    newest = (await store.list_jobs((), None, 1))[0]
+    await timed("standing of the newest", 100, lambda: store.standing(newest.id))
+    await timed("list_jobs, 50 of any status", 100, lambda: store.list_jobs((), None, 50))
+    await timed("list_jobs, of a status that no job has", 20, lambda: store.list_jobs({JobStatus.FAILED}, None, 50))
+    await timed("claim", 200, lambda: store.claim("measure"))
+    await timed("recordings_in_use", 5, store.recordings_in_use)
+    await timed("back_up", 3, store.back_up)
+    long = Transcript("en", 1.0, 30_000.0, (PHRASE,) * 10_000, "demo")
+    lease = await store.claim("measure")
+    assert lease is not None
+    await timed("complete, 10,000 segments", 1, lambda: store.complete(lease, long))
+    await timed("result, 10,000 segments", 1, lambda: store.result(lease.id))
+
+
+async def measure_server(store: RedisStore, url: str, jobs: int) -> None:
+    """How long the one thread of Redis is busy with a step, without the client and without the disk."""
+    lease = await store.claim("server")
+    assert lease is not None
+    chosen, numbers, positions = random.Random(1), iter(range(1000)), iter(range(1000))
+    steps: dict[str, Call] = {
+        "get": lambda: store.get(f"{chosen.randrange(jobs)}"),
+        "list_jobs, 50": lambda: store.list_jobs((), None, 50),
+        "submit": lambda: store.submit(new_job(f"server {next(numbers)}")),
+        "renew": lambda: store.renew(lease),
+        "checkpoint": lambda: store.checkpoint(lease, next(positions), WINDOW, None),
+        "unsent, nothing due": lambda: store.unsent(0, idle=False),
+        "recordings_in_use": store.recordings_in_use,
+    }
+    async with Redis.from_url(url) as redis:
+        for name, call in steps.items():
+            await redis.config_resetstat()
+            for _ in range(200):
+                await call()
+            busy = (await redis.info("commandstats"))["cmdstat_evalsha"]["usec_per_call"]
+            print(f"Redis is busy with {name}: {busy:.0f} us")
+
+
+async def keep_windows(store: JobStore) -> None:
+    lease = await store.claim("windows")
+    assert lease is not None
+    for position in range(WINDOWS_OF_AN_HOUR):
+        await store.checkpoint(lease, position, WINDOW, None)
+
+
+async def used_memory(url: str) -> int:
+    """Bytes that the Redis holds."""
+    async with Redis.from_url(url) as redis:
+        found: int = (await redis.info("memory"))["used_memory"]
+        return found
+
+
+async def checkpoint_without_end(store: JobStore) -> None:
+    lease = await store.claim("writer")
+    assert lease is not None
+    position = 0
+    while True:
+        await store.checkpoint(lease, position, WINDOW, None)
+        position += 1
+
+
+async def timed(what: str, times: int, call: Call) -> None:
+    taken = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        await call()
+        taken.append((time.perf_counter() - begun) * 1000)
+    taken.sort()
+    print(f"{what}: median {taken[times // 2]:.2f} ms, p99 {taken[times * 99 // 100]:.2f} ms ({times} calls)")
+
+
+def new_job(job_id: str) -> NewJob:
+    request = TranscriptionRequest(DecodeOptions("demo"), VadOptions())
+    return NewJob(job_id, f"work of {job_id}", request, Recording(job_id, "0" * 64, 1), "json", "")
+
+
+def explain(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for name in EXPLAINED:
+            query = getattr(queries, name)
+            values = dict.fromkeys(re.findall(r":(\w+)", query), 0) or (0,) * query.count("?")
+            print(name)
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {query}", values):
+                print(f"    {step}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,24 @@
+"""LRC lyrics: [mm:ss.xx] before each line; minutes grow past 59, the format has no hours."""
+
+from __future__ import annotations
+
+from formats.subtitles.cues import MS_PER_MINUTE
+from formats.subtitles.layout import SubtitleLayout, laid_out
+from transcription.core.transcript import Transcript
+
+MS_PER_CENTISECOND = 10
+
+
+def render(transcript: Transcript, layout: SubtitleLayout | None = None) -> str:
+    """A line a cue, and an empty one where the last ends, so that players clear it."""
+    lines = [(cue.start, cue.end, cue.text) for cue in laid_out(transcript, layout)]
+    if not lines:
+        return ""
+    stamped = [f"{_stamp(start)}{text}" for start, _, text in lines]
+    return "\n".join([*stamped, _stamp(lines[-1][1])]) + "\n"
+
+
+def _stamp(milliseconds: int) -> str:
+    minutes, rest = divmod(milliseconds, MS_PER_MINUTE)
+    seconds, fraction = divmod(rest, 1000)
+    return f"[{minutes:02d}:{seconds:02d}.{fraction // MS_PER_CENTISECOND:02d}]"

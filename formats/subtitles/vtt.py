@@ -1,0 +1,27 @@
+"""WebVTT (.vtt), W3C: https://www.w3.org/TR/webvtt1/"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from formats.subtitles.cues import Cue, clock
+from formats.subtitles.layout import SubtitleLayout, characters_per_second, frames, is_fast, laid_out
+from transcription.core.transcript import Transcript
+
+
+def render(transcript: Transcript, layout: SubtitleLayout | None = None) -> str:
+    """A WebVTT file; an empty transcript is the header alone. A note stands before each cue that is read too fast."""
+    blocks = (block for cue in laid_out(transcript, layout) for block in _blocks(cue, layout))
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+def _blocks(cue: Cue, layout: SubtitleLayout | None) -> Iterator[str]:
+    if is_fast(cue, layout):
+        yield f"NOTE {characters_per_second(cue):.1f} characters a second\n"
+    for frame in frames(cue, layout):
+        yield f"{clock(frame.start, '.')} --> {clock(frame.end, '.')}\n{frame.on_screen(_escape)}\n"
+
+
+def _escape(text: str) -> str:
+    # Section 4.2.2: cue text may hold neither "&" nor "<" unescaped, and never "-->".
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

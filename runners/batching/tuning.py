@@ -1,0 +1,234 @@
+"""Which layout is fastest here: a few are tried on the model itself, and the answer is kept on disk.
+
+The work of a trial is that of the engine without its end of text: encode a window of noise, decode a fixed number of
+tokens with beam 5. A model that would take too long gets a part of a window, down to a tenth; the encoder takes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import ctranslate2
+import numpy as np
+from faster_whisper.tokenizer import Tokenizer
+
+from runners.batching.layout import Layout, Placement, candidate_layouts, likely_layout
+from runners.models.cache import ModelHandle
+
+BUDGET_SECONDS = 10.0
+MARGIN = 1.05  # times the rate of an earlier candidate that a later one must have; less is noise
+BEAM_SIZE = 5
+FULL_FRAMES, FULL_TOKENS = 3000, 96  # 30 s of dense speech, which is what windows are packed from
+SHORT_FRAMES, SHORT_TOKENS = 300, 10
+FULL_TO_SHORT = 15.0  # cost of a full trial in short ones, about
+SAFETY = 0.7  # of the budget is planned for
+LAYOUTS_FILE = "layouts.json"
+
+Open = Callable[[Layout], ModelHandle]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One layout, measured. rate: windows a second; comparable within one tuning only."""
+
+    layout: Layout
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A layout and, for the log, why it is the one."""
+
+    layout: Layout
+    reason: str
+
+
+class Bench(Protocol):
+    """Something that can try layouts."""
+
+    def predict(self, layout: Layout) -> float:
+        """Seconds that a trial would take, 0 while nothing is known."""
+        ...
+
+    def try_out(self, layout: Layout) -> Trial:
+        """Raises RuntimeError or MemoryError when the device cannot do it."""
+        ...
+
+
+def tune(
+    bench: Bench, candidates: Sequence[Layout], budget: float, clock: Callable[[], float] = time.monotonic
+) -> list[Trial]:
+    """Trials of the candidates in their order, as many as the budget (seconds) has room for."""
+    started = clock()
+    trials = []
+    for layout in candidates:
+        if clock() - started + bench.predict(layout) > budget:
+            continue  # a smaller one may still fit
+        # A device without memory for a layout is an answer too.
+        with contextlib.suppress(RuntimeError, MemoryError):
+            trials.append(bench.try_out(layout))
+    return trials
+
+
+def choose(trials: Sequence[Trial], fallback: Layout) -> Choice:
+    """The fastest of what was measured; an earlier one unless a later one is clearly faster.
+
+    trials: faster-whisper's default first, so that nothing slower than it is ever chosen.
+    """
+    if not trials:
+        return Choice(fallback, "nothing could be measured; python -m benchmarks.tune takes its time over it")
+    best = trials[0]
+    for trial in trials[1:]:
+        if trial.rate > MARGIN * best.rate:
+            best = trial
+    others = ", ".join(f"{trial.layout} {trial.rate / trials[0].rate:.2f}" for trial in trials)
+    return Choice(best.layout, f"measured, relative to faster-whisper's default: {others}")
+
+
+class ModelBench:
+    """Tries layouts on a real model. One model is in memory at a time.
+
+    open_layout: loads the model for a layout.
+    """
+
+    def __init__(self, open_layout: Open, *, budget: float = BUDGET_SECONDS, rounds: int = 0) -> None:
+        self._open = open_layout
+        self._budget = budget
+        self._rounds = rounds  # windows of a slot that the budget must do for; 0 for full trials at any price
+        self._handle: ModelHandle | None = None
+        self._shape: tuple[int, int] = (0, 0)  # slots and threads of the loaded model
+        self._load_seconds = 0.0
+        self._window_seconds = 0.0  # of one slot, at most
+        self._frames, self._tokens = FULL_FRAMES, FULL_TOKENS
+
+    def predict(self, layout: Layout) -> float:
+        loading = 0.0 if self._shape == (layout.slots, layout.threads) else self._load_seconds
+        return loading + layout.batch * self._window_seconds
+
+    def try_out(self, layout: Layout) -> Trial:
+        handle = self._loaded(layout)
+        if not self._window_seconds and self._rounds:
+            self._choose_length(handle)
+        seconds = self._run(handle, layout)
+        self._window_seconds = max(self._window_seconds, seconds / layout.batch)
+        return Trial(layout, layout.slots * layout.batch / seconds)
+
+    def _loaded(self, layout: Layout) -> ModelHandle:
+        shape = (layout.slots, layout.threads)
+        if self._handle is None or shape != self._shape:
+            self._handle = None  # first out, then in
+            started = time.perf_counter()
+            self._handle, self._shape = self._open(layout), shape
+            self._load_seconds = time.perf_counter() - started
+            self._call(self._handle, 1, SHORT_FRAMES, 1)  # the first call makes room in memory
+        return self._handle
+
+    def _choose_length(self, handle: ModelHandle) -> None:
+        started = time.perf_counter()
+        self._call(handle, 1, SHORT_FRAMES, SHORT_TOKENS)
+        full = FULL_TO_SHORT * (time.perf_counter() - started) * self._rounds
+        share = min(1.0, max(0.0, SAFETY * self._budget - self._load_seconds) / full)
+        self._frames = max(SHORT_FRAMES, round(share * FULL_FRAMES))
+        self._tokens = max(SHORT_TOKENS, round(share * FULL_TOKENS))
+
+    def _run(self, handle: ModelHandle, layout: Layout) -> float:
+        with ThreadPoolExecutor(layout.slots) as slots:
+            started = time.perf_counter()
+            calls = [
+                slots.submit(self._call, handle, layout.batch, self._frames, self._tokens) for _ in range(layout.slots)
+            ]
+            for call in calls:
+                call.result()
+            return time.perf_counter() - started
+
+    def _call(self, handle: ModelHandle, batch: int, frames: int, tokens: int) -> None:
+        whisper = handle.whisper
+        mels = whisper.feature_extractor.mel_filters.shape[0]
+        noise = np.random.default_rng(0).normal(0, 0.3, (batch, mels, frames)).astype(np.float32)
+        tokenizer = Tokenizer(whisper.hf_tokenizer, whisper.model.is_multilingual, task="transcribe", language="en")
+        prompt = whisper.get_prompt(tokenizer, [])
+        whisper.model.generate(
+            ctranslate2.StorageView.from_array(noise),
+            [prompt] * batch,
+            beam_size=BEAM_SIZE,
+            max_length=len(prompt) + tokens,
+            suppress_tokens=[tokenizer.eot],  # noise would end at once
+        )
+
+
+class LayoutStore:
+    """Layouts that were measured before, in one file. Never fails: what cannot be read or written is measured again.
+
+    path: of the file; its folder is made if need be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def find(self, key: str) -> Layout | None:
+        """The layout stored under a key."""
+        try:
+            return Layout(**self._read()[key]["layout"])
+        except (KeyError, TypeError):
+            return None
+
+    def save(self, key: str, layout: Layout, trials: Sequence[Trial]) -> None:
+        """Keep a layout and what it was chosen from."""
+        known = self._read()
+        rates = {str(trial.layout): round(trial.rate, 4) for trial in trials}
+        known[key] = {"layout": asdict(layout), "windows_a_second": rates}
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._path.with_suffix(".new")
+            fresh.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
+            fresh.replace(self._path)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            known = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+
+def machine_key(model: str, folder: Path, placement: Placement, cores: int) -> str:
+    """What a measurement holds for: this model, on this device, of this machine, with this library."""
+    size = (folder / "model.bin").stat().st_size
+    library = f"ctranslate2 {ctranslate2.__version__}"
+    return " / ".join(
+        (f"{model} {size}", placement.device, placement.compute_type, f"{cores} cores", processor(), library)
+    )
+
+
+def processor() -> str:
+    """The processor's name; of a GPU's host, since CTranslate2 does not name the GPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def auto_layout(open_layout: Open, store: LayoutStore, key: str, device: str, cores: int) -> Choice:
+    """The layout for `auto`: remembered, or measured now within BUDGET_SECONDS and remembered.
+
+    Raises what `open_layout` raises.
+    """
+    if known := store.find(key):
+        return Choice(known, "measured at an earlier start")
+    candidates = candidate_layouts(device, cores)
+    rounds = sum(layout.batch for layout in candidates)
+    trials = tune(ModelBench(open_layout, rounds=rounds), candidates, BUDGET_SECONDS)
+    choice = choose(trials, likely_layout(device, cores))
+    if trials:
+        store.save(key, choice.layout, trials)
+    return choice

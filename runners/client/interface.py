@@ -1,0 +1,54 @@
+"""What the rest of the service knows of the runner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from transcription.core.audio import Window
+from transcription.core.options import DecodeOptions, Ticket
+from transcription.core.transcript import WindowResult
+
+RESTART_SECONDS = 10.0  # about what the supervisor needs to bring a dead runner back
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model as `/models` shows it. on_disk: can be loaded without the model hub."""
+
+    name: str
+    on_disk: bool
+    loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerState:
+    """What the runner's process says of itself.
+
+    ready: the default model has decoded something since the process started.
+    error: why the default model could not be loaded, with the remedy, or "".
+    backlog_seconds: estimated wait of a new interactive request.
+    """
+
+    ready: bool
+    device: str
+    compute_type: str
+    models: tuple[ModelState, ...]
+    error: str = ""
+    backlog_seconds: float = 0.0
+
+
+class Runner(Protocol):
+    """The only way to the model."""
+
+    async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+        """Decode one window.
+
+        Raises UnknownModel, ModelUnavailable, InvalidParameter, RefusedWindow, ServiceUnavailable.
+        Cancelling the call takes the window out of the queue.
+        """
+        ...
+
+    async def state(self) -> RunnerState:
+        """Cheap; never waits for the model."""
+        ...

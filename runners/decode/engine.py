@@ -1,0 +1,327 @@
+"""Calls the model. Holds no queue: a compatible batch of windows in, their results out.
+
+The steps and their order are those of `WhisperModel.transcribe(condition_on_previous_text=False)`, taken for a whole
+batch at once: one encoder pass serves language detection, every temperature and the alignment of words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
+from faster_whisper.transcribe import WhisperModel, get_suppressed_tokens
+from faster_whisper.utils import get_end
+from numpy.typing import NDArray
+
+from runners.decode.features import Arrays, LogMel
+from runners.decode.rules import (
+    Attempt,
+    Cut,
+    Split,
+    average_logprob,
+    choose_best,
+    compression_ratio,
+    likeliest,
+    needs_fallback,
+    should_skip,
+    split_segments,
+)
+from runners.models.cache import ModelHandle
+from transcription.core.errors import InvalidParameter, ModelUnavailable
+from transcription.core.options import DecodeOptions
+from transcription.core.transcript import Segment, WindowResult, Word
+from transcription.telemetry.tracing import MODEL_DECODE, MODEL_ENCODE, stage
+
+ENGLISH = "en"
+LANGUAGE_CODES = frozenset(_LANGUAGE_CODES)
+MAX_INITIAL_TIMESTAMP_INDEX = 50  # timestamp tokens of 20 ms: speech starts within the first second
+# Marks that belong to the following and to the preceding word; faster-whisper's defaults.
+PREPENDED_MARKS = "\"'“¿([{-"
+APPENDED_MARKS = "\"'.。,，!！?？:：”)]}、"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowTask:
+    """What is to be decoded. samples: int16, shape (n,), 16 kHz mono, at most 30 s."""
+
+    samples: NDArray[np.int16]
+    options: DecodeOptions
+
+
+@dataclass(slots=True, eq=False)
+class _Reading:
+    """How far one window has been read. features: log-mel, shape (n_mels, content_frames + 1)."""
+
+    features: LogMel
+    options: DecodeOptions
+    language: str | None
+    language_probability: float
+    prompt: list[int]
+    seek: int = 0
+    last_speech: float = 0.0
+    segments: list[Segment] = field(default_factory=list)
+    unspoken: list[Segment] = field(default_factory=list)
+
+    @property
+    def content_frames(self) -> int:
+        return int(self.features.shape[-1]) - 1
+
+    @property
+    def done(self) -> bool:
+        return self.seek >= self.content_frames
+
+    def result(self) -> WindowResult:
+        return WindowResult(
+            self.language or ENGLISH, self.language_probability, tuple(self.segments), tuple(self.unspoken)
+        )
+
+
+class Engine:
+    """Decodes batches on one loaded model. Any number of threads may call it."""
+
+    def __init__(self, model: ModelHandle) -> None:
+        self._name = model.name
+        self._whisper: WhisperModel = model.whisper
+        self._arrays: Arrays = model.arrays
+        self._multilingual: bool = model.whisper.model.is_multilingual
+        self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
+        self._suppressed = list(get_suppressed_tokens(self._tokenizer(ENGLISH, "transcribe"), [-1]))
+
+    def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
+        """Results in the order of the batch, whose options must share one `scheduler.BatchKey`.
+
+        Raises InvalidParameter for a language the model does not know, ModelUnavailable for a model that cannot tell
+        languages, RuntimeError when the device fails.
+        """
+        features = self._arrays.log_mel([task.samples for task in batch])
+        readings = [self._open(task, spectrum) for task, spectrum in zip(batch, features, strict=True)]
+        while unread := [reading for reading in readings if not reading.done]:
+            self._read_on(unread)
+        return [reading.result() for reading in readings]
+
+    def _open(self, task: WindowTask, features: LogMel) -> _Reading:
+        options = task.options
+        language = options.language if self._multilingual else ENGLISH
+        prompt = self._encode_text(options.initial_prompt) if options.initial_prompt is not None else []
+        return _Reading(features, options, language, 1.0 if language else 0.0, prompt)
+
+    def _read_on(self, readings: Sequence[_Reading]) -> None:
+        """Decode what is left of each window, at most 30 s, and move its `seek` on."""
+        frames = [min(self._max_frames, reading.content_frames - reading.seek) for reading in readings]
+        parts = [
+            reading.features[:, reading.seek : reading.seek + count]
+            for reading, count in zip(readings, frames, strict=True)
+        ]
+        # Left on the device: the model is on one GPU at most, so every later call can read it there.
+        with stage(MODEL_ENCODE):
+            encoded = self._whisper.model.encode(self._arrays.stack(parts), to_cpu=False)
+        with stage(MODEL_DECODE):
+            self._detect_languages(readings, encoded)
+            if readings[0].options.only_language:
+                for reading in readings:
+                    reading.seek = reading.content_frames
+                return
+            attempts = self._decode_with_fallback(readings, encoded)
+        for row, (reading, count, attempt) in enumerate(zip(readings, frames, attempts, strict=True)):
+            if should_skip(attempt, reading.options):
+                self._pass_over(reading, count, attempt)
+            else:
+                self._accept(reading, count, attempt, encoded, row)
+
+    def _detect_languages(self, readings: Sequence[_Reading], encoded: ctranslate2.StorageView) -> None:
+        unknown = [row for row, reading in enumerate(readings) if reading.language is None]
+        if not unknown:
+            return
+        guesses = self._whisper.model.detect_language(self._arrays.take_rows(encoded, unknown))
+        for row, ranking in zip(unknown, guesses, strict=True):
+            if not ranking:
+                raise ModelUnavailable(
+                    f"The model '{self._name}' cannot tell languages: its config.json lacks lang_ids. "
+                    "Convert it again, or name the language with the request."
+                )
+            heard = [(token[2:-2], float(probability)) for token, probability in ranking]  # <|en|>
+            readings[row].language, readings[row].language_probability = likeliest(
+                heard, readings[row].options.languages
+            )
+
+    def _decode_with_fallback(self, readings: Sequence[_Reading], encoded: ctranslate2.StorageView) -> list[Attempt]:
+        """One attempt a window: the first that passes its thresholds, else the best of all temperatures."""
+        tokenizers = [self._tokenizer(reading.language or ENGLISH, reading.options.task) for reading in readings]
+        prompts = [
+            self._whisper.get_prompt(tokenizer, reading.prompt, hotwords=reading.options.hotwords)
+            for reading, tokenizer in zip(readings, tokenizers, strict=True)
+        ]
+        tried: list[list[Attempt]] = [[] for _ in readings]
+        pending = list(range(len(readings)))
+        for temperature in readings[0].options.temperatures:
+            undecided = self._arrays.take_rows(encoded, pending)
+            attempts = self._generate(undecided, [prompts[row] for row in pending], readings[0].options, temperature)
+            for row, attempt in zip(pending, attempts, strict=True):
+                tried[row].append(attempt)
+            pending = [row for row in pending if needs_fallback(tried[row][-1], readings[row].options)]
+            if not pending:
+                break
+        return [
+            choose_best(tried[row], reading.options) if row in pending else tried[row][-1]
+            for row, reading in enumerate(readings)
+        ]
+
+    def _generate(
+        self,
+        encoded: ctranslate2.StorageView,
+        prompts: list[list[int]],
+        options: DecodeOptions,
+        temperature: float,
+    ) -> list[Attempt]:
+        search: dict[str, Any] = {"beam_size": options.beam_size, "patience": 1}
+        if temperature > 0:
+            search = {
+                "beam_size": 1,
+                "num_hypotheses": options.best_of,
+                "sampling_topk": 0,
+                "sampling_temperature": temperature,
+            }
+        results = self._whisper.model.generate(
+            encoded,
+            prompts,
+            max_length=self._whisper.max_length,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=self._suppressed,
+            max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP_INDEX,
+            **search,
+        )
+        return [self._attempt(result, temperature) for result in results]
+
+    def _attempt(self, result: Any, temperature: float) -> Attempt:
+        tokens = tuple(result.sequences_ids[0])
+        return Attempt(
+            tokens=tokens,
+            avg_logprob=average_logprob(result.scores[0], len(tokens)),
+            compression_ratio=compression_ratio(self._text(tokens).strip()),
+            no_speech_prob=float(result.no_speech_prob),
+            temperature=temperature,
+        )
+
+    def _accept(
+        self, reading: _Reading, frames: int, attempt: Attempt, encoded: ctranslate2.StorageView, row: int
+    ) -> None:
+        """Turn an attempt into segments and move the window's `seek` on."""
+        started_at = reading.seek
+        split = self._split(reading, frames, attempt)
+        next_seek = split.next_seek
+        timed: Sequence[tuple[Cut, tuple[Word, ...]]] = [(cut, ()) for cut in split.cuts]
+        if reading.options.word_timestamps:
+            timed, next_seek = self._time_words(reading, split, frames, self._arrays.take_rows(encoded, [row]))
+        reading.segments += self._segments(timed, attempt, started_at)
+        # The text has been given; without it as a prompt the next decode cannot fall into a loop.
+        reading.prompt = []
+        # A decode that consumes nothing would be repeated for ever.
+        reading.seek = next_seek if next_seek > started_at else started_at + frames
+
+    def _pass_over(self, reading: _Reading, frames: int, attempt: Attempt) -> None:
+        """Nobody speaks there. What was decoded all the same is kept apart."""
+        cuts = [(cut, ()) for cut in self._split(reading, frames, attempt).cuts]
+        reading.unspoken += self._segments(cuts, attempt, reading.seek)
+        reading.seek += frames
+
+    def _split(self, reading: _Reading, frames: int, attempt: Attempt) -> Split:
+        seconds_per_frame = self._whisper.feature_extractor.time_per_frame
+        return split_segments(
+            attempt.tokens,
+            timestamp_begin=self._tokenizer(ENGLISH, "transcribe").timestamp_begin,
+            time_offset=reading.seek * seconds_per_frame,
+            frames=frames,
+            duration=frames * seconds_per_frame,
+            seek=reading.seek,
+        )
+
+    def _segments(
+        self, timed: Sequence[tuple[Cut, tuple[Word, ...]]], attempt: Attempt, seek: int
+    ) -> Iterator[Segment]:
+        """Those that say something and last."""
+        for cut, words in timed:
+            text = self._text(cut.tokens)
+            if cut.start != cut.end and text.strip():
+                yield _segment(cut, text, words, attempt, seek)
+
+    def _time_words(
+        self, reading: _Reading, split: Split, frames: int, encoded: ctranslate2.StorageView
+    ) -> tuple[list[tuple[Cut, tuple[Word, ...]]], int]:
+        """Segments with their words, tightened around them, and where to read on.
+
+        encoded: the encoder's output for this window alone.
+        """
+        segments: list[dict[str, Any]] = [
+            {"seek": reading.seek, "start": cut.start, "end": cut.end, "tokens": list(cut.tokens)} for cut in split.cuts
+        ]
+        tokenizer = self._tokenizer(reading.language or ENGLISH, reading.options.task)
+        self._whisper.add_word_timestamps(
+            [segments], tokenizer, encoded, frames, PREPENDED_MARKS, APPENDED_MARKS, reading.last_speech
+        )
+        time_offset = reading.seek * self._whisper.feature_extractor.time_per_frame
+        last_word_end = get_end(segments)
+        next_seek = split.next_seek
+        if not split.single_ending and last_word_end is not None and last_word_end > time_offset:
+            next_seek = round(last_word_end * self._whisper.frames_per_second)
+        if last_word_end is not None:
+            reading.last_speech = last_word_end
+        timed = [
+            (replace(cut, start=float(item["start"]), end=float(item["end"])), _words(item["words"]))
+            for cut, item in zip(split.cuts, segments, strict=True)
+        ]
+        return timed, next_seek
+
+    def _tokenizer(self, language: str, task: str) -> Tokenizer:
+        """The tokenizer for a language and a task; cheap, its expensive half is shared.
+
+        Raises InvalidParameter.
+        """
+        key = (language, task)
+        if key not in self._tokenizers:
+            known = not self._multilingual or self._whisper.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
+            if language not in LANGUAGE_CODES or not known:
+                raise InvalidParameter(
+                    f"The model '{self._name}' does not know the language '{language}'. "
+                    "GET /languages lists the codes; leave language out to have it detected."
+                )
+            self._tokenizers[key] = Tokenizer(
+                self._whisper.hf_tokenizer, self._multilingual, task=str(task), language=language
+            )
+        return self._tokenizers[key]
+
+    def _encode_text(self, text: str) -> list[int]:
+        tokens: list[int] = self._tokenizer(ENGLISH, "transcribe").encode(" " + text.strip())
+        return tokens
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer(ENGLISH, "transcribe").decode(tokens))
+
+    @property
+    def _max_frames(self) -> int:
+        return int(self._whisper.feature_extractor.nb_max_frames)
+
+
+def _segment(cut: Cut, text: str, words: tuple[Word, ...], attempt: Attempt, seek: int) -> Segment:
+    return Segment(
+        start=cut.start,
+        end=cut.end,
+        text=text,
+        tokens=cut.tokens,
+        avg_logprob=attempt.avg_logprob,
+        compression_ratio=attempt.compression_ratio,
+        no_speech_prob=attempt.no_speech_prob,
+        temperature=attempt.temperature,
+        seek=seek,
+        words=words,
+    )
+
+
+def _words(words: Sequence[dict[str, Any]]) -> tuple[Word, ...]:
+    return tuple(
+        Word(item["word"], float(item["start"]), float(item["end"]), float(item["probability"])) for item in words
+    )

@@ -1,0 +1,142 @@
+"""Whisper's decisions about tokens and scores, as pure functions.
+
+The same rules as `faster_whisper.WhisperModel`, taken out of its loops so that they can be applied to every window
+of a batch, and tested against the original.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from transcription.core.options import DecodeOptions
+
+TIME_PRECISION = 0.02  # seconds between two timestamp tokens
+TINY = 1e-9  # in place of a sum of probabilities that is nothing
+FRAMES_PER_TIMESTAMP = 2  # log-mel frames between two timestamp tokens, 10 ms each
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One decode of one window at one temperature.
+
+    tokens: without the prompt and the end of text.
+    avg_logprob: mean over the tokens and the end of text.
+    """
+
+    tokens: tuple[int, ...]
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A stretch of tokens between two timestamps. start, end: seconds."""
+
+    start: float
+    end: float
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Tokens of one decode, cut into segments.
+
+    next_seek: frame at which the next decode starts.
+    single_ending: the last timestamp stands alone, which means that nobody speaks after it.
+    """
+
+    cuts: tuple[Cut, ...]
+    next_seek: int
+    single_ending: bool
+
+
+def average_logprob(score: float, length: int) -> float:
+    """Mean log-probability from CTranslate2's score, which is already divided by the length without end of text."""
+    return score * length / (length + 1)
+
+
+def compression_ratio(text: str) -> float:
+    """How often the text repeats itself: bytes before and after compression. Plain speech stays below 2.4."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data))
+
+
+def likeliest(heard: Sequence[tuple[str, float]], languages: Sequence[str]) -> tuple[str, float]:
+    """The language that is spoken, and its probability among `languages`, or among all when that is empty.
+
+    heard: every language that the model knows with its probability, best first, never empty.
+    """
+    among = [(code, probability) for code, probability in heard if not languages or code in languages]
+    if not among:  # the model was not trained on any of them; the caller says that it is one of them
+        return languages[0], 0.0
+    code, probability = among[0]
+    return code, probability if not languages else probability / max(sum(each for _, each in among), TINY)
+
+
+def needs_fallback(attempt: Attempt, options: DecodeOptions) -> bool:
+    """Whether the window deserves another try at the next temperature."""
+    unlikely = attempt.avg_logprob < options.log_prob_threshold
+    if unlikely and attempt.no_speech_prob > options.no_speech_threshold:
+        return False  # silence, however it is decoded
+    return unlikely or attempt.compression_ratio > options.compression_ratio_threshold
+
+
+def choose_best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
+    """The most probable of attempts that all failed, preferring those that do not repeat themselves.
+
+    attempts: in the order they were made, never empty. The result carries the last temperature tried, as Whisper
+    reports it.
+    """
+    varied = [a for a in attempts if a.compression_ratio <= options.compression_ratio_threshold]
+    best = max(varied or attempts, key=lambda attempt: attempt.avg_logprob)
+    return replace(best, temperature=attempts[-1].temperature)
+
+
+def should_skip(attempt: Attempt, options: DecodeOptions) -> bool:
+    """Whether nobody speaks in the window: the model says so, and is not sure of the words either."""
+    sure_of_words = attempt.avg_logprob > options.log_prob_threshold
+    return attempt.no_speech_prob > options.no_speech_threshold and not sure_of_words
+
+
+def split_segments(
+    tokens: Sequence[int], *, timestamp_begin: int, time_offset: float, frames: int, duration: float, seek: int
+) -> Split:
+    """Cut the tokens of one decode at pairs of timestamps.
+
+    timestamp_begin: id of <|0.00|>; every id from there on is a timestamp.
+    time_offset: where the decoded part starts, seconds; seek: the same in frames.
+    frames, duration: length of the decoded part.
+    """
+    single_ending = len(tokens) >= 2 and tokens[-2] < timestamp_begin <= tokens[-1]
+    ends = [i for i in range(1, len(tokens)) if tokens[i] >= timestamp_begin and tokens[i - 1] >= timestamp_begin]
+    if not ends:
+        return _one_segment(tokens, timestamp_begin, time_offset, frames, duration, seek)
+    if single_ending:
+        ends.append(len(tokens))
+
+    cuts = []
+    for first, end in zip([0, *ends], ends, strict=False):
+        part = tuple(tokens[first:end])
+        start_time = time_offset + (part[0] - timestamp_begin) * TIME_PRECISION
+        end_time = time_offset + (part[-1] - timestamp_begin) * TIME_PRECISION
+        cuts.append(Cut(start_time, end_time, part))
+    if single_ending:
+        return Split(tuple(cuts), seek + frames, single_ending)
+    # A sentence without an end was cut off by the window: decode again from the last end that is known.
+    last = tokens[ends[-1] - 1] - timestamp_begin
+    return Split(tuple(cuts), seek + last * FRAMES_PER_TIMESTAMP, single_ending)
+
+
+def _one_segment(
+    tokens: Sequence[int], timestamp_begin: int, time_offset: float, frames: int, duration: float, seek: int
+) -> Split:
+    single_ending = len(tokens) >= 2 and tokens[-2] < timestamp_begin <= tokens[-1]
+    timestamps = [token for token in tokens if token >= timestamp_begin]
+    if timestamps and timestamps[-1] != timestamp_begin:
+        duration = (timestamps[-1] - timestamp_begin) * TIME_PRECISION
+    cut = Cut(time_offset, time_offset + duration, tuple(tokens))
+    return Split((cut,), seek + frames, single_ending)

@@ -1,0 +1,152 @@
+"""Models in memory: loaded on first use, the least recently used one dropped when there are too many."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from faster_whisper import WhisperModel
+
+from runners.batching.layout import CUDA, Layout, Placement
+from runners.decode.features import Arrays, choose_arrays
+from transcription.core.errors import ModelUnavailable
+
+CUBLAS_PACKAGE = "nvidia-cublas-cu12"
+CUBLAS_LIBRARY = "libcublas.so.12"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelHandle:
+    """A loaded model. Every method of `whisper` and `arrays` may be called from several threads at once.
+
+    arrays: what is computed around the model, on its device.
+    """
+
+    name: str
+    whisper: WhisperModel
+    arrays: Arrays
+
+
+def open_model(name: str, folder: Path, placement: Placement, layout: Layout) -> ModelHandle:
+    """Load a model from its folder, with a worker for every slot.
+
+    Raises ModelUnavailable.
+    """
+    if not (folder / "tokenizer.json").is_file():
+        # faster-whisper would fetch one from the hub, and it might not fit the model's vocabulary.
+        raise ModelUnavailable(f"The model '{name}' has no tokenizer.json in {folder}. Copy it from its repository.")
+    if placement.device == CUDA:
+        load_cublas()
+    try:
+        whisper = WhisperModel(
+            str(folder),
+            device=placement.device,
+            compute_type=placement.compute_type,
+            cpu_threads=layout.threads,
+            num_workers=layout.slots,
+            local_files_only=True,
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelUnavailable(
+            f"The model '{name}' in {folder} cannot be loaded. Delete the folder to fetch it again, or replace it with "
+            "a Whisper model in CTranslate2's format.",
+            detail=str(error),
+        ) from error
+    return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor))
+
+
+def load_cublas() -> None:
+    """Load the cuBLAS of the extra `gpu`, if it is installed; otherwise the system's own is left to be found.
+
+    CTranslate2 asks for it by its bare name when it first multiplies, and pip's folder is on no search path. A library
+    that is loaded already is found by that name.
+    Raises ModelUnavailable when the library is there and cannot be loaded.
+    """
+    try:
+        files = metadata.files(CUBLAS_PACKAGE) or ()
+    except metadata.PackageNotFoundError:
+        return
+    for file in files:
+        if file.name != CUBLAS_LIBRARY:
+            continue
+        try:
+            ctypes.CDLL(str(file.locate()))
+        except OSError as error:
+            raise ModelUnavailable(
+                f"No model can run on the GPU: {CUBLAS_LIBRARY} cannot be loaded. Install {CUBLAS_PACKAGE} again.",
+                detail=str(error),
+            ) from error
+
+
+Model = TypeVar("Model")
+
+
+@dataclass(slots=True, eq=False)
+class _Entry(Generic[Model]):
+    """users: leases that are held or waited for. model: None until it is loaded."""
+
+    loading: threading.Lock = field(default_factory=threading.Lock)
+    model: Model | None = None
+    users: int = 0
+
+
+class ModelCache(Generic[Model]):
+    """At most `capacity` models in memory, unless more are in use at the same time. Thread-safe.
+
+    locate: folder of a model by name; may take as long as a download.
+    load: reads it into memory.
+    Both may raise; the next lease tries again.
+    """
+
+    def __init__(self, capacity: int, locate: Callable[[str], Path], load: Callable[[str, Path], Model]) -> None:
+        self._capacity = capacity
+        self._locate = locate
+        self._load = load
+        self._lock = threading.Lock()  # never held while a model loads
+        self._entries: OrderedDict[str, _Entry[Model]] = OrderedDict()  # least recently used first
+
+    def loaded(self) -> frozenset[str]:
+        """Names of the models in memory. Never waits for one that is loading."""
+        with self._lock:
+            return frozenset(name for name, entry in self._entries.items() if entry.model is not None)
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[Model]:
+        """The model, loaded if need be, and kept in memory until the block ends.
+
+        One thread loads a model while others that want the same one wait; other models are not held up.
+        Raises what `locate` and `load` raise.
+        """
+        with self._lock:
+            entry = self._entries.setdefault(name, _Entry())
+            entry.users += 1
+            self._entries.move_to_end(name)
+        try:
+            yield self._loaded_model(name, entry)
+        finally:
+            with self._lock:
+                entry.users -= 1
+                if entry.users == 0 and entry.model is None:
+                    del self._entries[name]
+                self._make_room()
+
+    def _loaded_model(self, name: str, entry: _Entry[Model]) -> Model:
+        with entry.loading:
+            if entry.model is None:
+                folder = self._locate(name)
+                with self._lock:
+                    self._make_room()  # before loading, so that memory never holds one model too many
+                entry.model = self._load(name, folder)
+            return entry.model
+
+    def _make_room(self) -> None:
+        idle = [name for name, entry in self._entries.items() if entry.users == 0]
+        for name in idle[: max(0, len(self._entries) - self._capacity)]:
+            del self._entries[name]

@@ -1,0 +1,219 @@
+"""Which models there are, where they lie on disk, and how they get there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from transcription.core.errors import ModelUnavailable, UnknownModel
+from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+
+EMBEDDED_MODEL = "demo"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+REQUIRED_FILES = ("model.bin", "config.json")
+# What faster_whisper.utils.download_model takes from a repository.
+HUB_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
+HUB_TIMEOUT = 5.0  # seconds until a hub that does not answer counts as unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """A released model. size, speed, accuracy: for people, as `/models` shows them. repository: on the model hub."""
+
+    name: str
+    size: str
+    speed: str
+    accuracy: str
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOnDisk:
+    """A model that can be asked for. entry: None for a folder that is not in the catalogue."""
+
+    name: str
+    on_disk: bool
+    entry: CatalogueEntry | None
+
+
+def _entry(name: str, size: str, speed: str, accuracy: str, repository: str = "") -> CatalogueEntry:
+    return CatalogueEntry(name, size, speed, accuracy, repository or f"Systran/faster-whisper-{name}")
+
+
+_TURBO = "mobiuslabsgmbh/faster-whisper-large-v3-turbo"
+CATALOGUE: Mapping[str, CatalogueEntry] = {
+    entry.name: entry
+    for entry in (
+        _entry("tiny", "75 MB", "32x", "Basic"),
+        _entry("tiny.en", "75 MB", "32x", "Basic, English only"),
+        _entry("base", "142 MB", "16x", "Good"),
+        _entry("base.en", "142 MB", "16x", "Good, English only"),
+        _entry("small", "466 MB", "6x", "Better"),
+        _entry("small.en", "466 MB", "6x", "Better, English only"),
+        _entry("medium", "1.5 GB", "2x", "High"),
+        _entry("medium.en", "1.5 GB", "2x", "High, English only"),
+        _entry("large-v1", "2.9 GB", "1x", "Best, first release"),
+        _entry("large-v2", "2.9 GB", "1x", "Best, second release"),
+        _entry("large-v3", "2.9 GB", "1x", "Best"),
+        _entry("large", "2.9 GB", "1x", "Best, the same as large-v3", "Systran/faster-whisper-large-v3"),
+        _entry("large-v3-turbo", "1.6 GB", "8x", "High", _TURBO),
+        _entry("turbo", "1.6 GB", "8x", "High, the same as large-v3-turbo", _TURBO),
+        _entry("distil-small.en", "332 MB", "12x", "Better, English only", "Systran/faster-distil-whisper-small.en"),
+        _entry("distil-medium.en", "789 MB", "7x", "High, English only", "Systran/faster-distil-whisper-medium.en"),
+        _entry("distil-large-v2", "1.5 GB", "6x", "High, English only", "Systran/faster-distil-whisper-large-v2"),
+        _entry("distil-large-v3", "1.5 GB", "6x", "High, English only", "Systran/faster-distil-whisper-large-v3"),
+        _entry(EMBEDDED_MODEL, "4 MB", "100x", "Small vocabulary, for demonstration and tests"),
+    )
+}
+# Two names of one model share a folder, so that it is fetched and loaded once.
+ALIASES: Mapping[str, str] = {"large": "large-v3", "turbo": "large-v3-turbo"}
+
+
+def canonical(name: str) -> str:
+    """The name under which a model lies on disk.
+
+    Raises UnknownModel when `name` cannot be the name of a model.
+    """
+    if not NAME.fullmatch(name):
+        raise UnknownModel(
+            f"'{name[:80]}' is not the name of a model. GET /models lists the names; paths are not accepted."
+        )
+    return ALIASES.get(name, name)
+
+
+def folder_of(name: str, settings: Settings) -> Path:
+    """Where the model `name` lies, or would lie once it is downloaded.
+
+    Raises UnknownModel.
+    """
+    name = canonical(name)
+    root = EMBEDDED_MODEL_DIR if name == EMBEDDED_MODEL else settings.whisper_model_dir
+    folder = root / name
+    if folder.is_symlink() and not folder.resolve().is_relative_to(root.resolve()):
+        raise UnknownModel(f"The model '{name}' is a link that leaves WHISPER_MODEL_DIR. Copy the model there instead.")
+    return folder
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a model can be loaded from the folder."""
+    return all((folder / name).is_file() for name in REQUIRED_FILES)
+
+
+def is_english_only(name: str) -> bool:
+    """Whether a model of the catalogue understands English only."""
+    entry = CATALOGUE.get(name)
+    return name.endswith(".en") or (entry is not None and "English only" in entry.accuracy)
+
+
+def check_known(name: str, settings: Settings) -> None:
+    """Refuse a name before any work is done for it: cheap, and never loads or downloads.
+
+    Raises UnknownModel.
+    """
+    if not is_complete(folder_of(name, settings)) and name not in CATALOGUE:
+        raise UnknownModel(
+            f"No model is named '{name}'. GET /models lists the names; to add one, put a folder with "
+            f"{' and '.join(REQUIRED_FILES)} in WHISPER_MODEL_DIR.",
+            detail=str(settings.whisper_model_dir),
+        )
+
+
+def resolve(name: str, settings: Settings) -> Path:
+    """The folder of the model, downloaded from the model hub if it is known and missing.
+
+    Blocks for as long as the download takes. Raises UnknownModel, ModelUnavailable.
+    """
+    check_known(name, settings)
+    folder = folder_of(name, settings)
+    if is_complete(folder):
+        return folder
+    if name == EMBEDDED_MODEL:
+        raise ModelUnavailable(
+            f"The embedded model is missing from {folder}. It is part of the repository: restore it from there."
+        )
+    return download(canonical(name), settings.whisper_model_dir)
+
+
+def list_models(settings: Settings) -> tuple[ModelOnDisk, ...]:
+    """Every model that may be asked for: the catalogue, then other folders in WHISPER_MODEL_DIR by name."""
+    known = [ModelOnDisk(name, is_complete(folder_of(name, settings)), entry) for name, entry in CATALOGUE.items()]
+    others = [ModelOnDisk(name, True, None) for name in _custom_names(settings)]
+    return (*known, *others)
+
+
+def _custom_names(settings: Settings) -> Iterator[str]:
+    if not settings.whisper_model_dir.is_dir():
+        return
+    for folder in sorted(settings.whisper_model_dir.iterdir()):
+        name = folder.name
+        inside = folder.resolve().is_relative_to(settings.whisper_model_dir.resolve())
+        if NAME.fullmatch(name) and name not in CATALOGUE and inside and is_complete(folder):
+            yield name
+
+
+def download(name: str, root: Path) -> Path:
+    """Fetch a model of the catalogue into `root / name`, with a progress bar on stderr.
+
+    Nothing appears under that name before it is complete. Raises UnknownModel, ModelUnavailable.
+    """
+    entry = CATALOGUE.get(name)
+    if entry is None or name == EMBEDDED_MODEL:
+        raise UnknownModel(f"'{name}' is not on the model hub. Known: {', '.join(sorted(set(CATALOGUE) - {'demo'}))}.")
+    folder = root / canonical(name)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
+    except OSError as error:
+        raise ModelUnavailable(
+            f"Cannot write to WHISPER_MODEL_DIR ({root}): {error.strerror}. Make it writable or choose another folder."
+        ) from error
+    try:
+        _fetch(entry, partial)
+        shutil.rmtree(partial / ".cache", ignore_errors=True)  # the hub client's bookkeeping
+        partial.chmod(0o755)
+        _put_in_place(partial, folder)
+    except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise _unavailable(name, folder, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _fetch(entry: CatalogueEntry, target: Path) -> None:
+    # The cheapest question first: an unreachable hub is noticed in seconds, not after the client's many retries.
+    httpx.head(f"{constants.ENDPOINT}/{entry.repository}/resolve/main/config.json", timeout=HUB_TIMEOUT)
+    snapshot_download(
+        entry.repository, local_dir=target, allow_patterns=HUB_FILES, etag_timeout=HUB_TIMEOUT, max_workers=2
+    )
+    if not is_complete(target):
+        raise FileNotFoundError(f"the hub's repository {entry.repository} lacks {' or '.join(REQUIRED_FILES)}")
+    json.loads((target / "config.json").read_text())
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    if not folder.exists():
+        partial.rename(folder)
+        return
+    # Someone else's files, or another process was faster: fill the gaps, and last the
+    # config.json that makes the folder count as a model.
+    for file in sorted(partial.iterdir(), key=lambda file: file.name == "config.json"):
+        if not (folder / file.name).exists():
+            file.rename(folder / file.name)
+
+
+def _unavailable(name: str, folder: Path, error: Exception) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"The model '{name}' is not in {folder} and could not be fetched from the model hub. Either run "
+        f"`python -m scripts.download_models --model {name} --output DIR` on a machine with access and copy "
+        f"DIR/{folder.name} to {folder}, or use the embedded model with WHISPER_MODEL=demo.",
+        detail=f"{type(error).__name__}: {error}",
+    )

@@ -1,1 +1,0 @@
-"""The parts of scripts/benchmark.py: what is measured (plan), on what (clips), against whom (peers), how (load)."""

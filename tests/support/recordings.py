@@ -1,0 +1,46 @@
+"""Recordings for the real service, each made once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.media_files import convert, run_ffmpeg, silent_movie
+
+
+class Recordings:
+    """speech: a clean recording that everything is made from. folder: where they go."""
+
+    def __init__(self, speech: Path, folder: Path) -> None:
+        self._speech = speech
+        self._folder = folder
+
+    def spoken(self, extension: str) -> Path:
+        """The speech in one format, with a black picture in those for video."""
+        return self._once(f"spoken.{extension}", lambda path: convert(self._speech, path))
+
+    def speech(self, name: str, seconds: float) -> Path:
+        """The speech over and over, in the format of the name."""
+        source = ("-stream_loop", "-1", "-i", str(self._speech), "-t", str(seconds))
+        return self._once(name, lambda path: run_ffmpeg(*source, "-ac", "1", "-ar", "16000", str(path)))
+
+    def silence(self, name: str, seconds: float) -> Path:
+        """Digital silence."""
+        source = ("-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono", "-t", str(seconds))
+        return self._once(name, lambda path: run_ffmpeg(*source, str(path)))
+
+    def picture_only(self, name: str) -> Path:
+        """A video without sound."""
+        return self._once(name, silent_movie)
+
+    def bytes_of(self, name: str, content: bytes) -> Path:
+        """Any bytes under any name."""
+        path = self._folder / name
+        path.write_bytes(content)
+        return path
+
+    def _once(self, name: str, make: Callable[[Path], object]) -> Path:
+        path = self._folder / name
+        if not path.exists():
+            make(path)
+        return path

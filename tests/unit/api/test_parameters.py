@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formats.registry import ResponseFormat
+from formats.subtitles.layout import SubtitleLayout
+from transcription.api.parameters import NAMES, Granularity, json_fields, parse_parameters, temperatures_from
+from transcription.core.errors import InvalidParameter, UnknownModel
+from transcription.core.options import HallucinationPolicy, Task, VadOptions
+from transcription.core.settings import Settings
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(whisper_model="demo")
+
+
+def test_nothing_given_means_the_defaults_of_the_contract(settings: Settings) -> None:
+    parameters = parse_parameters([])
+    request = parameters.to_request(settings)
+    assert (parameters.response_format, parameters.timestamp_granularity) == (ResponseFormat.JSON, Granularity.SEGMENT)
+    assert (request.decode.model, request.decode.language, request.decode.beam_size) == ("demo", None, 5)
+    assert request.decode.temperatures == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    assert (request.decode.best_of, request.decode.task) == (5, Task.TRANSCRIBE)
+    assert (request.hallucinations, request.multilingual) == (HallucinationPolicy.DROP, False)
+    assert request.vad == VadOptions()
+
+
+def test_every_parameter_reaches_the_request(settings: Settings) -> None:
+    given_values = {
+        "language": "German",
+        "model": "base",
+        "timestamp_granularity": "word",
+        "temperature": "0.5",
+        "task": "translate",
+        "beam_size": "3",
+        "best_of": "2",
+        "initial_prompt": "a prompt",
+        "hotwords": "Anna",
+        "vad_filter": "false",
+        "vad_threshold": "0.25",
+        "vad_min_silence_ms": "700",
+        "vad_speech_pad_ms": "30",
+        "hallucinations": "mark",
+    }
+    request = parse_parameters([], given_values.items()).to_request(settings)
+    assert request.decode.language == "de"
+    assert request.decode.model == "base"
+    assert request.decode.word_timestamps
+    assert request.decode.temperatures == (0.5, 0.6, 0.8, 1.0)
+    assert request.decode.task is Task.TRANSLATE
+    assert (request.decode.beam_size, request.decode.best_of) == (3, 2)
+    assert (request.decode.initial_prompt, request.decode.hotwords) == ("a prompt", "Anna")
+    assert request.hallucinations is HallucinationPolicy.MARK
+    assert request.vad == VadOptions(enabled=False, threshold=0.25, min_silence_ms=700, speech_pad_ms=30)
+
+
+def test_the_form_wins_over_the_query() -> None:
+    assert parse_parameters([("beam_size", "2")], [("beam_size", "3")]).beam_size == 3
+
+
+def test_an_empty_form_field_leaves_the_query_alone() -> None:
+    assert parse_parameters([("beam_size", "2")], [("beam_size", "")]).beam_size == 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_value_counts_as_not_given(name: str) -> None:
+    assert parse_parameters([(name, " ")]) == parse_parameters([])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("langauge", "language"),
+        ("format", "response_format"),
+        ("Temperature", "temperature"),
+        ("beamsize", "beam_size"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(wrong: str, right: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"Did you mean '{right}'"):
+        parse_parameters([(wrong, "1")])
+
+
+def test_a_name_like_no_other_is_answered_with_all() -> None:
+    with pytest.raises(InvalidParameter, match=r"Known parameters: file, language, .*vad_speech_pad_ms"):
+        parse_parameters([("qqq", "1")])
+
+
+def test_a_name_given_twice_is_refused() -> None:
+    with pytest.raises(InvalidParameter, match="twice in the query"):
+        parse_parameters([("task", "transcribe"), ("task", "translate")])
+
+
+def test_every_wrong_value_is_named_at_once() -> None:
+    with pytest.raises(InvalidParameter, match=r"(?s)beam_size.*vad_threshold") as caught:
+        parse_parameters([("beam_size", "99"), ("vad_threshold", "2")])
+    assert caught.value.detail == "beam_size='99', vad_threshold='2'"
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("beam_size", ("1", "10"), ("0", "11", "2.5", "many")),
+        ("best_of", ("1", "10"), ("0", "11", "2.5")),
+        ("temperature", ("0", "1"), ("-0.1", "1.1", "nan", "inf")),
+        ("task", ("transcribe", "translate"), ("summarize",)),
+        ("hallucinations", ("mark", "drop", "keep"), ("hide",)),
+        ("multilingual", ("true", "false", "1", "0"), ("de,en",)),
+        ("initial_prompt", ("x" * 2000,), ("x" * 2001,)),
+        ("hotwords", ("x" * 2000,), ("x" * 2001,)),
+        ("vad_threshold", ("0", "1"), ("-0.1", "1.1", "nan")),
+        ("max_line_width", ("5", "500"), ("4", "501", "42.5")),
+        ("max_line_count", ("1", "10"), ("0", "11")),
+        ("max_words_per_line", ("1", "100"), ("0", "101")),
+        ("max_cue_duration", ("0.5", "600"), ("0.4", "601", "nan")),
+        ("min_gap", ("0", "10"), ("-0.1", "10.1", "nan")),
+        ("highlight_words", ("true", "false"), ("red",)),
+        ("max_chars_per_second", ("1", "200"), ("0.9", "201", "inf")),
+        ("vad_min_silence_ms", ("0", "60000"), ("-1", "60001")),
+        ("vad_speech_pad_ms", ("0", "10000"), ("-1", "10001")),
+    ],
+)
+def test_every_range_is_checked(name: str, allowed: tuple[str, ...], refused: tuple[str, ...]) -> None:
+    for value in allowed:
+        parse_parameters([(name, value)])
+    for value in refused:
+        with pytest.raises(InvalidParameter, match=f"^{name}: "):
+            parse_parameters([(name, value)])
+
+
+def test_several_languages_are_detected_in_every_window(settings: Settings) -> None:
+    request = parse_parameters([("multilingual", "true")]).to_request(settings)
+    assert (request.multilingual, request.decode.language) == (True, None)
+
+
+def test_several_languages_contradict_a_named_one(settings: Settings) -> None:
+    with pytest.raises(InvalidParameter, match="Send one of the two"):
+        parse_parameters([("multilingual", "true"), ("language", "de")]).to_request(settings)
+
+
+def test_an_unknown_model_is_refused(settings: Settings) -> None:
+    with pytest.raises(UnknownModel):
+        parse_parameters([("model", "hugo")]).to_request(settings)
+
+
+@pytest.mark.parametrize("other", [("language", "fr"), ("task", "translate"), ("multilingual", "true")])
+def test_an_english_model_does_english_only(settings: Settings, other: tuple[str, str]) -> None:
+    with pytest.raises(InvalidParameter, match="knows English only"):
+        parse_parameters([("model", "base.en"), other]).to_request(settings)
+
+
+@given(st.lists(st.tuples(st.one_of(st.sampled_from(NAMES), st.text()), st.text())))
+def test_no_input_raises_anything_but_invalid_parameter(pairs: list[tuple[str, str]]) -> None:
+    try:
+        parse_parameters(pairs)
+    except InvalidParameter as error:
+        assert error.message
+
+
+@given(st.text(min_size=1))
+def test_text_encoded_as_json_reads_as_the_text(text: str) -> None:
+    assert json_fields([("initial_prompt", json.dumps(text))]) == [("initial_prompt", text)]
+
+
+@pytest.mark.parametrize(("sent", "read"), [("null", ""), ("0.5", "0.5"), ("true", "true"), ("en", "en")])
+def test_other_json_values_read_as_forms_write_them(sent: str, read: str) -> None:
+    assert json_fields([("x", sent)]) == [("x", read)]
+
+
+@given(st.floats(0, 1))
+def test_temperatures_rise_from_the_one_asked_for(start: float) -> None:
+    temperatures = temperatures_from(start)
+    assert temperatures[0] == start
+    assert list(temperatures) == sorted(set(temperatures))
+    assert temperatures[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("given_value", "timed"),
+    [
+        (("max_line_width", "42"), True),
+        (("max_cue_duration", "7"), True),
+        (("highlight_words", "true"), True),
+        (("min_gap", "0.1"), False),
+        (("max_chars_per_second", "17"), False),
+    ],
+)
+def test_words_are_timed_for_layouts_that_need_it(
+    settings: Settings, given_value: tuple[str, str], timed: bool
+) -> None:
+    assert parse_parameters([given_value]).to_request(settings).decode.word_timestamps is timed
+
+
+def test_part_of_a_layout_in_the_query_waits_for_the_rest(settings: Settings) -> None:
+    parse_parameters([("max_line_count", "2")]).to_request(settings)
+    whole = parse_parameters([("max_line_count", "2")], [("max_line_width", "42"), ("response_format", "srt")])
+    assert whole.checked_layout() == SubtitleLayout(max_line_width=42, max_line_count=2)
+
+
+def test_a_job_keeps_a_layout_for_whatever_its_result_is_fetched_as() -> None:
+    assert parse_parameters([("async", "true"), ("max_line_width", "42")]).checked_layout()

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+from transcription.core.errors import InvalidParameter
+from transcription.core.languages import ALIASES, LANGUAGES, language_code
+
+
+def test_the_languages_are_whispers() -> None:
+    assert set(LANGUAGES) == set(_LANGUAGE_CODES)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_code_and_name_mean_the_same_in_any_case(code: str) -> None:
+    assert language_code(code.upper()) == language_code(LANGUAGES[code].upper()) == code
+
+
+def test_other_names_lead_to_known_codes() -> None:
+    assert {language_code(alias) for alias in ALIASES} <= set(LANGUAGES)
+
+
+@pytest.mark.parametrize("wrong", ["xx", "klingon", "", "en-US-extra"])
+def test_an_unknown_language_is_answered_with_the_remedy(wrong: str) -> None:
+    with pytest.raises(InvalidParameter, match="GET /languages"):
+        language_code(wrong)

@@ -1,0 +1,118 @@
+"""Settings come from the environment and are refused early, by name."""
+
+import pytest
+
+from transcription.core.settings import InvalidSettings, Settings, load_settings
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """Sets variables, away from any .env of the checkout."""
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch.setenv
+
+
+def test_a_variable_is_the_field_in_capitals(environment):
+    environment("MAX_DURATION", "60")
+    assert load_settings().max_duration == 60
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "seventy"),
+        ("PORT", "70000"),
+        ("LOG_LEVEL", "LOUD"),
+        ("MAX_FILE_SIZE", "0"),
+        ("MAX_DURATION", "-1"),
+        ("WHISPER_DEVICE", "tpu"),
+        ("WHISPER_COMPUTE_TYPE", "int3"),
+        ("WHISPER_LAYOUT", "2x"),
+        ("MAX_LOADED_MODELS", "0"),
+        ("CLEANUP_INTERVAL", "soon"),
+    ],
+)
+def test_an_invalid_value_stops_the_start_and_names_its_variable(environment, variable, value):
+    environment(variable, value)
+    with pytest.raises(InvalidSettings, match=rf"{variable}='{value}'"):
+        load_settings()
+
+
+def test_every_invalid_variable_is_named_at_once(environment):
+    environment("PORT", "x")
+    environment("WORKERS", "0")
+    with pytest.raises(InvalidSettings) as stopped:
+        load_settings()
+    assert "PORT=" in str(stopped.value)
+    assert "WORKERS=" in str(stopped.value)
+
+
+@pytest.mark.parametrize("value", ["http://:hunter2@host", "redis://:hunter2@host:port", "unix:///run/hunter2"])
+def test_a_wrong_redis_url_stops_the_start_and_its_password_stays_secret(environment, value):
+    environment("REDIS_URL", value)
+    with pytest.raises(InvalidSettings, match="REDIS_URL") as stopped:
+        load_settings()
+    assert "hunter2" not in str(stopped.value)
+
+
+def test_passwords_stay_out_of_what_is_printed(environment):
+    environment("REDIS_URL", "rediss://:hunter2@host:6380/0")
+    assert load_settings().redis_url.startswith("rediss://")
+    assert "hunter2" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("layout", ["auto", "latency", "throughput", "2x1x1", "1X8X16"])
+def test_known_layouts_are_accepted_in_any_case(environment, layout):
+    environment("WHISPER_LAYOUT", layout)
+    assert load_settings().whisper_layout == layout.lower()
+
+
+def test_an_empty_variable_means_the_default(environment):
+    environment("WHISPER_MODEL", "")
+    assert load_settings().whisper_model == "base"
+
+
+def test_a_dotenv_file_is_read(environment, tmp_path):
+    (tmp_path / ".env").write_text("WHISPER_MODEL=demo\n")
+    assert load_settings().whisper_model == "demo"
+
+
+def test_the_environment_wins_over_the_dotenv_file(environment, tmp_path):
+    (tmp_path / ".env").write_text("WHISPER_MODEL=demo\n")
+    environment("WHISPER_MODEL", "small")
+    assert load_settings().whisper_model == "small"
+
+
+def test_folders_are_made_absolute(environment, tmp_path):
+    environment("TEMP_DIR", "uploads")
+    assert load_settings().temp_dir == tmp_path / "uploads"
+
+
+def test_every_setting_says_what_it_is():
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_celery_without_a_redis_stops_the_start_and_no_secret_is_printed(environment):
+    environment("JOB_BACKEND", "celery")
+    environment("API_KEY", "hunter2" * 5)
+    with pytest.raises(InvalidSettings, match="JOB_BACKEND=celery needs REDIS_URL") as stopped:
+        load_settings()
+    assert "hunter2" not in str(stopped.value)
+
+
+def test_one_redis_serves_for_everything_unless_told_otherwise(environment):
+    environment("REDIS_URL", "redis://one/0")
+    assert (load_settings().broker_url, load_settings().jobs_redis_url) == ("redis://one/0", "redis://one/0")
+    environment("CELERY_BROKER_URL", "redis://two/0")
+    assert (load_settings().broker_url, load_settings().jobs_redis_url) == ("redis://two/0", "redis://two/0")
+    environment("CELERY_RESULT_BACKEND", "redis://three/1")
+    assert load_settings().jobs_redis_url == "redis://three/1"
+
+
+def test_machines_that_share_jobs_count_callers_together(environment):
+    environment("CELERY_BROKER_URL", "redis://two/0")
+    assert load_settings().limits_redis_url == ""
+    environment("JOB_BACKEND", "celery")
+    assert load_settings().limits_redis_url == "redis://two/0"
+    environment("REDIS_URL", "redis://one/0")
+    assert load_settings().limits_redis_url == "redis://one/0"

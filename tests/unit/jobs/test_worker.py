@@ -1,0 +1,338 @@
+"""What the worker makes of stored jobs, on the real store, with a scripted runner in the model's place."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.media_files import noise, silent_movie, write_wav
+from tests.unit.pipeline.test_transcribe import ScriptedRunner
+from transcription.core.errors import (
+    ModelUnavailable,
+    NoAudioStream,
+    RefusedWindow,
+    ServiceUnavailable,
+    TranscriptionError,
+)
+from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
+from transcription.jobs import worker as worker_module
+from transcription.jobs.job import JobStatus, NewJob
+from transcription.jobs.recordings.folder import FolderSpool
+from transcription.jobs.store.sqlite.store import SqliteStore
+from transcription.jobs.worker import FIRST_DELAY, LONGEST_DELAY, Outcome, Worker, delay_before, failure_of, outcome_of
+from transcription.media.intake.upload import Upload
+from transcription.pipeline.single_flight import Flights
+from transcription.pipeline.transcribe import Pipeline
+
+REQUEST = TranscriptionRequest(DecodeOptions("demo", language="en"), VadOptions(enabled=False))
+WINDOWS = 4
+
+
+class FragileRunner(ScriptedRunner):
+    """Fails a number of calls first. absent: times that it does not even answer."""
+
+    def __init__(self, error=None, failures=0, absent=0):
+        super().__init__()
+        self.error = error
+        self.failures = failures
+        self.absent = absent
+
+    async def transcribe(self, window, options, ticket):
+        if self.failures:
+            self.failures -= 1
+            raise self.error
+        return await super().transcribe(window, options, ticket)
+
+    async def state(self):
+        if self.absent:
+            self.absent -= 1
+            raise ServiceUnavailable("restarting")
+        return await super().state()
+
+
+class World:
+    """A store, a spool and a worker in a folder, with delays too short to wait for."""
+
+    def __init__(self, folder, settings, runner, store=None):
+        self.folder = folder
+        self.settings = settings
+        self.runner = runner
+        self.store = store or SqliteStore(folder / "jobs", result_ttl=1000)
+        self.spool = FolderSpool(folder / "jobs" / "spool", settings)
+        self.flights = Flights(Pipeline(settings, runner), folder)
+
+    @asynccontextmanager
+    async def working(self):
+        worker = Worker(self.store, self.spool, self.flights, self.runner, self.settings)
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def submit(self, path, job_id="job"):
+        upload = Upload(path, "0" * 64, path.stat().st_size, path.name)
+        recording = await self.spool.keep(upload, job_id)
+        job, _ = await self.store.submit(NewJob(job_id, job_id, REQUEST, recording, "json", job_id))
+        return job
+
+    async def ended(self, job_id="job"):
+        async with asyncio.timeout(30):
+            while not (job := await self.store.get(job_id)).finished:
+                await asyncio.sleep(0.02)
+        return job
+
+
+@pytest.fixture
+def world(tmp_path, settings, monkeypatch):
+    monkeypatch.setattr(worker_module, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.02)
+
+    def make(runner, store=None, **changes):
+        return World(tmp_path, settings.model_copy(update=changes), runner, store)
+
+    return make
+
+
+@pytest.fixture
+def speech(tmp_path):
+    return write_wav(tmp_path / "speech.wav", noise(100))
+
+
+def end_of(world, path):
+    async def scenario():
+        await world.submit(path)
+        async with world.working():
+            return await world.ended()
+
+    return asyncio.run(scenario())
+
+
+def test_a_job_is_completed(world, speech):
+    runner = ScriptedRunner()
+    job = end_of(world(runner), speech)
+    assert (job.status, job.attempt, job.seconds_done) == (JobStatus.COMPLETED, 1, 100.0)
+    assert len(runner.options) == WINDOWS
+
+
+def test_a_bad_recording_fails_at_once(world, tmp_path):
+    silent_movie(tmp_path / "mute.mp4")
+    job = end_of(world(ScriptedRunner()), tmp_path / "mute.mp4")
+    assert (job.status, job.attempt, job.failure.kind) == (JobStatus.FAILED, 1, "NoAudioStream")
+
+
+def test_a_recording_that_kills_the_runner_fails_at_once(world, speech):
+    job = end_of(world(FragileRunner(RefusedWindow("it died twice"), failures=100)), speech)
+    assert (job.attempt, job.failure.kind, job.failure.message) == (1, "RefusedWindow", "it died twice")
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable("gone", retry_after=0), ModelUnavailable("no"), KeyError("bug")])
+def test_a_fault_of_the_machinery_is_tried_again(world, speech, error):
+    job = end_of(world(FragileRunner(error, failures=2), job_retries=3), speech)
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 3)
+
+
+def test_it_is_not_tried_for_ever(world, speech):
+    error = ServiceUnavailable("gone", retry_after=0)
+    job = end_of(world(FragileRunner(error, failures=1000), job_retries=3), speech)
+    assert (job.status, job.attempt, job.failure.message) == (JobStatus.FAILED, 4, "gone")
+
+
+def test_no_attempt_is_begun_while_the_runner_restarts(world, speech):
+    job = end_of(world(FragileRunner(absent=5), job_retries=0), speech)
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 1)
+
+
+def test_a_job_that_ends_process_after_process_is_given_up(world, speech):
+    job = end_of_interrupted(world(ScriptedRunner(), job_retries=3), speech, times=4)
+    assert (job.status, job.failure.kind) == (JobStatus.FAILED, "RepeatedlyInterrupted")
+
+
+def test_a_job_that_takes_too_long_fails_and_says_what_to_do(world, speech):
+    job = end_of(world(ScriptedRunner(pause=1000), job_timeout=1), speech)
+    assert (job.status, job.attempt, job.failure.kind) == (JobStatus.FAILED, 1, "JobTookTooLong")
+    assert "JOB_TIMEOUT" in job.failure.message
+
+
+def test_a_worker_that_is_told_which_job_is_next_does_that_one(world, speech, tmp_path):
+    async def scenario():
+        here = world(ScriptedRunner())
+        await here.submit(speech, "first")
+        await here.submit(write_wav(tmp_path / "other.wav", noise(5)), "second")
+        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        assert await worker.attempt("second")
+        assert not await worker.attempt("second")
+        assert not await worker.attempt("unknown")
+        return [(await here.store.get(name)).status for name in ("first", "second")]
+
+    assert asyncio.run(scenario()) == [JobStatus.QUEUED, JobStatus.COMPLETED]
+
+
+def test_a_stopped_attempt_gives_its_job_back(world, speech):
+    async def scenario():
+        here = world(ScriptedRunner(pause=1000))
+        await here.submit(speech)
+        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        attempt = asyncio.create_task(worker.attempt("job"))
+        while (await here.store.get("job")).status is not JobStatus.PROCESSING:
+            await asyncio.sleep(0.01)
+        await worker.stop()
+        assert await attempt
+        return await here.store.get("job")
+
+    job = asyncio.run(scenario())
+    assert (job.status, job.failures) == (JobStatus.QUEUED, 0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2], ids=["as its first step is due", "while it is claimed"])
+def test_a_worker_that_is_stopped_while_it_begins_a_job_gives_it_back(world, speech, monkeypatch, seconds):
+    async def scenario():
+        here = world(ScriptedRunner(pause=1000))
+        await here.submit(speech)
+        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        claim, stopped = here.store.claim, []
+
+        async def claim_and_be_stopped(*arguments):
+            job = await claim(*arguments)
+            stopped.append(asyncio.create_task(worker.stop()))
+            await asyncio.sleep(seconds)
+            return job
+
+        monkeypatch.setattr(here.store, "claim", claim_and_be_stopped)
+        async with asyncio.timeout(30):
+            await worker.attempt("job")
+            await stopped[0]
+        return await here.store.get("job")
+
+    job = asyncio.run(scenario())
+    assert (job.status, job.failures) == (JobStatus.QUEUED, 0)
+
+
+def end_of_interrupted(world, path, times):
+    """What becomes of a job whose owners vanish, one after the other."""
+
+    async def scenario():
+        clock = [0.0]
+        world.store = SqliteStore(world.folder / "other", result_ttl=1e9, clock=lambda: clock[0])
+        await world.submit(path)
+        for number in range(times):
+            assert await world.store.claim(f"owner {number}")
+            clock[0] += 60
+        async with world.working():
+            return await world.ended()
+
+    return asyncio.run(scenario())
+
+
+def test_a_stopped_worker_gives_its_job_back_with_its_windows_and_without_blame(world, speech):
+    class Stuck(ScriptedRunner):
+        async def transcribe(self, window, options, ticket):
+            if window.timeline.start > 45:  # the third and the fourth
+                await asyncio.sleep(1000)
+            return await super().transcribe(window, options, ticket)
+
+    slow = world(Stuck())
+
+    async def scenario():
+        await slow.submit(speech)
+        async with slow.working():
+            async with asyncio.timeout(30):
+                while len(await slow.store.checkpoints("job")) < 2:
+                    await asyncio.sleep(0.02)
+        job = await slow.store.get("job")
+        assert (job.status, job.failures) == (JobStatus.QUEUED, 0)
+        rest = ScriptedRunner()
+        slow.flights = Flights(Pipeline(slow.settings, rest), slow.folder)
+        async with slow.working():
+            job = await slow.ended()
+        assert len(rest.options) == WINDOWS - 2
+        return job
+
+    assert asyncio.run(scenario()).status is JobStatus.COMPLETED
+
+
+def test_an_abandoned_job_stays_cancelled(world, speech):
+    stuck = world(ScriptedRunner(pause=1000))
+
+    async def scenario():
+        await stuck.submit(speech)
+        async with stuck.working() as worker:
+            async with asyncio.timeout(30):
+                while not stuck.runner.running:
+                    await asyncio.sleep(0.02)
+            await stuck.store.cancel("job")
+            worker.abandon("job")
+            async with asyncio.timeout(30):
+                while stuck.runner.running:
+                    await asyncio.sleep(0.02)
+        return await stuck.store.get("job")
+
+    assert asyncio.run(scenario()).status is JobStatus.CANCELLED
+
+
+def test_only_so_many_jobs_are_worked_on_at_once(world, tmp_path):
+    busy = world(ScriptedRunner(pause=1000), job_concurrency=2)
+
+    async def scenario():
+        for number in range(4):
+            await busy.submit(write_wav(tmp_path / f"{number}.wav", noise(1)), str(number))
+        async with busy.working():
+            async with asyncio.timeout(30):
+                while busy.runner.running < 2:
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
+            return [(await busy.store.get(str(number))).status for number in range(4)]
+
+    assert asyncio.run(scenario()) == [JobStatus.PROCESSING] * 2 + [JobStatus.QUEUED] * 2
+
+
+class FullDisk(SqliteStore):
+    """Whose writes fail `failures` times once a window is done."""
+
+    failures = 5
+
+    async def checkpoint(self, lease, position, placed, total):
+        await self._fail_or(super().checkpoint(lease, position, placed, total))
+
+    async def complete(self, lease, transcript):
+        await self._fail_or(super().complete(lease, transcript))
+
+    async def postpone(self, lease, delay):
+        await self._fail_or(super().postpone(lease, delay))
+
+    async def _fail_or(self, write):
+        if self.failures:
+            self.failures -= 1
+            write.close()
+            raise ServiceUnavailable("No space is left under JOBS_DIR.", retry_after=0)
+        await write
+
+
+def test_a_disk_that_is_full_for_a_while_loses_nothing(world, speech, tmp_path):
+    full = world(ScriptedRunner(), FullDisk(tmp_path / "jobs", result_ttl=1000), job_retries=3)
+    job = end_of(full, speech)
+    assert job.status is JobStatus.COMPLETED
+    assert full.store.failures == 0
+
+
+@given(st.integers(0, 50), st.floats(0, 10_000))
+def test_delays_grow_to_a_limit_and_are_never_shorter_than_wanted(failures, wanted):
+    delay = delay_before(failures, wanted)
+    assert FIRST_DELAY <= delay <= LONGEST_DELAY
+    assert delay >= min(wanted, LONGEST_DELAY)
+    assert delay <= delay_before(failures + 1, wanted)
+
+
+def test_what_is_said_of_a_fault_of_ours_names_no_secret_and_a_remedy():
+    failure = failure_of(KeyError("x"))
+    assert failure.kind == TranscriptionError.__name__
+    assert "Retry" in failure.message
+
+
+def test_only_faults_of_the_machinery_are_repeated():
+    assert outcome_of(NoAudioStream("no"), 0, 3) is Outcome.FAIL
+    assert outcome_of(ServiceUnavailable("gone"), 2, 3) is Outcome.TRY_AGAIN
+    assert outcome_of(ServiceUnavailable("gone"), 3, 3) is Outcome.FAIL

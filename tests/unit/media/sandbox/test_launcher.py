@@ -1,0 +1,237 @@
+"""Every command gets a fresh process, and that process ends in time, whoever dies first."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.commands import RESOURCES, finished, run
+from tests.support.media_files import ROOT, launchers, media_children, noise, write_wav
+from transcription.core.errors import ServiceUnavailable
+from transcription.media.probe import probe
+from transcription.media.sandbox import launcher_protocol as orders
+from transcription.media.sandbox.process import confined, warm_up
+
+SLEEP = ["/bin/sleep", "1000"]
+
+
+def the_launcher():
+    warm_up()
+    [launcher] = launchers()
+    return launcher
+
+
+def open_descriptors():
+    return the_launcher().num_fds(), psutil.Process().num_fds()
+
+
+def wait_until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def is_gone(pid):
+    """Whether the process is dead. Who adopts an orphan may take a while to reap it."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", -9), ("kill -15 $$", -15)])
+def test_the_exit_code_arrives(script, code):
+    assert run("/bin/sh", "-c", script)[0] == code
+
+
+def test_a_program_that_does_not_exist_fails_and_says_so():
+    code, _, complaints = run("/no/such/program")
+    assert code == 1
+    assert "FileNotFoundError" in complaints
+
+
+def test_fifty_commands_at_once_give_each_its_own_answer():
+    async def all_of_them():
+        return await asyncio.gather(*(finished("/bin/sh", "-c", f"echo {n}; exit {n}") for n in range(50)))
+
+    assert asyncio.run(all_of_them()) == [(n, f"{n}\n", "") for n in range(50)]
+    assert media_children() == []
+
+
+def test_orders_wait_for_a_launcher_that_is_busy():
+    """More than the socket holds; a real launcher is that busy for milliseconds."""
+    launcher = the_launcher()
+
+    async def all_of_them():
+        launcher.suspend()
+        asyncio.get_running_loop().call_later(0.2, launcher.resume)
+        return await asyncio.gather(*(finished("/bin/echo", str(n)) for n in range(120)))
+
+    assert [said for _, said, _ in asyncio.run(all_of_them())] == [f"{n}\n" for n in range(120)]
+
+
+def test_there_is_one_launcher_and_it_has_one_thread():
+    warm_up()
+    asyncio.run(finished("/bin/true"))
+    assert the_launcher().num_threads() == 1
+
+
+def test_no_descriptor_is_left_open_by_commands_that_end_or_are_cancelled():
+    async def rounds(number):
+        for _ in range(number):
+            await finished("/bin/true")
+            async with confined(SLEEP, RESOURCES):
+                pass
+
+    asyncio.run(rounds(1))
+    launchers_before, ours_before = open_descriptors()
+    asyncio.run(rounds(10))
+    launchers_after, ours_after = open_descriptors()
+    # The launcher tells that a process ended a moment before it closes the channel.
+    assert abs(launchers_after - launchers_before) <= 1
+    assert ours_after == ours_before
+
+
+def test_cancelling_kills_a_program_and_all_it_started():
+    async def cancel_it():
+        script = "sleep 1000 & echo $!; sleep 1000"
+        started = asyncio.get_running_loop().create_future()
+
+        async def work():
+            async with confined(["/bin/sh", "-c", script], RESOURCES) as process:
+                started.set_result(int(await process.stdout.readline()))
+                await process.wait()
+
+        task = asyncio.create_task(work())
+        grandchild = await started
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert media_children() == []
+        return grandchild
+
+    grandchild = asyncio.run(cancel_it())
+    assert wait_until(lambda: is_gone(grandchild))
+
+
+def test_cancelling_before_the_process_exists_leaves_none():
+    async def cancel_soon():
+        task = asyncio.create_task(finished(*SLEEP))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(cancel_soon())
+    assert wait_until(lambda: media_children() == [])
+
+
+def test_what_a_program_leaves_behind_ends_with_it():
+    _, said, _ = run("/bin/sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!")
+    assert wait_until(lambda: is_gone(int(said)))
+
+
+def test_nothing_survives_when_this_process_is_killed():
+    """The process is a real one of its own, with a program that has started another."""
+    code = f"""
+import asyncio
+from transcription.media.sandbox.process import confined
+from tests.support.media_files import launchers
+
+async def main():
+    script = 'echo $$; sleep 1000 & echo $!; sleep 1000'
+    async with confined(["/bin/sh", "-c", script], {RESOURCES}) as process:
+        leader, other = [int(await process.stdout.readline()) for _ in range(2)]
+        print(launchers()[0].pid, leader, other, flush=True)
+        await process.wait()
+
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as ours:
+        numbers = [int(word) for word in ours.stdout.readline().split()]
+        assert len(numbers) == 3
+        ours.kill()
+    for number in numbers:
+        assert wait_until(lambda pid=number: is_gone(pid))
+
+
+def test_nothing_survives_when_this_process_and_its_launcher_are_killed_at_once():
+    code = f"""
+import asyncio
+from transcription.media.sandbox.process import confined
+from tests.support.media_files import launchers, media_children
+
+async def main():
+    async with confined({SLEEP}, {RESOURCES}) as process:
+        while not media_children():
+            await asyncio.sleep(0.02)
+        print(launchers()[0].pid, media_children()[0].pid, flush=True)
+        await process.wait()
+
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as ours:
+        launcher, child = (int(word) for word in ours.stdout.readline().split())
+        os.kill(launcher, signal.SIGKILL)
+        ours.kill()
+    assert wait_until(lambda: is_gone(launcher) and is_gone(child))
+
+
+def test_the_command_after_the_end_of_a_launcher_gets_a_new_one():
+    first = the_launcher()
+    first.kill()
+    assert wait_until(lambda: is_gone(first.pid))
+    assert run("/bin/echo", "hello")[1] == "hello\n"
+    assert the_launcher().pid != first.pid
+
+
+def test_a_command_whose_launcher_dies_is_an_error_of_the_service_and_dies_too():
+    async def kill_the_launcher():
+        async with confined(SLEEP, RESOURCES) as process:
+            while not media_children():
+                await asyncio.sleep(0.02)
+            child = media_children()[0].pid
+            the_launcher().kill()
+            with pytest.raises(ServiceUnavailable, match="Try again"):
+                await process.wait()
+            return child
+
+    child = asyncio.run(kill_the_launcher())
+    assert wait_until(lambda: is_gone(child))
+
+
+def test_a_probe_whose_launcher_dies_does_not_blame_the_file(tmp_path, settings, uploaded, monkeypatch):
+    launcher = the_launcher()
+    launcher.suspend()
+    send = orders.send
+
+    def send_and_kill(*arguments):
+        send(*arguments)
+        launcher.kill()
+
+    monkeypatch.setattr(orders, "send", send_and_kill)
+    with pytest.raises(ServiceUnavailable):
+        asyncio.run(probe(uploaded(write_wav(tmp_path / "a.wav", noise(1))), settings))
+
+
+def test_a_launcher_without_descriptors_refuses_and_goes_on():
+    launcher = the_launcher()
+    run("/bin/true")
+    time.sleep(0.1)  # it tells that a process ended a moment before it closes the channel
+    few = launcher.num_fds() + 1
+    _, most = launcher.rlimit(psutil.RLIMIT_NOFILE)
+    launcher.rlimit(psutil.RLIMIT_NOFILE, (few, most))
+    with pytest.raises(ServiceUnavailable):
+        run("/bin/true")
+    launcher.rlimit(psutil.RLIMIT_NOFILE, (most, most))
+    assert run("/bin/true")[0] == 0
+    assert the_launcher().pid == launcher.pid
+
+
+def test_a_relative_path_is_relative_to_our_own_folder():
+    assert run("/bin/pwd")[1].strip() == str(Path.cwd())

@@ -1,0 +1,184 @@
+"""Media in, 16 kHz mono PCM out, and no process left on any way out."""
+
+import asyncio
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+
+from tests.support.media_files import (
+    ALL_FORMATS,
+    SPOKEN,
+    convert,
+    media_children,
+    noise,
+    read_samples,
+    run_ffmpeg,
+    write_wav,
+)
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import AudioTooLong, AudioTooShort, UndecodableMedia
+from transcription.core.settings import Settings
+from transcription.media.decode import decode, find_ffmpeg
+from transcription.media.intake.containers import DECODERS
+from transcription.media.media import Media
+from transcription.media.probe import probe
+
+
+def media_of(path, demuxer="wav") -> Media:
+    return Media(path, "", path.stat().st_size, demuxer, demuxer, "", 0, None)
+
+
+def decoded(media: Media, settings: Settings) -> np.ndarray:
+    async def collect() -> np.ndarray:
+        return np.concatenate([block async for block in decode(media, settings)])
+
+    return asyncio.run(collect())
+
+
+@pytest.mark.parametrize("extension", ALL_FORMATS)
+def test_every_format_gives_its_sound(tmp_path, settings, uploaded, extension):
+    path = convert(SPOKEN, tmp_path / f"spoken.{extension}")
+    media = asyncio.run(probe(uploaded(path), settings))
+    samples = decoded(media, settings)
+    assert samples.dtype == np.int16
+    assert 2.5 < len(samples) / SAMPLE_RATE < 3.6
+    assert np.abs(samples).max() > 3000
+
+
+def test_a_wav_comes_out_sample_for_sample(tmp_path, settings):
+    samples = noise(2.5)
+    assert np.array_equal(decoded(media_of(write_wav(tmp_path / "a.wav", samples)), settings), samples)
+
+
+def test_stereo_at_another_rate_becomes_mono_at_16_khz(tmp_path, settings):
+    path = tmp_path / "stereo.wav"
+    run_ffmpeg("-i", str(SPOKEN), "-ac", "2", "-ar", "44100", str(path))
+    samples, reference = decoded(media_of(path), settings), read_samples(SPOKEN)
+    assert len(samples) == pytest.approx(len(reference), abs=SAMPLE_RATE // 100)
+
+
+def test_less_than_a_tenth_of_a_second_is_too_short(tmp_path, settings):
+    with pytest.raises(AudioTooShort, match=r"0.09 s long"):
+        decoded(media_of(write_wav(tmp_path / "a.wav", noise(0.09))), settings)
+
+
+def test_a_tenth_of_a_second_is_enough(tmp_path, settings):
+    assert len(decoded(media_of(write_wav(tmp_path / "a.wav", noise(0.1))), settings)) == 1600
+
+
+def test_more_than_the_longest_duration_is_refused_while_it_decodes(tmp_path, settings):
+    limited = settings.model_copy(update={"max_duration": 2})
+    with pytest.raises(AudioTooLong, match="longer than 2 s"):
+        decoded(media_of(write_wav(tmp_path / "a.wav", noise(10))), limited)
+    assert media_children() == []
+
+
+def test_exactly_the_longest_duration_is_accepted(tmp_path, settings):
+    limited = settings.model_copy(update={"max_duration": 2})
+    assert len(decoded(media_of(write_wav(tmp_path / "a.wav", noise(2))), limited)) == 2 * SAMPLE_RATE
+
+
+def test_garbage_behind_a_good_header_is_undecodable(tmp_path, settings):
+    path = tmp_path / "a.flac"
+    path.write_bytes(convert(SPOKEN, tmp_path / "b.flac").read_bytes()[:42] + b"\x00" * 5000)
+    with pytest.raises(UndecodableMedia):
+        decoded(media_of(path, "flac"), settings)
+
+
+def test_the_error_does_not_tell_where_the_file_was(tmp_path, settings):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(100))
+    with pytest.raises(UndecodableMedia) as refused:
+        decoded(media_of(path, "mov"), settings)
+    assert str(tmp_path) not in refused.value.detail
+
+
+def test_a_file_that_breaks_off_gives_what_came_before(tmp_path, settings):
+    whole = convert(SPOKEN, tmp_path / "whole.mp3").read_bytes()
+    path = tmp_path / "half.mp3"
+    path.write_bytes(whole[: len(whole) // 2])
+    assert 1.0 < len(decoded(media_of(path, "mp3"), settings)) / SAMPLE_RATE < 2.5
+
+
+def test_a_playlist_reads_no_other_file(tmp_path, settings):
+    write_wav(tmp_path / "other.wav", noise(1))
+    path = tmp_path / "list"
+    path.write_text(f"ffconcat version 1.0\nfile '{tmp_path}/other.wav'\n")
+    with pytest.raises(UndecodableMedia):
+        decoded(media_of(path, "concat"), settings)
+
+
+def test_a_url_in_a_playlist_is_not_followed(tmp_path, settings):
+    path = tmp_path / "list"
+    path.write_text("#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/secret.ts\n#EXT-X-ENDLIST\n")
+    with pytest.raises(UndecodableMedia):
+        decoded(media_of(path, "hls"), settings)
+
+
+def test_a_reader_that_stops_early_leaves_no_process(tmp_path, settings):
+    media = media_of(write_wav(tmp_path / "a.wav", noise(60)))
+
+    async def read_one_block() -> None:
+        async with aclosing(decode(media, settings)) as blocks:
+            await anext(blocks)
+
+    asyncio.run(read_one_block())
+    assert media_children() == []
+
+
+def test_a_cancelled_reader_leaves_no_process(tmp_path, settings):
+    media = media_of(write_wav(tmp_path / "a.wav", noise(60)))
+
+    async def read_slowly() -> None:
+        async with aclosing(decode(media, settings)) as blocks:
+            async for _ in blocks:
+                await asyncio.sleep(10)
+
+    async def cancel_it() -> None:
+        task = asyncio.create_task(read_slowly())
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(cancel_it())
+    assert media_children() == []
+
+
+def test_a_slow_reader_holds_the_decoder_back(tmp_path, settings):
+    """The pipe and our buffer hold a few seconds of PCM; the rest waits inside ffmpeg."""
+    media = media_of(write_wav(tmp_path / "a.wav", noise(120)))
+
+    async def still_running_after_a_pause() -> bool:
+        async with aclosing(decode(media, settings)) as blocks:
+            await anext(blocks)
+            await asyncio.sleep(0.5)
+            return len(media_children()) == 1
+
+    assert asyncio.run(still_running_after_a_pause())
+
+
+def test_a_decoder_without_memory_is_an_error_of_the_file(tmp_path, settings):
+    starved = settings.model_copy(update={"decode_memory_limit": 1 << 20})
+    with pytest.raises(UndecodableMedia):
+        decoded(media_of(write_wav(tmp_path / "a.wav", noise(1))), starved)
+
+
+def test_the_configured_ffmpeg_is_used(settings, tmp_path):
+    chosen = settings.model_copy(update={"ffmpeg_path": tmp_path / "ffmpeg"})
+    assert find_ffmpeg(chosen) == tmp_path / "ffmpeg"
+
+
+def test_some_ffmpeg_is_always_found(settings):
+    assert find_ffmpeg(settings).is_file()
+
+
+def test_only_decoders_of_the_list_are_used(tmp_path, settings, monkeypatch):
+    path = convert(SPOKEN, tmp_path / "spoken.flac")
+    monkeypatch.setattr("transcription.media.intake.containers.DECODERS", "mp3,pcm_s16le")
+    with pytest.raises(UndecodableMedia):
+        decoded(media_of(path, "flac"), settings)
+
+
+def test_every_picture_decoder_is_missing_from_the_list():
+    assert not {"h264", "mpeg4", "mjpeg", "png", "gif", "vp8", "subrip", "ass"} & set(DECODERS.split(","))

@@ -1,0 +1,218 @@
+"""A file is recognised by its content; its name and declared type may only agree."""
+
+import asyncio
+import shutil
+import struct
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.hostile_files import matroska_of
+from tests.support.media_files import ALL_FORMATS, SPOKEN, convert, media_children, noise, silent_movie, write_wav
+from transcription.core.errors import (
+    AudioTooLong,
+    AudioTooShort,
+    NoAudioStream,
+    ServiceUnavailable,
+    UndecodableMedia,
+    UnsupportedFormat,
+)
+from transcription.media import probe as probing
+from transcription.media.intake import containers
+from transcription.media.probe import probe
+from transcription.media.sandbox.inspect_streams import describe
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """The spoken sample in every supported format, by extension."""
+    folder = tmp_path_factory.mktemp("formats")
+    return {extension: convert(SPOKEN, folder / f"spoken.{extension}") for extension in ALL_FORMATS}
+
+
+@pytest.fixture
+def probed(settings, uploaded):
+    def run(path, filename="", content_type=""):
+        return asyncio.run(probe(uploaded(path, filename, content_type), settings))
+
+    return run
+
+
+@pytest.mark.parametrize("extension", ALL_FORMATS)
+def test_every_format_is_recognised_without_a_name(files, probed, extension):
+    media = probed(files[extension])
+    assert media.codec
+    assert media.duration is None or 2.5 < media.duration < 3.6
+
+
+@pytest.mark.parametrize("extension", ALL_FORMATS)
+def test_every_format_is_accepted_under_its_own_name(files, probed, extension):
+    assert probed(files[extension], f"Talk.{extension.upper()}").path == files[extension]
+
+
+@pytest.mark.parametrize(
+    ("extension", "content_type"),
+    [
+        ("mp3", "audio/mpeg"),
+        ("mp3", "audio/mp3"),
+        ("wav", "audio/x-wav"),
+        ("m4a", "audio/x-m4a"),
+        ("mov", "video/quicktime"),
+        ("webm", "audio/webm;codecs=opus"),
+        ("mkv", "video/x-matroska"),
+        ("wma", "audio/x-ms-wma"),
+        ("ogg", "application/ogg"),
+        ("flac", ""),
+        ("flac", "application/octet-stream"),
+        ("aac", "audio/x-something-new"),
+    ],
+)
+def test_a_fitting_generic_or_unknown_type_is_no_error(files, probed, extension, content_type):
+    probed(files[extension], f"talk.{extension}", content_type)
+
+
+@pytest.mark.parametrize("name", ["blob", "", "talk.tmp", "talk.2024"])
+def test_a_name_that_says_nothing_is_no_error(files, probed, name):
+    probed(files["mp3"], name)
+
+
+@pytest.mark.parametrize(
+    ("extension", "name"), [("mp3", "talk.wav"), ("wav", "talk.mp3"), ("mp4", "talk.mkv"), ("mp3", "talk.txt")]
+)
+def test_a_name_that_contradicts_the_content_is_refused(files, probed, extension, name):
+    with pytest.raises(UnsupportedFormat, match=r"the file name ends in"):
+        probed(files[extension], name)
+
+
+@pytest.mark.parametrize("content_type", ["audio/wav", "text/plain", "image/png", "application/json"])
+def test_a_declared_type_that_contradicts_the_content_is_refused(files, probed, content_type):
+    with pytest.raises(UnsupportedFormat, match=f"sent as '{content_type}'"):
+        probed(files["mp3"], "talk.mp3", content_type)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"just some text, long enough to be read",
+        b"%PDF-1.7 ....................................",
+        b"\x89PNG\r\n\x1a\n" + bytes(64),
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n",
+        b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+        b"<?xml version='1.0'?><MPD></MPD>",
+    ],
+)
+def test_anything_else_is_refused_and_the_formats_are_named(tmp_path, probed, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedFormat) as refused:
+        probed(path)
+    assert "mp3, wav, ogg" in refused.value.detail
+
+
+def test_an_empty_file_is_too_short(tmp_path, probed):
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(AudioTooShort, match="empty"):
+        probed(path)
+
+
+def test_a_video_without_sound_is_refused(tmp_path, probed):
+    with pytest.raises(
+        NoAudioStream, match=r"No audio stream in 'talk.mp4' \(1 video stream\). Send a file with sound."
+    ):
+        probed(silent_movie(tmp_path / "silent.mp4"), "talk.mp4")
+
+
+@pytest.mark.parametrize("extension", ["mp4", "flac", "mkv", "wma", "ogg"])
+def test_a_header_without_a_body_is_refused(files, tmp_path, probed, extension):
+    path = tmp_path / "cut"
+    path.write_bytes(files[extension].read_bytes()[:40])
+    with pytest.raises(UndecodableMedia):
+        probed(path)
+
+
+def test_a_recording_that_claims_to_be_too_long_is_refused_at_once(tmp_path, settings, uploaded):
+    path = write_wav(tmp_path / "long.wav", noise(3))
+    with pytest.raises(AudioTooLong, match="longer than 2 s"):
+        asyncio.run(probe(uploaded(path), settings.model_copy(update={"max_duration": 2})))
+
+
+def test_a_playlist_that_poses_as_a_recording_reads_nothing(tmp_path, probed):
+    secret = tmp_path / "secret.wav"
+    write_wav(secret, noise(1))
+    path = tmp_path / "list.mp3"
+    path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x00\x00" + f"#EXTM3U\n#EXTINF:1,\n{secret}\n".encode())
+    with pytest.raises((UndecodableMedia, NoAudioStream)):
+        probed(path)
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 2_000_000_000])
+def test_a_sample_rate_that_no_recorder_makes_is_refused(tmp_path, probed, rate):
+    path = write_wav(tmp_path / "a.wav", noise(1))
+    content = path.read_bytes()
+    path.write_bytes(content[:24] + struct.pack("<I", rate) + content[28:])
+    with pytest.raises(UndecodableMedia, match=f"claims {rate} samples a second; 1000 to 768000"):
+        probed(path)
+
+
+def test_more_channels_than_anybody_records_are_refused(tmp_path, probed):
+    path = write_wav(tmp_path / "a.wav", noise(1))
+    content = path.read_bytes()
+    path.write_bytes(content[:22] + struct.pack("<H", 200) + content[24:])
+    with pytest.raises(UndecodableMedia, match="claims 200 channels; up to 64"):
+        probed(path)
+
+
+def test_of_a_thousand_streams_no_more_than_the_limit_are_looked_at(tmp_path):
+    path = tmp_path / "streams.mkv"
+    path.write_bytes(matroska_of(1000))
+    assert len(describe(str(path), "matroska")["streams"]) == containers.MAX_STREAMS
+
+
+def test_a_stream_of_an_unknown_kind_has_no_rate_and_is_no_error_of_ours(tmp_path, probed):
+    path = write_wav(tmp_path / "a.wav", noise(1))
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + b"\xee\xee" + content[22:])  # the format tag of no codec
+    with suppress(UndecodableMedia):
+        assert probed(path).codec == ""
+
+
+def test_a_machine_that_is_too_busy_does_not_blame_the_file(files, probed, monkeypatch):
+    monkeypatch.setattr(probing, "ANSWER_SECONDS", 0)
+    with pytest.raises(ServiceUnavailable, match="too busy"):
+        probed(files["wav"])
+
+
+def test_the_probe_leaves_no_process(files, probed):
+    probed(files["mp3"])
+    assert media_children() == []
+
+
+def test_an_mp3_behind_a_long_tag_is_recognised(files, tmp_path, probed):
+    path = tmp_path / "tagged.mp3"
+    path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x27\x10" + bytes(0x27 * 128 + 0x10) + files["mp3"].read_bytes())
+    assert probed(path).format == "MP3"
+
+
+def test_a_flac_behind_a_tag_is_still_flac(files, tmp_path, probed):
+    path = tmp_path / "tagged.flac"
+    path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x00\x10" + bytes(16) + files["flac"].read_bytes())
+    assert probed(path, "a.flac").format == "FLAC"
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80))
+def test_any_first_bytes_give_a_container_or_none(head, after_tag):
+    assert containers.recognise(head, after_tag) in (*containers.ALL, None)
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_name_and_type_can_be_judged(filename, content_type):
+    assert isinstance(containers.contradiction(containers.MP3, filename, content_type), str)
+
+
+def test_a_copy_under_a_path_with_odd_characters_is_read(files, tmp_path, probed):
+    path = tmp_path / "a b'c%20:d.bin"
+    shutil.copy(files["wav"], path)
+    assert probed(path).format == "WAV"

@@ -1,0 +1,286 @@
+"""What nobody said is condemned; what people really say, however odd, survives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcription.core.audio import SAMPLE_RATE, Span
+from transcription.core.options import DecodeOptions, HallucinationPolicy
+from transcription.core.transcript import Action, Reason, Segment, Transcript
+from transcription.pipeline.hallucinations import condemn, judge, surplus_words, voiced_seconds, words_of
+
+OPTIONS = DecodeOptions(model="demo")
+SECONDS = 2.0  # a segment
+SURE = -0.2  # mean log-probability of clean speech
+DOUBTFUL = -0.9
+LOOPING = 6.0  # compression ratio of a decode that repeats itself
+
+
+def said(text: str, **figures: float) -> Segment:
+    """A segment of a good decode, unless `figures` say otherwise."""
+    good = Segment(0.0, SECONDS, text, (1,), SURE, 1.2, 0.01, 0.0)
+    return replace(good, **figures)
+
+
+def one_after_the_other(*segments: Segment) -> tuple[Segment, ...]:
+    return tuple(replace(s, start=i * SECONDS, end=(i + 1) * SECONDS) for i, s in enumerate(segments))
+
+
+def voice_under(*segments: Segment) -> list[Span]:
+    return [Span(int(s.start * SAMPLE_RATE), int((s.end - s.start) * SAMPLE_RATE)) for s in segments]
+
+
+def reasons(*segments: Segment, voice: bool | None = True) -> dict[int, Reason]:
+    """The condemned by their index. voice: everywhere, nowhere, or nobody listened."""
+    placed = one_after_the_other(*segments)
+    speech = None if voice is None else voice_under(*placed) if voice else []
+    return {verdict.index: verdict.reason for verdict in condemn(placed, speech, OPTIONS)}
+
+
+# What people say
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " no no no",
+        " No, no, no, no, no, no, no!",
+        " thank you thank you",
+        " one two three four five six seven eight nine ten",
+        " 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20",
+        " one hundred and one, one hundred and two, one hundred and three, one hundred and four, one hundred and five",
+        " na na na na na na na na na na na, hey Jude",
+        " it's a, it's a, it's a, well, it's a long story",
+        " はい、はい、はい",
+        " ありがとうございます。ありがとうございます。",
+    ],
+)
+def test_people_repeat_themselves(text: str) -> None:
+    assert reasons(said(text)) == {}
+
+
+def test_a_chorus_of_two_lines_survives_also_when_its_decode_is_compressible() -> None:
+    lines = [
+        said(" we all live in a yellow submarine", compression_ratio=3.0),
+        said(" a yellow submarine", compression_ratio=3.0),
+    ]
+    assert reasons(*lines * 4) == {}
+
+
+def test_thanks_said_twice_survive() -> None:
+    assert reasons(said(" Thank you."), said(" Thank you.")) == {}
+
+
+def test_a_slogan_that_many_good_decodes_heard_survives() -> None:
+    assert reasons(*[said(" What do we want? Peace!")] * 30) == {}
+
+
+def test_quiet_speech_survives() -> None:
+    assert reasons(said(" can you hear me", avg_logprob=-1.2, no_speech_prob=0.5)) == {}
+
+
+def test_singing_that_is_no_voice_to_the_detector_survives() -> None:
+    assert reasons(said(" yesterday all my troubles seemed so far away", avg_logprob=-0.6), voice=False) == {}
+
+
+def test_singing_that_is_no_speech_to_the_model_either_survives_when_its_words_are_clear() -> None:
+    clear = said(" yesterday all my troubles", avg_logprob=-0.3, no_speech_prob=0.8)
+    assert reasons(clear, voice=False) == {}
+
+
+def test_a_short_word_in_a_long_segment_survives() -> None:
+    segment = said(" yes", avg_logprob=DOUBTFUL, start=0.0, end=30.0)
+    assert condemn([segment], [Span(20 * SAMPLE_RATE, SAMPLE_RATE // 5)], OPTIONS) == []
+
+
+# What they do not say
+
+
+def test_a_loop_over_many_segments_is_cut_after_its_first_turns() -> None:
+    loop = [said(" Thanks for watching!", compression_ratio=LOOPING)] * 20
+    assert reasons(*loop) == dict.fromkeys(range(4, 20), Reason.REPETITION)
+
+
+def test_a_loop_of_two_segments_is_cut_after_its_first_turns() -> None:
+    loop = [said(" I see.", compression_ratio=LOOPING), said(" So do I, my friend.", compression_ratio=LOOPING)] * 10
+    assert reasons(*loop) == dict.fromkeys(range(8, 20), Reason.REPETITION)
+
+
+@pytest.mark.parametrize("text", [" no" * 60, " thank you" * 40, " and I said to him" * 12, " 谢谢" * 30])
+def test_a_loop_inside_a_segment_condemns_it(text: str) -> None:
+    assert reasons(said(text, compression_ratio=LOOPING)) == {0: Reason.REPETITION}
+
+
+def test_the_words_before_a_loop_survive_in_a_segment_of_their_own() -> None:
+    first, loop = said(" let us begin", compression_ratio=LOOPING), said(" so so so" * 20, compression_ratio=LOOPING)
+    assert reasons(first, loop) == {1: Reason.REPETITION}
+
+
+def test_a_loop_without_a_voice_is_cut_whatever_its_decodes_look_like() -> None:
+    assert reasons(*[said(" Thank you.")] * 7, voice=False) == {5: Reason.REPETITION, 6: Reason.REPETITION}
+
+
+def test_a_word_that_repeats_its_letters_for_ever_is_too_compressible() -> None:
+    assert reasons(said(" m" + "m" * 200, compression_ratio=LOOPING)) == {0: Reason.COMPRESSION_RATIO}
+
+
+def test_a_compressible_decode_that_is_improbable_too_is_condemned() -> None:
+    segment = said(" the the cat the", compression_ratio=3.0, avg_logprob=-1.1)
+    assert reasons(segment) == {0: Reason.COMPRESSION_RATIO}
+
+
+def test_doubtful_words_where_nobody_speaks_are_condemned() -> None:
+    assert reasons(said(" you", avg_logprob=DOUBTFUL), voice=False) == {0: Reason.NO_VOICE}
+
+
+def test_the_classic_of_long_silences_is_condemned() -> None:
+    classic = said(" Thanks for watching!", avg_logprob=-0.45, no_speech_prob=0.8)
+    assert reasons(classic, voice=False) == {0: Reason.NO_VOICE}
+
+
+@pytest.mark.parametrize("voice", [True, None])
+def test_doubtful_words_need_a_silence_that_was_heard(voice: bool | None) -> None:
+    assert reasons(said(" you", avg_logprob=DOUBTFUL), voice=voice) == {}
+
+
+def test_a_click_is_no_voice() -> None:
+    segment = said(" you", avg_logprob=DOUBTFUL)
+    assert condemn([segment], [Span(SAMPLE_RATE, SAMPLE_RATE // 20)], OPTIONS)
+
+
+def test_words_far_below_the_threshold_in_likely_silence_are_condemned() -> None:
+    assert reasons(said(" mumble", avg_logprob=-1.6, no_speech_prob=0.4)) == {0: Reason.LOW_CONFIDENCE}
+
+
+# What happens to them
+
+
+TRANSCRIPT = Transcript(
+    language="en",
+    language_probability=1.0,
+    duration=10.0,
+    segments=one_after_the_other(said(" hello"), said(" you", avg_logprob=DOUBTFUL), said(" goodbye")),
+    model="demo",
+)
+LEFT_OUT = replace(said(" thanks for watching"), start=1.5, end=2.0)
+SPEECH = voice_under(TRANSCRIPT.segments[0], TRANSCRIPT.segments[2])
+
+
+def test_drop_takes_the_segment_out_and_tells() -> None:
+    judged = judge(TRANSCRIPT, [], SPEECH, OPTIONS, HallucinationPolicy.DROP)
+    (concern,) = judged.warnings
+    assert judged.text == "hello goodbye"
+    assert (concern.segment, concern.action, concern.reason) == (None, Action.DROPPED, Reason.NO_VOICE)
+    assert (concern.start, concern.end, concern.text) == (2.0, 4.0, " you")
+
+
+def test_mark_leaves_the_segment_and_tells_which() -> None:
+    judged = judge(TRANSCRIPT, [], SPEECH, OPTIONS, HallucinationPolicy.MARK)
+    assert judged.segments == TRANSCRIPT.segments
+    assert [(concern.segment, concern.action) for concern in judged.warnings] == [(1, Action.MARKED)]
+
+
+def test_keep_does_not_look() -> None:
+    assert judge(TRANSCRIPT, [], SPEECH, OPTIONS, HallucinationPolicy.KEEP) is TRANSCRIPT
+
+
+def test_what_the_decoder_left_out_is_listed() -> None:
+    judged = judge(TRANSCRIPT, [LEFT_OUT], None, OPTIONS, HallucinationPolicy.DROP)
+    (concern,) = judged.warnings
+    assert judged.segments == TRANSCRIPT.segments
+    assert (concern.segment, concern.action, concern.reason) == (None, Action.DROPPED, Reason.NO_SPEECH)
+    assert concern.text == " thanks for watching"
+
+
+def test_mark_has_back_what_the_decoder_left_out_in_its_place() -> None:
+    judged = judge(TRANSCRIPT, [LEFT_OUT], None, OPTIONS, HallucinationPolicy.MARK)
+    assert [segment.text for segment in judged.segments] == [" hello", " thanks for watching", " you", " goodbye"]
+    assert [(concern.segment, concern.reason) for concern in judged.warnings] == [(1, Reason.NO_SPEECH)]
+
+
+def test_keep_leaves_out_what_the_decoder_left_out() -> None:
+    assert judge(TRANSCRIPT, [LEFT_OUT], None, OPTIONS, HallucinationPolicy.KEEP) is TRANSCRIPT
+
+
+texts = st.lists(st.sampled_from(["no", "thank", "you", "so", "and", "then", "谢"]), max_size=30).map(" ".join)
+any_segments = st.lists(
+    st.builds(
+        said,
+        texts,
+        avg_logprob=st.floats(-3, 0),
+        compression_ratio=st.floats(0.5, 10),
+        no_speech_prob=st.floats(0, 1),
+    ),
+    max_size=12,
+).map(lambda segments: one_after_the_other(*segments))
+any_speech = st.none() | st.lists(st.integers(1, 40_000), max_size=12).map(
+    lambda lengths: [Span(i * 40_000, length) for i, length in enumerate(lengths)]
+)
+
+
+@given(any_segments, any_speech)
+def test_dropping_is_marking_without_the_marked(segments: tuple[Segment, ...], speech: list[Span] | None) -> None:
+    transcript = replace(TRANSCRIPT, segments=segments)
+    dropped = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.DROP)
+    marked = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.MARK)
+    condemned = {concern.segment for concern in marked.warnings}
+    assert marked.segments == segments
+    assert dropped.segments == tuple(s for index, s in enumerate(segments) if index not in condemned)
+    assert [(c.start, c.text, c.reason) for c in dropped.warnings] == [
+        (c.start, c.text, c.reason) for c in marked.warnings
+    ]
+
+
+@given(any_segments, any_speech)
+def test_keeping_changes_nothing(segments: tuple[Segment, ...], speech: list[Span] | None) -> None:
+    transcript = replace(TRANSCRIPT, segments=segments)
+    assert judge(transcript, [], speech, OPTIONS, HallucinationPolicy.KEEP) is transcript
+
+
+@given(any_segments, st.booleans() | st.none())
+def test_an_unremarkable_transcript_is_never_touched(segments: tuple[Segment, ...], heard: bool | None) -> None:
+    """Unremarkable: no decode failed and the model is sure. heard: whether the detector agrees with any of it."""
+    unremarkable = one_after_the_other(
+        *(
+            replace(s, text=f" {number} {s.text}", avg_logprob=SURE, compression_ratio=1.5, no_speech_prob=0.1)
+            for number, s in enumerate(segments)
+        )
+    )
+    spoken = {True: voice_under(*unremarkable), None: None}
+    if heard is not False:
+        assert condemn(unremarkable, spoken[heard], OPTIONS) == []
+    else:
+        distinct = [replace(s, text=f" number {index} of many") for index, s in enumerate(unremarkable)]
+        assert condemn(distinct, [], OPTIONS) == []
+
+
+@given(st.lists(st.integers().map(str), unique=True, max_size=200))
+def test_words_that_never_repeat_are_never_surplus(words: list[str]) -> None:
+    assert not surplus_words(words).any()
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=60), st.integers(1, 4))
+def test_more_words_never_take_surplus_back(words: list[str], more: int) -> None:
+    before, after = surplus_words(words), surplus_words([*words, *"abcd"[:more]])
+    assert (after[: len(words)] == before).all()
+
+
+@pytest.mark.parametrize(("repeats", "surplus"), [(8, 0), (9, 1), (20, 12)])
+def test_one_word_may_come_eight_times(repeats: int, surplus: int) -> None:
+    assert surplus_words(["no"] * repeats).sum() == surplus
+
+
+def test_case_and_punctuation_make_no_other_words() -> None:
+    assert words_of(" No, no. NO!") == ["no", "no", "no"]
+    assert words_of("हिन्दी") == ["हिन्दी"]
+    assert words_of("谢谢 ok") == ["谢", "谢", "ok"]
+
+
+def test_voice_is_measured_under_each_segment() -> None:
+    segments = one_after_the_other(said(" a"), said(" b"), said(" c"))
+    speech = [Span(SAMPLE_RATE, 2 * SAMPLE_RATE), Span(int(3.5 * SAMPLE_RATE), SAMPLE_RATE // 4)]
+    assert voiced_seconds(segments, speech) == pytest.approx([1.0, 1.25, 0.0])

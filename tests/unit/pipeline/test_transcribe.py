@@ -1,0 +1,328 @@
+"""One upload in, one transcript out: the order of the steps, with a scripted runner in the model's place."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+import numpy as np
+import pytest
+
+from runners.client.interface import RunnerState
+from tests.support.media_files import SPOKEN, media_children, noise, read_samples, write_wav
+from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
+from transcription.core.errors import ServiceUnavailable, UndecodableMedia
+from transcription.core.options import (
+    DecodeOptions,
+    HallucinationPolicy,
+    Task,
+    Ticket,
+    TranscriptionRequest,
+    VadOptions,
+)
+from transcription.core.transcript import PlacedResult, Reason, Segment, WindowResult
+from transcription.pipeline.assemble import JUDGED_TOGETHER, Draft, main_language
+from transcription.pipeline.transcribe import WINDOWS_IN_FLIGHT, Pipeline
+
+EVERYTHING = VadOptions(enabled=False)
+
+
+def as_test():
+    return Ticket("test")
+
+
+@dataclass
+class ScriptedRunner:
+    """Answers every window with its place in the file.
+
+    seconds: the first window takes as long, later ones less. pause: every window takes that much more.
+    """
+
+    seconds: float = 0.0
+    pause: float = 0.0
+    fail_at: float | None = None
+    languages: tuple[str, ...] = ("de",)  # heard in the windows, in turn
+    avg_logprob: float = -0.1
+    options: list[DecodeOptions] = field(default_factory=list)
+    running: int = 0
+    most_running: int = 0
+    cancelled: int = 0
+
+    async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+        heard = self.languages[len(self.options) % len(self.languages)]
+        self.options.append(options)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await asyncio.sleep(self.pause + self.seconds / (1 + window.timeline.start))
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+        if self.fail_at is not None and window.timeline.start >= self.fail_at:
+            raise ServiceUnavailable("no more")
+        text = f" {window.timeline.start:.0f}"
+        segment = Segment(0.0, window.duration, text, (1,), self.avg_logprob, 1.0, 0.0, 0.0)
+        return WindowResult(options.language or heard, 1.0 if options.language else 0.75, (segment,))
+
+    async def state(self) -> RunnerState:
+        return RunnerState(True, "cpu", "int8", ())
+
+
+@pytest.fixture
+def transcribed(settings, uploaded, tmp_path):
+    """Transcribes a recording with a runner, options and listeners of the test's choice."""
+
+    def run(
+        samples,
+        runner,
+        *,
+        vad=EVERYTHING,
+        on_result=None,
+        known=(),
+        multilingual=False,
+        hallucinations=HallucinationPolicy.DROP,
+        **options,
+    ):
+        path = write_wav(tmp_path / "recording.wav", samples)
+        request = TranscriptionRequest(DecodeOptions(model="demo", **options), vad, multilingual, hallucinations)
+        work = Pipeline(settings, runner).transcribe(uploaded(path), request, as_test, known, on_result)
+        return asyncio.run(work)
+
+    return run
+
+
+def test_segments_come_in_file_order_whichever_window_is_done_first(transcribed):
+    transcript = transcribed(noise(150), ScriptedRunner(seconds=0.2), language="en")
+    starts = [int(text) for text in transcript.text.split()]
+    assert starts == sorted(starts)
+    assert starts[0] == 0
+    assert len(starts) >= 5
+
+
+def test_the_duration_is_what_was_decoded(transcribed):
+    assert transcribed(noise(12.5), ScriptedRunner()).duration == 12.5
+
+
+def test_the_first_window_tells_the_language_of_the_rest(transcribed):
+    runner = ScriptedRunner()
+    transcript = transcribed(noise(100), runner)
+    assert [options.language for options in runner.options] == [None, "de", "de", "de"]
+    assert (transcript.language, transcript.language_probability) == ("de", 0.75)
+
+
+def test_a_named_language_is_used_from_the_first_window(transcribed):
+    runner = ScriptedRunner()
+    assert transcribed(noise(40), runner, language="fr").language == "fr"
+    assert {options.language for options in runner.options} == {"fr"}
+
+
+def test_every_window_has_its_own_language_when_there_are_several(transcribed):
+    runner = ScriptedRunner(pause=1.0, languages=("fr", "de", "de", "fr"))
+    transcript = transcribed(noise(100), runner, multilingual=True)
+    assert [options.language for options in runner.options] == [None] * 4
+    assert runner.most_running == 4
+    assert (transcript.language, transcript.language_probability) == ("de", 0.75)
+
+
+def placed(language, probability, seconds, speech=None):
+    timeline = Timeline((Span(0, seconds * SAMPLE_RATE),))
+    heard = None if speech is None else (Span(0, speech * SAMPLE_RATE),) if speech else ()
+    return PlacedResult(timeline, WindowResult(language, probability, ()), heard)
+
+
+def test_the_main_language_is_the_one_that_is_spoken_longest():
+    windows = [placed("fr", 0.9, 30, speech=5), placed("de", 0.5, 30, speech=20), placed("de", 0.8, 30, speech=10)]
+    assert main_language(windows) == ("de", pytest.approx(0.6))
+
+
+def test_silence_has_no_say_in_the_main_language():
+    assert main_language([placed("la", 0.3, 30, speech=0), placed("en", 0.9, 3, speech=2)]) == ("en", 0.9)
+
+
+def test_the_longest_windows_tell_the_main_language_when_nobody_listened_or_spoke():
+    assert main_language([placed("fr", 0.9, 10), placed("de", 0.5, 20)])[0] == "de"
+    assert main_language([placed("fr", 0.9, 10, speech=0), placed("de", 0.5, 20, speech=0)])[0] == "de"
+
+
+def test_doubtful_words_in_noise_are_dropped_and_told(transcribed):
+    transcript = transcribed(noise(40), ScriptedRunner(avg_logprob=-0.9), language="en")
+    assert transcript.text == ""
+    assert {concern.reason for concern in transcript.warnings} == {Reason.NO_VOICE}
+    assert len(transcript.warnings) == 2
+
+
+def test_doubtful_words_over_a_voice_stay(transcribed):
+    transcript = transcribed(read_samples(SPOKEN), ScriptedRunner(avg_logprob=-0.9), language="en")
+    assert (transcript.text, transcript.warnings) == ("0", ())
+
+
+def test_nothing_is_judged_when_all_is_to_be_kept(transcribed):
+    runner = ScriptedRunner(avg_logprob=-0.9)
+    transcript = transcribed(noise(40), runner, language="en", hallucinations=HallucinationPolicy.KEEP)
+    assert len(transcript.segments) == 2
+    assert transcript.warnings == ()
+
+
+def test_only_so_many_windows_are_ahead(transcribed):
+    runner = ScriptedRunner(pause=1.0)
+    keep = HallucinationPolicy.KEEP  # so that nobody listens, and the windows are cut faster than they are decoded
+    transcribed(noise(30 * (WINDOWS_IN_FLIGHT + 6)), runner, language="en", hallucinations=keep)
+    assert runner.most_running == WINDOWS_IN_FLIGHT
+
+
+def test_a_recording_without_speech_is_an_empty_transcript_of_no_language(transcribed):
+    runner = ScriptedRunner()
+    transcript = transcribed(noise(3), runner, vad=VadOptions())
+    assert (transcript.text, transcript.language, transcript.language_probability) == ("", "und", 0.0)
+    assert runner.options == []
+
+
+def test_the_language_asked_for_stands_when_nobody_speaks(transcribed):
+    assert transcribed(noise(3), ScriptedRunner(), vad=VadOptions(), language="es").language == "es"
+
+
+def test_what_was_asked_for_is_in_the_transcript(transcribed):
+    transcript = transcribed(noise(1), ScriptedRunner(), task=Task.TRANSLATE, word_timestamps=True)
+    assert (transcript.model, transcript.task, transcript.word_timestamps) == ("demo", Task.TRANSLATE, True)
+    assert transcript.processing_time > 0
+
+
+def test_progress_grows_to_the_whole_file(transcribed):
+    seen = []
+    transcribed(noise(100), ScriptedRunner(), on_result=lambda item, total: seen.append((item.timeline.end, total)))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (100.0, 100.0)
+
+
+RECORDING = noise(200)  # eight windows
+
+
+@pytest.mark.parametrize("language", [None, "en"])
+@pytest.mark.parametrize("multilingual", [False, True])
+@pytest.mark.parametrize("done", [1, 3, 8])
+def test_a_run_that_goes_on_where_another_stopped_gives_the_same_and_decodes_only_the_rest(
+    transcribed, done, multilingual, language
+):
+    language = None if multilingual else language
+    whole, seen, again = ScriptedRunner(), [], []
+    expected = transcribed(
+        RECORDING, whole, language=language, multilingual=multilingual, on_result=lambda item, _: seen.append(item)
+    )
+    rest = ScriptedRunner()
+    resumed = transcribed(
+        RECORDING,
+        rest,
+        language=language,
+        multilingual=multilingual,
+        known=seen[:done],
+        on_result=lambda item, _: again.append(item),
+    )
+    assert replace(resumed, processing_time=0) == replace(expected, processing_time=0)
+    assert again == seen
+    assert rest.options == whole.options[done:]
+
+
+def test_results_of_other_windows_are_of_no_use(transcribed):
+    seen = []
+    transcribed(noise(40), ScriptedRunner(), language="en", on_result=lambda item, _: seen.append(item))
+    shifted = [replace(item, timeline=Timeline((Span(1, item.timeline.length),))) for item in seen]
+    runner = ScriptedRunner()
+    transcribed(noise(40), runner, language="en", known=[*shifted, *seen])
+    assert len(runner.options) == len(seen)
+
+
+def test_every_window_is_sent_for_whoever_waits_at_that_moment(settings, uploaded, tmp_path):
+    tickets = []
+
+    class Listening(ScriptedRunner):
+        async def transcribe(self, window, options, ticket):
+            tickets.append(ticket.request_id)
+            return await super().transcribe(window, options, ticket)
+
+    path = write_wav(tmp_path / "recording.wav", noise(100))
+    request = TranscriptionRequest(DecodeOptions(model="demo", language="en"), EVERYTHING)
+    asked = count()
+    pipeline = Pipeline(settings, Listening())
+    asyncio.run(pipeline.transcribe(uploaded(path), request, lambda: Ticket(str(next(asked)))))
+    assert tickets == [str(number) for number in range(len(tickets))]
+
+
+def test_a_failing_window_fails_the_request_and_cancels_the_rest(transcribed):
+    runner = ScriptedRunner(fail_at=60.0)
+    with pytest.raises(ServiceUnavailable, match="no more"):
+        transcribed(noise(300), runner, language="en")
+    assert runner.running == 0
+    assert media_children() == []
+
+
+def test_cancelling_takes_every_window_back(settings, uploaded, tmp_path):
+    runner = ScriptedRunner(seconds=1000.0)
+    path = write_wav(tmp_path / "recording.wav", noise(200))
+    request = TranscriptionRequest(DecodeOptions(model="demo", language="en"), EVERYTHING)
+
+    async def cancel_while_it_runs() -> None:
+        work = asyncio.create_task(Pipeline(settings, runner).transcribe(uploaded(path), request, as_test))
+        while runner.running < 5:
+            await asyncio.sleep(0.05)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    asyncio.run(cancel_while_it_runs())
+    assert runner.running == 0
+    assert runner.cancelled >= 5
+    assert media_children() == []
+
+
+def test_media_that_cannot_be_decoded_never_reaches_the_runner(settings, uploaded, tmp_path):
+    path = tmp_path / "broken.flac"
+    path.write_bytes(b"fLaC" + bytes(30))
+    runner = ScriptedRunner()
+    request = TranscriptionRequest(DecodeOptions(model="demo"), EVERYTHING)
+    with pytest.raises(UndecodableMedia):
+        asyncio.run(Pipeline(settings, runner).transcribe(uploaded(path), request, as_test))
+    assert runner.options == []
+
+
+def test_a_window_never_exceeds_thirty_seconds(transcribed):
+    class Measuring(ScriptedRunner):
+        async def transcribe(self, window, options, ticket):
+            assert 0 < len(window.samples) <= 480_000
+            assert window.samples.dtype == np.int16
+            return await super().transcribe(window, options, ticket)
+
+    transcribed(noise(95), Measuring(), language="en")
+
+
+# Drafts
+
+
+def a_window(number, *texts, avg_logprob=-0.1):
+    """The result of a window of 30 s, a segment for each text."""
+    timeline = Timeline((Span(number * 30 * SAMPLE_RATE, 30 * SAMPLE_RATE),))
+    segments = tuple(
+        Segment(place * 2.0, place * 2.0 + 1.9, f" {text}", (1,), avg_logprob, 1.0, 0.0, 0.0)
+        for place, text in enumerate(texts)
+    )
+    return PlacedResult(timeline, WindowResult("en", 1.0, segments))
+
+
+def test_a_draft_gives_out_every_segment_once_in_order():
+    draft = Draft(TranscriptionRequest(DecodeOptions("demo"), VadOptions()))
+    given = [
+        segment for number in range(10) for segment in draft.add(a_window(number, f"first {number}", f"then {number}"))
+    ]
+    assert [segment.text for segment in given] == [
+        f" {word} {number}" for number in range(10) for word in ("first", "then")
+    ]
+    assert [segment.start for segment in given] == [
+        number * 30.0 + place for number in range(10) for place in (0.0, 2.0)
+    ]
+
+
+def test_a_draft_leaves_out_a_loop_that_goes_on_over_windows():
+    draft = Draft(TranscriptionRequest(DecodeOptions("demo"), VadOptions()))
+    looping = ["thank you"] * 12
+    given = [draft.add(a_window(number, *looping, avg_logprob=-0.9)) for number in range(JUDGED_TOGETHER)]
+    assert given[0]
+    assert given[-1] == []

@@ -1,0 +1,244 @@
+"""Names of models, the folders they stand for, and what is in memory."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.models.cache import ModelCache
+from runners.models.catalogue import CATALOGUE, NAME, check_known, download, folder_of, list_models, resolve
+from scripts import download_models
+from transcription.core.errors import ModelUnavailable, UnknownModel
+from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(_env_file=None, whisper_model_dir=tmp_path / "models", whisper_model="demo")
+
+
+@pytest.fixture
+def unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "runners.models.catalogue.constants.ENDPOINT", "http://127.0.0.1:9"
+    )  # the discard port: nobody listens
+
+
+def a_model_folder(settings: Settings, name: str) -> Path:
+    folder = settings.whisper_model_dir / name
+    folder.mkdir(parents=True)
+    (folder / "model.bin").write_bytes(b"weights")
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_the_embedded_model_comes_with_the_code(settings: Settings) -> None:
+    assert resolve("demo", settings) == EMBEDDED_MODEL_DIR / "demo"
+
+
+def test_nothing_in_the_model_folder_can_take_the_place_of_the_embedded_model(settings: Settings) -> None:
+    a_model_folder(settings, "demo")
+
+    assert resolve("demo", settings) == EMBEDDED_MODEL_DIR / "demo"
+
+
+def test_a_model_on_disk_is_taken_from_its_folder(settings: Settings) -> None:
+    folder = a_model_folder(settings, "base")
+
+    assert resolve("base", settings) == folder
+
+
+def test_any_folder_with_a_model_is_a_model(settings: Settings) -> None:
+    folder = a_model_folder(settings, "our-radio_v2.1")
+
+    assert resolve("our-radio_v2.1", settings) == folder
+
+
+@pytest.mark.parametrize(("alias", "name"), [("large", "large-v3"), ("turbo", "large-v3-turbo")])
+def test_two_names_of_a_model_share_a_folder(settings: Settings, alias: str, name: str) -> None:
+    assert folder_of(alias, settings) == folder_of(name, settings)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../base", "/etc", "a/b", "a\\b", ".hidden", "base\n", "x" * 65, "é"])
+def test_a_path_is_not_a_name(settings: Settings, name: str) -> None:
+    with pytest.raises(UnknownModel, match="not the name of a model"):
+        resolve(name, settings)
+
+
+@given(st.text(max_size=80))
+def test_no_name_leads_out_of_the_model_folder(name: str) -> None:
+    settings = Settings(_env_file=None, whisper_model_dir=Path("/srv/models"))
+    try:
+        folder = folder_of(name, settings)
+    except UnknownModel:
+        return
+    assert NAME.fullmatch(name)
+    assert folder.resolve().parent in (Path("/srv/models"), EMBEDDED_MODEL_DIR)
+
+
+def test_a_link_out_of_the_model_folder_is_refused(settings: Settings, tmp_path: Path) -> None:
+    outside = a_model_folder(settings.model_copy(update={"whisper_model_dir": tmp_path / "elsewhere"}), "secret")
+    settings.whisper_model_dir.mkdir()
+    (settings.whisper_model_dir / "link").symlink_to(outside)
+
+    with pytest.raises(UnknownModel, match="leaves WHISPER_MODEL_DIR"):
+        resolve("link", settings)
+    assert "link" not in [model.name for model in list_models(settings)]
+
+
+def test_an_unknown_name_is_refused_without_asking_the_hub(settings: Settings) -> None:
+    with pytest.raises(UnknownModel, match="GET /models"):
+        check_known("basse", settings)
+
+
+@pytest.mark.usefixtures("unreachable_hub")
+def test_a_missing_model_names_the_two_ways_out(settings: Settings) -> None:
+    with pytest.raises(ModelUnavailable) as failure:
+        resolve("base", settings)
+
+    message = failure.value.message
+    assert "'base'" in message and str(settings.whisper_model_dir / "base") in message
+    assert "scripts.download_models --model base" in message and "WHISPER_MODEL=demo" in message
+
+
+@pytest.mark.usefixtures("unreachable_hub")
+def test_a_failed_download_leaves_nothing_behind(settings: Settings) -> None:
+    with pytest.raises(ModelUnavailable):
+        download("tiny", settings.whisper_model_dir)
+
+    assert list(settings.whisper_model_dir.iterdir()) == []
+
+
+def test_a_model_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(ModelUnavailable, match="Cannot write to WHISPER_MODEL_DIR"):
+        download("tiny", tmp_path / "file" / "models")
+
+
+def test_every_model_is_listed_with_its_state(settings: Settings) -> None:
+    a_model_folder(settings, "base")
+    a_model_folder(settings, "ours")
+    (settings.whisper_model_dir / "half").mkdir()
+
+    models = {model.name: model for model in list_models(settings)}
+
+    assert set(models) == {*CATALOGUE, "ours"}
+    assert models["base"].on_disk and models["ours"].on_disk and models["demo"].on_disk
+    assert not models["tiny"].on_disk
+
+
+@pytest.mark.usefixtures("unreachable_hub")
+def test_the_download_script_says_what_failed_and_returns_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert download_models.main(["--model", "tiny", "--model", "nope", "--output", str(tmp_path)]) == 1
+
+    errors = capsys.readouterr().err
+    assert "'tiny'" in errors and "'nope'" in errors
+
+
+def test_the_download_script_is_content_with_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert download_models.main(["--if-missing", "--model", "demo"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+# ---- in memory
+
+
+def a_cache(capacity: int, loads: list[str]) -> ModelCache[str]:
+    def load(name: str, folder: Path) -> str:
+        loads.append(name)
+        return f"model {name}"
+
+    return ModelCache(capacity, locate=Path, load=load)
+
+
+def use(cache: ModelCache[str], *names: str) -> None:
+    for name in names:
+        with cache.lease(name):
+            pass
+
+
+def test_a_model_is_loaded_once() -> None:
+    loads: list[str] = []
+    cache = a_cache(2, loads)
+
+    use(cache, "a", "a", "a")
+
+    assert loads == ["a"]
+    assert cache.loaded() == {"a"}
+
+
+def test_the_least_recently_used_model_makes_room() -> None:
+    cache = a_cache(2, [])
+
+    use(cache, "a", "b", "a", "c")
+
+    assert cache.loaded() == {"a", "c"}
+
+
+def test_a_model_in_use_is_kept_until_it_is_done() -> None:
+    cache = a_cache(1, [])
+
+    with cache.lease("a"):
+        use(cache, "b")
+        assert "a" in cache.loaded()
+    use(cache, "c")
+
+    assert cache.loaded() == {"c"}
+
+
+def test_more_models_in_use_than_fit_are_dropped_as_they_are_returned() -> None:
+    cache = a_cache(1, [])
+
+    with ExitStack() as leases:
+        for name in "abc":
+            leases.enter_context(cache.lease(name))
+        assert cache.loaded() == {"a", "b", "c"}
+
+    assert len(cache.loaded()) == 1
+
+
+def test_a_failed_load_is_tried_again_by_the_next_caller() -> None:
+    answers = iter([ModelUnavailable("broken"), "model"])
+
+    def load(name: str, folder: Path) -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    cache: ModelCache[str] = ModelCache(1, locate=Path, load=load)
+    with pytest.raises(ModelUnavailable), cache.lease("a"):
+        pass
+    assert cache.loaded() == frozenset()
+
+    with cache.lease("a") as model:
+        assert model == "model"
+
+
+def test_threads_that_want_one_model_load_it_once_and_others_are_not_held_up() -> None:
+    loads: list[str] = []
+    may_finish = threading.Event()
+
+    def load(name: str, folder: Path) -> str:
+        loads.append(name)
+        if name == "slow":
+            may_finish.wait(10)
+        return name
+
+    cache: ModelCache[str] = ModelCache(3, locate=Path, load=load)
+    threads = [threading.Thread(target=use, args=(cache, "slow")) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    use(cache, "quick")
+    assert "quick" in cache.loaded()
+    may_finish.set()
+    for thread in threads:
+        thread.join(10)
+
+    assert sorted(loads) == ["quick", "slow"]

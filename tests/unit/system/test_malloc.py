@@ -1,0 +1,36 @@
+"""What the C library does with freed memory: the API gives it back, the runner keeps it."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from transcription.system.malloc import KEEP_MEMORY, give_memory_back_early
+
+GLIBC = platform.libc_ver()[0] == "glibc"
+# Large blocks, as a model allocates and frees them; prints the page faults they cost.
+ALLOCATE_AND_FREE = """
+import ctypes, resource
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+for _ in range(20):
+    block = ctypes.c_void_p(libc.malloc(64 << 20))
+    ctypes.memset(block, 1, 64 << 20)
+    libc.free(block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+def page_faults(environment: dict[str, str]) -> int:
+    command = [sys.executable, "-I", "-S", "-c", ALLOCATE_AND_FREE]
+    return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+def test_the_api_gives_memory_back_where_the_c_library_can():
+    assert give_memory_back_early() == GLIBC
+
+
+@pytest.mark.skipif(not GLIBC, reason="only glibc has these tunables")
+def test_the_runner_does_not_pay_for_fresh_pages_again_and_again():
+    assert page_faults(KEEP_MEMORY) < page_faults({}) / 10

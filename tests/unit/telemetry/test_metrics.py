@@ -1,0 +1,40 @@
+"""Figures for Prometheus: names by its conventions, and none of processes that are gone."""
+
+import os
+import subprocess
+
+import prometheus_client.metrics
+import pytest
+
+from transcription.telemetry import metrics
+
+OURS = [value for value in vars(metrics).values() if isinstance(value, prometheus_client.metrics.MetricWrapperBase)]
+
+
+@pytest.mark.parametrize("metric", OURS, ids=lambda metric: metric._name)
+def test_every_metric_says_what_it_is(metric):
+    assert metric._documentation[0].isupper()
+    assert metric._name.startswith(("transcription_", "bentoml_service_"))
+
+
+@pytest.mark.parametrize("metric", [metric for metric in OURS if "seconds" in metric._name], ids=lambda m: m._name)
+def test_times_are_in_seconds(metric):
+    assert metric._name.endswith("_seconds")
+
+
+def test_gauges_of_a_process_that_is_gone_are_forgotten_and_its_counters_stay(tmp_path):
+    process = subprocess.Popen(["true"])
+    process.wait()
+    gone, alive = process.pid, os.getpid()
+    for name in ("gauge_livesum", "gauge_livemax", "counter", "histogram"):
+        for pid in (gone, alive):
+            (tmp_path / f"{name}_{pid}.db").touch()
+
+    metrics.forget_dead_processes(tmp_path)
+
+    left = {path.stem for path in tmp_path.iterdir()}
+    assert left == {
+        f"counter_{gone}",
+        f"histogram_{gone}",
+        *(f"{name}_{alive}" for name in ("gauge_livesum", "gauge_livemax", "counter", "histogram")),
+    }

@@ -1,0 +1,42 @@
+"""Whether there is room for new work; asked before an upload is read. What runs goes on."""
+
+from __future__ import annotations
+
+import shutil
+
+from transcription.core.errors import InsufficientStorage, ServiceUnavailable
+from transcription.core.settings import Settings
+from transcription.system.cgroup_memory import read_memory
+
+MEMORY_RETRY_SECONDS = 15.0  # about what a recording takes that is worked on now
+DISK_RETRY_SECONDS = 60.0
+
+
+def check_room(settings: Settings) -> None:
+    """Raises ServiceUnavailable, InsufficientStorage."""
+    if reason := memory_shortage(settings):
+        raise ServiceUnavailable(reason, retry_after=MEMORY_RETRY_SECONDS)
+    if reason := disk_shortage(settings):
+        raise InsufficientStorage(reason, retry_after=DISK_RETRY_SECONDS)
+
+
+def memory_shortage(settings: Settings) -> str:
+    """Why there is too little memory, with the remedy; "" when there is enough, or nobody knows."""
+    memory = read_memory()
+    if memory is None or memory.ratio * 100 <= settings.memory_limit_percent:
+        return ""
+    return (
+        f"{memory.ratio:.0%} of the memory is used, more than MEMORY_LIMIT_PERCENT ({settings.memory_limit_percent}). "
+        "Try again later."
+    )
+
+
+def disk_shortage(settings: Settings) -> str:
+    """Why uploads have no room, with the remedy, or ""."""
+    free = shutil.disk_usage(settings.temp_dir).free
+    if free >= settings.min_free_disk:
+        return ""
+    return (
+        f"{free} bytes are free under TEMP_DIR, fewer than MIN_FREE_DISK ({settings.min_free_disk}). Free some space "
+        "or move TEMP_DIR."
+    )

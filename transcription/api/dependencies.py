@@ -1,0 +1,42 @@
+"""What the handlers of a running service stand on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from runners.client.interface import Runner
+from runners.client.recent_state import RecentState
+from transcription.core.settings import Settings
+from transcription.jobs.service import JobEngine
+from transcription.media.intake.fetch import Fetcher
+from transcription.pipeline.transcribe import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Made once, when the process starts to serve. started: monotonic seconds."""
+
+    settings: Settings
+    runner: Runner
+    recent: RecentState
+    pipeline: Pipeline
+    engine: JobEngine
+    fetcher: Fetcher
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the process began to serve."""
+        return time.monotonic() - self.started
+
+
+def backend_of(request: Request) -> Backend:
+    """The backend that service.py put into the application."""
+    return cast(Backend, request.app.state.backend)
+
+
+BackendDependency = Annotated[Backend, Depends(backend_of)]

@@ -1,0 +1,82 @@
+"""Who may call: every route that the process serves, ours and BentoML's, is behind one check."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from transcription.api.errors import error_response
+from transcription.api.middleware.caller import CALLER, Caller
+from transcription.api.middleware.edge import PROBE_PATHS
+from transcription.api.middleware.keys import KeyRing, open_keys
+from transcription.api.page import PATHS as PAGE_PATHS
+from transcription.core.errors import InvalidApiKey, MissingApiKey, TooManyHeaders, TranscriptionError
+from transcription.core.settings import Settings
+
+KEY_HEADER = b"x-api-key"
+AUTHORIZATION = b"authorization"
+BEARER = b"bearer "
+MAX_HEADERS = 100
+POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class AccessMiddleware:
+    """Refuses callers without a valid key, before their body is read.
+
+    Inside EdgeMiddleware, so that refusals are logged and have request ids; outside everything that does work.
+    Raises InvalidKeys when it is made.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._keys = open_keys(settings)
+        # Compared as a whole with the path that routes are chosen by: //health and /health/ are not among them.
+        self._open_paths = PAGE_PATHS | (frozenset() if settings.protect_probes else PROBE_PATHS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except TranscriptionError as error:
+                await error_response(error)(scope, receive, send)
+                return
+        elif scope["type"] == "websocket":  # there is none here
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        """Raises TooManyHeaders, MissingApiKey, InvalidApiKey."""
+        headers = scope["headers"]
+        if len(headers) > MAX_HEADERS:
+            raise TooManyHeaders(f"The request has {len(headers)} headers; at most {MAX_HEADERS} are read. Send fewer.")
+        if self._keys is None or scope["path"] in self._open_paths:
+            return
+        scope[CALLER] = identify(headers, self._keys)
+
+
+def identify(headers: Headers, keys: KeyRing) -> Caller:
+    """Who sends these headers. Raises MissingApiKey, InvalidApiKey."""
+    given = key_in(headers)
+    if not given:
+        raise MissingApiKey("An API key is needed here. Send it as X-API-Key: KEY or Authorization: Bearer KEY.")
+    caller = keys.find(given)
+    if caller is None:
+        raise InvalidApiKey("The API key is not valid here. Ask the operator of this service for one.")
+    return caller
+
+
+def key_in(headers: Headers) -> bytes:
+    """The key in a request's headers, b"" for none. X-API-Key goes first.
+
+    headers: names in lower case, as ASGI has them.
+    """
+    bearer = b""
+    for name, value in headers:
+        if name == KEY_HEADER and value:
+            return value
+        if name == AUTHORIZATION and value[: len(BEARER)].lower() == BEARER:
+            bearer = value[len(BEARER) :].strip()
+    return bearer

@@ -1,0 +1,147 @@
+"""POST /v1/audio/transcriptions and /v1/audio/translations, GET /v1/models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from formats import registry
+from formats.openai import render_json, render_verbose_json
+from formats.registry import Rendered, ResponseFormat
+from runners.models.catalogue import list_models
+from transcription.api.admission import check_room
+from transcription.api.dependencies import Backend, BackendDependency
+from transcription.api.disconnect import while_connected
+from transcription.api.layout_parameters import warning_headers
+from transcription.api.openai.documentation import ERRORS, TRANSCRIPTION_BODY, TRANSCRIPTION_RESPONSES, TRANSLATION_BODY
+from transcription.api.openai.parameters import ALIASES, Asked, Format, parse
+from transcription.api.openai.streaming import EventStream, Work
+from transcription.api.recording import upload_in
+from transcription.api.routes.transcription import CACHE_STATUS, in_time, is_private
+from transcription.core.errors import UnknownModel
+from transcription.core.options import Task, Ticket
+from transcription.core.settings import Settings
+from transcription.core.transcript import Segment, Transcript
+from transcription.media.intake.upload import Upload
+from transcription.telemetry.logs import current_request_id, metadata_of
+from transcription.telemetry.tracing import FORMAT, UPLOAD, traced
+
+OWNER = "transcription-service"
+JSON = "application/json"
+
+router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS)
+log = structlog.get_logger(__name__)
+
+
+class Model(BaseModel):
+    """A model as OpenAI lists it."""
+
+    id: str = Field(examples=["whisper-1"])
+    object: str = Field("model")
+    created: int = Field(0, description="Not known here.")
+    owned_by: str = Field(OWNER)
+
+
+class ModelList(BaseModel):
+    """Every name that `model` takes."""
+
+    object: str = Field("list")
+    data: list[Model]
+
+
+@router.post(
+    "/audio/transcriptions",
+    summary="Transcribe, as OpenAI does",
+    response_class=Response,
+    responses=TRANSCRIPTION_RESPONSES,
+    openapi_extra={"requestBody": TRANSCRIPTION_BODY},
+)
+async def transcriptions(request: Request, backend: BackendDependency) -> Response:
+    """For OpenAI's clients. With `stream=true` the text comes as server-sent events while it is decoded."""
+    return await in_time(_answer(request, backend, Task.TRANSCRIBE), backend.settings)
+
+
+@router.post(
+    "/audio/translations",
+    summary="Translate into English, as OpenAI does",
+    response_class=Response,
+    responses=TRANSCRIPTION_RESPONSES,
+    openapi_extra={"requestBody": TRANSLATION_BODY},
+)
+async def translations(request: Request, backend: BackendDependency) -> Response:
+    """For OpenAI's clients."""
+    return await in_time(_answer(request, backend, Task.TRANSLATE), backend.settings)
+
+
+@router.get("/models")
+async def models(backend: BackendDependency) -> ModelList:
+    """Every name that `model` takes: our models, and names of OpenAI's that mean our default."""
+    names = await asyncio.to_thread(_names, backend.settings)
+    return ModelList(data=[Model(id=name) for name in names])
+
+
+@router.get("/models/{model}")
+async def model(model: str, backend: BackendDependency) -> Model:
+    """One of them."""
+    if model not in await asyncio.to_thread(_names, backend.settings):
+        raise UnknownModel(f"The model '{model[:80]}' does not exist. GET /v1/models lists those that do.")
+    return Model(id=model)
+
+
+def _names(settings: Settings) -> list[str]:
+    return [*ALIASES, *(known.name for known in list_models(settings))]
+
+
+async def _answer(request: Request, backend: Backend, task: Task) -> Response:
+    check_room(backend.settings)
+    async with AsyncExitStack() as stack:
+        with traced(UPLOAD):
+            upload = await stack.enter_async_context(upload_in(request, backend.settings))
+        asked = parse(upload.fields, task, backend.settings)
+        ticket, private = Ticket(current_request_id()), is_private(request)
+        if asked.stream:
+            return await _stream(request, backend, upload, asked)
+        work = backend.engine.transcribe(upload, asked.request, ticket, private)
+        transcript, source = await while_connected(request, work)
+    log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
+    with traced(FORMAT):
+        rendered = await asyncio.to_thread(render, transcript, asked)
+    headers = {"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
+    return Response(rendered.body, headers=headers | warning_headers(rendered))
+
+
+async def _stream(request: Request, backend: Backend, upload: Upload, asked: Asked) -> Response:
+    """Begin the work. Until its first window is done a failure is a usual error, and nothing was sent."""
+    work = backend.engine.stream(upload, asked.request, Ticket(current_request_id()), is_private(request))
+    try:
+        begun = await while_connected(request, _first(work))
+    except BaseException:
+        await work.aclose()
+        raise
+    return EventStream(
+        begun,
+        work,
+        logprobs=asked.logprobs,
+        patience=backend.settings.upload_timeout,
+        limit=backend.settings.request_timeout,
+    )
+
+
+async def _first(work: Work) -> Sequence[Segment] | Transcript:
+    return await anext(work)
+
+
+def render(transcript: Transcript, asked: Asked) -> Rendered:
+    """The transcript in the format asked for."""
+    if asked.response_format is Format.VERBOSE_JSON:
+        return Rendered(render_verbose_json(transcript, segments=asked.segments, words=asked.words), JSON)
+    if asked.response_format is Format.JSON:
+        return Rendered(render_json(transcript, logprobs=asked.logprobs), JSON)
+    return registry.render(transcript, ResponseFormat(asked.response_format.value), asked.layout)

@@ -1,0 +1,119 @@
+"""How a recording arrives: in the request's body, or from a URL that the request names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from transcription.api.dependencies import Backend
+from transcription.api.disconnect import while_connected
+from transcription.api.middleware.caller import COUNT_BYTES
+from transcription.api.parameters import FILE, MAX_URL_CHARACTERS, URL
+from transcription.core.errors import InvalidParameter, NotEnabled
+from transcription.core.settings import Settings
+from transcription.media.intake.fetch import nobody_counts
+from transcription.media.intake.upload import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, NoFile, Upload, receive_upload
+
+URLENCODED = "application/x-www-form-urlencoded"
+
+Fields = list[tuple[str, str]]
+
+
+def upload_in(
+    request: Request, settings: Settings, *, field: str = FILE, head: bytes = b""
+) -> AbstractAsyncContextManager[Upload]:
+    """The file in a request's body, while the context lasts. Takes and raises what `receive_upload` does."""
+    content_type = request.headers.get("content-type", "")
+    return receive_upload(request.stream(), content_type, content_length(request), settings, field=field, head=head)
+
+
+def url_in(fields: Fields) -> str:
+    """The one URL among fields, "" for none. Raises InvalidParameter."""
+    urls = [value.strip() for name, value in fields if name == URL and value.strip()]
+    if len(urls) > 1:
+        raise InvalidParameter(f"'{URL}' is given twice. Send it once.")
+    if urls and len(urls[0]) > MAX_URL_CHARACTERS:
+        raise InvalidParameter(f"'{URL}' has {len(urls[0])} characters. Send at most {MAX_URL_CHARACTERS}.")
+    return urls[0] if urls else ""
+
+
+def without_url(fields: Fields) -> Fields:
+    """The others."""
+    return [(name, value) for name, value in fields if name != URL]
+
+
+@asynccontextmanager
+async def recording_of(request: Request, backend: Backend) -> AsyncIterator[Upload]:
+    """The recording in the request's body, or at its `url`, while the context lasts; `fields` are without the URL.
+
+    Raises what `receive_upload` and `Fetcher.fetch` raise, NotEnabled.
+    """
+    url = url_in(request.query_params.multi_items())
+    if url and _has_no_body(request):
+        fields: Fields = []
+    elif request.headers.get("content-type", "").partition(";")[0].strip().lower() == URLENCODED:
+        fields = await _read_fields(request)
+    elif request.method == "GET":
+        raise _nothing_to_transcribe()
+    else:
+        try:
+            async with upload_in(request, backend.settings) as upload:
+                if url or url_in(list(upload.fields)):
+                    raise InvalidParameter(f"The request has a file and a '{URL}'. Send one of the two.")
+                yield upload
+                return
+        except NoFile as error:
+            if not (url or url_in(list(error.fields))):
+                raise
+            fields = list(error.fields)
+    async with AsyncExitStack() as stack:
+        upload = await while_connected(request, stack.enter_async_context(_fetched(request, backend, url, fields)))
+        yield replace(upload, fields=tuple(without_url(fields)))
+
+
+@asynccontextmanager
+async def _fetched(request: Request, backend: Backend, url: str, fields: Fields) -> AsyncIterator[Upload]:
+    in_form = url_in(fields)
+    if url and in_form:
+        raise InvalidParameter(f"'{URL}' is in the query and in the form. Send it once.")
+    if not (url or in_form):
+        raise _nothing_to_transcribe()
+    if not backend.settings.enable_url_input:
+        raise NotEnabled("Fetching from URLs is turned off here (ENABLE_URL_INPUT=false). Send the file itself.")
+    count = request.scope.get(COUNT_BYTES, nobody_counts)
+    async with backend.fetcher.fetch(url or in_form, count) as upload:
+        yield upload
+
+
+def content_length(request: Request) -> int | None:
+    """As declared, None when it is not."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() else None
+
+
+def _has_no_body(request: Request) -> bool:
+    return not content_length(request) and "transfer-encoding" not in request.headers
+
+
+def _nothing_to_transcribe() -> InvalidParameter:
+    return InvalidParameter(
+        f"There is nothing to transcribe. Send the recording as the field '{FILE}' of a multipart form, or its address "
+        f"as '{URL}'."
+    )
+
+
+async def _read_fields(request: Request) -> Fields:
+    """A form without a file. Raises InvalidParameter."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_ALL_FIELDS_BYTES:
+            raise InvalidParameter(f"The form has more than {MAX_ALL_FIELDS_BYTES} bytes.")
+    try:
+        return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+    except ValueError as error:
+        raise InvalidParameter("The form cannot be read.", str(error)) from None

@@ -1,0 +1,105 @@
+"""GET /jobs/{id}/events: a job as it advances, as Server-Sent Events."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from formats.json import TIME_DIGITS, word_to_dict
+from transcription.api.dependencies import BackendDependency
+from transcription.api.documentation import error_responses
+from transcription.api.errors import KINDS
+from transcription.api.job_schemas import ended
+from transcription.core.errors import UnknownJob
+from transcription.core.transcript import Segment
+from transcription.jobs.estimate import progress_of
+from transcription.jobs.job import Job, JobStatus
+from transcription.jobs.service import JobEngine
+
+POLL_SECONDS = 0.25  # other processes may do the work, and the store is the only thing that all share
+RECONNECT_MS = 2000
+EVENT_ID = re.compile(r"(\d{1,9})\.(\d{1,9})")
+
+router = APIRouter(tags=["jobs"])
+
+
+async def known_job(job_id: str, backend: BackendDependency) -> Job:
+    """The job, or 404 before the stream begins."""
+    return await backend.engine.job(job_id)
+
+
+@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses([KINDS[UnknownJob]]))
+async def events(
+    job: Annotated[Job, Depends(known_job)],
+    backend: BackendDependency,
+    last_event_id: Annotated[str, Header(description="Where a connection broke off; browsers send it.")] = "",
+) -> AsyncIterator[ServerSentEvent]:
+    """`progress` when it changes, `segment` for each segment as it is decoded, and at the end `completed`, `failed` or
+    `cancelled`; then the stream closes. The end of a job may drop segments that nobody seems to have said, so the
+    result and not the sum of the segments is the transcript.
+    """
+    async for event in follow(backend.engine, job, resume_after(last_event_id)):
+        yield event
+
+
+async def follow(engine: JobEngine, job: Job, place: tuple[int, int]) -> AsyncIterator[ServerSentEvent]:
+    """Events of a job from a place on: position of a window, and how many of its segments were seen."""
+    position, seen = place
+    progress = None
+    yield ServerSentEvent(comment="the job's events", retry=RECONNECT_MS)
+    while True:
+        job = await engine.job(job.id)  # before its segments: once it is finished, they are all there
+        for segments in await engine.segments(job, position):
+            for number, segment in enumerate(segments[seen:], start=seen + 1):
+                data = _segment(segment, shows_words=job.layout is None or job.layout.shows_words)
+                yield ServerSentEvent(data=data, event="segment", id=f"{position}.{number}")
+            position, seen = position + 1, 0
+        if job.finished:
+            yield _end(job)
+            return
+        if (now := (job.status, job.seconds_done, job.seconds_total)) != progress:
+            progress = now
+            yield ServerSentEvent(data=_progress(job), event="progress")
+        if engine.stopping.is_set():
+            return  # the client connects again, to this service or the next
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def resume_after(last_event_id: str) -> tuple[int, int]:
+    """The place after an event; the beginning for anything that is not one of our ids."""
+    match = EVENT_ID.fullmatch(last_event_id.strip())
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _segment(segment: Segment, *, shows_words: bool) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "start": round(segment.start, TIME_DIGITS),
+        "end": round(segment.end, TIME_DIGITS),
+        "text": segment.text.strip(),
+    }
+    if segment.words and shows_words:
+        data["words"] = [word_to_dict(word) for word in segment.words]
+    return data
+
+
+def _progress(job: Job) -> dict[str, Any]:
+    return {
+        "status": job.status.value,
+        "progress": progress_of(job),
+        "seconds_done": round(job.seconds_done, TIME_DIGITS),
+        "seconds_total": job.seconds_total,
+    }
+
+
+def _end(job: Job) -> ServerSentEvent:
+    if job.status is JobStatus.COMPLETED:
+        return ServerSentEvent(data={**_progress(job), "result_url": f"/jobs/{job.id}/result"}, event="completed")
+    ending = ended(job)
+    return ServerSentEvent(
+        data={**_progress(job), "error": ending.error, "detail": ending.detail}, event=job.status.value
+    )

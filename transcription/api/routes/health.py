@@ -1,0 +1,157 @@
+"""GET /health, /health/live, /health/ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from transcription.api.admission import disk_shortage
+from transcription.api.dependencies import Backend, BackendDependency
+from transcription.api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBody, error_body, utc_now
+from transcription.core.errors import DamagedStore, ServiceUnavailable
+from transcription.core.settings import Settings
+
+CHECK_SECONDS = 3.0  # that one condition of readiness may take
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """What the service is and runs on."""
+
+    status: Literal["healthy"] = "healthy"
+    version: str = Field(examples=["1.0.0"])
+    model: str = Field(description="The default model.", examples=["base"])
+    device: str = Field(description="Where models run; unknown while their process restarts.", examples=["cuda"])
+    timestamp: str = Field(examples=["2026-11-23T10:30:00Z"])
+    uptime_seconds: int = Field(examples=[86400])
+    backlog_seconds: float = Field(description="Estimated wait of a new request; 0 while unknown.", examples=[1.5])
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(BaseModel):
+    """Requests may be sent here."""
+
+    status: Literal["ready"] = "ready"
+    checks: dict[str, bool] = Field(examples=[{"model_loaded": True, "disk_space": True, "job_store": True}])
+
+
+class NotReady(ErrorBody):
+    """Requests should not be sent here. reasons: why each check that is false is so, with the remedy."""
+
+    status: Literal["not_ready"] = "not_ready"
+    checks: dict[str, bool] = Field(examples=[{"model_loaded": False, "disk_space": True, "job_store": True}])
+    reasons: dict[str, str] = Field(examples=[{"model_loaded": "The model 'base' is loading. Try again in a moment."}])
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition of readiness. reason: "" when it holds."""
+
+    name: str
+    reason: str = ""
+
+
+@router.get("/health")
+async def health(backend: BackendDependency) -> Health:
+    """Version, default model, device and uptime. 200 as long as the API answers."""
+    try:
+        state = await backend.recent.get()
+        device, backlog = state.device, state.backlog_seconds
+    except ServiceUnavailable:
+        device, backlog = "unknown", 0.0
+    return Health(
+        version=backend.settings.app_version,
+        model=backend.settings.whisper_model,
+        device=device,
+        timestamp=utc_now(),
+        uptime_seconds=int(backend.uptime),
+        backlog_seconds=round(backlog, 1),
+    )
+
+
+@router.get("/health/live")
+async def live() -> Liveness:
+    """For liveness probes: 200 while the event loop runs."""
+    return Liveness()
+
+
+@router.get(
+    "/health/ready",
+    response_model=Readiness,
+    responses={503: {"model": NotReady, "description": "Not ready, with the reasons"}},
+)
+async def ready(backend: BackendDependency) -> Response:
+    """For readiness probes: 200 once the default model has decoded something and the disk has room, else 503."""
+    checks = await readiness_checks(backend)
+    results = {check.name: not check.reason for check in checks}
+    if all(results.values()):
+        return JSONResponse(Readiness(checks=results).model_dump())
+    reasons = {check.name: check.reason for check in checks if check.reason}
+    error = error_body(SERVICE_UNAVAILABLE, " ".join(reasons.values()))
+    body = NotReady(**error.model_dump(), checks=results, reasons=reasons)
+    return JSONResponse(body.model_dump(), SERVICE_UNAVAILABLE.status, {"Retry-After": str(RETRY_SECONDS)})
+
+
+async def is_ready(backend: Backend) -> bool:
+    """Whether a request would be served."""
+    return not any(check.reason for check in await readiness_checks(backend))
+
+
+async def readiness_checks(backend: Backend) -> tuple[Check, ...]:
+    """Every condition of readiness, side by side, each within CHECK_SECONDS."""
+    checks = [
+        in_time("model_loaded", check_model(backend)),
+        in_time("disk_space", asyncio.to_thread(check_disk, backend.settings)),
+    ]
+    if backend.settings.enable_async:
+        checks.append(in_time("job_store", check_jobs(backend)))
+    return tuple(await asyncio.gather(*checks))
+
+
+async def in_time(name: str, check: Coroutine[Any, Any, Check]) -> Check:
+    """What the check says, or that it took too long."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check
+    except TimeoutError:
+        return Check(name, f"The check '{name}' took longer than {CHECK_SECONDS:g} s. Try again in a moment.")
+
+
+async def check_model(backend: Backend) -> Check:
+    """Whether the default model has decoded something."""
+    try:
+        state = await backend.runner.state()
+    except ServiceUnavailable as error:
+        return Check("model_loaded", error.message)
+    if state.ready:
+        return Check("model_loaded")
+    loading = f"The model '{backend.settings.whisper_model}' is loading. Try again in a moment."
+    return Check("model_loaded", state.error or loading)
+
+
+async def check_jobs(backend: Backend) -> Check:
+    """Whether the store of jobs answers and takes new ones."""
+    if backend.engine.stopping.is_set():
+        return Check("job_store", "The service is stopping. Try again in a moment.")
+    try:
+        await backend.engine.jobs((), None, 1)
+    except (ServiceUnavailable, DamagedStore) as error:
+        return Check("job_store", error.message)
+    return Check("job_store")
+
+
+def check_disk(settings: Settings) -> Check:
+    """Whether uploads have room."""
+    return Check("disk_space", disk_shortage(settings))

@@ -1,0 +1,145 @@
+"""What waits in Redis, for Prometheus and for whatever scales the workers: `python -m
+transcription.jobs.cluster.exporter`. One is enough.
+
+It needs no worker and no API, so that it tells of a queue that nobody serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from transcription.core.errors import ServiceUnavailable
+from transcription.core.settings import InvalidSettings, Settings, load_settings
+from transcription.jobs.cluster.broker import ANSWER_SECONDS, PRIORITIES, QUEUE, UNACKNOWLEDGED, queue_key
+from transcription.jobs.job import Census, JobStatus
+from transcription.jobs.store.open import open_shared_store
+from transcription.telemetry.logs import configure_logging
+from transcription.telemetry.metrics import serve_metrics
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Messages of one priority. oldest: seconds since the one that is next was sent, 0 when there is none."""
+
+    priority: int
+    messages: int
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Everything, as of one scrape. unacknowledged: messages that workers have in hand."""
+
+    queues: tuple[Queued, ...]
+    unacknowledged: int
+    census: Census
+
+
+async def read(settings: Settings) -> Reading:
+    """Ask Redis. Raises ServiceUnavailable."""
+    store = open_shared_store(settings)
+    broker: Redis = Redis.from_url(
+        settings.broker_url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS
+    )
+    try:
+        queues = tuple([await _queued(broker, priority) for priority in PRIORITIES])
+        return Reading(queues, int(await broker.hlen(UNACKNOWLEDGED)), await store.census())
+    except RedisError as error:
+        raise ServiceUnavailable(
+            "The Redis that carries messages to the workers does not answer.", str(error)
+        ) from error
+    finally:
+        await asyncio.gather(store.close(), broker.aclose())
+
+
+async def _queued(broker: Redis, priority: int) -> Queued:
+    key = queue_key(priority)
+    length, oldest = await asyncio.gather(broker.llen(key), broker.lindex(key, -1))
+    sent_at = json.loads(oldest)["headers"].get("sent_at") if oldest else None
+    return Queued(priority, int(length), max(0.0, time.time() - sent_at) if sent_at else 0.0)
+
+
+class QueueCollector(Collector):
+    """Reads at every scrape, so that no figure is older than the scrape."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures; of a Redis that does not answer only that."""
+        try:
+            reading = asyncio.run(read(self._settings))
+        except ServiceUnavailable as error:
+            log.warning("redis_not_read", reason=error.message, detail=error.detail)
+            yield _gauge("transcription_redis_up", "Whether Redis answers", 0)
+            return
+        yield _gauge("transcription_redis_up", "Whether Redis answers", 1)
+        yield from _of_queues(reading)
+        yield from _of_jobs(reading.census)
+
+
+def _of_queues(reading: Reading) -> Iterator[Metric]:
+    labels = ("queue", "priority")
+    depth = GaugeMetricFamily("transcription_queue_depth", "Messages that wait for a worker", labels=labels)
+    oldest = GaugeMetricFamily(
+        "transcription_queue_oldest_seconds", "Since the message that is next was sent", labels=labels
+    )
+    for queued in reading.queues:
+        depth.add_metric((QUEUE, str(queued.priority)), queued.messages)
+        oldest.add_metric((QUEUE, str(queued.priority)), queued.oldest)
+    held = GaugeMetricFamily(
+        "transcription_queue_unacknowledged", "Messages that workers have in hand", labels=("queue",)
+    )
+    held.add_metric((QUEUE,), reading.unacknowledged)
+    yield from (depth, oldest, held)
+
+
+def _of_jobs(census: Census) -> Iterator[Metric]:
+    jobs = GaugeMetricFamily("transcription_stored_jobs", "Jobs in the store, by status", labels=("status",))
+    for status in JobStatus:
+        jobs.add_metric((status.value,), census.jobs.get(status, 0))
+    yield jobs
+    oldest = census.oldest_queued
+    age = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+    yield _gauge("transcription_oldest_queued_job_seconds", "Since the queued job was accepted that waits longest", age)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    gauge = GaugeMetricFamily(name, text)
+    gauge.add_metric((), value)
+    return gauge
+
+
+def main() -> None:
+    """Serve /metrics on METRICS_PORT until SIGTERM or SIGINT."""
+    settings = load_settings()
+    configure_logging(settings)
+    if settings.job_backend != "celery" or not settings.metrics_port:
+        raise InvalidSettings(
+            "Invalid settings:\n  The exporter needs JOB_BACKEND=celery, REDIS_URL and a METRICS_PORT."
+        )
+    registry = CollectorRegistry()
+    registry.register(QueueCollector(settings))
+    stop = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # first, so that the server's threads leave them to `sigwait`
+    serve_metrics(settings, registry)
+    log.info("exporter_ready", port=settings.metrics_port)
+    signal.sigwait(stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""When a job will be done, from what is known of it and of the queue. Pure."""
+
+from __future__ import annotations
+
+from transcription.jobs.job import Job, JobStatus, Standing
+
+
+def progress_of(job: Job) -> int:
+    """Percent of the audio that is done; 100 only for a completed job."""
+    if job.status is JobStatus.COMPLETED:
+        return 100
+    if not job.seconds_total:
+        return 0
+    return min(99, int(100 * job.seconds_done / job.seconds_total))
+
+
+def seconds_left(standing: Standing, at_once: int, now: float) -> float | None:
+    """Seconds until the job is done; None while too little is known.
+
+    at_once: jobs that one process works on at the same time, which all advance at the measured speed; when more are
+    worked on just now, that many count. When no speed is known, the job's own tells. now: seconds since the epoch.
+    """
+    job = standing.job
+    speed = standing.speed or _own_speed(job, now)
+    if not speed or job.seconds_total is None:
+        return None
+    left = max(0.0, job.seconds_total - job.seconds_done)
+    if job.status is JobStatus.PROCESSING:
+        return left / speed
+    # Nobody knows how long an unexamined recording is; as long as this one is the fairest guess.
+    waiting = standing.ahead.seconds + standing.ahead.unknown * job.seconds_total
+    return left / speed + waiting / (speed * max(at_once, standing.processing))
+
+
+def _own_speed(job: Job, now: float) -> float | None:
+    if job.started_at is None or job.seconds_done <= 0 or now <= job.started_at:
+        return None
+    return job.seconds_done / (now - job.started_at)

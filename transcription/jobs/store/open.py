@@ -1,0 +1,20 @@
+"""Where jobs are kept: what the settings ask for."""
+
+from __future__ import annotations
+
+from transcription.core.settings import Settings
+from transcription.jobs.store.base import JobStore
+from transcription.jobs.store.redis.store import RedisStore
+from transcription.jobs.store.sqlite.store import SqliteStore
+
+
+def open_store(settings: Settings) -> JobStore:
+    """Raises DamagedStore, ServiceUnavailable. A Redis is not connected to before it is used."""
+    if settings.job_backend == "celery":
+        return open_shared_store(settings)
+    return SqliteStore(settings.jobs_dir, result_ttl=settings.job_result_ttl, caching=settings.enable_cache)
+
+
+def open_shared_store(settings: Settings) -> RedisStore:
+    """The one that all machines share."""
+    return RedisStore(settings.jobs_redis_url, result_ttl=settings.job_result_ttl, caching=settings.enable_cache)

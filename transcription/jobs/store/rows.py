@@ -1,0 +1,124 @@
+"""How jobs, windows and transcripts look in a store."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import ConfigDict, TypeAdapter
+
+from transcription.core.options import TranscriptionRequest
+from transcription.core.transcript import PlacedResult, Transcript
+from transcription.jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, KeptLayout, NewJob, Recording
+
+T = TypeVar("T")
+Row = sqlite3.Row | Mapping[str, Any]
+
+# JSON has no NaN and no infinity, and a model may still compute one.
+_CONSTANTS = ConfigDict(ser_json_inf_nan="constants")
+
+
+class Codec(Generic[T]):
+    """A dataclass as JSON and back."""
+
+    def __init__(self, kind: type[T]) -> None:
+        # A tuple, because pydantic takes no settings for a dataclass.
+        self._adapter: TypeAdapter[Any] = TypeAdapter(tuple[kind], config=_CONSTANTS)  # type: ignore[valid-type]
+
+    def pack(self, value: T) -> str:
+        return self._adapter.dump_json((value,)).decode()
+
+    def unpack(self, text: str | bytes) -> T:
+        (value,) = self._adapter.validate_json(text)
+        return cast(T, value)
+
+
+REQUEST = Codec(TranscriptionRequest)
+RECORDING = Codec(Recording)
+FAILURE = Codec(Failure)
+PLACED = Codec(PlacedResult)
+LAYOUT = Codec(KeptLayout)
+_TRANSCRIPT = Codec(Transcript)
+
+
+def pack_transcript(transcript: Transcript) -> bytes:
+    return zlib.compress(_TRANSCRIPT.pack(transcript).encode())
+
+
+def unpack_transcript(packed: bytes) -> Transcript:
+    return _TRANSCRIPT.unpack(zlib.decompress(packed))
+
+
+def row_of(new: NewJob) -> dict[str, str | None]:
+    """What a job says of itself when it is accepted."""
+    return {
+        "id": new.id,
+        "work": new.work,
+        "request": REQUEST.pack(new.request),
+        "recording": RECORDING.pack(new.recording),
+        "response_format": new.response_format,
+        "fingerprint": new.fingerprint,
+        "idempotency_key": new.idempotency_key,
+        "callback_url": new.callback_url,
+        "request_id": new.request_id,
+        "layout": LAYOUT.pack(new.layout) if new.layout else None,
+    }
+
+
+def shown_job(row: Row) -> Job:
+    """A row of `queries.SHOWN_JOBS`."""
+    if row["shown_status"] == row["status"]:
+        return job_of(row)
+    return job_of(
+        row,
+        status=JobStatus.PROCESSING,
+        started_at=row["leader_started_at"],
+        seconds_done=max(row["leader_seconds_done"], row["seconds_done"]),
+        seconds_total=row["leader_seconds_total"] or row["seconds_total"],
+    )
+
+
+def job_of(row: Row, **shown: Any) -> Job:
+    """A row of the table. shown: fields that are something else than the row says."""
+    fields: dict[str, Any] = {
+        name: row[name]
+        for name in (
+            "id",
+            "number",
+            "work",
+            "response_format",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "expires_at",
+            "not_before",
+            "attempt",
+            "failures",
+            "seconds_done",
+            "seconds_total",
+            "request_id",
+        )
+    }
+    fields |= {
+        "status": JobStatus(row["status"]),
+        "request": REQUEST.unpack(row["request"]),
+        "recording": RECORDING.unpack(row["recording"]),
+        "failure": FAILURE.unpack(row["failure"]) if row["failure"] else None,
+        "delivery": _delivery_of(row),
+        "layout": LAYOUT.unpack(row["layout"]) if row["layout"] else None,
+    }
+    return Job(**(fields | shown))
+
+
+def _delivery_of(row: Row) -> Delivery | None:
+    if row["callback_url"] is None:
+        return None
+    return Delivery(
+        url=row["callback_url"],
+        state=DeliveryState(row["delivery_state"]),
+        attempts=row["delivery_attempts"],
+        next_at=row["delivery_at"],
+        detail=row["delivery_detail"],
+    )

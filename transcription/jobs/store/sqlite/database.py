@@ -1,0 +1,233 @@
+"""One SQLite file, with threads of its own so that the event loop never waits for a disk."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shlex
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+
+from transcription.core.errors import DamagedStore, ServiceUnavailable
+from transcription.jobs.store.sqlite.schema import migrate
+
+T = TypeVar("T")
+
+DATABASE_NAME = "jobs.sqlite3"
+BACKUPS_NAME = "backups"
+BACKUPS_KEPT = 3
+ABANDONED_SECONDS = 3600  # after which an unfinished copy belongs to nobody
+
+READERS = 4  # threads, each with a connection of its own
+BUSY_SECONDS = 10.0  # how long a write waits for the writes of other processes
+WAL_BYTES_KEPT = 64 * 1024 * 1024  # the log is cut back to this after a burst
+
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_FORBIDDEN = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class Database:
+    """Many readers and one writer a process; other processes may write, too.
+
+    Reads never wait for a write. Errors are ServiceUnavailable (no space, no permission, locked for BUSY_SECONDS) and
+    DamagedStore.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open folder/jobs.sqlite3, made and migrated as needed. Raises DamagedStore."""
+        self._folder = folder
+        self._path = folder / DATABASE_NAME
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Two processes that start at once would both create the tables, or both change the journal.
+        with _locked(folder / ".opening"), self._errors():
+            self._refuse_damage()
+            with closing(self._connect()) as connection:
+                migrate(connection, self._path)
+            self._writer = self._connect()
+            self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+            for _ in range(READERS):
+                self._readers.put(self._connect())
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="jobs-write")
+        self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="jobs-read")
+
+    async def read(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `step`, which only reads, in a thread, as of one moment."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, step)
+
+    async def write(self, step: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        """Run `step` in a thread as one transaction, which an error undoes.
+
+        It survives the death of this process; a durable one survives the machine's, too.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._writing, self._write, step, durable)
+
+    async def back_up(self, now: float) -> None:
+        """Write a consistent copy into folder/backups, and keep the newest BACKUPS_KEPT. now: names the copy."""
+        await asyncio.to_thread(self._back_up, now)
+
+    async def close(self) -> None:
+        """Finish what is being read and written."""
+        await asyncio.to_thread(self._close)
+
+    def _read(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._readers.get()
+        try:
+            with self._errors():
+                connection.execute("BEGIN")
+                return step(connection)
+        finally:
+            _roll_back(connection)
+            self._readers.put(connection)
+
+    def _write(self, step: Callable[[sqlite3.Connection], T], durable: bool) -> T:
+        connection = self._writer
+        try:
+            with self._errors():
+                # NORMAL leaves the log to the operating system; the next FULL commit syncs what is before it, too.
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                connection.execute("BEGIN IMMEDIATE")
+                result = step(connection)
+                connection.execute("COMMIT")
+                return result
+        finally:
+            _roll_back(connection)
+
+    def _close(self) -> None:
+        self._reading.shutdown()
+        self._writing.shutdown()
+        for _ in range(READERS):
+            self._readers.get().close()
+        self._writer.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        # Used by one thread at a time, but not always by the same.
+        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
+        return connection
+
+    def _refuse_damage(self) -> None:
+        is_new = not self._path.exists() or (self._path.stat().st_size == 0 and not list(self._copies()))
+        if is_new:
+            return
+        complaint = _complaint(self._path)
+        if complaint:
+            raise self._damaged(complaint)
+
+    def _back_up(self, now: float) -> None:
+        folder = self._folder / BACKUPS_NAME
+        folder.mkdir(mode=0o700, exist_ok=True)
+        target = folder / f"jobs-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}.sqlite3"
+        partial = target.with_suffix(f".{os.getpid()}.partial")
+        try:
+            with self._errors(), closing(self._connect()) as source, closing(sqlite3.connect(partial)) as copy:
+                source.backup(copy)
+                # One file is the whole copy, so that restoring it is one cp.
+                copy.execute("PRAGMA journal_mode = DELETE")
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        sync_folder(folder)
+        for old in list(self._copies())[BACKUPS_KEPT:]:
+            old.unlink(missing_ok=True)
+        for left in folder.glob("*.partial*"):
+            if left.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+                left.unlink(missing_ok=True)
+
+    def _copies(self) -> Iterator[Path]:
+        """Newest first."""
+        yield from sorted((self._folder / BACKUPS_NAME).glob("jobs-*.sqlite3"), reverse=True)
+
+    def _damaged(self, detail: str) -> DamagedStore:
+        good = next((copy for copy in self._copies() if not _complaint(copy)), None)
+        path = shlex.quote(str(self._path))
+        # A log that is left behind would be replayed into whatever file stands beside it.
+        beside = f"{path}-wal {path}-shm"
+        restore = f"There is no good copy in '{self._folder / BACKUPS_NAME}'."
+        if good:
+            restore = f"To restore the newest good copy: rm -f {beside} && cp {shlex.quote(str(good))} {path}"
+        return DamagedStore(
+            f"The database of jobs '{self._path}' is damaged. Stop every process that uses it, then choose.\n"
+            f"{restore}\nTo start empty: rm -f {beside} && mv {path} {path}.damaged",
+            detail,
+        )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """SQLite's errors as ours."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is the extended code
+            if code in _DAMAGED:
+                raise self._damaged(str(error)) from error
+            if code in _FULL:
+                raise ServiceUnavailable(
+                    f"There is no space for jobs under JOBS_DIR '{self._folder}', or its disk fails. "
+                    "Make room and try again.",
+                    str(error),
+                ) from error
+            if code in _BUSY:
+                raise ServiceUnavailable(
+                    f"The database of jobs was locked for {BUSY_SECONDS:.0f} s by another process. Try again.",
+                    str(error),
+                ) from error
+            if code in _FORBIDDEN:
+                raise ServiceUnavailable(
+                    f"The database of jobs cannot be written under JOBS_DIR '{self._folder}'. "
+                    "Give the user that runs the service the right to write there.",
+                    str(error),
+                ) from error
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _complaint(path: Path) -> str:
+    """What is wrong with a database, or nothing."""
+    # To SQLite that is a good database. But nothing less than an accident empties one.
+    if path.stat().st_size == 0:
+        return "The file is empty."
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+            raise
+        return str(error)
+    return "" if answer == "ok" else answer
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

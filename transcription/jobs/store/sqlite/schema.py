@@ -1,0 +1,102 @@
+"""The tables of the SQLite store, and the way from every older version of them to this one."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from transcription.core.errors import DamagedStore
+
+# Each entry leads from the version that is its index to the next. Never edited once released; changes are appended.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE results (
+            id         INTEGER PRIMARY KEY AUTOINCREMENT,
+            work       TEXT NOT NULL,
+            duration   REAL NOT NULL,      -- seconds of audio
+            expires_at REAL NOT NULL,
+            transcript BLOB NOT NULL       -- JSON, compressed
+        )
+        """,
+        "CREATE INDEX results_of_work ON results (work, id)",
+        "CREATE INDEX results_by_expiry ON results (expires_at)",
+        """
+        CREATE TABLE jobs (
+            number            INTEGER PRIMARY KEY AUTOINCREMENT,
+            id                TEXT NOT NULL UNIQUE,
+            work              TEXT NOT NULL,
+            status            TEXT NOT NULL,
+            request           TEXT NOT NULL,     -- JSON
+            recording         TEXT NOT NULL,     -- JSON
+            response_format   TEXT NOT NULL,
+            fingerprint       TEXT NOT NULL,
+            idempotency_key   TEXT UNIQUE,
+            created_at        REAL NOT NULL,
+            started_at        REAL,
+            finished_at       REAL,
+            expires_at        REAL,
+            not_before        REAL NOT NULL DEFAULT 0,
+            owner             TEXT,              -- these two only while it is processing
+            lease_until       REAL,
+            attempt           INTEGER NOT NULL DEFAULT 0,
+            failures          INTEGER NOT NULL DEFAULT 0,
+            begun_at          REAL,              -- when the latest attempt began, and with how much audio done
+            begun_from        REAL,
+            speed             REAL,              -- of the attempt that completed it, seconds of audio a second
+            seconds_done      REAL NOT NULL DEFAULT 0,
+            seconds_total     REAL,
+            failure           TEXT,              -- JSON
+            result            INTEGER REFERENCES results (id),
+            callback_url      TEXT,
+            delivery_state    TEXT NOT NULL DEFAULT 'pending',
+            delivery_attempts INTEGER NOT NULL DEFAULT 0,
+            delivery_at       REAL,
+            delivery_detail   TEXT NOT NULL DEFAULT ''
+        )
+        """,
+        "CREATE INDEX jobs_of_work ON jobs (work, status, number)",
+        "CREATE INDEX jobs_of_result ON jobs (result) WHERE result IS NOT NULL",
+        "CREATE INDEX unfinished_jobs ON jobs (number, work) WHERE status IN ('queued', 'processing')",
+        # The database itself keeps two jobs from doing the same work at once.
+        "CREATE UNIQUE INDEX processing_jobs ON jobs (work) WHERE status = 'processing'",
+        "CREATE INDEX jobs_by_expiry ON jobs (expires_at) WHERE expires_at IS NOT NULL",
+        "CREATE INDEX jobs_by_delivery ON jobs (delivery_at) WHERE delivery_at IS NOT NULL",
+        "CREATE INDEX measured_jobs ON jobs (finished_at, speed) WHERE speed IS NOT NULL",
+        """
+        CREATE TABLE windows (
+            work     TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            done     REAL NOT NULL,              -- where the window ends in the file, seconds
+            placed   TEXT NOT NULL,              -- JSON
+            PRIMARY KEY (work, position)
+        )
+        """,
+    ),
+    ("ALTER TABLE jobs ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",),
+    ("ALTER TABLE jobs ADD COLUMN layout TEXT",),  # JSON; of subtitles, NULL where none was asked for
+)
+SCHEMA_VERSION = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the database to SCHEMA_VERSION, one transaction a version. Raises DamagedStore when it is newer."""
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if version > SCHEMA_VERSION:
+                raise DamagedStore(
+                    f"The database of jobs '{path}' has version {version}; this program knows versions up to "
+                    f"{SCHEMA_VERSION}. Run the newer program, or give this one another JOBS_DIR."
+                )
+            if version < SCHEMA_VERSION:
+                for statement in MIGRATIONS[version]:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        if version >= SCHEMA_VERSION:
+            return

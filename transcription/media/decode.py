@@ -1,0 +1,133 @@
+"""Media in, 16 kHz mono PCM out, streamed from an ffmpeg process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import AudioTooLong, AudioTooShort, UndecodableMedia
+from transcription.core.settings import Settings
+from transcription.media.intake import containers
+from transcription.media.media import Media
+from transcription.media.sandbox.process import confined, limits
+from transcription.telemetry.tracing import DECODE, traced
+
+MIN_SECONDS = 0.1
+BYTES_PER_SAMPLE = 2
+BLOCK_BYTES = SAMPLE_RATE * BYTES_PER_SAMPLE  # one second
+STDERR_BYTES = 4096  # of ffmpeg's complaints that are kept
+
+
+def find_ffmpeg(settings: Settings) -> Path:
+    """FFMPEG_PATH, the system's ffmpeg, or the one that imageio-ffmpeg ships."""
+    if settings.ffmpeg_path:
+        return settings.ffmpeg_path
+    found = shutil.which("ffmpeg")
+    return Path(found or imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]:
+    """The command line: one demuxer, one file, one audio stream, nothing else."""
+    source = ffmpeg.input(
+        f"file:{media.path}",
+        format=media.demuxer,
+        # A playlist or a reference inside the file that names anything but this file reads nothing.
+        **containers.open_options(media.demuxer),
+        threads=1,
+        t=max_seconds,
+        # Not even read into packets.
+        vn=None,
+        sn=None,
+        dn=None,
+    )
+    output = ffmpeg.output(
+        source[str(media.stream_index)],
+        "pipe:1",
+        format="s16le",
+        acodec="pcm_s16le",
+        ac=1,
+        ar=SAMPLE_RATE,
+        map_metadata=-1,
+        threads=1,
+    )
+    arguments: list[str] = output.global_args("-nostdin", "-hide_banner", "-loglevel", "error").compile(
+        cmd=str(program)
+    )
+    return arguments
+
+
+async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.int16], None]:
+    """PCM in blocks of about one second: int16, shape (n,), 16 kHz mono.
+
+    A reader that waits makes ffmpeg wait. Closing the generator kills ffmpeg.
+    Raises AudioTooLong as soon as there are more than MAX_DURATION seconds, AudioTooShort for less than 0.1 s,
+    UndecodableMedia when nothing comes out or it takes longer than DECODE_TIMEOUT of ffmpeg's time.
+    """
+    # One second more than allowed, so that too long is seen and not silently cut.
+    command = ffmpeg_command(media, find_ffmpeg(settings), settings.max_duration + 1)
+    resources = limits(settings.decode_memory_limit, settings.decode_timeout)
+    most_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
+    received = 0
+    with traced(DECODE):
+        async with confined(command, resources, media.path) as process:
+            complaints = asyncio.create_task(_last_bytes(process.stderr))
+            try:
+                while block := await _read_block(process.stdout, settings.decode_timeout):
+                    received += len(block)
+                    if received > most_bytes:
+                        raise too_long(settings)
+                    yield np.frombuffer(block, np.int16)
+                exit_code = await process.wait()
+                said = await complaints
+            finally:
+                complaints.cancel()
+                await asyncio.gather(complaints, return_exceptions=True)
+            _check(received, exit_code, said, media)
+
+
+async def _read_block(stream: asyncio.StreamReader, timeout_seconds: int) -> bytes:
+    """One second of PCM, or less at the end; never half a sample."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await stream.readexactly(BLOCK_BYTES)
+    except asyncio.IncompleteReadError as end:
+        return end.partial[: len(end.partial) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
+    except TimeoutError:
+        raise UndecodableMedia(
+            f"Decoding stood still for {timeout_seconds} s and was stopped. Convert the file to WAV or MP3."
+        ) from None
+
+
+async def _last_bytes(stream: asyncio.StreamReader) -> bytes:
+    kept = b""
+    while chunk := await stream.read(STDERR_BYTES):
+        kept = (kept + chunk)[-STDERR_BYTES:]
+    return kept
+
+
+def _check(received: int, exit_code: int, said: bytes, media: Media) -> None:
+    # A file that breaks off in the middle still gives what came before.
+    if received >= MIN_SECONDS * SAMPLE_RATE * BYTES_PER_SAMPLE:
+        return
+    lines = said.decode(errors="replace").replace(str(media.path), "the file").strip().splitlines()
+    detail = lines[-1] if lines else f"ffmpeg ended with code {exit_code}"
+    if received == 0 and (exit_code != 0 or lines):
+        raise UndecodableMedia("The audio in this file cannot be decoded. Is it complete?", detail)
+    seconds = received / BYTES_PER_SAMPLE / SAMPLE_RATE
+    raise AudioTooShort(f"The recording is {seconds:.2f} s long; at least {MIN_SECONDS} s are needed.")
+
+
+def too_long(settings: Settings) -> AudioTooLong:
+    """The error for more than MAX_DURATION seconds."""
+    return AudioTooLong(
+        f"The recording is longer than {settings.max_duration} s, the limit of this service. "
+        "Split it, or have MAX_DURATION raised."
+    )

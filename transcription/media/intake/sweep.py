@@ -1,0 +1,67 @@
+"""Removes what crashed processes left under TEMP_DIR."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import time
+from pathlib import Path
+
+import structlog
+
+from transcription.core.settings import Settings
+from transcription.media.intake.upload import UPLOAD_PREFIX
+
+log = structlog.get_logger(__name__)
+
+GRACE_SECONDS = 10.0  # a file is created a moment before it is locked
+
+
+def sweep(folder: Path, max_age: float, now: float | None = None) -> list[Path]:
+    """Delete orphans in `folder` and return them.
+
+    An upload of ours is an orphan when no process holds it. Anything else, such as the files of BentoML's own routes,
+    is one when nothing has touched it for `max_age` seconds. now: seconds since the epoch.
+    """
+    if not folder.is_dir():
+        return []
+    moment = time.time() if now is None else now
+    orphans = [path for path in folder.iterdir() if _is_orphan(path, max_age, moment)]
+    for path in orphans:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return orphans
+
+
+def _is_orphan(path: Path, max_age: float, now: float) -> bool:
+    try:
+        age = now - path.lstat().st_mtime
+        if path.name.startswith(UPLOAD_PREFIX):
+            return age > GRACE_SECONDS and not _is_held(path)
+        return age > max_age
+    except FileNotFoundError:
+        return False  # its owner was faster
+
+
+def _is_held(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+async def sweep_for_ever(settings: Settings) -> None:
+    """Remove orphans from TEMP_DIR now and every CLEANUP_INTERVAL."""
+    while True:
+        removed = await asyncio.to_thread(sweep, settings.temp_dir, settings.cleanup_interval)
+        if removed:
+            log.warning("orphans_removed", files=len(removed))
+        await asyncio.sleep(settings.cleanup_interval)

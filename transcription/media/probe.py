@@ -1,0 +1,134 @@
+"""What an uploaded file is: recognised by its content, then checked against its name and declared type."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from transcription.core.errors import (
+    AudioTooShort,
+    NoAudioStream,
+    ServiceUnavailable,
+    UndecodableMedia,
+    UnsupportedFormat,
+)
+from transcription.core.settings import Settings
+from transcription.media.decode import too_long
+from transcription.media.intake import containers
+from transcription.media.intake.containers import Container
+from transcription.media.intake.upload import Upload
+from transcription.media.media import Media
+from transcription.media.sandbox.process import inspecting, limits
+
+INSPECT_SECONDS = 20  # of CPU; reading headers takes milliseconds
+ANSWER_SECONDS = 60  # of the clock; whoever has not had its CPU time until then is not to blame
+ANSWER_BYTES = 1 << 20  # a file of a thousand streams is described in less
+MIN_RATE, MAX_RATE = 1_000, 768_000  # samples a second
+MAX_CHANNELS = 64
+
+
+async def probe(upload: Upload, settings: Settings) -> Media:
+    """Find out what the upload holds.
+
+    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort (an empty file), AudioTooLong (the
+    container claims more than MAX_DURATION) and ServiceUnavailable when the machine does not get round to it.
+    """
+    container = await asyncio.to_thread(_recognise, upload)
+    found = await _inspect(upload.path, container, settings)
+    audio = next((stream for stream in found["streams"] if stream["type"] == "audio"), None)
+    if audio is None:
+        raise NoAudioStream(
+            f"No audio stream in {_called(upload)} ({_count(found['streams'])}). Send a file with sound."
+        )
+    _check_sound(audio)
+    duration = found["duration"]
+    claims_truly = container not in containers.ESTIMATED
+    if claims_truly and duration is not None and duration > settings.max_duration:
+        raise too_long(settings)
+    return Media(
+        path=upload.path,
+        sha256=upload.sha256,
+        size=upload.size,
+        format=container.name,
+        demuxer=container.demuxer,
+        codec=audio["codec"],
+        stream_index=audio["index"],
+        duration=duration,
+    )
+
+
+def _check_sound(audio: dict[str, Any]) -> None:
+    """Refuse what no recorder makes: it costs as much to resample as the file claims, not as it holds."""
+    rate, channels = audio.get("rate", 0), audio.get("channels", 0)  # none of an unknown codec
+    if rate and not MIN_RATE <= rate <= MAX_RATE:
+        raise UndecodableMedia(
+            f"The file claims {rate} samples a second; {MIN_RATE} to {MAX_RATE} are accepted. Convert it to 16000."
+        )
+    if channels > MAX_CHANNELS:
+        raise UndecodableMedia(
+            f"The file claims {channels} channels; up to {MAX_CHANNELS} are accepted. Mix them down to one."
+        )
+
+
+def _recognise(upload: Upload) -> Container:
+    with upload.path.open("rb") as file:
+        head = file.read(containers.HEAD_BYTES)
+        file.seek(containers.id3_length(head))
+        after_tag = file.read(containers.HEAD_BYTES)
+    if not head:
+        raise AudioTooShort("The file is empty. Send a file with sound.")
+    container = containers.recognise(head, after_tag)
+    if container is None:
+        raise UnsupportedFormat(
+            f"{_called(upload)} is not a supported audio or video file.", f"Supported formats: {containers.SUPPORTED}"
+        )
+    problem = containers.contradiction(container, upload.filename, upload.content_type)
+    if problem:
+        raise UnsupportedFormat(
+            f"The content of {_called(upload)} is {container.name}, but {problem}. Correct the name or the declared "
+            "type, or convert the file.",
+            f"Supported formats: {containers.SUPPORTED}",
+        )
+    return container
+
+
+async def _inspect(path: Path, container: Container, settings: Settings) -> dict[str, Any]:
+    resources = limits(settings.decode_memory_limit, INSPECT_SECONDS)
+    async with inspecting(path, container.demuxer, resources) as process:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await _read_answer(process.stdout)
+        except TimeoutError:
+            raise ServiceUnavailable(
+                f"The machine is too busy: in {ANSWER_SECONDS} s it did not get round to reading the file. Try again."
+            ) from None
+    await process.wait()  # it has ended; raises when that was no fault of the file
+    try:
+        found: dict[str, Any] = json.loads(answer)
+    except ValueError:
+        found = {"error": "the parser broke off"}
+    if "error" in found:
+        raise UndecodableMedia(
+            f"The file looks like {container.name} but cannot be read. Is it complete?", found["error"]
+        )
+    return found
+
+
+async def _read_answer(stream: asyncio.StreamReader) -> bytes:
+    answer = b""
+    while len(answer) < ANSWER_BYTES and (part := await stream.read(ANSWER_BYTES)):
+        answer += part
+    return answer
+
+
+def _called(upload: Upload) -> str:
+    return f"'{upload.filename}'" if upload.filename else "the file"
+
+
+def _count(streams: list[dict[str, Any]]) -> str:
+    kinds = Counter(stream["type"] or "unknown" for stream in streams)
+    counted = [f"{number} {kind} stream{'s' if number > 1 else ''}" for kind, number in kinds.items()]
+    return ", ".join(counted) or "no streams at all"

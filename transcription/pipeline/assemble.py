@@ -1,0 +1,101 @@
+"""Results of windows to one transcript in file time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from transcription.core.audio import Timeline
+from transcription.core.options import TranscriptionRequest
+from transcription.core.transcript import PlacedResult, Segment, Transcript, Word
+from transcription.media.windows import join_speech
+from transcription.pipeline.hallucinations import judge
+
+UNDETERMINED_LANGUAGE = "und"  # ISO 639-2, when nobody spoke
+FRAMES_PER_SECOND = 100  # Whisper's log-mel frames, one every 10 ms
+JUDGED_TOGETHER = 4  # windows of a draft, two minutes: loops of the decoder are denser than that
+
+
+def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
+    """Window results in file order as one transcript, without what nobody seems to have said. duration: seconds."""
+    transcript = assemble(placed, request, duration)
+    speech = join_speech(item.speech for item in placed)
+    unspoken = [place(segment, item.timeline) for item in placed for segment in item.result.unspoken]
+    return judge(transcript, unspoken, speech, request.decode, request.hallucinations)
+
+
+class Draft:
+    """A transcript as it grows, for readers who cannot wait. What was given out once is not taken back.
+
+    A window is judged with the few before it, which bounds the work for each. The end, which sees all, may judge
+    differently: what comes too often is surplus from its last turns on.
+    """
+
+    def __init__(self, request: TranscriptionRequest) -> None:
+        self._request = request
+        self._placed: deque[PlacedResult] = deque(maxlen=JUDGED_TOGETHER)
+
+    def add(self, placed: PlacedResult) -> list[Segment]:
+        """The next window's result; the segments that are new."""
+        self._placed.append(placed)
+        segments = judged(list(self._placed), self._request, placed.timeline.end).segments
+        return [segment for segment in segments if segment.start >= placed.timeline.start]
+
+
+def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
+    """Window results in file order as one transcript in file time.
+
+    duration: seconds of audio decoded.
+    """
+    options = request.decode
+    segments = [place(segment, item.timeline) for item in placed for segment in item.result.segments]
+    language, probability = options.language or UNDETERMINED_LANGUAGE, 1.0 if options.language else 0.0
+    if placed:
+        first = placed[0].result
+        detected = first.language, first.language_probability
+        language, probability = main_language(placed) if request.multilingual else detected
+    return Transcript(
+        language=language,
+        language_probability=probability,
+        duration=duration,
+        segments=tuple(segments),
+        model=options.model,
+        task=options.task,
+        word_timestamps=options.word_timestamps,
+    )
+
+
+def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:
+    """The language that is spoken longest, and how sure the model is of it on average; of two equals the earlier.
+
+    placed: never empty, each window with the language that was detected in it.
+    """
+    # The language of a window without speech is a guess, unless nobody listened for speech or there is none anywhere.
+    spoken = [sum(span.length for span in item.speech or ()) for item in placed]
+    weights = spoken if any(spoken) else [item.timeline.length for item in placed]
+    totals: dict[str, int] = {}
+    certainty: dict[str, float] = {}
+    for item, weight in zip(placed, weights, strict=True):
+        language = item.result.language
+        totals[language] = totals.get(language, 0) + weight
+        certainty[language] = certainty.get(language, 0.0) + weight * item.result.language_probability
+    longest = max(totals, key=lambda language: totals[language])
+    return longest, certainty[longest] / totals[longest]
+
+
+def place(segment: Segment, timeline: Timeline) -> Segment:
+    """A segment from window time to file time, as faster-whisper restores it after voice activity detection."""
+    seek = segment.seek + round(timeline.start * FRAMES_PER_SECOND)
+    if not segment.words:
+        start = timeline.file_time(segment.start)
+        end = timeline.file_time(segment.end, is_end=True)
+        return replace(segment, start=start, end=end, seek=seek)
+    words = tuple(_place_word(word, timeline) for word in segment.words)
+    return replace(segment, start=words[0].start, end=words[-1].end, words=words, seek=seek)
+
+
+def _place_word(word: Word, timeline: Timeline) -> Word:
+    # A word never straddles a cut silence: both its ends go with its middle.
+    span = timeline.span_at((word.start + word.end) / 2)
+    return replace(word, start=timeline.file_time(word.start, span=span), end=timeline.file_time(word.end, span=span))

@@ -1,0 +1,175 @@
+"""One accepted file in, one transcript out; the only place that knows the order of the steps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runners.client.interface import Runner
+from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
+from transcription.core.options import HallucinationPolicy, Ticket, TranscriptionRequest
+from transcription.core.settings import Settings
+from transcription.core.transcript import PlacedResult, Transcript, WindowResult
+from transcription.media.decode import decode
+from transcription.media.intake.upload import Upload
+from transcription.media.probe import probe
+from transcription.media.windows import cut_windows
+from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged
+from transcription.telemetry.tracing import PROBE, traced
+
+# Enough to keep every slot of a large GPU batch fed, and 16 x 0.96 MB a request.
+WINDOWS_IN_FLIGHT = 16
+
+
+OnResult = Callable[[PlacedResult, float | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A window in the runner, without its samples."""
+
+    timeline: Timeline
+    speech: tuple[Span, ...] | None
+    task: asyncio.Task[WindowResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The language of a file, "und" when nobody speaks. probability: 0..1."""
+
+    language: str
+    probability: float
+
+
+class Pipeline:
+    """Takes accepted uploads through probe, decoder, windows and runner."""
+
+    def __init__(self, settings: Settings, runner: Runner) -> None:
+        self._settings = settings
+        self._runner = runner
+
+    async def transcribe(
+        self,
+        upload: Upload,
+        request: TranscriptionRequest,
+        ticket: Callable[[], Ticket],
+        known: Sequence[PlacedResult] = (),
+        on_result: OnResult | None = None,
+    ) -> Transcript:
+        """The whole file as one transcript.
+
+        ticket: asked for every window that is sent, since who waits may change meanwhile.
+        known: what an earlier, interrupted run of the same file and request obtained, from the first window on.
+        on_result: called for every window in file order, known ones too, with the file's seconds (None if unknown).
+        Raises the errors of media/ and of the runner. Cancelling it kills the decoder and takes queued windows back.
+        """
+        started = time.perf_counter()
+        with traced(PROBE):
+            media = await probe(upload, self._settings)
+        heard = SampleCount(decode(media, self._settings))
+        placed: list[PlacedResult] = []
+        windows = cut_windows(heard, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
+        # The decoder is ended here: `windows` leaves it to the garbage collector, which may take its time.
+        async with aclosing(heard), aclosing(self._results(windows, request, ticket, known)) as results:
+            async for item in results:
+                placed.append(item)
+                if on_result:
+                    on_result(item, media.duration)
+        transcript = judged(placed, request, heard.samples / SAMPLE_RATE)
+        return replace(transcript, processing_time=time.perf_counter() - started)
+
+    async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
+        """The language of the first window with speech, and nothing else.
+
+        Raises the errors of media/ and of the runner. No more of the file is decoded than that takes.
+        """
+        media = await probe(upload, self._settings)
+        heard = SampleCount(decode(media, self._settings))
+        options = replace(request.decode, language=None, only_language=True)
+        windows = cut_windows(heard, request.vad, listen=False)
+        async with aclosing(heard), aclosing(windows):
+            async for window in windows:
+                result = await self._runner.transcribe(window, options, ticket)
+                return Detection(result.language, result.language_probability)
+        return Detection(UNDETERMINED_LANGUAGE, 0.0)
+
+    async def _results(
+        self,
+        windows: AsyncGenerator[Window, None],
+        request: TranscriptionRequest,
+        ticket: Callable[[], Ticket],
+        known: Sequence[PlacedResult],
+    ) -> AsyncGenerator[PlacedResult, None]:
+        """Results in file order, with up to WINDOWS_IN_FLIGHT windows ahead of them in the runner."""
+        options = request.decode
+        earlier = Earlier(known)
+        waiting: deque[_Sent] = deque()
+        try:
+            async with aclosing(windows):
+                async for window in windows:
+                    # The first window tells the language of the rest, so nothing is sent beside it.
+                    alone = not options.language and not request.multilingual
+                    placed = earlier.result_of(window)
+                    if not placed:
+                        task = asyncio.create_task(self._runner.transcribe(window, options, ticket()))
+                        waiting.append(_Sent(window.timeline, window.speech, task))
+                        if not alone and len(waiting) < WINDOWS_IN_FLIGHT:
+                            continue
+                        placed = await _first(waiting)
+                    if alone:
+                        options = replace(options, language=placed.result.language)
+                    yield placed
+            while waiting:
+                yield await _first(waiting)
+        finally:
+            tasks = [sent.task for sent in waiting]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Earlier:
+    """Results of an interrupted run, given out while its windows are those of this run."""
+
+    def __init__(self, known: Sequence[PlacedResult]) -> None:
+        self._left = deque(known)
+
+    def result_of(self, window: Window) -> PlacedResult | None:
+        """The result of the next window. Once one differs, nothing that comes behind it is of use."""
+        if not self._left or self._left[0].timeline != window.timeline:
+            self._left.clear()
+            return None
+        return replace(self._left.popleft(), speech=window.speech)
+
+
+class SampleCount:
+    """PCM blocks as they come, counted on their way: the decoder knows the true length, the container may lie."""
+
+    def __init__(self, pcm: AsyncGenerator[NDArray[np.int16], None]) -> None:
+        self._pcm = pcm
+        self.samples = 0
+
+    def __aiter__(self) -> AsyncIterator[NDArray[np.int16]]:
+        return self
+
+    async def __anext__(self) -> NDArray[np.int16]:
+        block = await anext(self._pcm)
+        self.samples += len(block)
+        return block
+
+    async def aclose(self) -> None:
+        await self._pcm.aclose()
+
+
+async def _first(waiting: deque[_Sent]) -> PlacedResult:
+    sent = waiting[0]
+    result = await sent.task
+    waiting.popleft()
+    return PlacedResult(sent.timeline, result, sent.speech)

@@ -1,0 +1,57 @@
+// Corrected transcripts as files. Everything else is rendered by the service.
+
+const pad = (number, digits) => String(number).padStart(digits, "0");
+
+/** 83.5 -> 00:01:23,500 */
+export function clock(seconds, mark) {
+  const ms = Math.round(seconds * 1000);
+  const [h, m, s] = [Math.floor(ms / 3_600_000), Math.floor(ms / 60_000) % 60, Math.floor(ms / 1000) % 60];
+  return `${pad(h, 2)}:${pad(m, 2)}:${pad(s, 2)}${mark}${pad(ms % 1000, 3)}`;
+}
+
+/** 83.5 -> 1:23, for people. */
+export function shortClock(seconds) {
+  const whole = Math.floor(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h ? `${h}:${pad(m, 2)}:${pad(s, 2)}` : `${m}:${pad(s, 2)}`;
+}
+
+const spoken = (segments) => segments.filter((segment) => segment.text.trim());
+const oneLine = (text) => text.trim().replace(/\s+/g, " ");
+const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+/** Segments as cues that never overlap and last 1 ms at least, by the rule of the service's formats/subtitles/cues.py. */
+function cues(segments) {
+  let before = 0; // ms
+  return segments.map((segment) => {
+    const start = Math.max(before, Math.round(segment.start * 1000));
+    const end = Math.max(start + 1, Math.round(segment.end * 1000));
+    before = end;
+    return { start: start / 1000, end: end / 1000, text: oneLine(segment.text) };
+  });
+}
+
+const RENDERERS = {
+  srt: (segments) =>
+    cues(segments)
+      .map((s, i) => `${i + 1}\n${clock(s.start, ",")} --> ${clock(s.end, ",")}\n${s.text.replace(/-+>/g, "->")}\n`)
+      .join("\n"),
+  vtt: (segments) =>
+    ["WEBVTT\n", ...cues(segments).map((s) => `${clock(s.start, ".")} --> ${clock(s.end, ".")}\n${escaped(s.text)}\n`)].join("\n"),
+  text: (segments) => `${segments.map((s) => oneLine(s.text)).join(" ")}\n`,
+  json: (segments) =>
+    JSON.stringify({
+      text: segments.map((s) => oneLine(s.text)).join(" "),
+      segments: segments.map((s, id) => ({ id, start: s.start, end: s.end, text: oneLine(s.text) })),
+    }),
+};
+
+export const canRender = (format) => format in RENDERERS;
+
+/** segments: { start, end, text }, seconds. */
+export const render = (segments, format) => RENDERERS[format](spoken(segments));
+
+const ENDINGS = { text: "txt", verbose_json: "verbose.json" };
+
+/** What a download is called. */
+export const nameOf = (recording, format) => `${recording.replace(/\.[^.]*$/, "")}.${ENDINGS[format] ?? format}`;
