@@ -111,7 +111,7 @@ def test_workers_find_their_sources_where_compose_and_the_chart_look(container_f
     assert "ARG BENTOML_CONFIG=/home/bentoml/bento/src/configuration.yaml" in container_file
     assert load(DEPLOY / "compose" / "cluster.yaml")["services"]["worker"]["working_dir"] == "/home/bentoml/bento/src"
     assert (bento / "src" / "configuration.yaml").is_file()
-    assert {"store.py", "worker.py"} <= {path.name for path in (bento / "src" / "jobs").iterdir()}
+    assert (bento / "src" / "transcription" / "jobs" / "cluster" / "celery.py").is_file()
 
 
 def run_entrypoint(bento: Path, folder: Path, *command: str) -> str:

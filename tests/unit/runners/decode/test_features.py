@@ -31,7 +31,9 @@ from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.core.errors import ModelUnavailable
 from transcription.core.options import DecodeOptions
 from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.transcript import WindowResult
 
+TIMESTAMP_TOLERANCE = 0.1  # seconds, five steps of 0.02 s
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 HAS_GPU = ctranslate2.get_cuda_device_count() > 0
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="needs the extra gpu: pip install '.[gpu]'")
@@ -222,10 +224,16 @@ def test_recordings_have_the_same_text_through_torch(where: str, recordings: dic
 
     assert [result.language for result in through_torch] == [result.language for result in through_numpy]
     for ours, expected in zip(through_torch, through_numpy, strict=True):
-        assert [segment.tokens for segment in ours.segments] == [segment.tokens for segment in expected.segments]
+        assert [segment.text for segment in ours.segments] == [segment.text for segment in expected.segments]
+        # Log-mels differ in their last bits, and on some processors that moves a timestamp token by a step or two.
+        assert starts(ours) == pytest.approx(starts(expected), abs=TIMESTAMP_TOLERANCE)
         assert [[word.text for word in segment.words] for segment in ours.segments] == [
             [word.text for word in segment.words] for segment in expected.segments
         ]
+
+
+def starts(result: WindowResult) -> list[float]:
+    return [segment.start for segment in result.segments]
 
 
 @on_each_torch
