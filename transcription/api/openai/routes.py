@@ -108,7 +108,7 @@ async def _answer(request: Request, backend: Backend, task: Task) -> Response:
         ticket, private = Ticket(current_request_id()), is_private(request)
         if asked.stream:
             return await _stream(request, backend, upload, asked)
-        work = backend.engine.transcribe(upload, asked.request, ticket, private)
+        work = backend.transcriber.transcribe(upload, asked.request, ticket, private)
         transcript, source = await while_connected(request, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):
@@ -119,7 +119,7 @@ async def _answer(request: Request, backend: Backend, task: Task) -> Response:
 
 async def _stream(request: Request, backend: Backend, upload: Upload, asked: Asked) -> Response:
     """Begin the work. Until its first window is done a failure is a usual error, and nothing was sent."""
-    work = backend.engine.stream(upload, asked.request, Ticket(current_request_id()), is_private(request))
+    work = backend.transcriber.stream(upload, asked.request, Ticket(current_request_id()), is_private(request))
     try:
         begun = await while_connected(request, _first(work))
     except BaseException:

@@ -33,9 +33,10 @@ from transcription.core.errors import InvalidParameter, NotEnabled, ServiceUnava
 from transcription.core.options import Ticket
 from transcription.core.settings import Settings
 from transcription.jobs.job import KeptLayout
-from transcription.jobs.service import Source, Submission
+from transcription.jobs.submission import Submission
 from transcription.jobs.webhooks.deliverer import check_url
 from transcription.media.intake.upload import Upload
+from transcription.pipeline.transcriber import Source
 from transcription.telemetry.logs import current_request_id, metadata_of
 from transcription.telemetry.tracing import FORMAT, UPLOAD, traced
 
@@ -141,7 +142,7 @@ async def _answer_upload(
         if parameters.async_:
             return await accept_job(request, backend, upload, parameters)
         layout = parameters.checked_layout()
-        work = backend.engine.transcribe(
+        work = backend.transcriber.transcribe(
             upload, parameters.to_request(backend.settings), Ticket(current_request_id()), is_private(request)
         )
         transcript, source = await while_connected(request, work)
@@ -158,7 +159,7 @@ async def accept_job(
 ) -> JSONResponse:
     """The upload as a job, and where to ask for it."""
     check_jobs(request, backend)
-    job = await backend.engine.submit(upload, submission_from(request, parameters, backend.settings))
+    job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings))
     answer = accepted(job)
     return JSONResponse(answer.model_dump(mode="json"), 202, {"Location": answer.status_url})
 
@@ -182,7 +183,7 @@ def check_jobs(request: Request, backend: Backend) -> None:
     """Whether a job can be accepted now, as far as the headers tell. Raises NotEnabled, InsufficientStorage."""
     if not backend.settings.enable_async:
         raise NotEnabled("Jobs are turned off here (ENABLE_ASYNC=false). Leave 'async' out and wait for the answer.")
-    backend.engine.check_space(content_length(request) or 0)
+    backend.jobs.check_space(content_length(request) or 0)
 
 
 def is_private(request: Request) -> bool:

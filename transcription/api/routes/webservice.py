@@ -159,7 +159,7 @@ async def _transcribe(
     check_room(backend.settings)
     async with AsyncExitStack() as stack:
         upload = await _receive(request, backend, stack, encode=encode)
-        work = backend.engine.transcribe(upload, wanted, Ticket(current_request_id()), is_private(request))
+        work = backend.transcriber.transcribe(upload, wanted, Ticket(current_request_id()), is_private(request))
         transcript, source = await while_connected(request, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):
