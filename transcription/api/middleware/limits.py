@@ -15,7 +15,7 @@ from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.exceptions import RedisError
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from transcription.api.errors import error_response
@@ -26,6 +26,7 @@ from transcription.api.middleware.tasks import ROUTE as TASK_ROUTE
 from transcription.api.routes.native import ROUTE as NATIVE_ROUTE
 from transcription.core.errors import RateLimitExceeded, TooManyUploads
 from transcription.core.settings import Settings
+from transcription.media.intake.transfer import declared_size
 
 UPLOAD_PATHS = frozenset(
     {
@@ -192,7 +193,7 @@ class LimitsMiddleware:
     async def _serve_upload(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         with ExitStack() as stack:
             try:
-                held = stack.enter_context(self._in_flight.upload(name, declared_size(scope)))
+                held = stack.enter_context(self._in_flight.upload(name, declared_size(Headers(scope=scope)) or 0))
             except TooManyUploads as error:
                 await error_response(error)(scope, receive, send)
                 return
@@ -211,12 +212,6 @@ def is_upload(scope: Scope) -> bool:
     if scope["method"] == "GET":
         return path == "/transcribe"  # fetches a recording from a URL
     return scope["method"] == "POST" and (path in UPLOAD_PATHS or path.endswith(RETRY))
-
-
-def declared_size(scope: Scope) -> int:
-    """Bytes of the body as declared, 0 when they are not."""
-    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-    return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
 
 
 def _counted(receive: Receive, held: Held) -> Receive:

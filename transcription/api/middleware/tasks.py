@@ -18,15 +18,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from formats.registry import ResponseFormat, render
 from transcription.api.admission import check_room
+from transcription.api.answer import answer_recording, check_jobs
 from transcription.api.dependencies import Backend
 from transcription.api.errors import answer_domain_error, error_body, error_response, kind_of
 from transcription.api.job_schemas import utc
 from transcription.api.parameters import json_fields, parse_parameters
 from transcription.api.recording import upload_in
-from transcription.api.routes.transcription import check_jobs, submission_from
+from transcription.api.routes.transcription import submission_from
 from transcription.core import errors
 from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState
 from transcription.jobs.job import Failure, Job, JobStatus
+from transcription.media.intake.upload import Upload
 
 ROUTE = "/api/transcribe_job"
 VERBS = ("submit", "status", "get", "retry", "cancel")
@@ -75,12 +77,14 @@ class Tasks:
     async def submit(self, request: Request) -> Response:
         """Accept the recording as a job."""
         backend = self._backend()
-        check_room(backend.settings)
         check_jobs(request, backend)
-        async with upload_in(request, backend.settings) as upload:
+
+        async def respond(upload: Upload) -> Response:
             parameters = parse_parameters((), json_fields(upload.fields)).model_copy(update={"async_": True})
-            job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings))
-        return _state(job)
+            submission = submission_from(request, parameters, backend.settings)
+            return _state(await backend.jobs.submit(upload, submission))
+
+        return await answer_recording(request, backend, upload_in(request, backend.settings), respond)
 
     async def status(self, request: Request) -> Response:
         """Where the task stands."""

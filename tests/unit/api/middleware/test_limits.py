@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from transcription.api.middleware.limits import REDIS_SECONDS, InFlight, RateLimits, declared_size, is_upload
+from transcription.api.middleware.limits import REDIS_SECONDS, InFlight, RateLimits, is_upload
 from transcription.core.errors import TooManyUploads
 
 
@@ -107,8 +107,3 @@ def test_nothing_is_remembered_of_who_has_left_however_it_ended():
     assert counts.callers == 0
     with counts.upload("a", 1000):
         pass
-
-
-@pytest.mark.parametrize(("value", "size"), [(b"12", 12), (b"", 0), (b"-1", 0), (b"x", 0)])
-def test_a_declared_size_is_a_number_or_nothing(value, size):
-    assert declared_size({"headers": [(b"content-length", value)]}) == size
