@@ -14,7 +14,6 @@ import structlog
 from starlette.middleware.cors import CORSMiddleware
 
 from runners.client.client import RunnerClient
-from runners.client.interface import Runner
 from runners.client.recent_state import RecentState
 from runners.whisper import make_whisper_runner
 from transcription.api.app import create_app
@@ -37,21 +36,16 @@ from transcription.bentoml_patches import time_limit as timelimit
 from transcription.bentoml_patches.bounded_connections import bound_connections
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings, load_settings
-from transcription.jobs.cluster.broker import Broker
-from transcription.jobs.cluster.dispatcher import Dispatcher
 from transcription.jobs.job import Job
+from transcription.jobs.open import open_jobs
 from transcription.jobs.recordings.folder import job_folders, open_spool, with_uploads_beside_jobs
-from transcription.jobs.service import JobEngine, Workforce
-from transcription.jobs.store.base import JobStore
-from transcription.jobs.store.open import open_shared_store, open_store
-from transcription.jobs.webhooks.deliverer import Deliverer
-from transcription.jobs.worker import Worker
+from transcription.jobs.service import JobService
+from transcription.jobs.store.open import open_store
 from transcription.media.intake.fetch import Fetcher
 from transcription.media.intake.sweep import sweep_for_ever
 from transcription.media.sandbox.process import warm_up
 from transcription.outbound.address_rules import AllowList
 from transcription.outbound.http_client import SystemResolver, trusted_authorities
-from transcription.pipeline.single_flight import Flights
 from transcription.pipeline.transcribe import Pipeline
 from transcription.system.malloc import give_memory_back_early
 from transcription.telemetry.logs import configure_logging
@@ -109,13 +103,16 @@ class TranscriptionService:
         warm_up()
         runner = RunnerClient(self.runner)
         pipeline = Pipeline(settings, runner)
-        self.engine = make_engine(settings, runner, pipeline)
-        self.backend = Backend(settings, runner, RecentState(runner), pipeline, self.engine, make_fetcher(settings))
+        jobs = open_jobs(settings, runner, pipeline, render_status)
+        self.housekeeping = jobs.housekeeping
+        self.backend = Backend(
+            settings, runner, RecentState(runner), pipeline, jobs.transcriber, jobs.service, make_fetcher(settings)
+        )
         app.state.backend = self.backend
-        self.engine.start()
+        self.housekeeping.start()
         folders = {"temp": settings.temp_dir, "jobs": job_folders(settings)[0]}
         self.chores = [asyncio.create_task(sweep_for_ever(settings)), asyncio.create_task(read_for_ever(API, folders))]
-        before_the_server_waits(self.engine.stop_soon)
+        before_the_server_waits(self.housekeeping.stop_soon)
         gc.freeze()  # what was imported stays for good, and looking through it stops the event loop for 0.3 s
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
@@ -124,7 +121,7 @@ class TranscriptionService:
         for chore in self.chores:
             chore.cancel()
         await asyncio.gather(*self.chores, return_exceptions=True)
-        await self.engine.stop()
+        await self.housekeeping.stop()
 
     @bentoml.api(route=ROUTE, input_spec=NativeInput)  # type: ignore[untyped-decorator]
     async def transcribe(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
@@ -157,25 +154,9 @@ def check_allowed(name: str, allowed: str) -> None:
         raise SystemExit(f"Invalid settings:\n  {name}: {error}") from None
 
 
-def make_engine(settings: Settings, runner: Runner, pipeline: Pipeline) -> JobEngine:
-    """Everything that jobs stand on."""
-    spool = open_spool(settings)
-    flights = Flights(pipeline, settings.temp_dir)
-    store: JobStore
-    workforce: Workforce
-    if settings.job_backend == "celery":
-        store = shared = open_shared_store(settings)
-        workforce = Dispatcher(shared, Broker(settings))
-    else:
-        store = open_store(settings)
-        workforce = Worker(store, spool, flights, runner, settings)
-    engine: JobEngine
-
-    async def body_of(job: Job) -> bytes:
-        return await status_body(engine, await engine.standing(job.id), settings.job_concurrency)
-
-    engine = JobEngine(settings, store, spool, flights, workforce, Deliverer(store, body_of, settings))
-    return engine
+async def render_status(jobs: JobService, job: Job) -> bytes:
+    """The body of a callback: what GET /status answers."""
+    return await status_body(jobs, await jobs.snapshot(job.id), settings.job_concurrency)
 
 
 def make_fetcher(settings: Settings) -> Fetcher:

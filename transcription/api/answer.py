@@ -25,9 +25,9 @@ from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
 from transcription.core.options import Ticket, TranscriptionRequest
 from transcription.core.transcript import Transcript
-from transcription.jobs.service import Source
 from transcription.media.intake.transfer import declared_size
 from transcription.media.intake.upload import Upload
+from transcription.pipeline.transcriber import Source
 from transcription.telemetry.logs import current_request_id, metadata_of
 from transcription.telemetry.tracing import FORMAT, UPLOAD, traced
 
@@ -78,7 +78,7 @@ async def answer_transcript(
 
     Raises ClientDisconnect, and the errors of the pipeline.
     """
-    work = backend.engine.transcribe(upload, wanted, Ticket(current_request_id()), is_no_store(request))
+    work = backend.transcriber.transcribe(upload, wanted, Ticket(current_request_id()), is_no_store(request))
     transcript, source = await while_connected(request, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):
@@ -92,7 +92,7 @@ def check_jobs(request: Request, backend: Backend) -> None:
     """Whether a job of the declared size can be accepted now. Raises NotEnabled, InsufficientStorage."""
     if not backend.settings.enable_async:
         raise NotEnabled("Jobs are turned off here (ENABLE_ASYNC=false). Leave 'async' out and wait for the answer.")
-    backend.engine.check_space(declared_size(request.headers) or 0)
+    backend.jobs.check_space(declared_size(request.headers) or 0)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

@@ -13,7 +13,7 @@ from transcription.api.schemas import TranscriptionResponse
 from transcription.core import errors
 from transcription.core.transcript import Transcript
 from transcription.jobs.estimate import progress_of, seconds_left
-from transcription.jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, Standing
+from transcription.jobs.job import Delivery, DeliveryState, Failure, Job, JobSnapshot, JobStatus
 
 JOB_ID = "7d2f2ef5-8c0f-4b5c-9d8e-3b8a8f0c1d52"
 MESSAGES = {
@@ -109,13 +109,13 @@ def summary(job: Job) -> JobSummary:
     return JobSummary(**_common(job))
 
 
-def unfinished(standing: Standing, at_once: int, now: float, partial: str | None = None) -> UnfinishedJob:
+def unfinished(snapshot: JobSnapshot, at_once: int, now: float, partial: str | None = None) -> UnfinishedJob:
     """A queued or processing job. at_once: jobs that are worked on at the same time. now: seconds since the epoch."""
-    left = seconds_left(standing, at_once, now)
+    left = seconds_left(snapshot, at_once, now)
     return UnfinishedJob(
-        **_common(standing.job),
+        **_common(snapshot.job),
         estimated_completion=None if left is None else utc(now + left),
-        queue_position=standing.ahead.jobs + 1 if standing.job.status is JobStatus.QUEUED else 0,
+        queue_position=snapshot.ahead.jobs + 1 if snapshot.job.status is JobStatus.QUEUED else 0,
         partial=partial,
     )
 

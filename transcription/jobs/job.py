@@ -158,7 +158,7 @@ class Ahead:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class JobSnapshot:
     """A job and what its end depends on.
 
     ahead: what is unfinished and older than it or than another unfinished job of its work. Work that several jobs share

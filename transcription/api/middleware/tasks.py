@@ -82,7 +82,7 @@ class Tasks:
         async def respond(upload: Upload) -> Response:
             parameters = parse_parameters((), json_fields(upload.fields)).model_copy(update={"async_": True})
             submission = submission_from(request, parameters, backend.settings)
-            return _state(await backend.engine.submit(upload, submission))
+            return _state(await backend.jobs.submit(upload, submission))
 
         return await answer_recording(request, backend, upload_in(request, backend.settings), respond)
 
@@ -95,24 +95,24 @@ class Tasks:
         job = await self._job(request)
         if job.status is JobStatus.FAILED and job.failure:
             return error_response(_raised(job.failure))
-        transcript = await self._backend().engine.result(job)
+        transcript = await self._backend().jobs.result(job)
         rendered = render(transcript, ResponseFormat.JSON)
         return Response(rendered.body, headers={"Content-Type": rendered.content_type})
 
     async def retry(self, request: Request) -> Response:
         """Do a finished task again."""
         check_room(self._backend().settings)
-        return _state(await self._backend().engine.retry(_task_id(request)))
+        return _state(await self._backend().jobs.retry(_task_id(request)))
 
     async def cancel(self, request: Request) -> Response:
         """End an unfinished task."""
         job = await self._job(request)
         if job.finished:
             raise WrongJobState(f"The task is {STATES[job.status]} already and cannot be cancelled.")
-        return _state(await self._backend().engine.cancel(job.id))
+        return _state(await self._backend().jobs.cancel(job.id))
 
     async def _job(self, request: Request) -> Job:
-        return await self._backend().engine.job(_task_id(request))
+        return await self._backend().jobs.get(_task_id(request))
 
 
 async def answer_wrong_state(_: Request, error: Exception) -> JSONResponse:

@@ -105,7 +105,7 @@ async def _answer(request: Request, backend: Backend, task: Task) -> Response:
 
 async def _stream(request: Request, backend: Backend, upload: Upload, asked: Asked) -> Response:
     """Wait for the first window: a failure until then is answered with its status, since nothing has been sent."""
-    work = backend.engine.stream(upload, asked.request, Ticket(current_request_id()), is_no_store(request))
+    work = backend.transcriber.stream(upload, asked.request, Ticket(current_request_id()), is_no_store(request))
     try:
         begun = await while_connected(request, _first(work))
     except BaseException:

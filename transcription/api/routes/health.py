@@ -143,10 +143,10 @@ async def check_model(backend: Backend) -> Check:
 
 async def check_jobs(backend: Backend) -> Check:
     """Whether the store of jobs answers and takes new ones."""
-    if backend.engine.stopping.is_set():
+    if backend.jobs.stopping.is_set():
         return Check("job_store", "The service is stopping. Try again in a moment.")
     try:
-        await backend.engine.jobs((), None, 1)
+        await backend.jobs.list_jobs((), None, 1)
     except (ServiceUnavailable, DamagedStore) as error:
         return Check("job_store", error.message)
     return Check("job_store")

@@ -27,7 +27,7 @@ from transcription.api.recording import recording_of, upload_in, without_url
 from transcription.api.request_headers import idempotency_key, is_no_store
 from transcription.core.settings import Settings
 from transcription.jobs.job import KeptLayout
-from transcription.jobs.service import Submission
+from transcription.jobs.submission import Submission
 from transcription.jobs.webhooks.deliverer import check_url
 from transcription.media.intake.upload import Upload
 
@@ -105,7 +105,7 @@ async def accept_job(
 ) -> JSONResponse:
     """Accept the upload as a job. A client that disconnects meanwhile does not cancel it."""
     check_jobs(request, backend)
-    job = await backend.engine.submit(upload, submission_from(request, parameters, backend.settings))
+    job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings))
     answer = accepted(job)
     return JSONResponse(answer.model_dump(mode="json"), 202, {"Location": answer.status_url})
 

@@ -113,7 +113,7 @@ def test_what_is_ahead_is_estimated_where_nobody_could_add_it_up(store: Calls) -
         store.submit(new_job(f"{number}"))
         store.examined(f"{number}", 60.0)
     store.submit(new_job("last"))
-    ahead = store.standing("last").ahead
+    ahead = store.snapshot("last").ahead
     assert (ahead.jobs, ahead.unknown) == (600, 0)
     assert ahead.seconds == pytest.approx(600 * 60.0)
 

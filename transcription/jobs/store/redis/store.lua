@@ -311,7 +311,7 @@ function steps.list()
   return page
 end
 
-function steps.standing()
+function steps.snapshot()
   local job = shown(arg.id)
   if not job then return false end
   local work, number = get(arg.id, 'work'), get_number(arg.id, 'number')

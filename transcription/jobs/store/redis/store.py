@@ -22,7 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
+from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import LeaseLost, key_of_another
 from transcription.jobs.store.redis.rows import fields_of, job_of
 from transcription.jobs.store.rows import FAILURE, PLACED, pack_transcript, unpack_transcript
@@ -103,14 +103,14 @@ class RedisStore:
         names = [status.value for status in statuses]
         return [job_of(shown) for shown in await self._step("list", statuses=names, before=before, limit=limit)]
 
-    async def standing(self, job_id: str) -> Standing | None:
+    async def snapshot(self, job_id: str) -> JobSnapshot | None:
         """As the interface says. Where more than 500 works are before the job, seconds are those of the first 500."""
-        found = await self._step("standing", id=job_id)
+        found = await self._step("snapshot", id=job_id)
         if not found:
             return None
         shown, count, seconds, unknown, processing, speeds = found
         speed = statistics.median(map(float, speeds)) if speeds else None
-        return Standing(job_of(shown), Ahead(count, float(seconds), unknown), speed, processing)
+        return JobSnapshot(job_of(shown), Ahead(count, float(seconds), unknown), speed, processing)
 
     async def census(self) -> Census:
         flat, oldest = await self._step("census")

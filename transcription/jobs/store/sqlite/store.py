@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
+from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import LeaseLost, key_of_another
 from transcription.jobs.store.rows import (
     FAILURE,
@@ -81,8 +81,8 @@ class SqliteStore:
         values = (*statuses, *(() if before is None else (before,)), limit)
         return await self._database.read(lambda db: [shown_job(row) for row in db.execute(query, values).fetchall()])
 
-    async def standing(self, job_id: str) -> Standing | None:
-        def step(db: sqlite3.Connection) -> Standing | None:
+    async def snapshot(self, job_id: str) -> JobSnapshot | None:
+        def step(db: sqlite3.Connection) -> JobSnapshot | None:
             job = _shown(db, job_id)
             if job is None:
                 return None
@@ -90,7 +90,7 @@ class SqliteStore:
             speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, (SPEED_SAMPLES,)).fetchall()]
             speed = statistics.median(speeds) if speeds else None
             processing = _one(db, queries.COUNT_PROCESSING, {})["jobs"]
-            return Standing(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed, processing)
+            return JobSnapshot(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed, processing)
 
         return await self._database.read(step)
 
