@@ -25,9 +25,8 @@ from transcription.api.job_schemas import utc
 from transcription.api.parameters import json_fields, parse_parameters
 from transcription.api.recording import upload_in
 from transcription.api.routes.transcription import submission_from
-from transcription.core import errors
-from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState
-from transcription.jobs.job import Failure, Job, JobStatus
+from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState, as_error
+from transcription.jobs.job import Job, JobStatus
 from transcription.media.intake.upload import Upload
 
 ROUTE = "/api/transcribe_job"
@@ -94,7 +93,7 @@ class Tasks:
         """The transcript as JSON, or the error that the same synchronous request would have had."""
         job = await self._job(request)
         if job.status is JobStatus.FAILED and job.failure:
-            return error_response(_raised(job.failure))
+            return error_response(as_error(job.failure))
         transcript = await self._backend().jobs.result(job)
         rendered = render(transcript, ResponseFormat.JSON)
         return Response(rendered.body, headers={"Content-Type": rendered.content_type})
@@ -137,9 +136,3 @@ def _state(job: Job) -> JSONResponse:
         "executed_at": None if job.started_at is None else utc(job.started_at),
     }
     return JSONResponse(document)
-
-
-def _raised(failure: Failure) -> TranscriptionError:
-    kind = getattr(errors, failure.kind, TranscriptionError)
-    error: TranscriptionError = kind(failure.message, failure.detail)
-    return error
