@@ -11,25 +11,19 @@ from typing import Any
 
 import bentoml
 import structlog
-from starlette.middleware.cors import CORSMiddleware
 
 from runners.client.client import RunnerClient
 from runners.client.recent_state import RecentState
 from runners.whisper import make_whisper_runner
-from transcription.api.app import create_app
+from transcription.api.app import create_app, route_table
 from transcription.api.dependencies import Backend
-from transcription.api.middleware.access import AccessMiddleware
-from transcription.api.middleware.edge import EdgeMiddleware
-from transcription.api.middleware.headers import SecurityHeadersMiddleware, cors_options
-from transcription.api.middleware.keys import InvalidKeys, open_keys
-from transcription.api.middleware.limits import LimitsMiddleware
-from transcription.api.middleware.pace import PaceMiddleware
-from transcription.api.middleware.tasks import ROUTE as TASK_ROUTE
-from transcription.api.middleware.tasks import VERBS as TASK_VERBS
-from transcription.api.middleware.tasks import TaskMiddleware
+from transcription.api.middleware.api_keys import InvalidKeys, open_keys
+from transcription.api.middleware.stack import middleware_stack
 from transcription.api.routes.health import is_ready
 from transcription.api.routes.jobs import status_body
 from transcription.api.routes.native import ROUTE, NativeInput, TaskInput, answer_native
+from transcription.api.routes.tasks import ROUTE as TASK_ROUTE
+from transcription.api.routes.tasks import TaskMiddleware
 from transcription.api.schemas import TranscriptionResponse
 from transcription.bentoml_patches import route_metrics as endpoints
 from transcription.bentoml_patches import time_limit as timelimit
@@ -54,17 +48,15 @@ from transcription.telemetry.process_metrics import API, read_for_ever
 # Our own time limit answers in our shape; BentoML's is only the net below it.
 TIMEOUT_MARGIN = 60  # seconds
 
-# Routes beside those of the application's document, for BentoML's figures.
-OTHER_ROUTES = ("/ui", "/ui/{name}", ROUTE, TASK_ROUTE, *(f"{TASK_ROUTE}/{verb}" for verb in TASK_VERBS), "/state")
-
 log = structlog.get_logger(__name__)
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
 timelimit.install()
 bound_connections()
 app = create_app(settings)
-endpoints.install((*app.openapi()["paths"], *OTHER_ROUTES))
+routes = route_table()
 whisper_runner = make_whisper_runner(settings)
+endpoints.install((*routes.metric_labels, *(api.route for api in whisper_runner.apis.values())))
 
 
 @bentoml.service(
@@ -177,14 +169,7 @@ def before_the_server_waits(stop: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-# From the outermost to the innermost.
-TranscriptionService.add_asgi_middleware(SecurityHeadersMiddleware)  # type: ignore[attr-defined]
-TranscriptionService.add_asgi_middleware(EdgeMiddleware)  # type: ignore[attr-defined]
-if settings.origins:
-    TranscriptionService.add_asgi_middleware(CORSMiddleware, **cors_options(settings))  # type: ignore[attr-defined]
-TranscriptionService.add_asgi_middleware(AccessMiddleware, settings=settings)  # type: ignore[attr-defined]
-if settings.enable_rate_limit:
-    TranscriptionService.add_asgi_middleware(LimitsMiddleware, settings=settings)  # type: ignore[attr-defined]
-TranscriptionService.add_asgi_middleware(PaceMiddleware, settings=settings)  # type: ignore[attr-defined]
+for middleware in middleware_stack(settings, routes):
+    TranscriptionService.add_asgi_middleware(middleware.cls, *middleware.args, **middleware.kwargs)  # type: ignore[attr-defined]
 if settings.task_queue == "own":
-    TranscriptionService.add_asgi_middleware(TaskMiddleware, backend=lambda: app.state.backend)  # type: ignore[attr-defined]
+    TranscriptionService.add_asgi_middleware(TaskMiddleware, state=app.state)  # type: ignore[attr-defined]
