@@ -21,6 +21,7 @@ from transcription.core.errors import (
 from transcription.core.options import Priority, Ticket
 from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
+from transcription.jobs import policy
 from transcription.jobs.job import Failure, Job
 from transcription.jobs.recordings.folder import Spool
 from transcription.jobs.store.base import JobStore, LeaseLost
@@ -30,8 +31,6 @@ from transcription.telemetry.metrics import ATTEMPTS
 from transcription.telemetry.tracing import JOB, current_span
 
 POLL_SECONDS = 1.0  # how soon work is found that another process accepted or gave back
-HEARTBEAT_SECONDS = 2.5  # four to a lease
-FIRST_DELAY, LONGEST_DELAY = 1.0, 300.0  # seconds before an attempt is repeated: 1, 2, 4, ...
 
 log = structlog.get_logger(__name__)
 
@@ -55,11 +54,6 @@ def outcome_of(error: Exception, failures: int, retries: int) -> Outcome:
 def is_unexpected(error: Exception) -> bool:
     """Whether it is a fault of ours, and not something that this service says on purpose."""
     return not isinstance(error, TranscriptionError)
-
-
-def delay_before(failures: int, wanted: float = 0.0) -> float:
-    """Seconds until the next attempt after `failures` earlier ones. wanted: what the failed part asked for."""
-    return min(LONGEST_DELAY, max(wanted, FIRST_DELAY * 2.0**failures))
 
 
 def failure_of(error: Exception) -> Failure:
@@ -200,7 +194,7 @@ class Worker:
         current = await self._store.get(job.id)  # progress since the claim has cleared the count
         failures = current.failures if current else job.failures
         if outcome_of(error, failures, self._settings.job_retries) is Outcome.TRY_AGAIN:
-            await self._store.postpone(job, delay_before(failures, getattr(error, "retry_after", 0.0)))
+            await self._store.postpone(job, policy.retry_delay(failures, getattr(error, "retry_after", 0.0)))
             ATTEMPTS.labels(outcome="retried").inc()
         else:
             await self._store.fail(job, failure_of(error))
@@ -223,7 +217,7 @@ class Worker:
     async def _beat(self, job: Job) -> None:
         """Renew the lease until it is lost. Raises LeaseLost."""
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(policy.HEARTBEAT_SECONDS)
             try:
                 await self._store.renew(job)
             except ServiceUnavailable as error:

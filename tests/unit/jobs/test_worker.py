@@ -4,8 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support.media_files import noise, silent_movie, write_wav
 from tests.unit.pipeline.test_transcribe import ScriptedRunner
@@ -17,11 +15,12 @@ from transcription.core.errors import (
     TranscriptionError,
 )
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
+from transcription.jobs import policy
 from transcription.jobs import worker as worker_module
 from transcription.jobs.job import JobStatus, NewJob
 from transcription.jobs.recordings.folder import FolderSpool
 from transcription.jobs.store.sqlite.store import SqliteStore
-from transcription.jobs.worker import FIRST_DELAY, LONGEST_DELAY, Outcome, Worker, delay_before, failure_of, outcome_of
+from transcription.jobs.worker import Outcome, Worker, failure_of, outcome_of
 from transcription.media.intake.upload import Upload
 from transcription.pipeline.single_flight import Flights
 from transcription.pipeline.transcribe import Pipeline
@@ -88,7 +87,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path, settings, monkeypatch):
-    monkeypatch.setattr(worker_module, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(policy, "FIRST_RETRY_DELAY", 0.01)
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.02)
 
     def make(runner, store=None, **changes):
@@ -316,14 +315,6 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(world, speech, tmp_path):
     job = end_of(full, speech)
     assert job.status is JobStatus.COMPLETED
     assert full.store.failures == 0
-
-
-@given(st.integers(0, 50), st.floats(0, 10_000))
-def test_delays_grow_to_a_limit_and_are_never_shorter_than_wanted(failures, wanted):
-    delay = delay_before(failures, wanted)
-    assert FIRST_DELAY <= delay <= LONGEST_DELAY
-    assert delay >= min(wanted, LONGEST_DELAY)
-    assert delay <= delay_before(failures + 1, wanted)
 
 
 def test_what_is_said_of_a_fault_of_ours_names_no_secret_and_a_remedy():

@@ -1,4 +1,4 @@
-"""Jobs in Redis: any number of machines share them. The steps themselves are in `redis_store.lua`."""
+"""Jobs in Redis: any number of machines share them. The steps themselves are in `scripts/`, in Lua."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -23,8 +22,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
 from transcription.core.transcript import PlacedResult, Transcript
 from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.policy import STORE_POLICY
 from transcription.jobs.store.base import LeaseLost, key_of_another
 from transcription.jobs.store.redis.rows import fields_of, job_of
+from transcription.jobs.store.redis.script import load_script
 from transcription.jobs.store.rows import FAILURE, PLACED, pack_transcript, unpack_transcript
 
 # The hash tag keeps all keys on one node of a cluster, as one script must find them. Databases of one Redis are apart.
@@ -39,8 +40,6 @@ EXPIRED_AT_ONCE = 100  # jobs deleted in one step, so that others get their turn
 RETRY_AFTER = 5.0  # seconds, for clients
 
 log = structlog.get_logger(__name__)
-
-_SCRIPT = (Path(__file__).parent / "store.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class RedisStore:
                 ExponentialBackoff(LONGEST_PAUSE, base=0.05), REPEATED, (RedisConnectionError, RedisTimeoutError)
             ),
         )
-        self._script = self._redis.register_script(_SCRIPT)
+        self._script = self._redis.register_script(load_script())
         self._ttl = result_ttl
         self._caching = caching
         self._clock = clock
@@ -235,7 +234,7 @@ class RedisStore:
         return found
 
     async def _step(self, name: str, payload: str | bytes = b"", **values: Any) -> Any:
-        given = {"ttl": self._ttl, **values}
+        given = {"ttl": self._ttl, "policy": STORE_POLICY, **values}
         if self._clock:
             given["now"] = self._clock()
         arguments = json.dumps({key: value for key, value in given.items() if value is not None})

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transcription.core.transcript import PlacedResult, Transcript
+from transcription.jobs import policy
 from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import LeaseLost, key_of_another
 from transcription.jobs.store.rows import (
@@ -25,12 +26,6 @@ from transcription.jobs.store.rows import (
 from transcription.jobs.store.sqlite import queries
 from transcription.jobs.store.sqlite.database import Database
 
-LEASE_SECONDS = 10.0  # a job whose owner was not heard of for so long is taken over
-# Nothing waits longer, whatever was asked for: a later time was written before the clock was set back.
-LONGEST_POSTPONEMENT = 600.0  # seconds, of a job
-LONGEST_DELIVERY_WAIT = 7200.0  # seconds, between two tries of a webhook
-DELIVERY_GRACE = 86_400.0  # seconds that an expired job is kept for a webhook that was not settled
-SPEED_SAMPLES = 20  # latest completed jobs that the speed is taken from
 EXPIRED_AT_ONCE = 100  # jobs deleted in one transaction, so that other writers get their turn
 
 
@@ -87,7 +82,7 @@ class SqliteStore:
             if job is None:
                 return None
             ahead = _one(db, queries.AHEAD, {"work": job.work, "number": job.number})
-            speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, (SPEED_SAMPLES,)).fetchall()]
+            speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, policy.STORE_POLICY).fetchall()]
             speed = statistics.median(speeds) if speeds else None
             processing = _one(db, queries.COUNT_PROCESSING, {})["jobs"]
             return JobSnapshot(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed, processing)
@@ -187,7 +182,7 @@ class SqliteStore:
         await self._change(lease, queries.FAIL, {"failure": FAILURE.pack(failure)}, durable=True)
 
     async def postpone(self, lease: Job, delay: float) -> None:
-        due = self._clock() + min(delay, LONGEST_POSTPONEMENT)
+        due = self._clock() + min(delay, policy.MAX_POSTPONEMENT)
         await self._change(lease, queries.REQUEUE, {"not_before": due, "failures": 1})
 
     async def release(self, lease: Job) -> None:
@@ -200,11 +195,11 @@ class SqliteStore:
     # Webhooks
 
     async def claim_delivery(self, lease_seconds: float) -> Job | None:
-        due_again = self._clock() + min(lease_seconds, LONGEST_DELIVERY_WAIT)
+        due_again = self._clock() + min(lease_seconds, policy.MAX_DELIVERY_WAIT)
         return await self._claim(queries.CLAIM_DELIVERY, {"due_again": due_again})
 
     async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
-        latest = self._clock() + LONGEST_DELIVERY_WAIT
+        latest = self._clock() + policy.MAX_DELIVERY_WAIT
         values = {
             "id": job_id,
             "attempts": delivery.attempts,
@@ -217,7 +212,7 @@ class SqliteStore:
     # Housekeeping
 
     async def expire(self) -> None:
-        values = self._times() | {"limit": EXPIRED_AT_ONCE, "grace": DELIVERY_GRACE}
+        values = self._times() | {"limit": EXPIRED_AT_ONCE}
 
         def step(db: sqlite3.Connection) -> int:
             expired = db.execute(queries.EXPIRE_JOBS, values).fetchall()
@@ -244,13 +239,7 @@ class SqliteStore:
     def _times(self) -> dict[str, Any]:
         """What the queries of `queries.py` need to know about time."""
         now = self._clock()
-        return {
-            "now": now,
-            "expires_at": now + self._ttl,
-            "lease": LEASE_SECONDS,
-            "longest_postponement": LONGEST_POSTPONEMENT,
-            "longest_delivery_wait": LONGEST_DELIVERY_WAIT,
-        }
+        return policy.STORE_POLICY | {"now": now, "expires_at": now + self._ttl}
 
     async def _claim(self, query: str, values: dict[str, Any]) -> Job | None:
         values = self._times() | values
