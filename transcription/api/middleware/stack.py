@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.datastructures import State
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -12,11 +13,15 @@ from transcription.api.middleware.pace import PaceMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
 from transcription.api.middleware.security_headers import SecurityHeadersMiddleware, cors_options
 from transcription.api.route_facts import RouteTable
+from transcription.api.routes.tasks import TaskMiddleware
 from transcription.core.settings import Settings
 
 
-def middleware_stack(settings: Settings, routes: RouteTable) -> list[Middleware]:
-    """The middlewares that the settings ask for, from the outermost to the innermost."""
+def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> list[Middleware]:
+    """The middlewares that the settings ask for, from the outermost to the innermost.
+
+    state: of the FastAPI application, which tasks share.
+    """
     stack = [
         Middleware(SecurityHeadersMiddleware, routes=routes),
         Middleware(RequestIdMiddleware, routes=routes),
@@ -28,4 +33,6 @@ def middleware_stack(settings: Settings, routes: RouteTable) -> list[Middleware]
     if settings.enable_rate_limit:
         stack.append(Middleware(LimitsMiddleware, settings=settings, routes=routes))
     stack.append(Middleware(PaceMiddleware, settings=settings))
+    if settings.task_queue == "own":
+        stack.append(Middleware(TaskMiddleware, state=state))
     return stack

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import bentoml
 
 # The type that `bentoml.api(input_spec=...)` takes has no public name.
 from _bentoml_sdk import IODescriptor  # type: ignore[import-untyped]
 from pydantic import Field, create_model
 from starlette.requests import Request
-from starlette.responses import Response
 
 from transcription.api.dependencies import Backend
 from transcription.api.errors import error_response
@@ -18,6 +19,7 @@ from transcription.api.parameters import FILE, TranscriptionParameters, json_fie
 from transcription.api.route_facts import Route, RouteFacts
 from transcription.api.routes.tasks import ROUTE as TASK_ROUTE
 from transcription.api.routes.transcription import answer_upload
+from transcription.api.schemas import TranscriptionResponse
 from transcription.core.errors import TranscriptionError
 
 ROUTE = "/api/transcribe"  # not /transcribe: BentoML's routes come before the mounted application's, which has that one
@@ -54,9 +56,11 @@ NativeInput = _input("TranscribeInput", LEFT_OUT)
 TaskInput = _input("TranscribeJobInput", LEFT_OUT_OF_TASKS)
 
 
-async def answer_native(request: Request, backend: Backend) -> Response:
+async def answer_native(ctx: bentoml.Context, backend: Backend) -> TranscriptionResponse:
     """Answer a native call. Errors are answered here, because BentoML would hide their messages."""
     try:
-        return await answer_upload(request, backend, json_fields)
+        response = await answer_upload(ctx.request, backend, json_fields)
     except TranscriptionError as error:
-        return error_response(error)
+        response = error_response(error)
+    ctx.response.status_code = response.status_code  # BentoML would send its own status code
+    return cast(TranscriptionResponse, response)  # BentoML sends it as it is; the type is for its clients
