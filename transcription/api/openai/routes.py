@@ -21,6 +21,7 @@ from transcription.api.openai.parameters import ALIASES, Asked, Format, parse
 from transcription.api.openai.streaming import EventStream, Item, Work
 from transcription.api.recording import upload_in
 from transcription.api.request_headers import is_no_store
+from transcription.api.route_facts import route_facts
 from transcription.core.errors import UnknownModel
 from transcription.core.options import Task, Ticket
 from transcription.core.settings import Settings
@@ -57,6 +58,7 @@ class ModelList(BaseModel):
     responses=TRANSCRIPTION_RESPONSES,
     openapi_extra={"requestBody": TRANSCRIPTION_BODY},
 )
+@route_facts(upload=True)
 async def transcriptions(request: Request, backend: BackendDependency) -> Response:
     """For OpenAI's clients. With `stream=true` the text comes as server-sent events while it is decoded."""
     return await _answer(request, backend, Task.TRANSCRIBE)
@@ -69,6 +71,7 @@ async def transcriptions(request: Request, backend: BackendDependency) -> Respon
     responses=TRANSCRIPTION_RESPONSES,
     openapi_extra={"requestBody": TRANSLATION_BODY},
 )
+@route_facts(upload=True)
 async def translations(request: Request, backend: BackendDependency) -> Response:
     """For OpenAI's clients."""
     return await _answer(request, backend, Task.TRANSLATE)

@@ -25,6 +25,7 @@ from transcription.api.job_schemas import accepted
 from transcription.api.parameters import Granularity, TranscriptionParameters, parse_parameters
 from transcription.api.recording import recording_of, upload_in, without_url
 from transcription.api.request_headers import idempotency_key, is_no_store
+from transcription.api.route_facts import route_facts
 from transcription.core.settings import Settings
 from transcription.jobs.job import KeptLayout
 from transcription.jobs.submission import Submission
@@ -43,6 +44,7 @@ router = APIRouter()
     responses=TRANSCRIBE_RESPONSES,
     openapi_extra={"parameters": [URL_PARAMETER, *TRANSCRIBE_PARAMETERS, *TRANSCRIBE_HEADERS]},
 )
+@route_facts(upload=True)
 async def transcribe_url(request: Request, backend: BackendDependency) -> Response:
     """Transcribe the recording at a URL: https, on a public address, with the limits that uploads have."""
     return await answer_upload(request, backend, by_url=True)
@@ -58,6 +60,7 @@ async def transcribe_url(request: Request, backend: BackendDependency) -> Respon
         "parameters": [{**URL_PARAMETER, "required": False}, *TRANSCRIBE_PARAMETERS, *TRANSCRIBE_HEADERS],
     },
 )
+@route_facts(upload=True)
 async def transcribe(request: Request, backend: BackendDependency) -> Response:
     """Send one recording as `multipart/form-data`. Every other parameter may be a form field or a query parameter.
 

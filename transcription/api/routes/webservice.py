@@ -29,6 +29,7 @@ from transcription.api.errors import KINDS
 from transcription.api.layout_parameters import LAYOUT_NAMES
 from transcription.api.parameters import Granularity, TranscriptionParameters, parse_parameters
 from transcription.api.recording import upload_in
+from transcription.api.route_facts import route_facts
 from transcription.core.errors import (
     AudioTooLong,
     FileTooLarge,
@@ -137,6 +138,7 @@ def asr_parameters(
 
 
 @router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY, "parameters": LAYOUT_PARAMETERS})
+@route_facts(upload=True)
 async def asr(
     request: Request,
     backend: BackendDependency,
@@ -164,6 +166,7 @@ def file_headers(upload: Upload, output: Output) -> dict[str, str]:
 
 
 @router.post("/detect-language", response_model=DetectedLanguage, openapi_extra={"requestBody": BODY})
+@route_facts(upload=True)
 async def detect_language(request: Request, backend: BackendDependency, encode: Encode = True) -> Response:
     """The language of the first window with speech, at most 30 s."""
     wanted = TranscriptionParameters().to_request(backend.settings)
