@@ -40,9 +40,11 @@ audit: .venv/dev  ## known weaknesses and licences of everything that is served
 	@$(BIN)/python -m scripts.audit
 	@$(BIN)/python -m scripts.licences
 
-check: .venv/dev  ## ruff and strict mypy
+check: .venv/dev  ## ruff, import rules, sizes and strict mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/python -m scripts.check_sizes
 	@$(BIN)/mypy
 
 serve: .venv/runtime  ## serve on PORT (3000) with WHISPER_MODEL (base, fetched on first start)

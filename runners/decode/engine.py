@@ -24,7 +24,6 @@ from runners.decode.rules import (
     Split,
     average_logprob,
     choose_best,
-    compression_ratio,
     likeliest,
     needs_fallback,
     should_skip,
@@ -33,6 +32,7 @@ from runners.decode.rules import (
 from runners.models.cache import ModelHandle
 from transcription.core.errors import InvalidParameter, ModelUnavailable
 from transcription.core.options import DecodeOptions
+from transcription.core.text import compression_ratio
 from transcription.core.transcript import Segment, WindowResult, Word
 from transcription.telemetry.tracing import MODEL_DECODE, MODEL_ENCODE, stage
 

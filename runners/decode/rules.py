@@ -6,7 +6,6 @@ of a batch, and tested against the original.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -57,12 +56,6 @@ class Split:
 def average_logprob(score: float, length: int) -> float:
     """Mean log-probability from CTranslate2's score, which is already divided by the length without end of text."""
     return score * length / (length + 1)
-
-
-def compression_ratio(text: str) -> float:
-    """How often the text repeats itself: bytes before and after compression. Plain speech stays below 2.4."""
-    data = text.encode()
-    return len(data) / len(zlib.compress(data))
 
 
 def likeliest(heard: Sequence[tuple[str, float]], languages: Sequence[str]) -> tuple[str, float]:

@@ -15,7 +15,6 @@ from runners.decode.rules import (
     Attempt,
     average_logprob,
     choose_best,
-    compression_ratio,
     likeliest,
     needs_fallback,
     should_skip,
@@ -136,11 +135,6 @@ def _find_text(ratio: float) -> str:
 
 TEXT_OF_RATIO = {ratio: _find_text(ratio) for ratio in (0.9, 2.0, 2.4, 2.5, 9.0)}
 RATIO_OF_TEXT = {ratio: get_compression_ratio(text.strip()) for ratio, text in TEXT_OF_RATIO.items()}
-
-
-@pytest.mark.parametrize("text", ["", "hello", "na na na na na na na na na na na na", "größer 日本"])
-def test_the_compression_ratio_is_faster_whispers(text: str) -> None:
-    assert compression_ratio(text) == get_compression_ratio(text)
 
 
 def test_the_average_counts_the_end_of_text_as_a_token() -> None:
