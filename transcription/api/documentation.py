@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from formats.registry import ResponseFormat, render
+from formats.verbose_json import ACTION_TEXT, REASON_TEXT
 from transcription.api.errors import KINDS, ErrorBody, Kind
 from transcription.api.job_schemas import JobAccepted
 from transcription.api.parameters import FILE, MAX_URL_CHARACTERS, URL, TranscriptionParameters
 from transcription.api.schemas import TranscriptionResponse
 from transcription.core.errors import JobTookTooLong, RecordingLost, RepeatedlyInterrupted, UnknownJob, WrongJobState
-from transcription.core.transcript import Segment, Transcript
+from transcription.core.transcript import Action, Reason, Segment, Transcript
 
 Document = dict[str, Any]
 
@@ -73,8 +74,7 @@ EXAMPLE_VERBOSE: Document = {
             "text": "Thanks for watching!",
             "reason": "no_voice",
             "action": "dropped",
-            "message": "No voice is heard there, and the model is not sure of the words. "
-            "Send hallucinations=mark to have such segments back.",
+            "message": f"{REASON_TEXT[Reason.NO_VOICE]} {ACTION_TEXT[Action.DROPPED]}",
         }
     ],
 }

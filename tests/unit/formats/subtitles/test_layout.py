@@ -1,4 +1,4 @@
-"""Subtitles keep every limit that was asked for, lose no text, and break where a reader would."""
+"""Subtitles stay within the limits of their layout and break where a reader expects it."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from formats import registry
 from formats.registry import ResponseFormat
 from formats.subtitles import srt, vtt
 from formats.subtitles.cues import Cue, cues
-from formats.subtitles.layout import SubtitleLayout, characters_per_second, frames, laid_out
+from formats.subtitles.layout import SubtitleLayout, characters_per_second, frames, lay_out
 from formats.subtitles.phrases import Ending, ending, glue, pieces, width
 from tests.unit.formats.test_formats import segment, transcript
 from transcription.core.errors import InvalidParameter, WrongJobState
@@ -20,7 +20,7 @@ SUBTITLES = [ResponseFormat.SRT, ResponseFormat.VTT, ResponseFormat.TSV, Respons
 
 
 def evenly_spoken(text: str, start: float = 0.0, seconds_a_word: float = 0.5) -> Segment:
-    """A segment whose words last equally long, without pauses."""
+    """A segment whose words have equal durations and no pauses between them."""
     words = tuple(
         Word(f" {word}", start + place * seconds_a_word, start + (place + 1) * seconds_a_word, 0.9)
         for place, word in enumerate(text.split())
@@ -30,7 +30,7 @@ def evenly_spoken(text: str, start: float = 0.0, seconds_a_word: float = 0.5) ->
 
 def screens(text: str, **layout: object) -> list[list[str]]:
     """The lines of each cue."""
-    return [lines(cue) for cue in laid_out(transcript(evenly_spoken(text)), SubtitleLayout(**layout))]
+    return [lines(cue) for cue in lay_out(transcript(evenly_spoken(text)), SubtitleLayout(**layout))]
 
 
 def lines(cue: Cue) -> list[str]:
@@ -41,9 +41,9 @@ def lines(cue: Cue) -> list[str]:
 
 
 @pytest.mark.parametrize("response_format", ResponseFormat)
-def test_without_a_layout_nothing_changes(response_format):
+def test_without_a_layout_each_segment_is_a_cue(response_format):
     spoken = transcript(evenly_spoken("one two three"), evenly_spoken("four", 2.0))
-    assert list(laid_out(spoken, None)) == list(cues(spoken))
+    assert list(lay_out(spoken, None)) == list(cues(spoken))
     assert registry.render(spoken, response_format) == registry.render(spoken, response_format, None)
 
 
@@ -57,36 +57,36 @@ def test_a_text_that_fits_on_two_lines_is_broken_evenly():
     ]
 
 
-def test_one_line_a_cue_when_one_is_asked_for():
+def test_a_cue_has_one_line_if_the_layout_says_so():
     assert all(len(lines) == 1 for lines in screens("one two three four five six", max_line_width=10, max_line_count=1))
 
 
-def test_words_in_a_line_are_counted():
+def test_the_number_of_words_per_line_is_limited():
     assert screens("one two three four five", max_words_per_line=1) == [["one"], ["two"], ["three"], ["four"], ["five"]]
 
 
-def test_words_in_a_line_go_with_lines_in_a_cue():
+def test_limits_of_words_and_of_lines_combine():
     assert screens("ab cd ef gh", max_words_per_line=2, max_line_count=2) == [["ab cd", "ef gh"]]
 
 
-def test_a_cue_lasts_no_longer_than_it_may():
+def test_no_cue_lasts_longer_than_the_limit():
     spoken = transcript(evenly_spoken("one two three four five six seven"))
-    assert all(cue.end - cue.start <= 1500 for cue in laid_out(spoken, SubtitleLayout(max_cue_duration=1.5)))
+    assert all(cue.end - cue.start <= 1500 for cue in lay_out(spoken, SubtitleLayout(max_cue_duration=1.5)))
 
 
-def test_a_word_wider_than_the_line_stands_alone_and_whole():
+def test_a_word_wider_than_the_line_is_kept_whole_on_its_own_line():
     assert ["Donaudampfschifffahrt"] in screens("die Donaudampfschifffahrt ist alt", max_line_width=8, max_line_count=1)
 
 
-# Where
+# Places to break
 
 
-def test_a_cue_ends_with_the_sentence():
+def test_a_cue_ends_at_the_end_of_a_sentence():
     text = "Nobody knew why. They went home early and slept for a long time"
     assert screens(text, max_line_width=26, max_line_count=2)[0] == ["Nobody knew why."]
 
 
-def test_a_cue_ends_with_the_clause():
+def test_a_cue_ends_at_the_end_of_a_clause():
     text = "when it rains in spring, the river behind our old house rises"
     assert screens(text, max_line_width=40, max_line_count=1)[0] == ["when it rains in spring,"]
 
@@ -95,7 +95,7 @@ def test_a_cue_ends_at_a_pause():
     said = [(0.0, "we"), (0.4, "were"), (0.8, "glad"), (2.5, "it"), (2.9, "was"), (3.3, "over"), (3.7, "then")]
     words = tuple(Word(f" {word}", start, start + 0.4, 0.9) for start, word in said)
     spoken = transcript(segment(0.0, 4.1, " we were glad it was over then", words))
-    first = laid_out(spoken, SubtitleLayout(max_line_width=20, max_line_count=1))[0]
+    first = lay_out(spoken, SubtitleLayout(max_line_width=20, max_line_count=1))[0]
     assert (first.text, first.start, first.end) == ("we were glad", 0, 1200)
 
 
@@ -115,21 +115,21 @@ def test_a_number_and_its_unit_or_a_title_and_its_name_stay_on_a_line(together, 
     assert any(together in line for line in broken)
 
 
-def test_what_belongs_together_is_parted_only_when_it_does_not_fit():
+def test_a_title_is_separated_from_its_name_only_if_they_do_not_fit():
     assert screens("Dr. Schmidtbauer", max_line_width=12) == [["Dr.", "Schmidtbauer"]]
 
 
-def test_of_what_does_not_fit_the_names_part_before_the_title():
+def test_names_are_separated_before_a_title_is():
     found = screens("Dr. Anna Schmidtbauer", max_line_width=13)
     assert found == [["Dr. Anna", "Schmidtbauer"]]
 
 
 @pytest.mark.parametrize("pair", [("London,", "Paris"), ("home.", "They"), ("10", "people"), ("the", "river")])
-def test_other_neighbours_may_part(pair):
+def test_a_line_may_be_broken_between_other_words(pair):
     assert not glue(*pair)
 
 
-def test_a_title_ends_no_sentence():
+def test_the_full_stop_of_a_title_does_not_end_a_sentence():
     assert ending("Dr.", "Smith") is Ending.WORD
     assert ending("home.", "Smith") is Ending.SENTENCE
 
@@ -139,7 +139,7 @@ def test_a_title_ends_no_sentence():
 
 def test_japanese_is_broken_between_characters_and_at_its_punctuation():
     spoken = transcript(segment(0, 8, "明日は雨が降るそうですから、家で本を読みます。"))
-    assert [lines(cue) for cue in laid_out(spoken, SubtitleLayout(max_line_width=16))] == [
+    assert [lines(cue) for cue in lay_out(spoken, SubtitleLayout(max_line_width=16))] == [
         ["明日は雨が降るそうですから、", "家で本を読みます。"]
     ]
 
@@ -152,24 +152,24 @@ def test_no_line_begins_with_a_closing_mark_or_ends_with_an_opening_one(text, li
     assert not any(part.text[-1] == "「" for part in parts[:-1])
 
 
-def test_full_width_characters_count_one_and_combining_marks_none():
+def test_a_full_width_character_counts_as_one_and_a_combining_mark_as_none():
     assert (width("漢字"), width("e\u0301")) == (2, 1)
 
 
 # Times
 
 
-def test_words_without_times_share_the_time_of_their_segment_by_characters():
+def test_without_word_times_the_time_of_a_segment_is_divided_by_characters():
     spoken = transcript(segment(0.0, 10.0, " aaaaaaaa bb"))
-    assert [(cue.start, cue.end) for cue in laid_out(spoken, SubtitleLayout(max_words_per_line=1))] == [
+    assert [(cue.start, cue.end) for cue in lay_out(spoken, SubtitleLayout(max_words_per_line=1))] == [
         (0, 8000),
         (8000, 10000),
     ]
 
 
-def test_the_gap_is_taken_from_the_earlier_cue():
+def test_the_gap_shortens_the_earlier_cue():
     spoken = transcript(evenly_spoken("one"), evenly_spoken("two", 0.5))
-    assert [(cue.start, cue.end) for cue in laid_out(spoken, SubtitleLayout(min_gap=0.1))] == [(0, 400), (500, 1000)]
+    assert [(cue.start, cue.end) for cue in lay_out(spoken, SubtitleLayout(min_gap=0.1))] == [(0, 400), (500, 1000)]
 
 
 # Highlighting
@@ -188,11 +188,11 @@ def test_nothing_is_underlined_in_a_pause():
     assert "00:00:00.400 --> 00:00:01.000\na b\n" in shown
 
 
-def test_a_word_without_any_time_shares_that_of_its_neighbour():
+def test_a_word_without_a_duration_shares_the_time_of_its_neighbour():
     words = (Word(" a", 0.0, 0.4, 0.9), Word(" b", 0.4, 0.4, 0.9), Word(" c", 0.4, 0.8, 0.9))
     layout = SubtitleLayout(highlight_words=True)
-    (cue,) = laid_out(transcript(segment(0.0, 0.8, " a b c", words)), layout)
-    assert [(frame.lit, frame.start, frame.end) for frame in frames(cue, layout)] == [
+    (cue,) = lay_out(transcript(segment(0.0, 0.8, " a b c", words)), layout)
+    assert [(frame.highlighted, frame.start, frame.end) for frame in frames(cue, layout)] == [
         (0, 0, 400),
         (1, 400, 600),
         (2, 600, 800),
@@ -219,7 +219,7 @@ def test_cues_that_are_too_fast_are_counted_and_noted():
     assert shown.body.startswith("WEBVTT\n\nNOTE 25.0 characters a second\n\n00:00:00.000")
 
 
-def test_nobody_is_warned_who_did_not_ask():
+def test_fast_cues_are_not_counted_unless_requested():
     assert registry.render(transcript(evenly_spoken("hi")), ResponseFormat.SRT, SubtitleLayout()).fast_cues is None
 
 
@@ -227,19 +227,19 @@ def test_nobody_is_warned_who_did_not_ask():
 
 
 @pytest.mark.parametrize("response_format", [ResponseFormat.JSON, ResponseFormat.VERBOSE_JSON, ResponseFormat.TEXT])
-def test_what_is_no_subtitle_has_no_layout(response_format):
+def test_a_layout_is_refused_for_a_format_without_cues(response_format):
     with pytest.raises(InvalidParameter, match="Send srt, vtt, tsv or lrc"):
         registry.check_layout(SubtitleLayout(max_line_width=42), response_format)
 
 
 @pytest.mark.parametrize("response_format", [ResponseFormat.TSV, ResponseFormat.LRC])
 @pytest.mark.parametrize("layout", [SubtitleLayout(highlight_words=True), SubtitleLayout(max_line_count=2)])
-def test_formats_of_one_plain_line_refuse_more(response_format, layout):
+def test_tsv_and_lrc_refuse_several_lines_and_highlighted_words(response_format, layout):
     with pytest.raises(InvalidParameter):
         registry.check_layout(layout, response_format)
 
 
-def test_tsv_and_lrc_have_a_row_for_each_line():
+def test_tsv_has_a_row_for_each_line():
     spoken, layout = transcript(evenly_spoken("one two three four")), SubtitleLayout(max_line_width=9)
     assert registry.render(spoken, ResponseFormat.TSV, layout).body == (
         "start\tend\ttext\n0\t1000\tone two\n1000\t1500\tthree\n1500\t2000\tfour\n"
@@ -247,7 +247,7 @@ def test_tsv_and_lrc_have_a_row_for_each_line():
 
 
 @pytest.mark.parametrize("response_format", SUBTITLES)
-def test_nobody_spoke(response_format):
+def test_without_speech_the_layout_makes_no_difference(response_format):
     layout = SubtitleLayout(max_line_width=42, highlight_words=True)
     assert (
         registry.render(transcript(), response_format, layout).body
@@ -255,5 +255,5 @@ def test_nobody_spoke(response_format):
     )
 
 
-def test_speed_counts_spaces():
+def test_the_reading_speed_counts_spaces():
     assert characters_per_second(Cue(0, 1000, "ab cd")) == 5

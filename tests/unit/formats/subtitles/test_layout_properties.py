@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from formats.subtitles import srt, vtt
 from formats.subtitles.cues import one_line
-from formats.subtitles.layout import SubtitleLayout, frames, laid_out
+from formats.subtitles.layout import SubtitleLayout, frames, lay_out
 from formats.subtitles.phrases import width
 from tests.unit.formats.subtitles.test_layout import evenly_spoken, lines
 from tests.unit.formats.test_formats import segment, transcript
@@ -38,7 +38,7 @@ gaps = st.floats(0, 1.5)
 
 @st.composite
 def spoken_segments(draw: st.DrawFn) -> Transcript:
-    """Segments in order, with and without times of words."""
+    """Segments in order, with and without word times."""
     clock, found = 0.0, []
     for _ in range(draw(st.integers(0, 4))):
         clock += draw(gaps)
@@ -66,13 +66,13 @@ layouts = st.builds(
 @settings(deadline=None)
 def test_no_text_is_lost(spoken, layout):
     said = "".join(one_line(part.text) for part in spoken.segments).replace(" ", "")
-    assert "".join(cue.text for cue in laid_out(spoken, layout)).replace(" ", "") == said
+    assert "".join(cue.text for cue in lay_out(spoken, layout)).replace(" ", "") == said
 
 
 @given(spoken_segments(), layouts)
 @settings(deadline=None)
-def test_cues_follow_each_other_with_the_gap_between_them(spoken, layout):
-    laid = laid_out(spoken, layout)
+def test_cues_do_not_overlap_and_keep_the_gap(spoken, layout):
+    laid = lay_out(spoken, layout)
     assert all(cue.start < cue.end for cue in laid)
     for before, after in itertools.pairwise(laid):
         assert before.end <= after.start
@@ -81,9 +81,9 @@ def test_cues_follow_each_other_with_the_gap_between_them(spoken, layout):
 
 @given(spoken_segments(), layouts)
 @settings(deadline=None)
-def test_no_cue_exceeds_a_limit_unless_one_word_does(spoken, layout):
+def test_only_a_single_word_may_exceed_a_limit(spoken, layout):
     most_lines = layout.max_line_count or (2 if layout.max_line_width else 1)
-    for cue in laid_out(spoken, layout):
+    for cue in lay_out(spoken, layout):
         shown = [[word for word in cue.words if word.line == line] for line in range(cue.words[-1].line + 1)]
         assert len(shown) <= most_lines
         if layout.max_cue_duration and len(cue.words) > 1:
@@ -98,21 +98,21 @@ def test_no_cue_exceeds_a_limit_unless_one_word_does(spoken, layout):
 @settings(deadline=None)
 def test_highlighting_fills_each_cue_without_overlap(spoken, layout):
     highlighting = SubtitleLayout(max_line_width=layout.max_line_width, highlight_words=True)
-    for cue in laid_out(spoken, highlighting):
+    for cue in lay_out(spoken, highlighting):
         shown = list(frames(cue, highlighting))
         assert (shown[0].start, shown[-1].end) == (cue.start, cue.end)
         assert all(frame.start < frame.end for frame in shown)
         assert all(before.end == after.start for before, after in itertools.pairwise(shown))
-        lit = [frame.lit for frame in shown if frame.lit is not None]
+        lit = [frame.highlighted for frame in shown if frame.highlighted is not None]
         assert lit == list(range(len(cue.words)))[: cue.end - cue.start]
 
 
 @given(spoken_segments(), layouts)
 @settings(deadline=None)
 def test_pysubs2_reads_back_the_cues(spoken, layout):
-    # pysubs2 takes a number on the last line of a file for that of a cue to come.
+    # pysubs2 takes a number on the last line of a file for the number of another cue.
     spoken = replace(spoken, segments=(*spoken.segments, evenly_spoken("the end", spoken.duration * 1000)))
-    laid = laid_out(spoken, layout)
+    laid = lay_out(spoken, layout)
     read = pysubs2.SSAFile.from_string(srt.render(spoken, layout), format_="srt")
     assert [(event.start, event.end, event.plaintext) for event in read] == [
         (cue.start, cue.end, cue.on_screen(lambda text: text.replace("-->", "->"))) for cue in laid
@@ -122,7 +122,7 @@ def test_pysubs2_reads_back_the_cues(spoken, layout):
 @given(spoken_segments(), layouts)
 @settings(deadline=None)
 def test_webvtt_py_reads_back_the_cues(spoken, layout):
-    laid = laid_out(spoken, layout)
+    laid = lay_out(spoken, layout)
     read = webvtt.from_buffer(StringIO(vtt.render(spoken, layout)))
     assert [(caption.start, caption.end, caption.text) for caption in read] == [
         (stamp(cue.start), stamp(cue.end), cue.on_screen(lambda text: text.replace(">", "&gt;"))) for cue in laid
