@@ -13,7 +13,7 @@ from transcription.api.middleware.stack import middleware_stack
 from transcription.api.routes.health import is_ready
 from transcription.api.routes.native import ROUTE, NativeInput, TaskInput, answer_native
 from transcription.api.routes.tasks import ROUTE as TASK_ROUTE
-from transcription.api.schemas import TranscriptionResponse
+from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.bentoml_patches import route_metrics as endpoints
 from transcription.bentoml_patches import time_limit as timelimit
 from transcription.bentoml_patches.bounded_connections import bound_connections

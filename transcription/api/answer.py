@@ -19,7 +19,6 @@ from formats.registry import Rendered
 from transcription.api.admission import check_room
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
-from transcription.api.layout_parameters import warning_headers
 from transcription.api.request_headers import is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
@@ -37,6 +36,7 @@ Respond = Callable[[Upload], Awaitable[Response]]
 Render = Callable[[Transcript], Rendered]
 
 TIMEOUT_RETRY_SECONDS = 60
+SUBTITLE_WARNINGS = "X-Subtitle-Warnings"  # header: number of cues that are too fast to read, if a limit was given
 # RFC 9211.
 CACHE_STATUS = {
     Source.HIT: "transcription; hit",
@@ -84,8 +84,15 @@ async def answer_transcript(
     with traced(FORMAT):
         # In a thread: laying out the subtitles of an hour takes a second.
         rendered = await asyncio.to_thread(render, transcript)
-    common = {"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
-    return Response(rendered.body, headers=common | warning_headers(rendered) | dict(headers or {}))
+    return rendered_response(rendered, {"Cache-Status": CACHE_STATUS[source], **(headers or {})})
+
+
+def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:
+    """A rendered transcript as an answer. headers: beside Content-Type, which they may replace."""
+    common = {"Content-Type": rendered.content_type}
+    if rendered.fast_cues is not None:
+        common[SUBTITLE_WARNINGS] = str(rendered.fast_cues)
+    return Response(rendered.body, headers={**common, **(headers or {})})
 
 
 def check_jobs(request: Request, backend: Backend) -> None:

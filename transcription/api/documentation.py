@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from transcription.api.errors import KINDS, ErrorBody, Kind
-from transcription.api.job_schemas import JobAccepted
-from transcription.api.parameters import FILE, MAX_URL_CHARACTERS, URL, TranscriptionParameters
-from transcription.api.schemas import TranscriptionResponse
+from transcription.api.parameters.parsing import FILE, URL
+from transcription.api.parameters.transcription import MAX_URL_CHARACTERS, TranscriptionParameters
+from transcription.api.schemas.jobs import JobAccepted
+from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.core.errors import JobTookTooLong, RecordingLost, RepeatedlyInterrupted, UnknownJob, WrongJobState
 
 Document = dict[str, Any]

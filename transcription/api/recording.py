@@ -11,7 +11,8 @@ from starlette.requests import Request
 
 from transcription.api.dependencies import Backend
 from transcription.api.middleware.caller import COUNT_BYTES
-from transcription.api.parameters import FILE, MAX_URL_CHARACTERS, URL
+from transcription.api.parameters.parsing import FILE, URL
+from transcription.api.parameters.transcription import MAX_URL_CHARACTERS
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import InvalidParameter, NotEnabled
 from transcription.core.settings import Settings

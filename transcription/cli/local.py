@@ -10,7 +10,7 @@ from formats import registry
 from formats.registry import ResponseFormat
 from runners.client.interface import RunnerState
 from runners.whisper import WhisperRunner
-from transcription.api.parameters import parse_parameters
+from transcription.api.parameters.parsing import parse_parameters
 from transcription.cli.order import Failed, Order, Progress
 from transcription.core.audio import Window
 from transcription.core.errors import TranscriptionError

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from transcription.api.app import create_app
-from transcription.api.parameters import FILE, NAMES, URL
+from transcription.api.parameters.parsing import FILE, NAMES, URL
 from transcription.core.settings import Settings
 
 

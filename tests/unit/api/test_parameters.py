@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from formats.registry import ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
-from transcription.api.parameters import NAMES, Granularity, json_fields, parse_parameters, temperatures_from
+from transcription.api.parameters.parsing import NAMES, json_fields, parse_parameters
+from transcription.api.parameters.transcription import Granularity, temperatures_from
 from transcription.core.errors import InvalidParameter, UnknownModel
 from transcription.core.options import HallucinationPolicy, Task, VadOptions
 from transcription.core.settings import Settings

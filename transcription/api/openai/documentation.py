@@ -21,7 +21,8 @@ from transcription.api.openai.parameters import (
     VAD,
     Format,
 )
-from transcription.api.parameters import FILE, Granularity
+from transcription.api.parameters.parsing import FILE
+from transcription.api.parameters.transcription import Granularity
 
 Document = dict[str, Any]
 

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from formats.subtitles.layout import SubtitleLayout
-from transcription.api.layout_parameters import LAYOUT_NAMES
-from transcription.api.parameters import Granularity, TranscriptionParameters
+from transcription.api.parameters.subtitles import LAYOUT_NAMES
+from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.core.errors import InvalidParameter
 from transcription.core.languages import language_code
 from transcription.core.options import Task, TranscriptionRequest

@@ -14,7 +14,7 @@ from formats.json import TIME_DIGITS, word_to_dict
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import error_responses
 from transcription.api.errors import KINDS
-from transcription.api.job_schemas import ended
+from transcription.api.schemas.jobs import ended
 from transcription.core.errors import UnknownJob
 from transcription.core.transcript import Segment
 from transcription.jobs.estimate import progress_of

@@ -12,10 +12,13 @@ from starlette.responses import JSONResponse, Response
 from formats import registry
 from formats.registry import ResponseFormat
 from transcription.api.admission import check_room
+from transcription.api.answer import rendered_response
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import error_responses
 from transcription.api.errors import KINDS
-from transcription.api.job_schemas import (
+from transcription.api.parameters.subtitles import ResultParameters
+from transcription.api.route_facts import route_facts
+from transcription.api.schemas.jobs import (
     CompletedJob,
     EndedJob,
     JobAccepted,
@@ -27,8 +30,6 @@ from transcription.api.job_schemas import (
     summary,
     unfinished,
 )
-from transcription.api.layout_parameters import ResultParameters, warning_headers
-from transcription.api.route_facts import route_facts
 from transcription.core.errors import (
     InsufficientStorage,
     InvalidParameter,
@@ -103,7 +104,7 @@ async def result(
     registry.check_layout(parameters.asked_layout(), response_format)
     transcript = await backend.jobs.result(job)
     rendered = await asyncio.to_thread(registry.render, transcript, response_format, layout)
-    return Response(rendered.body, headers={"Content-Type": rendered.content_type} | warning_headers(rendered))
+    return rendered_response(rendered)
 
 
 @router.delete("/jobs/{job_id}", responses=UNKNOWN)

@@ -14,12 +14,13 @@ from starlette.requests import Request
 
 from transcription.api.dependencies import Backend
 from transcription.api.errors import error_response
-from transcription.api.layout_parameters import LAYOUT_NAMES
-from transcription.api.parameters import FILE, TranscriptionParameters, json_fields
+from transcription.api.parameters.parsing import FILE, json_fields
+from transcription.api.parameters.subtitles import LAYOUT_NAMES
+from transcription.api.parameters.transcription import TranscriptionParameters
 from transcription.api.route_facts import Route, RouteFacts
 from transcription.api.routes.tasks import ROUTE as TASK_ROUTE
 from transcription.api.routes.transcription import answer_upload
-from transcription.api.schemas import TranscriptionResponse
+from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.core.errors import TranscriptionError
 
 ROUTE = "/api/transcribe"  # not /transcribe: BentoML's routes come before the mounted application's, which has that one

@@ -18,14 +18,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from formats.registry import ResponseFormat, render
 from transcription.api.admission import check_room
-from transcription.api.answer import answer_recording, check_jobs
+from transcription.api.answer import answer_recording, check_jobs, rendered_response
 from transcription.api.dependencies import backend_of
 from transcription.api.errors import answer_domain_error, error_body, error_response, kind_of
-from transcription.api.job_schemas import utc
-from transcription.api.parameters import json_fields, parse_parameters
+from transcription.api.parameters.parsing import json_fields, parse_parameters
 from transcription.api.recording import upload_in
 from transcription.api.route_facts import route_facts
 from transcription.api.routes.transcription import submission_from
+from transcription.api.schemas.jobs import utc
 from transcription.core import errors
 from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState
 from transcription.jobs.job import Failure, Job, JobStatus
@@ -87,8 +87,7 @@ async def get(request: Request) -> Response:
     if job.status is JobStatus.FAILED and job.failure:
         return error_response(_raised(job.failure))
     transcript = await backend_of(request).jobs.result(job)
-    rendered = render(transcript, ResponseFormat.JSON)
-    return Response(rendered.body, headers={"Content-Type": rendered.content_type})
+    return rendered_response(render(transcript, ResponseFormat.JSON))
 
 
 @route_facts(upload=True)

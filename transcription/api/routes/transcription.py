@@ -21,11 +21,12 @@ from transcription.api.documentation import (
     URL_PARAMETER,
     URL_SUMMARY,
 )
-from transcription.api.job_schemas import accepted
-from transcription.api.parameters import Granularity, TranscriptionParameters, parse_parameters
+from transcription.api.parameters.parsing import parse_parameters
+from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.api.recording import recording_of, upload_in, without_url
 from transcription.api.request_headers import idempotency_key, is_no_store
 from transcription.api.route_facts import route_facts
+from transcription.api.schemas.jobs import accepted
 from transcription.core.settings import Settings
 from transcription.jobs.job import KeptLayout
 from transcription.jobs.submission import Submission

@@ -26,8 +26,9 @@ from transcription.api.answer import answer_recording, answer_transcript, while_
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import TRANSCRIBE_PARAMETERS, error_responses
 from transcription.api.errors import KINDS
-from transcription.api.layout_parameters import LAYOUT_NAMES
-from transcription.api.parameters import Granularity, TranscriptionParameters, parse_parameters
+from transcription.api.parameters.parsing import parse_parameters
+from transcription.api.parameters.subtitles import LAYOUT_NAMES
+from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.api.recording import upload_in
 from transcription.api.route_facts import route_facts
 from transcription.core.errors import (

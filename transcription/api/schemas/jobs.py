@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from formats import json as json_format
 from transcription.api.errors import kind_of
-from transcription.api.schemas import TranscriptionResponse
+from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.core import errors
 from transcription.core.transcript import Transcript
 from transcription.jobs.estimate import progress_of, seconds_left

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from formats.registry import Rendered, ResponseFormat
+from formats.registry import ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
 from transcription.core.errors import InvalidParameter
 
-WARNINGS_HEADER = "X-Subtitle-Warnings"
 MOST_CHARACTERS = 500
 MOST_LINES = 10
 MOST_WORDS = 100
@@ -78,8 +77,3 @@ class ResultParameters(LayoutParameters):
     """The query of GET /jobs/{id}/result."""
 
     response_format: ResponseFormat | None = Field(None, description="Any format; that of the submission by default.")
-
-
-def warning_headers(rendered: Rendered) -> dict[str, str]:
-    """How many cues are too fast to read, where somebody asked."""
-    return {} if rendered.fast_cues is None else {WARNINGS_HEADER: str(rendered.fast_cues)}
