@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from formats.subtitles.layout import SubtitleLayout
+from transcription.core.errors import Failure
 from transcription.core.options import TranscriptionRequest
 
 
@@ -35,15 +36,6 @@ class Recording:
     size: int
     filename: str = ""
     content_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a job failed. kind: name of the class in errors.py."""
-
-    kind: str
-    message: str
-    detail: str = ""
 
 
 class DeliveryState(StrEnum):

@@ -12,17 +12,19 @@ import structlog
 
 from runners.client.interface import Runner
 from transcription.core.errors import (
+    Failure,
     JobTookTooLong,
     ModelUnavailable,
     RepeatedlyInterrupted,
     ServiceUnavailable,
     TranscriptionError,
+    as_failure,
 )
 from transcription.core.options import Priority, Ticket
 from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
 from transcription.jobs import policy
-from transcription.jobs.job import Failure, Job
+from transcription.jobs.job import Job
 from transcription.jobs.recordings.folder import Spool
 from transcription.jobs.store.base import JobStore, LeaseLost
 from transcription.pipeline.single_flight import Flights
@@ -59,9 +61,9 @@ def is_unexpected(error: Exception) -> bool:
 def failure_of(error: Exception) -> Failure:
     """The error as it is kept with the job."""
     if isinstance(error, TranscriptionError):
-        return Failure(type(error).__name__, error.message, error.detail)
+        return as_failure(error)
     return Failure(
-        TranscriptionError.__name__,
+        TranscriptionError.code,
         "Something went wrong on our side. Retry the job; if it stays, report its id.",
         f"{type(error).__name__}: {error}",
     )

@@ -120,12 +120,12 @@ def test_a_job_is_completed(world, speech):
 def test_a_bad_recording_fails_at_once(world, tmp_path):
     silent_movie(tmp_path / "mute.mp4")
     job = end_of(world(ScriptedRunner()), tmp_path / "mute.mp4")
-    assert (job.status, job.attempt, job.failure.kind) == (JobStatus.FAILED, 1, "NoAudioStream")
+    assert (job.status, job.attempt, job.failure.code) == (JobStatus.FAILED, 1, "no_audio_stream")
 
 
 def test_a_recording_that_kills_the_runner_fails_at_once(world, speech):
     job = end_of(world(FragileRunner(RefusedWindow("it died twice"), failures=100)), speech)
-    assert (job.attempt, job.failure.kind, job.failure.message) == (1, "RefusedWindow", "it died twice")
+    assert (job.attempt, job.failure.code, job.failure.message) == (1, "refused_recording", "it died twice")
 
 
 @pytest.mark.parametrize("error", [ServiceUnavailable("gone", retry_after=0), ModelUnavailable("no"), KeyError("bug")])
@@ -147,12 +147,12 @@ def test_no_attempt_is_begun_while_the_runner_restarts(world, speech):
 
 def test_a_job_that_ends_process_after_process_is_given_up(world, speech):
     job = end_of_interrupted(world(ScriptedRunner(), job_retries=3), speech, times=4)
-    assert (job.status, job.failure.kind) == (JobStatus.FAILED, "RepeatedlyInterrupted")
+    assert (job.status, job.failure.code) == (JobStatus.FAILED, "repeatedly_interrupted")
 
 
 def test_a_job_that_takes_too_long_fails_and_says_what_to_do(world, speech):
     job = end_of(world(ScriptedRunner(pause=1000), job_timeout=1), speech)
-    assert (job.status, job.attempt, job.failure.kind) == (JobStatus.FAILED, 1, "JobTookTooLong")
+    assert (job.status, job.attempt, job.failure.code) == (JobStatus.FAILED, 1, "job_took_too_long")
     assert "JOB_TIMEOUT" in job.failure.message
 
 
@@ -319,7 +319,7 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(world, speech, tmp_path):
 
 def test_what_is_said_of_a_fault_of_ours_names_no_secret_and_a_remedy():
     failure = failure_of(KeyError("x"))
-    assert failure.kind == TranscriptionError.__name__
+    assert failure.code == TranscriptionError.code
     assert "Retry" in failure.message
 
 

@@ -26,9 +26,8 @@ from transcription.api.recording import upload_in
 from transcription.api.route_facts import route_facts
 from transcription.api.routes.transcription import submission_from
 from transcription.api.schemas.jobs import utc
-from transcription.core import errors
-from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState
-from transcription.jobs.job import Failure, Job, JobStatus
+from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState, as_error
+from transcription.jobs.job import Job, JobStatus
 from transcription.media.intake.upload import Upload
 
 ROUTE = "/api/transcribe_job"
@@ -85,7 +84,7 @@ async def get(request: Request) -> Response:
     """The transcript as JSON, or the error with which the same synchronous request would have been answered."""
     job = await _job(request)
     if job.status is JobStatus.FAILED and job.failure:
-        return error_response(_raised(job.failure))
+        return error_response(as_error(job.failure))
     transcript = await backend_of(request).jobs.result(job)
     return rendered_response(render(transcript, ResponseFormat.JSON))
 
@@ -141,9 +140,3 @@ def _state(job: Job) -> JSONResponse:
         "executed_at": None if job.started_at is None else utc(job.started_at),
     }
     return JSONResponse(document)
-
-
-def _raised(failure: Failure) -> TranscriptionError:
-    kind = getattr(errors, failure.kind, TranscriptionError)
-    error: TranscriptionError = kind(failure.message, failure.detail)
-    return error

@@ -8,12 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from formats import json as json_format
-from transcription.api.errors import kind_of
 from transcription.api.schemas.transcript import TranscriptionResponse
-from transcription.core import errors
+from transcription.core.errors import Failure
 from transcription.core.transcript import Transcript
 from transcription.jobs.estimate import progress_of, seconds_left
-from transcription.jobs.job import Delivery, DeliveryState, Failure, Job, JobSnapshot, JobStatus
+from transcription.jobs.job import Delivery, DeliveryState, Job, JobSnapshot, JobStatus
 
 JOB_ID = "7d2f2ef5-8c0f-4b5c-9d8e-3b8a8f0c1d52"
 MESSAGES = {
@@ -122,10 +121,10 @@ def unfinished(snapshot: JobSnapshot, at_once: int, now: float, partial: str | N
 
 def ended(job: Job) -> EndedJob:
     """A failed or cancelled job."""
-    failure = job.failure or Failure("", "Somebody cancelled the job.")
+    failure = job.failure or Failure("cancelled", "The job was cancelled.")
     return EndedJob(
         **_common(job),
-        error=error_name(failure) if job.failure else "cancelled",
+        error=failure.code,
         detail=f"{failure.message} {failure.detail}".strip(),
         failed_at=utc(job.finished_at or 0),
         expires_at=utc(job.expires_at or 0),
@@ -140,11 +139,6 @@ def completed(job: Job, transcript: Transcript) -> dict[str, Any]:
         "expires_at": utc(job.expires_at or 0),
         "result": json_format.to_dict(transcript),
     }
-
-
-def error_name(failure: Failure) -> str:
-    """The `error` that the same failure has in the answer to a synchronous request."""
-    return kind_of(getattr(errors, failure.kind, errors.TranscriptionError)("")).error
 
 
 def _common(job: Job) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from transcription.core.errors import IdempotencyConflict
+from transcription.core.errors import Failure, IdempotencyConflict
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Census, Delivery, Failure, Job, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import Census, Delivery, Job, JobSnapshot, JobStatus, NewJob
 
 
 class LeaseLost(Exception):

@@ -15,10 +15,10 @@ import pytest
 
 from formats.subtitles.layout import SubtitleLayout
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline
-from transcription.core.errors import IdempotencyConflict
+from transcription.core.errors import Failure, IdempotencyConflict
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
 from transcription.core.transcript import PlacedResult, Segment, Transcript, WindowResult
-from transcription.jobs.job import Ahead, Delivery, Failure, Job, JobStatus, KeptLayout, NewJob, Recording
+from transcription.jobs.job import Ahead, Delivery, Job, JobStatus, KeptLayout, NewJob, Recording
 from transcription.jobs.store.base import JobStore, LeaseLost
 
 START = 1_800_000_000.0  # seconds since the epoch
@@ -27,7 +27,7 @@ LEASE = 10.0  # seconds without a word after which an owner is taken for gone
 WINDOW = 30.0  # seconds of audio
 HOOK = "https://example.org/hook"
 REQUEST = TranscriptionRequest(DecodeOptions("demo"), VadOptions())
-BROKEN = Failure("ModelUnavailable", "The runner is gone.", "exit code 9")
+BROKEN = Failure("model_unavailable", "The runner is gone.", "exit code 9")
 
 
 class Clock:

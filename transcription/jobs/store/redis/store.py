@@ -19,14 +19,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
+from transcription.core.errors import Failure, OutcomeUnknown, ServiceUnavailable
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import Ahead, Census, Delivery, Job, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.policy import STORE_POLICY
 from transcription.jobs.store.base import LeaseLost, key_of_another
 from transcription.jobs.store.redis.rows import fields_of, job_of
 from transcription.jobs.store.redis.script import load_script
-from transcription.jobs.store.rows import FAILURE, PLACED, pack_transcript, unpack_transcript
+from transcription.jobs.store.rows import PLACED, pack_failure, pack_transcript, unpack_transcript
 
 # The hash tag keeps all keys on one node of a cluster, as one script must find them. Databases of one Redis are apart.
 PREFIX = "{transcription}"
@@ -163,7 +163,7 @@ class RedisStore:
         await self._change(lease, "complete", packed, duration=transcript.duration)
 
     async def fail(self, lease: Job, failure: Failure) -> None:
-        await self._change(lease, "fail", failure=FAILURE.pack(failure))
+        await self._change(lease, "fail", failure=pack_failure(failure))
 
     async def postpone(self, lease: Job, delay: float) -> None:
         await self._change(lease, "requeue", delay=delay, failures=1)
@@ -172,7 +172,7 @@ class RedisStore:
         await self._change(lease, "requeue", failures=0)
 
     async def refuse(self, job_id: str, failure: Failure) -> bool:
-        return bool(await self._step("refuse", id=job_id, failure=FAILURE.pack(failure)))
+        return bool(await self._step("refuse", id=job_id, failure=pack_failure(failure)))
 
     # Messages to the workers
 

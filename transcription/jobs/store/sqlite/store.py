@@ -10,14 +10,15 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from transcription.core.errors import Failure
 from transcription.core.transcript import PlacedResult, Transcript
 from transcription.jobs import policy
-from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import Ahead, Census, Delivery, Job, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import LeaseLost, key_of_another
 from transcription.jobs.store.rows import (
-    FAILURE,
     PLACED,
     RECORDING,
+    pack_failure,
     pack_transcript,
     row_of,
     shown_job,
@@ -179,7 +180,7 @@ class SqliteStore:
         await self._database.write(step, durable=True)
 
     async def fail(self, lease: Job, failure: Failure) -> None:
-        await self._change(lease, queries.FAIL, {"failure": FAILURE.pack(failure)}, durable=True)
+        await self._change(lease, queries.FAIL, {"failure": pack_failure(failure)}, durable=True)
 
     async def postpone(self, lease: Job, delay: float) -> None:
         due = self._clock() + min(delay, policy.MAX_POSTPONEMENT)
@@ -189,7 +190,7 @@ class SqliteStore:
         await self._change(lease, queries.REQUEUE, {"not_before": 0.0, "failures": 0})
 
     async def refuse(self, job_id: str, failure: Failure) -> bool:
-        values = self._times() | {"id": job_id, "failure": FAILURE.pack(failure)}
+        values = self._times() | {"id": job_id, "failure": pack_failure(failure)}
         return await self._database.write(lambda db: _execute(db, queries.REFUSE, values), durable=True) > 0
 
     # Webhooks
