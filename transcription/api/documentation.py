@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from formats.registry import ResponseFormat, render
 from transcription.api.errors import KINDS, ErrorBody, Kind
 from transcription.api.parameters.parsing import FILE, URL
 from transcription.api.parameters.transcription import MAX_URL_CHARACTERS, TranscriptionParameters
 from transcription.api.schemas.jobs import JobAccepted
 from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.core.errors import JobTookTooLong, RecordingLost, RepeatedlyInterrupted, UnknownJob, WrongJobState
+from transcription.core.transcript import Segment, Transcript
 
 Document = dict[str, Any]
 
@@ -77,11 +79,13 @@ EXAMPLE_VERBOSE: Document = {
         }
     ],
 }
+_SPOKEN = Segment(0.0, 5.2, EXAMPLE["text"], (), -0.05, 0.73, 0.01, 0.0)
+_EXAMPLE_TRANSCRIPT = Transcript("en", 0.98, 5.5, (_SPOKEN,), "base")
+# By media type; of two formats with the same media type, the first. JSON has examples of its own.
 EXAMPLES_OF_FORMATS = {
-    "text/plain": "Hello, this is a test.\n",
-    "application/x-subrip": "1\n00:00:00,000 --> 00:00:05,200\nHello, this is a test.\n",
-    "text/vtt": "WEBVTT\n\n00:00:00.000 --> 00:00:05.200\nHello, this is a test.\n",
-    "text/tab-separated-values": "start\tend\ttext\n0\t5200\tHello, this is a test.\n",
+    each.record.media_type: render(_EXAMPLE_TRANSCRIPT, each).body
+    for each in reversed(ResponseFormat)
+    if each.record.media_type != ResponseFormat.JSON.record.media_type
 }
 
 

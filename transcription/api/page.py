@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from formats.registry import Kind, ResponseFormat
 from transcription.api.content_security import as_header
 from transcription.api.route_facts import route_facts
 
 ROOT = "/ui"
 FOLDER = Path(__file__).resolve().parent.parent / "web"
 INDEX = "index.html"
+FORMATS = b"<!-- formats -->"  # in the index, where the <option> elements go
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -48,7 +51,19 @@ class Asset:
 
 def _load(name: str) -> Asset:
     content = (FOLDER / name).read_bytes()
+    if name == INDEX:
+        content = content.replace(FORMATS, format_options().encode())
     return Asset(content, TYPES[Path(name).suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+
+
+def format_options() -> str:
+    """An <option> for each format, with what the script needs to know of it."""
+    return "".join(
+        f'<option value="{each}" data-ending="{each.record.ending}"'
+        f"{'' if each.record.kind is Kind.DOCUMENT else ' data-takes-layout'}"
+        f"{' selected' if each is ResponseFormat.SRT else ''}>{html.escape(each.record.title)}</option>"
+        for each in ResponseFormat
+    )
 
 
 ASSETS = {name: _load(name) for name in NAMES}

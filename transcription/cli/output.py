@@ -13,16 +13,6 @@ from pathlib import Path
 from formats.registry import ResponseFormat
 from transcription.cli.order import Failed
 
-ENDINGS = {
-    ResponseFormat.JSON: ".json",
-    ResponseFormat.VERBOSE_JSON: ".verbose.json",
-    ResponseFormat.TEXT: ".txt",
-    ResponseFormat.SRT: ".srt",
-    ResponseFormat.VTT: ".vtt",
-    ResponseFormat.TSV: ".tsv",
-    ResponseFormat.LRC: ".lrc",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -37,7 +27,7 @@ class Output:
         if self.to_stdout:
             return {}
         folder = self.folder or recording.parent
-        files = {each: folder / f"{recording.stem}{ENDINGS[each]}" for each in formats}
+        files = {each: folder / f"{recording.stem}{each.record.ending}" for each in formats}
         there = [str(path) for path in files.values() if path.exists()]
         if there and not self.overwrite:
             raise Failed(f"{', '.join(there)} exists. Use --overwrite, or another --output-dir.")

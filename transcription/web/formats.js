@@ -51,7 +51,5 @@ export const canRender = (format) => format in RENDERERS;
 /** segments: { start, end, text }, seconds. */
 export const render = (segments, format) => RENDERERS[format](spoken(segments));
 
-const ENDINGS = { text: "txt", verbose_json: "verbose.json" };
-
-/** What a download is called. */
-export const nameOf = (recording, format) => `${recording.replace(/\.[^.]*$/, "")}.${ENDINGS[format] ?? format}`;
+/** The file name of a download. ending: with its leading dot. */
+export const nameOf = (recording, ending) => `${recording.replace(/\.[^.]*$/, "")}${ending}`;

@@ -176,20 +176,23 @@ function note(text = "") {
   at("restore").hidden = !isCorrected();
   at("note").textContent = text || (isCorrected() ? "With your corrections, as SRT, WebVTT, text or JSON; the layout does not apply to them." : "");
   for (const option of at("format").options) option.disabled = isCorrected() && !canRender(option.value);
-  if (at("format").selectedOptions[0]?.disabled) at("format").value = "srt";
+  if (chosenFormat()?.disabled) at("format").value = "srt";
 }
 
 // Downloads
 
+const chosenFormat = () => at("format").selectedOptions[0];
+
 function layout() {
   const query = new URLSearchParams();
   for (const [name, value] of new FormData(at("download"))) if (value) query.set(name, value);
-  return ["srt", "vtt", "tsv", "lrc"].includes(at("format").value) ? query : new URLSearchParams();
+  return "takesLayout" in chosenFormat().dataset ? query : new URLSearchParams();
 }
 
 async function download() {
   const { job, name } = current;
-  const format = at("format").value;
+  const format = chosenFormat().value;
+  const { ending } = chosenFormat().dataset;
   calm();
   try {
     let content;
@@ -204,7 +207,7 @@ async function download() {
     }
     const link = document.createElement("a");
     link.href = URL.createObjectURL(content);
-    link.download = nameOf(name, format);
+    link.download = nameOf(name, ending);
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   } catch (error) {

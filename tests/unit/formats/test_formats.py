@@ -176,17 +176,30 @@ def test_an_empty_transcript_is_valid_json():
 
 
 @pytest.mark.parametrize("response_format", ResponseFormat)
-def test_every_format_has_a_content_type(response_format):
+def test_every_format_has_a_content_type_and_a_file_ending(response_format):
     expected = {
-        "json": "application/json",
-        "verbose_json": "application/json",
-        "text": "text/plain; charset=utf-8",
-        "srt": "application/x-subrip; charset=utf-8",
-        "vtt": "text/vtt; charset=utf-8",
-        "tsv": "text/tab-separated-values; charset=utf-8",
-        "lrc": "text/plain; charset=utf-8",
+        "json": ("application/json", ".json"),
+        "verbose_json": ("application/json", ".verbose.json"),
+        "text": ("text/plain; charset=utf-8", ".txt"),
+        "srt": ("application/x-subrip; charset=utf-8", ".srt"),
+        "vtt": ("text/vtt; charset=utf-8", ".vtt"),
+        "tsv": ("text/tab-separated-values; charset=utf-8", ".tsv"),
+        "lrc": ("text/plain; charset=utf-8", ".lrc"),
     }
-    assert registry.render(TWO_LINES, response_format).content_type == expected[response_format]
+    record = response_format.record
+    assert (record.content_type, record.ending) == expected[response_format]
+    assert registry.render(TWO_LINES, response_format).content_type == record.content_type
+
+
+def test_a_format_is_looked_up_by_its_name():
+    assert ResponseFormat("srt") is ResponseFormat.SRT
+    assert ResponseFormat.SRT.record.media_type == "application/x-subrip"
+    with pytest.raises(ValueError, match="docx"):
+        ResponseFormat("docx")
+
+
+def test_two_formats_never_share_a_file_ending():
+    assert len({each.record.ending for each in ResponseFormat}) == len(ResponseFormat)
 
 
 def test_an_arrow_in_the_text_cannot_pose_as_a_timing_line():

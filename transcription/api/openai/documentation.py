@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from formats.registry import ResponseFormat
 from transcription.api.openai.parameters import (
     ALIASES,
     CHUNKING,
@@ -109,9 +110,10 @@ TRANSCRIPTION_RESPONSES: dict[int | str, Document] = {
             "application/json": {
                 "example": {"text": "Hello, this is a test.", "usage": {"type": "duration", "seconds": 5.5}}
             },
-            "text/plain": {"schema": {"type": "string"}},
-            "application/x-subrip": {"schema": {"type": "string"}},
-            "text/vtt": {"schema": {"type": "string"}},
+            **{
+                ResponseFormat(each.value).record.media_type: {"schema": {"type": "string"}}
+                for each in (Format.TEXT, Format.SRT, Format.VTT)
+            },
             "text/event-stream": {"schema": {"type": "string"}},
         },
     }

@@ -30,7 +30,6 @@ from transcription.media.intake.upload import Upload
 from transcription.telemetry.logs import current_request_id
 
 OWNER = "transcription-service"
-JSON = "application/json"
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS)
 
@@ -129,8 +128,10 @@ async def _first(work: Work) -> Item:
 
 def render(transcript: Transcript, asked: Asked) -> Rendered:
     """The transcript in the format asked for."""
+    response_format = ResponseFormat(asked.response_format.value)
+    content_type = response_format.record.content_type
     if asked.response_format is Format.VERBOSE_JSON:
-        return Rendered(render_verbose_json(transcript, segments=asked.segments, words=asked.words), JSON)
+        return Rendered(render_verbose_json(transcript, segments=asked.segments, words=asked.words), content_type)
     if asked.response_format is Format.JSON:
-        return Rendered(render_json(transcript, logprobs=asked.logprobs), JSON)
-    return registry.render(transcript, ResponseFormat(asked.response_format.value), asked.layout)
+        return Rendered(render_json(transcript, logprobs=asked.logprobs), content_type)
+    return registry.render(transcript, response_format, asked.layout)

@@ -51,7 +51,7 @@ from transcription.telemetry.logs import current_request_id
 
 FILE = "audio_file"
 ENGINE = "faster_whisper"
-PLAIN = "text/plain; charset=utf-8"  # of every output, as there
+PLAIN = ResponseFormat.TEXT.record.content_type  # whatever `output` is, as whisper-asr-webservice does it
 UNDETERMINED = "undetermined"
 
 BODY: dict[str, Any] = {
