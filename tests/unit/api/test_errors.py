@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from transcription.api.errors import KINDS, error_response, foreign_kind
+from transcription.api.errors import KINDS, error_response, framework_error
 from transcription.core import errors
 from transcription.telemetry.logs import request_context
 
@@ -66,6 +66,6 @@ def test_unavailable_says_when_to_retry() -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 418, 451, 499, 500, 502, 503, 504, 599])
 def test_any_status_of_a_framework_has_a_kind(status: int) -> None:
-    kind = foreign_kind(status)
+    kind = framework_error(status)
     assert kind.status == status
-    assert kind.error and kind.example
+    assert kind.code and kind.example

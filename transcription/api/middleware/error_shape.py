@@ -9,7 +9,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from transcription.api.errors import INTERNAL_ERROR, RETRY_SECONDS, ErrorBody, error_body, foreign_kind
+from transcription.api.errors import INTERNAL_ERROR, RETRY_SECONDS, ErrorBody, error_body, framework_error
 from transcription.api.openai import errors as openai_errors
 from transcription.api.openai.errors import is_openai
 
@@ -89,7 +89,7 @@ class Answer:
 
     async def _send_error(self, start: Message, ours: dict[str, Any] | None = None) -> None:
         """ours: the error, if it is in our shape already."""
-        kind = foreign_kind(start["status"])
+        kind = framework_error(start["status"])
         status = start["status"] if ours else kind.status
         document = ours or error_body(kind, kind.example).model_dump()
         headers = MutableHeaders(scope=start)

@@ -13,7 +13,6 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from formats.json import TIME_DIGITS, word_to_dict
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import error_responses
-from transcription.api.errors import KINDS
 from transcription.api.schemas.jobs import ended
 from transcription.core.errors import UnknownJob
 from transcription.core.transcript import Segment
@@ -33,7 +32,7 @@ async def known_job(job_id: str, backend: BackendDependency) -> Job:
     return await backend.jobs.get(job_id)
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses([KINDS[UnknownJob]]))
+@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses(UnknownJob))
 async def events(
     job: Annotated[Job, Depends(known_job)],
     backend: BackendDependency,

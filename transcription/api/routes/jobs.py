@@ -15,7 +15,6 @@ from transcription.api.admission import check_room
 from transcription.api.answer import rendered_response
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import error_responses
-from transcription.api.errors import KINDS
 from transcription.api.parameters.subtitles import ResultParameters
 from transcription.api.route_facts import route_facts
 from transcription.api.schemas.jobs import (
@@ -41,9 +40,9 @@ from transcription.jobs.job import JobSnapshot, JobStatus
 from transcription.jobs.service import JobService
 
 MOST_JOBS = 200
-UNKNOWN = error_responses([KINDS[UnknownJob]])
-UNKNOWN_OR_WRONG = error_responses([KINDS[UnknownJob], KINDS[WrongJobState]])
-NO_ROOM = error_responses([KINDS[ServiceUnavailable], KINDS[InsufficientStorage]])
+UNKNOWN = error_responses(UnknownJob)
+UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState)
+NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
 
 router = APIRouter(tags=["jobs"])
 

@@ -76,13 +76,15 @@ class Work:
             self.ended = True
 
 
-def stream(work: Work, *, patience: float = FOREVER, limit: float = FOREVER, **reader: int) -> Reader:
+def stream(work: Work, *, write_timeout: float = FOREVER, time_limit: float = FOREVER, **reader: int) -> Reader:
     async def scenario() -> Reader:
         async with asyncio.timeout(10):
             running = work.run()
-            begun = await anext(running)
+            first_item = await anext(running)
             recipient = Reader(**reader)
-            response = EventStream(begun, running, logprobs=False, patience=patience, limit=limit)
+            response = EventStream(
+                first_item, running, logprobs=False, write_timeout=write_timeout, time_limit=time_limit
+            )
             await response({"type": "http"}, recipient.receive, recipient.send)
             return recipient
 
@@ -110,7 +112,7 @@ def test_a_failure_on_the_way_is_the_last_event() -> None:
 
 
 def test_a_stream_that_takes_too_long_says_so() -> None:
-    reader = stream(Work([said(" one")], [said(" two")], pause=0.2), limit=0.1)
+    reader = stream(Work([said(" one")], [said(" two")], pause=0.2), time_limit=0.1)
     assert "longer than 0.1 s" in reader.events[-1]["error"]["message"]
 
 
@@ -123,7 +125,7 @@ def test_who_leaves_ends_the_work() -> None:
 
 def test_who_does_not_read_ends_the_work_and_gets_no_end() -> None:
     work = Work([said(" one")], [said(" two")], WHOLE)
-    reader = stream(work, stops_after=2, patience=0.1)
+    reader = stream(work, stops_after=2, write_timeout=0.1)
     assert work.ended
     assert not reader.complete
 
