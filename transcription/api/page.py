@@ -1,4 +1,4 @@
-"""GET /ui: the web page. Its few files are known by name and read once."""
+"""GET /ui: the web page. Its files are read once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _load(name: str) -> Asset:
 
 
 def format_options() -> str:
-    """An <option> for each format, with what the script needs to know of it."""
+    """An <option> per format, with the facts that the script needs."""
     return "".join(
         f'<option value="{each}" data-ending="{each.record.ending}"'
         f"{'' if each.record.kind is Kind.DOCUMENT else ' data-takes-layout'}"
@@ -71,7 +71,7 @@ ASSETS = {name: _load(name) for name in NAMES}
 router = APIRouter(include_in_schema=False)
 
 
-# Public: nothing in the files is secret, and the routes that the page calls check the key.
+# Public: the files contain no secrets, and the routes that the page calls check the key.
 @route_facts(public=True, content_security_policy=as_header(POLICY))
 async def index(request: Request) -> Response:
     """The page itself."""
@@ -85,7 +85,7 @@ async def asset(request: Request) -> Response:
 
 
 def answer(name: str, request: Request) -> Response:
-    """The file, or 304 if the browser has the same one."""
+    """The file, or 304 if the browser already has this version."""
     file = ASSETS[name]
     headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
     if file.tag in request.headers.get("if-none-match", ""):
@@ -94,5 +94,5 @@ def answer(name: str, request: Request) -> Response:
 
 
 for path in PATHS:
-    # A route for each file: only a path without a parameter can be open without a key.
+    # One route per file: only a path without parameters can be open without a key.
     router.add_api_route(path, index if path == ROOT else asset, methods=["GET"])

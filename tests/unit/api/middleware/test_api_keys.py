@@ -122,14 +122,14 @@ def test_a_file_that_goes_leaves_the_old_keys_valid_until_it_comes_back(file: Pa
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("[[keys]\n", "not TOML"),
+        ("[[keys]\n", "not valid TOML"),
         ("", "keys: Field required"),
         ("keys = []", "at least 1 item"),
         ('[[keys]]\nname = "a"\nsha256 = "abc"', "keys.0.sha256"),
         (entry("a b", KEY), "keys.0.name"),
         (entry("a", KEY, 'key = "x"'), "keys.0.key"),
         (entry("a", KEY, "uploads_per_minute = 0"), "keys.0.uploads_per_minute"),
-        (entry("a", KEY) + entry("a", OTHER), "'a' is there twice"),
+        (entry("a", KEY) + entry("a", OTHER), "'a' is used twice"),
         (entry("a", KEY) + entry("b", KEY), "the same key"),
     ],
     ids=[

@@ -41,7 +41,7 @@ def test_too_long_a_pause_ends_the_upload() -> None:
 
 def test_an_upload_may_be_slow_briefly_but_not_for_long() -> None:
     read(body((0.03, 1), (0.03, 1)), 2, timeout=0.1, rate=1000)
-    with pytest.raises(UploadTooSlow, match="1000 bytes a second"):
+    with pytest.raises(UploadTooSlow, match="1000 bytes per second"):
         read(body(*[(0.03, 1)] * 6), 6, timeout=0.1, rate=1000)
 
 
