@@ -70,7 +70,7 @@ class Here:
         try:
             parameters = [parse_parameters([*order.parameters.items(), *_format(each)]) for each in order.formats]
             layouts = [each.checked_layout() for each in parameters]
-            wanted = next((each for each in parameters if each.wants_words()), parameters[0])
+            wanted = next((each for each in parameters if each.needs_words()), parameters[0])
             transcript = asyncio.run(self._transcribe(order, wanted.to_request(self._settings), progress))
             return {
                 each: registry.render(transcript, each, layout).body
