@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -18,7 +19,7 @@ from transcription.api.route_facts import route_facts
 ROOT = "/ui"
 FOLDER = Path(__file__).resolve().parent.parent / "web"
 INDEX = "index.html"
-FORMATS = b"<!-- formats -->"  # in the index, where the <option> elements go
+FORMATS = b"<!-- formats -->"  # placeholder in the index for the <option> elements
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -42,14 +43,16 @@ POLICY = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file of the page. tag: its ETag, which changes with the content."""
+    """A file of the page. tag: its ETag, derived from the content."""
 
     content: bytes
     media_type: str
     tag: str
 
 
-def _load(name: str) -> Asset:
+@cache
+def read_asset(name: str) -> Asset:
+    """A file of the page; the index with its formats filled in."""
     content = (FOLDER / name).read_bytes()
     if name == INDEX:
         content = content.replace(FORMATS, format_options().encode())
@@ -65,8 +68,6 @@ def format_options() -> str:
         for each in ResponseFormat
     )
 
-
-ASSETS = {name: _load(name) for name in NAMES}
 
 router = APIRouter(include_in_schema=False)
 
@@ -86,7 +87,7 @@ async def asset(request: Request) -> Response:
 
 def answer(name: str, request: Request) -> Response:
     """The file, or 304 if the browser already has this version."""
-    file = ASSETS[name]
+    file = read_asset(name)
     headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
     if file.tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
