@@ -22,21 +22,21 @@ test: .venv/dev  ## run every test, with coverage
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-test-extras: .venv/dev  ## install what a few tests need beside: torch, the vocabulary of openai-whisper
+test-extras: .venv/dev  ## install what some tests need in addition: torch, the vocabulary of openai-whisper
 	@# Without hashes: torch is a build for the CPU on some indexes and for CUDA on others.
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps openai-whisper==20250625
 
-fuzz: .venv/dev  ## look FUZZ_SECONDS (60) long for uploads and containers that break us
+fuzz: .venv/dev  ## fuzz uploads and containers for FUZZ_SECONDS (60)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 
-tools: .venv/bin/promtool  ## get what some tests need from Debian's packages (as root)
+tools: .venv/bin/promtool  ## install what some tests need from Debian's packages (as root)
 	@command -v redis-server >/dev/null || scripts/get_packages.sh redis-server
 	@command -v chromium >/dev/null || scripts/get_packages.sh chromium fonts-liberation
 	@/usr/bin/python3 -c 'import swift' 2>/dev/null || scripts/get_packages.sh python3-swift
 	@$(MAKE) --no-print-directory .venv/bin/render_chart
 
-audit: .venv/dev  ## known weaknesses and licences of everything that is served
+audit: .venv/dev  ## report known vulnerabilities and licences of the dependencies
 	@$(BIN)/python -m scripts.audit
 	@$(BIN)/python -m scripts.licences
 
@@ -52,18 +52,18 @@ serve: .venv/runtime  ## serve on PORT (3000) with WHISPER_MODEL (base, fetched 
 eval-demo: .venv/dev  ## measure the embedded model on fresh synthetic speech, write its card
 	@$(BIN)/python -m models.training.evaluate
 
-bench-quick: .venv/dev  ## show in minutes that the benchmark works; docs/PERFORMANCE.md has the real one
+bench-quick: .venv/dev  ## show in minutes that the benchmark works; docs/PERFORMANCE.md has the full one
 	@$(BIN)/python -m benchmarks.benchmark --quick
 
 train-demo: .venv/dev  ## train the embedded model again, resumable, about 75 minutes on two cores
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[train]'
-	@# Features are made beside the training: a second pool of BLAS threads would only fight for the cores.
+	@# Features are computed in parallel with the training: a second pool of BLAS threads would compete for the cores.
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m models.training.train
 
 bento: .venv/runtime  ## package the service as a Bento
 	@$(BIN)/bentoml build
 
-lock: .venv/dev  ## resolve pyproject.toml into the two lock files again
+lock: .venv/dev  ## resolve pyproject.toml into the two lock files
 	@$(BIN)/python -m scripts.lock
 
 clean:  ## remove .venv and caches
