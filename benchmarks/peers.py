@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.clips import Clip
 from benchmarks.plan import BATCHED, FASTER_WHISPER, WEBSERVICE, WEBSERVICE_BEAM
-from runners.batching.layout import Layout, Placement
+from runners.batching.layout import DeviceLayout, Placement
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.system.malloc import KEEP_MEMORY
 
@@ -94,7 +94,7 @@ class Floor:
     Windows of all clients wait in one queue; each slot takes its share, up to `layout.batch` with one beam size.
     """
 
-    def __init__(self, folder: Path, placement: Placement, layout: Layout) -> None:
+    def __init__(self, folder: Path, placement: Placement, layout: DeviceLayout) -> None:
         self._whisper = load_model(folder, placement, layout.threads, layout.slots)
         self._layout = layout
         self._features: dict[Path, list[NDArray[np.float32]]] = {}
@@ -156,7 +156,7 @@ FloorProcess.register("Floor", Floor)
 class FloorCaller:
     """The floor, from this process. The few bytes of a call cost well under a millisecond."""
 
-    def __init__(self, folder: Path, placement: Placement, layout: Layout, clips: Iterable[Clip]) -> None:
+    def __init__(self, folder: Path, placement: Placement, layout: DeviceLayout, clips: Iterable[Clip]) -> None:
         self._process = FloorProcess(ctx=get_context("spawn"))
         with environment(KEEP_MEMORY):  # read when the process starts
             self._process.start()

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.report import figure, table
-from runners.batching.layout import CUDA, Layout, available_cores, choose_placement, default_layout, likely_layout
+from runners.batching.layout import CUDA, DeviceLayout, available_cores, choose_placement, default_layout, likely_layout
 from runners.batching.tuning import LAYOUTS_FILE, Choice, LayoutStore, ModelBench, Trial, choose, machine_key
 from runners.models.cache import open_model
 from runners.models.catalogue import canonical, resolve
@@ -27,20 +27,20 @@ GPU_BATCHES = (1, 4, 8, 16, 32, 64)
 GPU_SLOTS = (1, 2, 3)
 
 
-def grid(device: str, cores: int, batches: Sequence[int]) -> list[Layout]:
+def grid(device: str, cores: int, batches: Sequence[int]) -> list[DeviceLayout]:
     """Every layout that uses the whole device, faster-whisper's default first."""
     if device == CUDA:
         shapes = [(slots, 1) for slots in GPU_SLOTS]
     else:
         shapes = [(slots, cores // slots) for slots in range(1, cores + 1) if cores % slots == 0]
-    layouts = [Layout(slots, threads, batch) for slots, threads in shapes for batch in batches]
+    layouts = [DeviceLayout(slots, threads, batch) for slots, threads in shapes for batch in batches]
     return list(dict.fromkeys((default_layout(device, cores), *layouts)))
 
 
-def measure(bench: ModelBench, layouts: Sequence[Layout], repetitions: int) -> dict[Layout, list[float]]:
+def measure(bench: ModelBench, layouts: Sequence[DeviceLayout], repetitions: int) -> dict[DeviceLayout, list[float]]:
     """Windows a second of each layout, by repetition. A layout that the device has no memory for is left out."""
-    rates: dict[Layout, list[float]] = {}
-    broken: set[Layout] = set()
+    rates: dict[DeviceLayout, list[float]] = {}
+    broken: set[DeviceLayout] = set()
     for repetition in range(repetitions):
         for layout in layouts:
             if layout in broken:
@@ -56,7 +56,7 @@ def measure(bench: ModelBench, layouts: Sequence[Layout], repetitions: int) -> d
     return {layout: values for layout, values in rates.items() if layout not in broken}
 
 
-def report(rates: dict[Layout, list[float]], choice: Choice) -> str:
+def report(rates: dict[DeviceLayout, list[float]], choice: Choice) -> str:
     """The table, fastest first."""
     figures = {layout: figure(values) for layout, values in rates.items()}
     default = next(iter(figures.values())).median
@@ -72,7 +72,7 @@ def report(rates: dict[Layout, list[float]], choice: Choice) -> str:
     return table(("slots x threads x batch", "windows a second", "of the default", "seconds a batch"), rows)
 
 
-def plot(rates: dict[Layout, list[float]], name: str, path: Path) -> None:
+def plot(rates: dict[DeviceLayout, list[float]], name: str, path: Path) -> None:
     """Throughput against batch size, a line for each number of slots. Raises ImportError without matplotlib."""
     import_module("matplotlib").use("Agg")  # an extra, without which everything else works
     drawing, axes = import_module("matplotlib.pyplot").subplots(figsize=(7, 4.5))

@@ -28,7 +28,7 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class DeviceLayout:
     """slots: batches at once. threads: CPU threads of each slot. batch: windows in one call, at most."""
 
     slots: int
@@ -63,7 +63,7 @@ def choose_placement(settings: Settings) -> Placement:
     return Placement(device, compute_type)
 
 
-def fixed_layout(text: str, device: str, cores: int) -> Layout | None:
+def fixed_layout(text: str, device: str, cores: int) -> DeviceLayout | None:
     """The layout that WHISPER_LAYOUT asks for, or None for `auto`, which is measured.
 
     text: auto, latency, throughput, or SLOTSxTHREADSxBATCH, validated by the settings.
@@ -72,30 +72,30 @@ def fixed_layout(text: str, device: str, cores: int) -> Layout | None:
         return None
     if "x" in text:
         slots, threads, batch = (int(part) for part in text.split("x"))
-        return Layout(slots, threads, batch)
+        return DeviceLayout(slots, threads, batch)
     if device == CUDA:
-        return Layout(1 if text == "latency" else GPU_SLOTS, 1, GPU_BATCH)
-    return Layout(1, cores, 1) if text == "latency" else Layout(cores, 1, CPU_BATCH)
+        return DeviceLayout(1 if text == "latency" else GPU_SLOTS, 1, GPU_BATCH)
+    return DeviceLayout(1, cores, 1) if text == "latency" else DeviceLayout(cores, 1, CPU_BATCH)
 
 
-def default_layout(device: str, cores: int) -> Layout:
+def default_layout(device: str, cores: int) -> DeviceLayout:
     """What faster-whisper does when nobody tells it anything: one window at a time."""
-    return Layout(1, 1 if device == CUDA else min(cores, DEFAULT_THREADS), 1)
+    return DeviceLayout(1, 1 if device == CUDA else min(cores, DEFAULT_THREADS), 1)
 
 
-def likely_layout(device: str, cores: int) -> Layout:
+def likely_layout(device: str, cores: int) -> DeviceLayout:
     """The best guess where nothing can be measured: on a CPU, one-threaded slots with a window each."""
-    return Layout(GPU_SLOTS, 1, GPU_BATCH) if device == CUDA else Layout(cores, 1, 1)
+    return DeviceLayout(GPU_SLOTS, 1, GPU_BATCH) if device == CUDA else DeviceLayout(cores, 1, 1)
 
 
-def candidate_layouts(device: str, cores: int) -> tuple[Layout, ...]:
+def candidate_layouts(device: str, cores: int) -> tuple[DeviceLayout, ...]:
     """What `auto` measures, the most important first: faster-whisper's default, then the likely ones."""
     if device == CUDA:
-        rest = [likely_layout(device, cores), Layout(1, 1, GPU_BATCH), Layout(1, 1, 2 * GPU_BATCH)]
+        rest = [likely_layout(device, cores), DeviceLayout(1, 1, GPU_BATCH), DeviceLayout(1, 1, 2 * GPU_BATCH)]
     else:
-        rest = [likely_layout(device, cores), Layout(cores, 1, CPU_BATCH)]
+        rest = [likely_layout(device, cores), DeviceLayout(cores, 1, CPU_BATCH)]
         # More cores than memory can feed: fewer slots read the weights fewer times.
-        rest += [Layout(cores // threads, threads, 1) for threads in (2, 4) if cores >= 2 * threads]
+        rest += [DeviceLayout(cores // threads, threads, 1) for threads in (2, 4) if cores >= 2 * threads]
     return tuple(dict.fromkeys((default_layout(device, cores), *rest)))
 
 

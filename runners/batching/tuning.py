@@ -20,7 +20,7 @@ import ctranslate2
 import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 
-from runners.batching.layout import Layout, Placement, candidate_layouts, likely_layout
+from runners.batching.layout import DeviceLayout, Placement, candidate_layouts, likely_layout
 from runners.models.cache import ModelHandle
 
 BUDGET_SECONDS = 10.0
@@ -32,14 +32,14 @@ FULL_TO_SHORT = 15.0  # cost of a full trial in short ones, about
 SAFETY = 0.7  # of the budget is planned for
 LAYOUTS_FILE = "layouts.json"
 
-Open = Callable[[Layout], ModelHandle]
+Open = Callable[[DeviceLayout], ModelHandle]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One layout, measured. rate: windows a second; comparable within one tuning only."""
 
-    layout: Layout
+    layout: DeviceLayout
     rate: float
 
 
@@ -47,24 +47,24 @@ class Trial:
 class Choice:
     """A layout and, for the log, why it is the one."""
 
-    layout: Layout
+    layout: DeviceLayout
     reason: str
 
 
 class Bench(Protocol):
     """Something that can try layouts."""
 
-    def predict(self, layout: Layout) -> float:
+    def predict(self, layout: DeviceLayout) -> float:
         """Seconds that a trial would take, 0 while nothing is known."""
         ...
 
-    def try_out(self, layout: Layout) -> Trial:
+    def try_out(self, layout: DeviceLayout) -> Trial:
         """Raises RuntimeError or MemoryError when the device cannot do it."""
         ...
 
 
 def tune(
-    bench: Bench, candidates: Sequence[Layout], budget: float, clock: Callable[[], float] = time.monotonic
+    bench: Bench, candidates: Sequence[DeviceLayout], budget: float, clock: Callable[[], float] = time.monotonic
 ) -> list[Trial]:
     """Trials of the candidates in their order, as many as the budget (seconds) has room for."""
     started = clock()
@@ -78,7 +78,7 @@ def tune(
     return trials
 
 
-def choose(trials: Sequence[Trial], fallback: Layout) -> Choice:
+def choose(trials: Sequence[Trial], fallback: DeviceLayout) -> Choice:
     """The fastest of what was measured; an earlier one unless a later one is clearly faster.
 
     trials: faster-whisper's default first, so that nothing slower than it is ever chosen.
@@ -109,11 +109,11 @@ class ModelBench:
         self._window_seconds = 0.0  # of one slot, at most
         self._frames, self._tokens = FULL_FRAMES, FULL_TOKENS
 
-    def predict(self, layout: Layout) -> float:
+    def predict(self, layout: DeviceLayout) -> float:
         loading = 0.0 if self._shape == (layout.slots, layout.threads) else self._load_seconds
         return loading + layout.batch * self._window_seconds
 
-    def try_out(self, layout: Layout) -> Trial:
+    def try_out(self, layout: DeviceLayout) -> Trial:
         handle = self._loaded(layout)
         if not self._window_seconds and self._rounds:
             self._choose_length(handle)
@@ -121,7 +121,7 @@ class ModelBench:
         self._window_seconds = max(self._window_seconds, seconds / layout.batch)
         return Trial(layout, layout.slots * layout.batch / seconds)
 
-    def _loaded(self, layout: Layout) -> ModelHandle:
+    def _loaded(self, layout: DeviceLayout) -> ModelHandle:
         shape = (layout.slots, layout.threads)
         if self._handle is None or shape != self._shape:
             self._handle = None  # first out, then in
@@ -139,7 +139,7 @@ class ModelBench:
         self._frames = max(SHORT_FRAMES, round(share * FULL_FRAMES))
         self._tokens = max(SHORT_TOKENS, round(share * FULL_TOKENS))
 
-    def _run(self, handle: ModelHandle, layout: Layout) -> float:
+    def _run(self, handle: ModelHandle, layout: DeviceLayout) -> float:
         with ThreadPoolExecutor(layout.slots) as slots:
             started = time.perf_counter()
             calls = [
@@ -173,14 +173,14 @@ class LayoutStore:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def find(self, key: str) -> Layout | None:
+    def find(self, key: str) -> DeviceLayout | None:
         """The layout stored under a key."""
         try:
-            return Layout(**self._read()[key]["layout"])
+            return DeviceLayout(**self._read()[key]["layout"])
         except (KeyError, TypeError):
             return None
 
-    def save(self, key: str, layout: Layout, trials: Sequence[Trial]) -> None:
+    def save(self, key: str, layout: DeviceLayout, trials: Sequence[Trial]) -> None:
         """Keep a layout and what it was chosen from."""
         known = self._read()
         rates = {str(trial.layout): round(trial.rate, 4) for trial in trials}

@@ -92,7 +92,7 @@ class Engine:
         self._suppressed = list(get_suppressed_tokens(self._tokenizer(ENGLISH, "transcribe"), [-1]))
 
     def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
-        """Results in the order of the batch, whose options must share one `scheduler.BatchKey`.
+        """Results in the order of the batch, whose options must share one `queue.BatchKey`.
 
         Raises InvalidParameter for a language the model does not know, ModelUnavailable for a model that cannot tell
         languages, RuntimeError when the device fails.

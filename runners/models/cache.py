@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from faster_whisper import WhisperModel
 
-from runners.batching.layout import CUDA, Layout, Placement
+from runners.batching.layout import CUDA, DeviceLayout, Placement
 from runners.decode.features import Arrays, choose_arrays
 from transcription.core.errors import ModelUnavailable
 
@@ -34,7 +34,7 @@ class ModelHandle:
     arrays: Arrays
 
 
-def open_model(name: str, folder: Path, placement: Placement, layout: Layout) -> ModelHandle:
+def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayout) -> ModelHandle:
     """Load a model from its folder, with a worker for every slot.
 
     Raises ModelUnavailable.
@@ -116,6 +116,11 @@ class ModelCache(Generic[Model]):
         """Names of the models in memory. Never waits for one that is loading."""
         with self._lock:
             return frozenset(name for name, entry in self._entries.items() if entry.model is not None)
+
+    def load(self, name: str) -> None:
+        """Make sure that the model is in memory now. Raises what `lease` raises."""
+        with self.lease(name):
+            pass
 
     @contextmanager
     def lease(self, name: str) -> Iterator[Model]:

@@ -9,7 +9,7 @@ import threading
 NICENESS = 5  # a third of the share of others, when all of them want a core
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Let short work go before what this thread does: event loops, and whoever asks how a job stands. Linux only."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from runners.client.client import RunnerClient
 from runners.client.interface import RunnerState
 from runners.client.wire import Reply
-from runners.whisper import WhisperRunner, make_whisper_runner
+from runners.whisper import make_whisper_runner
 from transcription.core.audio import Span, Timeline, Window
 from transcription.core.errors import (
     InvalidParameter,
@@ -160,29 +160,3 @@ def test_what_cannot_be_decoded_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(error):
         ask(runner, options, samples).unpack()
-
-
-def test_a_default_model_that_cannot_be_loaded_leaves_the_process_alive(tmp_path: Path) -> None:
-    folder = tmp_path / "broken"
-    folder.mkdir()
-    for name in ("model.bin", "config.json", "tokenizer.json"):
-        (folder / name).write_text("{}")
-
-    settings = Settings(_env_file=None, whisper_model_dir=tmp_path, cache_dir=tmp_path, whisper_model="broken")
-    runner = WhisperRunner(settings)
-    runner.start()
-    try:
-        state = asyncio.run(until_error(runner))
-    finally:
-        runner.stop()
-
-    assert not state.ready
-    assert "'broken'" in state.error
-
-
-async def until_error(runner: WhisperRunner) -> RunnerState:
-    async with asyncio.timeout(READY_SECONDS):
-        while not (state := await runner.state()).error:
-            assert not await runner.__is_ready__()
-            await asyncio.sleep(0.05)
-    return state

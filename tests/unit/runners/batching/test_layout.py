@@ -6,7 +6,7 @@ import ctranslate2
 import pytest
 
 from runners.batching.layout import (
-    Layout,
+    DeviceLayout,
     Placement,
     available_cores,
     candidate_layouts,
@@ -20,20 +20,20 @@ from transcription.core.settings import InvalidSettings, Settings
 @pytest.mark.parametrize(
     ("text", "device", "layout"),
     [
-        ("throughput", "cpu", Layout(4, 1, 4)),
-        ("latency", "cpu", Layout(1, 4, 1)),
-        ("throughput", "cuda", Layout(2, 1, 16)),
-        ("latency", "cuda", Layout(1, 1, 16)),
-        ("2x3x8", "cpu", Layout(2, 3, 8)),
+        ("throughput", "cpu", DeviceLayout(4, 1, 4)),
+        ("latency", "cpu", DeviceLayout(1, 4, 1)),
+        ("throughput", "cuda", DeviceLayout(2, 1, 16)),
+        ("latency", "cuda", DeviceLayout(1, 1, 16)),
+        ("2x3x8", "cpu", DeviceLayout(2, 3, 8)),
         ("auto", "cpu", None),
     ],
 )
-def test_a_layout_fits_the_device(text: str, device: str, layout: Layout | None) -> None:
+def test_a_layout_fits_the_device(text: str, device: str, layout: DeviceLayout | None) -> None:
     assert fixed_layout(text, device, cores=4) == layout
 
 
 def test_a_layout_reads_as_it_is_set() -> None:
-    assert fixed_layout(str(Layout(2, 3, 8)), "cpu", cores=4) == Layout(2, 3, 8)
+    assert fixed_layout(str(DeviceLayout(2, 3, 8)), "cpu", cores=4) == DeviceLayout(2, 3, 8)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

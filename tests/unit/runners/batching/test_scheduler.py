@@ -9,17 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from runners.batching.scheduler import (
-    AGEING_SECONDS,
-    FIRST_ESTIMATE,
-    HALVED_SECONDS,
-    OWN_COMPANY,
-    PATIENCE,
-    Batch,
-    Item,
-    Scheduler,
-    batch_key,
-)
+from runners.batching.queue import AGEING_SECONDS, Item, batch_key
+from runners.batching.scheduler import FIRST_ESTIMATE, HALVED_SECONDS, MAX_PER_REQUEST, PATIENCE, Batch, Scheduler
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.options import DecodeOptions, Priority, Task, Ticket
 
@@ -29,9 +20,11 @@ TINY = DecodeOptions(model="tiny")
 
 
 def a_scheduler(
-    slots: int = 1, max_batch: int = 1, max_queue_seconds: float = 300.0, *, cheap_company: bool = True
+    slots: int = 1, max_batch: int = 1, max_queue_seconds: float = 300.0, *, cheap_batching: bool = True
 ) -> Scheduler:
-    return Scheduler(slots=slots, max_batch=max_batch, max_queue_seconds=max_queue_seconds, cheap_company=cheap_company)
+    return Scheduler(
+        slots=slots, max_batch=max_batch, max_queue_seconds=max_queue_seconds, cheap_batching=cheap_batching
+    )
 
 
 def an_item(
@@ -255,7 +248,7 @@ def test_what_waits_is_shared_out_between_the_slots() -> None:
 
 
 def test_where_company_costs_time_a_short_request_is_spared_the_windows_of_a_long_one() -> None:
-    scheduler = a_scheduler(max_batch=4, cheap_company=False)
+    scheduler = a_scheduler(max_batch=4, cheap_batching=False)
     submit(scheduler, *(an_item(number, "long") for number in range(9)))
     first = start(scheduler)
     submit(scheduler, an_item(98, "short"), an_item(99, "another short"))
@@ -265,16 +258,16 @@ def test_where_company_costs_time_a_short_request_is_spared_the_windows_of_a_lon
 
 
 def test_where_company_costs_time_a_newcomer_does_not_wait_for_a_large_batch_of_one_file() -> None:
-    scheduler = a_scheduler(max_batch=4, cheap_company=False)
+    scheduler = a_scheduler(max_batch=4, cheap_batching=False)
     submit(scheduler, *(an_item(number, "long") for number in range(9)))
     submit(scheduler, *(an_item(number, "another") for number in range(10, 19)))
 
     assert ids(scheduler.next_batch(0.0)) == [0, 10, 1, 11]
-    assert OWN_COMPANY == 2
+    assert MAX_PER_REQUEST == 2
 
 
 def test_where_company_is_cheap_everyone_shares() -> None:
-    scheduler = a_scheduler(max_batch=4, cheap_company=True)
+    scheduler = a_scheduler(max_batch=4, cheap_batching=True)
     submit(scheduler, an_item(99, "short"), *(an_item(number, "long") for number in range(9)))
 
     assert ids(scheduler.next_batch(0.0)) == [99, 0, 1, 2]
@@ -369,7 +362,7 @@ class SchedulerHistory(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scheduler = a_scheduler(self.SLOTS, self.MAX_BATCH, 1e9, cheap_company=False)
+        self.scheduler = a_scheduler(self.SLOTS, self.MAX_BATCH, 1e9, cheap_batching=False)
         self.now = 0.0
         self.items: list[Item] = []
         self.cancelled: set[int] = set()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runners.batching.layout import Layout, Placement
+from runners.batching.layout import DeviceLayout, Placement
 from runners.decode.engine import Engine, WindowTask
 from runners.models.cache import open_model
 from transcription.core.audio import SAMPLE_RATE
@@ -23,7 +23,7 @@ from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import WindowResult
 
 CPU = Placement("cpu", "int8")
-ONE_SLOT = Layout(slots=1, threads=1, batch=4)
+ONE_SLOT = DeviceLayout(slots=1, threads=1, batch=4)
 CERTAIN = DecodeOptions(model="demo", temperatures=(0.0,))  # higher temperatures draw at random
 
 Pcm = NDArray[np.int16]
