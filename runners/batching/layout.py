@@ -1,4 +1,7 @@
-"""Where the model runs and how the device is divided: decided once at start, from settings and machine."""
+"""Where the model runs and how the device is divided, decided once at start from the settings and the machine.
+
+`auto` is measured in `tuning.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from transcription.core.settings import InvalidSettings, Settings
 
 CPU, CUDA = "cpu", "cuda"
 AUTO_COMPUTE_TYPE = {CPU: "int8", CUDA: "float16"}
-CPU_BATCH = 4  # more gains nothing and makes everyone wait longer
-GPU_SLOTS = 2  # one batch is prepared and read out while the other one computes
+CPU_BATCH = 4  # larger batches gain nothing and make every request wait longer
+GPU_SLOTS = 2  # one batch is prepared and copied while the other one computes
 GPU_BATCH = 16
 DEFAULT_THREADS = 4  # CTranslate2's default, where there are as many cores
 CGROUP_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
@@ -29,7 +32,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class DeviceLayout:
-    """slots: batches at once. threads: CPU threads of each slot. batch: windows in one call, at most."""
+    """slots: batches that run at once. threads: CPU threads per slot. batch: windows per call, at most."""
 
     slots: int
     threads: int
@@ -43,7 +46,7 @@ class DeviceLayout:
 def choose_placement(settings: Settings) -> Placement:
     """Device and number format, `auto` resolved.
 
-    Raises InvalidSettings, naming the variable, when this machine cannot do what is asked.
+    Raises InvalidSettings, naming the variable, when this machine does not support them.
     """
     gpus = ctranslate2.get_cuda_device_count()
     device: str = settings.whisper_device
@@ -79,7 +82,7 @@ def fixed_layout(text: str, device: str, cores: int) -> DeviceLayout | None:
 
 
 def default_layout(device: str, cores: int) -> DeviceLayout:
-    """What faster-whisper does when nobody tells it anything: one window at a time."""
+    """faster-whisper's own default: one window at a time."""
     return DeviceLayout(1, 1 if device == CUDA else min(cores, DEFAULT_THREADS), 1)
 
 
@@ -89,7 +92,7 @@ def likely_layout(device: str, cores: int) -> DeviceLayout:
 
 
 def candidate_layouts(device: str, cores: int) -> tuple[DeviceLayout, ...]:
-    """What `auto` measures, the most important first: faster-whisper's default, then the likely ones."""
+    """The layouts that `auto` measures, the most important first: faster-whisper's default, then the likely ones."""
     if device == CUDA:
         rest = [likely_layout(device, cores), DeviceLayout(1, 1, GPU_BATCH), DeviceLayout(1, 1, 2 * GPU_BATCH)]
     else:

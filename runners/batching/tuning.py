@@ -1,7 +1,7 @@
-"""Which layout is fastest here: a few are tried on the model itself, and the answer is kept on disk.
+"""Measures at start which device layout is fastest for the default model, and keeps the result on disk.
 
-The work of a trial is that of the engine without its end of text: encode a window of noise, decode a fixed number of
-tokens with beam 5. A model that would take too long gets a part of a window, down to a tenth; the encoder takes it.
+A trial does the work of the engine without its end of text: encode a window of noise, decode a fixed number of tokens
+with beam 5. A model that would take too long gets a part of a window, down to a tenth; the encoder accepts it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from runners.batching.layout import DeviceLayout, Placement, candidate_layouts, 
 from runners.models.cache import ModelHandle
 
 BUDGET_SECONDS = 10.0
-MARGIN = 1.05  # times the rate of an earlier candidate that a later one must have; less is noise
+MARGIN = 1.05  # a later candidate must be this many times faster than an earlier one; less is noise
 BEAM_SIZE = 5
 FULL_FRAMES, FULL_TOKENS = 3000, 96  # 30 s of dense speech, which is what windows are packed from
 SHORT_FRAMES, SHORT_TOKENS = 300, 10
@@ -45,17 +45,17 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A layout and, for the log, why it is the one."""
+    """A layout and, for the log, why it was chosen."""
 
     layout: DeviceLayout
     reason: str
 
 
 class Bench(Protocol):
-    """Something that can try layouts."""
+    """Can try layouts."""
 
     def predict(self, layout: DeviceLayout) -> float:
-        """Seconds that a trial would take, 0 while nothing is known."""
+        """Estimated seconds of a trial; 0 before the first one."""
         ...
 
     def try_out(self, layout: DeviceLayout) -> Trial:
@@ -72,7 +72,7 @@ def tune(
     for layout in candidates:
         if clock() - started + bench.predict(layout) > budget:
             continue  # a smaller one may still fit
-        # A device without memory for a layout is an answer too.
+        # A device without memory for a layout is a valid result: the layout is not chosen.
         with contextlib.suppress(RuntimeError, MemoryError):
             trials.append(bench.try_out(layout))
     return trials
@@ -84,7 +84,7 @@ def choose(trials: Sequence[Trial], fallback: DeviceLayout) -> Choice:
     trials: faster-whisper's default first, so that nothing slower than it is ever chosen.
     """
     if not trials:
-        return Choice(fallback, "nothing could be measured; python -m benchmarks.tune takes its time over it")
+        return Choice(fallback, "nothing could be measured; python -m benchmarks.tune has no time limit")
     best = trials[0]
     for trial in trials[1:]:
         if trial.rate > MARGIN * best.rate:
@@ -165,9 +165,9 @@ class ModelBench:
 
 
 class LayoutStore:
-    """Layouts that were measured before, in one file. Never fails: what cannot be read or written is measured again.
+    """Layouts that were measured before, in one file. Never fails: an unreadable layout is measured again.
 
-    path: of the file; its folder is made if need be.
+    path: of the file; its folder is created if missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -181,7 +181,7 @@ class LayoutStore:
             return None
 
     def save(self, key: str, layout: DeviceLayout, trials: Sequence[Trial]) -> None:
-        """Keep a layout and what it was chosen from."""
+        """Store a layout and the trials it was chosen from."""
         known = self._read()
         rates = {str(trial.layout): round(trial.rate, 4) for trial in trials}
         known[key] = {"layout": asdict(layout), "windows_a_second": rates}
@@ -200,7 +200,7 @@ class LayoutStore:
 
 
 def machine_key(model: str, folder: Path, placement: Placement, cores: int) -> str:
-    """What a measurement holds for: this model, on this device, of this machine, with this library."""
+    """Identifies a measurement: this model, on this device of this machine, with this library."""
     size = (folder / "model.bin").stat().st_size
     library = f"ctranslate2 {ctranslate2.__version__}"
     return " / ".join(
@@ -219,7 +219,7 @@ def processor() -> str:
 
 
 def auto_layout(open_layout: Open, store: LayoutStore, key: str, device: str, cores: int) -> Choice:
-    """The layout for `auto`: remembered, or measured now within BUDGET_SECONDS and remembered.
+    """The layout for `auto`: stored by an earlier start, or measured now within BUDGET_SECONDS and stored.
 
     Raises what `open_layout` raises.
     """

@@ -26,7 +26,7 @@ CUBLAS_LIBRARY = "libcublas.so.12"
 class ModelHandle:
     """A loaded model. Every method of `whisper` and `arrays` may be called from several threads at once.
 
-    arrays: what is computed around the model, on its device.
+    arrays: the array operations around the model, on its device.
     """
 
     name: str
@@ -40,7 +40,7 @@ def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayo
     Raises ModelUnavailable.
     """
     if not (folder / "tokenizer.json").is_file():
-        # faster-whisper would fetch one from the hub, and it might not fit the model's vocabulary.
+        # faster-whisper would fetch one from the hub, which might not match the model's vocabulary.
         raise ModelUnavailable(f"The model '{name}' has no tokenizer.json in {folder}. Copy it from its repository.")
     if placement.device == CUDA:
         load_cublas()
@@ -63,10 +63,10 @@ def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayo
 
 
 def load_cublas() -> None:
-    """Load the cuBLAS of the extra `gpu`, if it is installed; otherwise the system's own is left to be found.
+    """Load the cuBLAS of the extra `gpu`, if it is installed; otherwise CTranslate2 looks for the system's.
 
-    CTranslate2 asks for it by its bare name when it first multiplies, and pip's folder is on no search path. A library
-    that is loaded already is found by that name.
+    CTranslate2 loads it by its bare name at the first multiplication, and pip's folder is on no search path. A library
+    that is already loaded is found by that name.
     Raises ModelUnavailable when the library is there and cannot be loaded.
     """
     try:
