@@ -97,7 +97,7 @@ class TorchArrays:
 
     @contextmanager
     def _finished(self) -> Iterator[None]:
-        """Wait at the end of the block, even after an exception, until torch has finished and its inputs may be freed."""
+        """Wait at the end of the block, even after an exception, until torch has finished: inputs may be freed."""
         if self._stream is None:
             yield
             return

@@ -52,7 +52,7 @@ READY_SECONDS = 30.0
         TranscriptionError("a", "b"),
     ],
 )
-def test_an_error_comes_out_as_it_went_in(error: TranscriptionError) -> None:
+def test_an_error_survives_the_wire(error: TranscriptionError) -> None:
     copy = as_error(as_failure(error))
 
     assert type(copy) is type(error)
@@ -155,7 +155,7 @@ def test_a_window_of_silence_is_answered(runner: TestClient) -> None:
         (DecodeOptions(model="demo"), [], InvalidParameter),
     ],
 )
-def test_what_cannot_be_decoded_is_refused_with_the_reason(
+def test_invalid_input_is_refused_with_the_reason(
     runner: TestClient, options: DecodeOptions, samples: list[int], error: type[TranscriptionError]
 ) -> None:
     with pytest.raises(error):

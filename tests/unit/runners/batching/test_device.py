@@ -126,7 +126,7 @@ def test_every_caller_gets_its_own_result() -> None:
     assert [result.language for result in results] == [str(number) for number in range(20)]
 
 
-def test_a_caller_that_leaves_takes_its_window_out_of_the_queue() -> None:
+def test_a_caller_that_is_cancelled_takes_its_window_out_of_the_queue() -> None:
     async def scenario() -> None:
         first, second, third = await soon(device, model, 1, 2, 3)
         second.cancel()
@@ -141,7 +141,7 @@ def test_a_caller_that_leaves_takes_its_window_out_of_the_queue() -> None:
     assert model.decoded == [1, 3]
 
 
-def test_a_caller_may_leave_while_its_window_is_decoded() -> None:
+def test_a_caller_may_be_cancelled_while_its_window_is_decoded() -> None:
     async def scenario() -> WindowResult:
         first, second = await soon(device, model, 1, 2)
         first.cancel()
@@ -165,7 +165,7 @@ def test_a_domain_error_of_the_model_reaches_the_caller(error: TranscriptionErro
     assert raised.value.message == error.message
 
 
-def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_lives_on() -> None:
+def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_goes_on() -> None:
     async def scenario() -> WindowResult:
         with pytest.raises(TranscriptionError, match="failed on this recording"):
             await device.decode(a_task(1), TICKET)
@@ -179,7 +179,7 @@ def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_lives_on() -
         assert asyncio.run(scenario()).language == "2"
 
 
-def test_a_failure_around_the_model_is_the_callers_answer_too_and_the_slot_lives_on() -> None:
+def test_a_failure_around_the_model_is_the_callers_answer_and_the_slot_goes_on() -> None:
     class FullDisk(Log):
         def batch_formed(self, windows: int, max_batch: int) -> None:
             super().batch_formed(windows, max_batch)
@@ -197,7 +197,7 @@ def test_a_failure_around_the_model_is_the_callers_answer_too_and_the_slot_lives
         assert asyncio.run(scenario()).language == "2"
 
 
-def test_a_stopping_device_refuses_what_waits_and_what_comes() -> None:
+def test_a_stopping_device_refuses_waiting_and_new_windows() -> None:
     async def scenario() -> None:
         running, waiting = await soon(device, model, 1, 2)
         threading.Timer(0.1, model.may_go_on.set).start()
@@ -269,7 +269,7 @@ def test_the_size_of_every_batch_is_reported() -> None:
     assert log.formed == [1, 3]
 
 
-def test_a_device_that_hangs_is_reported_and_everyone_is_sent_away_with_a_time_to_come_back() -> None:
+def test_a_hanging_device_is_reported_and_every_caller_is_told_when_to_retry() -> None:
     async def scenario() -> list[BaseException | WindowResult]:
         tasks = await soon(device, model, 1, 2)
         clock.now += PATIENCE * FIRST_ESTIMATE + 1.0
@@ -301,7 +301,7 @@ def test_a_device_that_is_only_slow_is_left_alone() -> None:
     assert not log.hang_reported.is_set()
 
 
-def test_what_is_on_the_device_is_in_the_journal_and_nothing_else(tmp_path: Path) -> None:
+def test_the_journal_lists_exactly_the_windows_on_the_device(tmp_path: Path) -> None:
     async def scenario() -> str:
         tasks = await soon(device, model, 1, 2)
         written = next(tmp_path.glob("*.running")).read_text()
@@ -319,7 +319,7 @@ def test_what_is_on_the_device_is_in_the_journal_and_nothing_else(tmp_path: Path
     assert fingerprint(a_task(2)) not in written
 
 
-def test_a_window_that_killed_two_processes_is_refused(tmp_path: Path) -> None:
+def test_a_window_that_crashed_two_processes_is_refused(tmp_path: Path) -> None:
     for _ in range(2):
         dead = tmp_path / "1.running"
         dead.write_text(f'["{fingerprint(a_task(1))}"]')
@@ -333,7 +333,7 @@ def test_a_window_that_killed_two_processes_is_refused(tmp_path: Path) -> None:
         assert asyncio.run(device.decode(a_task(2), TICKET)).language == "2"
 
 
-def test_a_window_that_killed_one_process_is_tried_again_alone(tmp_path: Path) -> None:
+def test_a_window_that_crashed_one_process_is_tried_again_alone(tmp_path: Path) -> None:
     (tmp_path / "1.running").write_text(f'["{fingerprint(a_task(2))}"]')
     log, model = Log(), HeldModel()
 

@@ -38,7 +38,7 @@ def test_a_layout_reads_as_it_is_set() -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("cores", [1, 2, 4, 64])
-def test_what_is_tried_begins_with_the_default_of_faster_whisper(device: str, cores: int) -> None:
+def test_the_first_layout_measured_is_the_default_of_faster_whisper(device: str, cores: int) -> None:
     candidates = candidate_layouts(device, cores)
 
     assert candidates[0] == default_layout(device, cores)

@@ -47,11 +47,11 @@ def measured(bench: TimedBench, budget: float) -> list[DeviceLayout]:
     return [trial.layout for trial in trials]
 
 
-def test_everything_is_tried_when_there_is_time() -> None:
+def test_every_layout_is_measured_within_the_budget() -> None:
     assert measured(TimedBench({DEFAULT: 1.0, BATCHED: 4.0, LIKELY: 1.0}), 10.0) == [DEFAULT, BATCHED, LIKELY]
 
 
-def test_what_would_not_end_in_time_is_left_out_and_a_shorter_one_still_tried() -> None:
+def test_a_trial_past_the_budget_is_left_out_and_a_shorter_one_still_runs() -> None:
     assert measured(TimedBench({DEFAULT: 4.0, BATCHED: 8.0, LIKELY: 4.0}), 10.0) == [DEFAULT, LIKELY]
 
 
@@ -70,7 +70,7 @@ def test_a_gain_within_the_noise_is_no_reason_for_larger_batches() -> None:
     assert choose([Trial(DEFAULT, 1.0), Trial(LIKELY, 1.5), Trial(BATCHED, 1.51)], LIKELY).layout == LIKELY
 
 
-def test_what_was_not_measured_is_not_preferred_to_the_default() -> None:
+def test_an_unmeasured_layout_is_not_preferred_to_the_default() -> None:
     assert choose([Trial(DEFAULT, 1.0)], LIKELY).layout == DEFAULT
 
 
@@ -90,7 +90,7 @@ def test_nothing_slower_than_the_default_is_ever_chosen(rates: list[float]) -> N
     assert chosen.rate * MARGIN >= max(rates) or chosen.rate == max(rates) or chosen.rate >= rates[0] * MARGIN
 
 
-def test_a_layout_is_remembered_under_its_key_only(tmp_path: Path) -> None:
+def test_a_layout_is_stored_under_its_key_only(tmp_path: Path) -> None:
     store = LayoutStore(tmp_path / "cache" / "layouts.json")
     store.save("demo on this machine", BATCHED, [Trial(BATCHED, 2.0)])
 
@@ -110,7 +110,7 @@ def test_a_damaged_file_is_measured_again_not_an_error(tmp_path: Path, content: 
     assert store.find("key") == LIKELY
 
 
-def test_a_folder_that_cannot_be_written_costs_only_the_memory(tmp_path: Path) -> None:
+def test_a_read_only_folder_only_means_that_nothing_is_stored(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = LayoutStore(tmp_path / "file" / "layouts.json")
 
@@ -138,7 +138,7 @@ def test_the_embedded_model_is_measured_once(tmp_path: Path) -> None:
     assert len(opened) == trials  # nothing was loaded for the second answer
 
 
-def test_what_is_remembered_holds_for_one_model_device_and_number_of_cores() -> None:
+def test_a_stored_layout_holds_for_one_model_device_and_number_of_cores() -> None:
     keys = {
         machine_key("demo", DEMO, CPU, 2),
         machine_key("demo", DEMO, CPU, 4),
