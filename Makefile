@@ -59,7 +59,7 @@ bench-quick: .venv/dev  ## a benchmark of a few minutes, as a test of itself; se
 
 train-demo: .venv/dev  ## train the embedded model again: resumable, about 75 minutes on two cores
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[train]'
-	@# Features are computed in parallel to training: BLAS threads would compete with it for the cores.
+	@# Features are computed in parallel with training: BLAS threads would compete with it for the cores.
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m models.training.train
 
 bento: .venv/runtime  ## build the Bento

@@ -109,13 +109,8 @@ def leftovers(service: LocalService, temp_dir: Path) -> list[str]:
 
 def media_processes(service: LocalService) -> list[str]:
     """Names of the service's media children: those of its launchers."""
-    return media_processes_under(service.process.pid)
-
-
-def media_processes_under(pid: int) -> list[str]:
-    """Names of the media children of the process `pid`, those of its launchers."""
     found = []
-    for process in psutil.Process(pid).children(recursive=True):
+    for process in psutil.Process(service.process.pid).children(recursive=True):
         try:
             if "transcription.media.sandbox.launcher" in process.cmdline():
                 found += [child.name() for child in process.children()]

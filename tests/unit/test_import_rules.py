@@ -28,6 +28,7 @@ FORBIDDEN = [
     ("transcription/jobs/service.py", "runners.whisper"),
     ("transcription/jobs/job.py", "transcription.bentoml_patches.time_limit"),
     ("transcription/api/errors.py", "transcription.cli.main"),
+    ("transcription/cli/output.py", "transcription.api.errors"),
     ("transcription/api/errors.py", "runners.whisper"),
     ("transcription/api/errors.py", "transcription.media.decode"),
     ("transcription/api/errors.py", "transcription.outbound.http_client"),

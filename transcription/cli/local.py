@@ -10,7 +10,7 @@ from formats import registry
 from formats.registry import ResponseFormat
 from runners.client.interface import RunnerState
 from runners.host import ModelHost
-from transcription.api.parameters import parse_parameters
+from transcription.api.parameters.parsing import parse_parameters
 from transcription.cli.transcriber import RecordingFailed, RecordingRequest, ReportProgress
 from transcription.core.audio import Window
 from transcription.core.errors import TranscriptionError
@@ -69,7 +69,7 @@ class LocalTranscriber:
         try:
             parameters = [parse_parameters([*request.parameters.items(), *_format(each)]) for each in request.formats]
             layouts = [each.checked_layout() for each in parameters]
-            wanted = next((each for each in parameters if each.wants_words()), parameters[0])
+            wanted = next((each for each in parameters if each.needs_words()), parameters[0])
             transcript = asyncio.run(self._transcribe(request, wanted.to_request(self._settings), report))
             return {
                 each: registry.render(transcript, each, layout).body

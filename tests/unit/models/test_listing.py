@@ -1,4 +1,4 @@
-"""The folder models/ may be given as WHISPER_MODEL_DIR: what makes a model is not taken for one."""
+"""The folder models/ can be used as WHISPER_MODEL_DIR: the training code in it is not a model."""
 
 from __future__ import annotations
 
