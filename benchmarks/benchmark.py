@@ -27,7 +27,7 @@ from benchmarks.load import PROBE_INTERVAL, Probe, Service, probing, run_load, r
 from benchmarks.make_model import write_model
 from benchmarks.peers import Contender, FloorCaller, load_peers
 from benchmarks.plan import CONTENDERS, FLOOR, SERVICE, WEBSERVICE, WEBSERVICE_BEAM, cases, interleave
-from runners.batching.layout import Layout, Placement, available_cores, choose_placement
+from runners.batching.layout import DeviceLayout, Placement, available_cores, choose_placement
 from tests.support.service import ROOT, local_service
 from transcription.core.settings import Settings, default_cache
 
@@ -116,7 +116,7 @@ class Bench:
         return WEBSERVICE_BEAM if name == WEBSERVICE else max(self.plan.beams)
 
 
-def describe(model: str, placement: Placement, layout: Layout) -> str:
+def describe(model: str, placement: Placement, layout: DeviceLayout) -> str:
     """The model, machine and versions, for the head of the report."""
     machine = f"{available_cores()} cores" if placement.device == "cpu" else "GPU"
     return (
@@ -172,11 +172,11 @@ def choose_model(name: str | None, folder: Path, *, quick: bool) -> Path:
     return chosen
 
 
-def layout_of(log: Path) -> Layout:
+def layout_of(log: Path) -> DeviceLayout:
     """The layout that the service chose, from its log."""
     lines = (json.loads(line) for line in log.read_text(errors="replace").splitlines() if line.startswith("{"))
     text = next(line["layout"] for line in lines if line.get("message") == "layout_chosen")
-    return Layout(*(int(part) for part in text.split("x")))
+    return DeviceLayout(*(int(part) for part in text.split("x")))
 
 
 def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text: str, output: Path) -> None:

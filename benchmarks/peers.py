@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.clips import Clip
 from benchmarks.plan import BATCHED, FASTER_WHISPER, WEBSERVICE, WEBSERVICE_BEAM
-from runners.batching.layout import Layout, Placement
+from runners.batching.layout import DeviceLayout, Placement
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.system.malloc import KEEP_MEMORY
 
@@ -93,7 +93,7 @@ class Floor:
     Windows of all clients share one queue. Each slot takes its share, up to `layout.batch` with the same beam size.
     """
 
-    def __init__(self, folder: Path, placement: Placement, layout: Layout) -> None:
+    def __init__(self, folder: Path, placement: Placement, layout: DeviceLayout) -> None:
         self._whisper = load_model(folder, placement, layout.threads, layout.slots)
         self._layout = layout
         self._features: dict[Path, list[NDArray[np.float32]]] = {}
@@ -155,7 +155,7 @@ FloorProcess.register("Floor", Floor)
 class FloorCaller:
     """Calls the floor from this process, which costs well under a millisecond."""
 
-    def __init__(self, folder: Path, placement: Placement, layout: Layout, clips: Iterable[Clip]) -> None:
+    def __init__(self, folder: Path, placement: Placement, layout: DeviceLayout, clips: Iterable[Clip]) -> None:
         self._process = FloorProcess(ctx=get_context("spawn"))
         with environment(KEEP_MEMORY):  # read when the process starts
             self._process.start()

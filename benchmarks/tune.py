@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.report import figure, table
-from runners.batching.layout import CUDA, Layout, available_cores, choose_placement, default_layout, likely_layout
+from runners.batching.layout import CUDA, DeviceLayout, available_cores, choose_placement, default_layout, likely_layout
 from runners.batching.tuning import LAYOUTS_FILE, Choice, LayoutStore, ModelBench, Trial, choose, machine_key
 from runners.models.cache import open_model
 from runners.models.catalogue import canonical, resolve
@@ -27,20 +27,20 @@ GPU_BATCHES = (1, 4, 8, 16, 32, 64)
 GPU_SLOTS = (1, 2, 3)
 
 
-def grid(device: str, cores: int, batches: Sequence[int]) -> list[Layout]:
+def grid(device: str, cores: int, batches: Sequence[int]) -> list[DeviceLayout]:
     """All layouts that use the whole device, faster-whisper's default first."""
     if device == CUDA:
         shapes = [(slots, 1) for slots in GPU_SLOTS]
     else:
         shapes = [(slots, cores // slots) for slots in range(1, cores + 1) if cores % slots == 0]
-    layouts = [Layout(slots, threads, batch) for slots, threads in shapes for batch in batches]
+    layouts = [DeviceLayout(slots, threads, batch) for slots, threads in shapes for batch in batches]
     return list(dict.fromkeys((default_layout(device, cores), *layouts)))
 
 
-def measure(bench: ModelBench, layouts: Sequence[Layout], repetitions: int) -> dict[Layout, list[float]]:
+def measure(bench: ModelBench, layouts: Sequence[DeviceLayout], repetitions: int) -> dict[DeviceLayout, list[float]]:
     """Windows per second of each layout, by repetition. Layouts that exceed the device's memory are left out."""
-    rates: dict[Layout, list[float]] = {}
-    broken: set[Layout] = set()
+    rates: dict[DeviceLayout, list[float]] = {}
+    broken: set[DeviceLayout] = set()
     for repetition in range(repetitions):
         for layout in layouts:
             if layout in broken:
@@ -56,7 +56,7 @@ def measure(bench: ModelBench, layouts: Sequence[Layout], repetitions: int) -> d
     return {layout: values for layout, values in rates.items() if layout not in broken}
 
 
-def report(rates: dict[Layout, list[float]], choice: Choice) -> str:
+def report(rates: dict[DeviceLayout, list[float]], choice: Choice) -> str:
     """A table of the layouts, fastest first."""
     figures = {layout: figure(values) for layout, values in rates.items()}
     default = next(iter(figures.values())).median
@@ -72,7 +72,7 @@ def report(rates: dict[Layout, list[float]], choice: Choice) -> str:
     return table(("slots x threads x batch", "windows per second", "ratio to the default", "seconds per batch"), rows)
 
 
-def plot(rates: dict[Layout, list[float]], name: str, path: Path) -> None:
+def plot(rates: dict[DeviceLayout, list[float]], name: str, path: Path) -> None:
     """Plot throughput by batch size, one line per number of slots. Raises ImportError without matplotlib."""
     import_module("matplotlib").use("Agg")  # optional
     drawing, axes = import_module("matplotlib.pyplot").subplots(figsize=(7, 4.5))

@@ -154,16 +154,16 @@ class SleepingModel:
 class NoEvents:
     """Ignores all events."""
 
-    def batch_formed(self, windows: int) -> None: ...
+    def batch_formed(self, windows: int, max_batch: int) -> None: ...
 
     def ran_out_of_memory(self, model: str) -> None: ...
 
-    def hangs(self, model: str, seconds: float) -> None: ...
+    def hung(self, model: str, seconds: float) -> None: ...
 
 
 async def on_ours() -> Findings:
     """Run the same load on our scheduler."""
-    scheduler = Scheduler(slots=SLOTS, max_batch=MAX_BATCH, max_queue_seconds=300, cheap_company=True)
+    scheduler = Scheduler(slots=SLOTS, max_batch=MAX_BATCH, max_queue_seconds=300, cheap_batching=True)
     model = SleepingModel()
     device = Device(scheduler, lambda name: nullcontext(model), NoEvents())
     device.start(SLOTS, MAX_BATCH)

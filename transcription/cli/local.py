@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from formats import registry
 from formats.registry import ResponseFormat
 from runners.client.interface import RunnerState
-from runners.whisper import WhisperRunner
+from runners.host import ModelHost
 from transcription.api.parameters.parsing import parse_parameters
 from transcription.cli.transcriber import RecordingFailed, RecordingRequest, ReportProgress
 from transcription.core.audio import Window
@@ -29,24 +29,23 @@ class InProcessRunner:
     """`runners.client.interface.Runner` with a model in this process."""
 
     def __init__(self, settings: Settings) -> None:
-        self._runner = WhisperRunner(settings)
+        self._host = ModelHost(settings)
         self._started = False
 
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
         """Decode one window. The first one loads the model, so that an invalid file is refused without it."""
         if not self._started:
             self._started = True
-            await asyncio.to_thread(self._runner.begin)
-        return await self._runner.decode(window.samples, options, ticket)
+            await asyncio.to_thread(self._host.begin)
+        return await self._host.transcribe(window, options, ticket)
 
     async def state(self) -> RunnerState:
         """The state of the model."""
-        state: RunnerState = await self._runner.state()
-        return state
+        return await self._host.state()
 
     def close(self) -> None:
         """Stop the model's threads."""
-        self._runner.stop()
+        self._host.stop()
 
 
 class LocalTranscriber:

@@ -165,5 +165,5 @@ HEARD = [("en", 0.6), ("de", 0.3), ("fr", 0.1)]
         (("xx", "yy"), "xx", 0.0),
     ],
 )
-def test_the_language_is_the_likeliest_of_those_that_may_be(languages, language, probability):
+def test_the_language_is_the_likeliest_of_the_allowed_ones(languages, language, probability):
     assert likeliest(HEARD, languages) == (language, pytest.approx(probability))
