@@ -9,7 +9,7 @@ import bentoml
 from runners.whisper import make_whisper_runner
 from transcription.api.app import create_app, route_table
 from transcription.api.lifecycle import check_settings, start_process
-from transcription.api.middleware.stack import middleware_stack
+from transcription.api.middleware_stack import middleware_stack
 from transcription.api.routes.health import is_ready
 from transcription.api.routes.native import ROUTE, NativeInput, TaskInput, answer_native
 from transcription.api.routes.tasks import ROUTE as TASK_ROUTE
