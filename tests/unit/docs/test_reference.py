@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from transcription.api.parameters import NAMES
+from transcription.api.parameters.parsing import NAMES
 from transcription.core.settings import Settings
 from transcription.core.transcript import Reason
 
