@@ -80,7 +80,7 @@ KINDS: Mapping[type[errors.TranscriptionError], Kind] = {
         504, "job_took_too_long", "The recording took longer than JOB_TIMEOUT, 14400 s. Retry the job, or split it."
     ),
     errors.RecordingLost: Kind(
-        500, "recording_lost", "The recording of the job is gone from the store of recordings. Submit it again."
+        500, "recording_lost", "The recording of the job is gone from the recording store. Submit it again."
     ),
     errors.DamagedStore: Kind(500, "damaged_store", "The database of the jobs is damaged. Tell the operator."),
     errors.NotEnabled: Kind(501, "not_enabled", "Jobs are turned off here. Leave 'async' out and wait for the answer."),

@@ -14,7 +14,7 @@ from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.examiner import Examiner
 from transcription.jobs.job import JobStatus
-from transcription.jobs.recordings.folder import Spool
+from transcription.jobs.recordings.base import RecordingStore
 from transcription.jobs.service import JobDispatcher, JobService
 from transcription.jobs.store.base import JobStore
 from transcription.jobs.webhooks.deliverer import Deliverer
@@ -36,7 +36,7 @@ class Housekeeping:
         self,
         settings: Settings,
         store: JobStore,
-        spool: Spool,
+        recordings: RecordingStore,
         service: JobService,
         dispatcher: JobDispatcher,
         deliverer: Deliverer,
@@ -44,7 +44,7 @@ class Housekeeping:
     ) -> None:
         self._settings = settings
         self._store = store
-        self._spool = spool
+        self._recordings = recordings
         self._service = service
         self._dispatcher = dispatcher
         self._deliverer = deliverer
@@ -84,7 +84,7 @@ class Housekeeping:
             with contextlib.suppress(ServiceUnavailable):  # the disk may be full: deletions come first next time, too
                 await self._store.expire()
                 in_use = await self._store.recordings_in_use()
-                await self._spool.sweep(in_use, ORPHAN_SECONDS)
+                await self._recordings.sweep(in_use, ORPHAN_SECONDS)
                 if time.monotonic() >= next_backup:
                     await self._store.back_up()
                     next_backup = time.monotonic() + BACKUP_SECONDS

@@ -28,7 +28,7 @@ UNFINISHED = frozenset({JobStatus.QUEUED, JobStatus.PROCESSING})
 class Recording:
     """The accepted file of a job.
 
-    name: of the file in the spool. filename, content_type: what the client called it, never used for a path.
+    name: of the file in the recording store. filename, content_type: what the client called it, never used for a path.
     """
 
     name: str

@@ -25,7 +25,7 @@ from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
 from transcription.jobs import policy
 from transcription.jobs.job import Job
-from transcription.jobs.recordings.folder import Spool
+from transcription.jobs.recordings.base import RecordingStore
 from transcription.jobs.store.base import JobStore, LeaseLost
 from transcription.pipeline.single_flight import Flights
 from transcription.telemetry.logs import metadata_of, request_context
@@ -72,9 +72,11 @@ def failure_of(error: Exception) -> Failure:
 class Worker:
     """One a process. Several processes may work on one store."""
 
-    def __init__(self, store: JobStore, spool: Spool, flights: Flights, runner: Runner, settings: Settings) -> None:
+    def __init__(
+        self, store: JobStore, recordings: RecordingStore, flights: Flights, runner: Runner, settings: Settings
+    ) -> None:
         self._store = store
-        self._spool = spool
+        self._recordings = recordings
         self._flights = flights
         self._runner = runner
         self._settings = settings
@@ -251,7 +253,7 @@ class Worker:
         known = await self._store.checkpoints(job.work)
         ticket = Ticket(job.request_id or job.id, Priority.BACKGROUND)
         async with (
-            self._spool.borrowed(job.recording) as upload,
+            self._recordings.borrowed(job.recording) as upload,
             self._flights.join(job.work, upload, job.request, ticket, known) as passenger,
         ):
             position = 0

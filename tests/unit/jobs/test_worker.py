@@ -18,7 +18,7 @@ from transcription.core.options import DecodeOptions, TranscriptionRequest, VadO
 from transcription.jobs import policy
 from transcription.jobs import worker as worker_module
 from transcription.jobs.job import JobStatus, NewJob
-from transcription.jobs.recordings.folder import FolderSpool
+from transcription.jobs.recordings.folder import FolderStore
 from transcription.jobs.store.sqlite.store import SqliteStore
 from transcription.jobs.worker import Outcome, Worker, failure_of, outcome_of
 from transcription.media.intake.upload import Upload
@@ -52,19 +52,19 @@ class FragileRunner(ScriptedRunner):
 
 
 class World:
-    """A store, a spool and a worker in a folder, with delays too short to wait for."""
+    """A store, a recording store and a worker in a folder, with delays too short to wait for."""
 
     def __init__(self, folder, settings, runner, store=None):
         self.folder = folder
         self.settings = settings
         self.runner = runner
         self.store = store or SqliteStore(folder / "jobs", result_ttl=1000)
-        self.spool = FolderSpool(folder / "jobs" / "spool", settings)
+        self.recordings = FolderStore(folder / "jobs" / "spool", settings)
         self.flights = Flights(Pipeline(settings, runner), folder)
 
     @asynccontextmanager
     async def working(self):
-        worker = Worker(self.store, self.spool, self.flights, self.runner, self.settings)
+        worker = Worker(self.store, self.recordings, self.flights, self.runner, self.settings)
         running = asyncio.create_task(worker.run())
         try:
             yield worker
@@ -74,7 +74,7 @@ class World:
 
     async def submit(self, path, job_id="job"):
         upload = Upload(path, "0" * 64, path.stat().st_size, path.name)
-        recording = await self.spool.keep(upload, job_id)
+        recording = await self.recordings.keep(upload, job_id)
         job, _ = await self.store.submit(NewJob(job_id, job_id, REQUEST, recording, "json", job_id))
         return job
 
@@ -161,7 +161,7 @@ def test_a_worker_that_is_told_which_job_is_next_does_that_one(world, speech, tm
         here = world(ScriptedRunner())
         await here.submit(speech, "first")
         await here.submit(write_wav(tmp_path / "other.wav", noise(5)), "second")
-        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        worker = Worker(here.store, here.recordings, here.flights, here.runner, here.settings)
         assert await worker.attempt("second")
         assert not await worker.attempt("second")
         assert not await worker.attempt("unknown")
@@ -174,7 +174,7 @@ def test_a_stopped_attempt_gives_its_job_back(world, speech):
     async def scenario():
         here = world(ScriptedRunner(pause=1000))
         await here.submit(speech)
-        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        worker = Worker(here.store, here.recordings, here.flights, here.runner, here.settings)
         attempt = asyncio.create_task(worker.attempt("job"))
         while (await here.store.get("job")).status is not JobStatus.PROCESSING:
             await asyncio.sleep(0.01)
@@ -191,7 +191,7 @@ def test_a_worker_that_is_stopped_while_it_begins_a_job_gives_it_back(world, spe
     async def scenario():
         here = world(ScriptedRunner(pause=1000))
         await here.submit(speech)
-        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        worker = Worker(here.store, here.recordings, here.flights, here.runner, here.settings)
         claim, stopped = here.store.claim, []
 
         async def claim_and_be_stopped(*arguments):

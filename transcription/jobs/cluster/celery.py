@@ -16,7 +16,7 @@ from transcription.core.errors import TranscriptionError
 from transcription.core.settings import InvalidSettings, load_settings
 from transcription.jobs.cluster.broker import TASK, make_celery
 from transcription.jobs.cluster.worker_process import CannotServe, WorkerProcess
-from transcription.jobs.recordings.folder import with_uploads_beside_jobs
+from transcription.jobs.recordings.open import with_uploads_beside_jobs
 from transcription.telemetry.logs import configure_logging
 
 settings = with_uploads_beside_jobs(load_settings())

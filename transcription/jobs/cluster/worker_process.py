@@ -17,7 +17,7 @@ from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import Broker
 from transcription.jobs.cluster.dispatcher import WORKERS_POLL_SECONDS, Dispatcher
-from transcription.jobs.recordings.folder import open_spool
+from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_shared_store
 from transcription.jobs.worker import Worker
 from transcription.media.intake.sweep import sweep_for_ever
@@ -67,7 +67,7 @@ class WorkerProcess:
     def start(self) -> None:
         """Returns when the model has decoded something, so that nobody gives work to a worker that has none.
 
-        Raises InvalidSettings, and what keeps it from working, such as a spool that is out of reach.
+        Raises InvalidSettings, and what keeps it from working, such as a recording store that is out of reach.
         """
         if self._settings.metrics_port:
             serve_metrics(self._settings)
@@ -117,15 +117,15 @@ class WorkerProcess:
     async def _serve(self) -> None:
         settings = self._settings
         settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        spool = open_spool(settings)
-        await spool.check()
+        recordings = open_recordings(settings)
+        await recordings.check()
         warm_up()
         runner = self._make_runner(settings)
         runner.start()
         store, broker = open_shared_store(settings), Broker(settings)
         flights = Flights(Pipeline(settings, runner), settings.temp_dir)
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        self._worker = Worker(store, spool, flights, runner, settings)
+        self._worker = Worker(store, recordings, flights, runner, settings)
         try:
             async with asyncio.TaskGroup() as group:
                 chores = [

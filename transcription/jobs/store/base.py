@@ -167,7 +167,7 @@ class JobStore(Protocol):
         ...
 
     async def recordings_in_use(self) -> frozenset[str]:
-        """Names of the spool's files that a job still needs."""
+        """Names of the recording store's files that a job still needs."""
         ...
 
     async def back_up(self) -> None:
