@@ -28,6 +28,7 @@ from transcription.api.job_schemas import (
     unfinished,
 )
 from transcription.api.layout_parameters import ResultParameters, warning_headers
+from transcription.api.route_facts import route_facts
 from transcription.core.errors import (
     InsufficientStorage,
     InvalidParameter,
@@ -114,6 +115,7 @@ async def cancel(job_id: str, backend: BackendDependency) -> JobAccepted:
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
+@route_facts(upload=True)
 async def retry(job_id: str, backend: BackendDependency, response: Response) -> JobAccepted:
     """Do a failed or completed job again, under the same id. A failed one goes on where it stopped."""
     check_room(backend.settings)
