@@ -15,7 +15,7 @@ import structlog
 
 from transcription.core.errors import ServiceUnavailable
 from transcription.jobs.cluster.broker import Message, priority_of
-from transcription.jobs.store.redis.store import Unsent
+from transcription.jobs.store.redis.messages import Unsent
 
 POLL_SECONDS = 1.0  # of an API replica; there are few of them
 WORKERS_POLL_SECONDS = 10.0  # of a worker; there may be thousands
@@ -24,16 +24,16 @@ SENT_AT_ONCE = 100
 log = structlog.get_logger(__name__)
 
 
-class Timetable(Protocol):
-    """What is needed of a RedisStore."""
+class MessageSchedule(Protocol):
+    """The part of a RedisStore that is needed here."""
 
     async def unsent(self, limit: int, *, idle: bool) -> list[Unsent]: ...
 
     async def sent(self, messages: Sequence[Unsent]) -> None: ...
 
 
-class Queue(Protocol):
-    """What is needed of a Broker."""
+class MessageQueue(Protocol):
+    """The part of a Broker that is needed here."""
 
     async def send(self, messages: Sequence[Message]) -> None: ...
 
@@ -43,9 +43,9 @@ class Queue(Protocol):
 class Dispatcher:
     """One a process; any number of them may share a store."""
 
-    def __init__(self, timetable: Timetable, queue: Queue, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, schedule: MessageSchedule, queue: MessageQueue, poll_seconds: float = POLL_SECONDS) -> None:
         """poll_seconds: between two looks when nobody calls `wake`."""
-        self._timetable = timetable
+        self._schedule = schedule
         self._queue = queue
         self._poll_seconds = poll_seconds
         self._news = asyncio.Event()
@@ -72,8 +72,8 @@ class Dispatcher:
 
     async def send_due(self) -> int:
         """Send what is due now, at most SENT_AT_ONCE, and say how many. Raises ServiceUnavailable."""
-        due = await self._timetable.unsent(SENT_AT_ONCE, idle=await self._queue.is_empty())
+        due = await self._schedule.unsent(SENT_AT_ONCE, idle=await self._queue.is_empty())
         if due:
             await self._queue.send([Message(job.id, priority_of(job.attempt, job.seconds, job.waiting)) for job in due])
-            await self._timetable.sent(due)
+            await self._schedule.sent(due)
         return len(due)

@@ -14,7 +14,6 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol
 
 import structlog
 
@@ -22,6 +21,7 @@ from transcription.core.errors import InvalidParameter, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs import policy
 from transcription.jobs.job import Delivery, DeliveryState, Job
+from transcription.jobs.store.base import Deliveries
 from transcription.jobs.webhooks.sender import Outcome, Sender
 from transcription.outbound.address_rules import CALLBACK, AllowList, objection, parse_url
 from transcription.outbound.http_client import Resolver, SystemResolver, trusted_authorities
@@ -34,14 +34,6 @@ USER_AGENT = "transcription-service-webhook/1"
 RANDOM = secrets.SystemRandom()
 
 log = structlog.get_logger(__name__)
-
-
-class Outbox(Protocol):
-    """What is needed of a JobStore."""
-
-    async def claim_delivery(self, lease_seconds: float) -> Job | None: ...
-
-    async def settle_delivery(self, job_id: str, delivery: Delivery) -> None: ...
 
 
 def check_url(url: str, settings: Settings) -> None:
@@ -67,7 +59,7 @@ def signature(secret: str, timestamp: int, body: bytes) -> str:
 
 
 class Deliverer:
-    """Delivers what is due in an outbox; any number of them may share one.
+    """Delivers webhooks that are due. Several processes may share one store.
 
     body_of: renders the final status of a job, as JSON. clock: seconds since the epoch.
     chance: from 0 to 1, decides about jitter.
@@ -75,7 +67,7 @@ class Deliverer:
 
     def __init__(
         self,
-        outbox: Outbox,
+        deliveries: Deliveries,
         body_of: Callable[[Job], Awaitable[bytes]],
         settings: Settings,
         *,
@@ -84,7 +76,7 @@ class Deliverer:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = RANDOM.random,
     ) -> None:
-        self._outbox = outbox
+        self._deliveries = deliveries
         self._body_of = body_of
         self._secret = settings.webhook_secret
         self._lease_seconds = settings.webhook_timeout + policy.DELIVERY_LEASE_MARGIN
@@ -106,7 +98,7 @@ class Deliverer:
     async def run(self) -> None:
         """Until cancelled. A try that is interrupted comes again, when its lease is over.
 
-        Raises an exception group with what the outbox raises beside ServiceUnavailable.
+        Raises an exception group for errors of the store other than ServiceUnavailable.
         """
         async with asyncio.TaskGroup() as tries:
             while True:
@@ -120,7 +112,7 @@ class Deliverer:
 
     async def _claim(self) -> Job | None:
         try:
-            return await self._outbox.claim_delivery(self._lease_seconds)
+            return await self._deliveries.claim_delivery(self._lease_seconds)
         except ServiceUnavailable as error:  # a full disk, for one; what is due stays due
             log.warning("webhooks_wait", reason=error.message, detail=error.detail)
             return None
@@ -140,7 +132,7 @@ class Deliverer:
         outcome = await self._try(job, job.delivery)
         settled = self._settled(job.delivery, outcome)
         try:
-            await self._outbox.settle_delivery(job.id, settled)
+            await self._deliveries.settle_delivery(job.id, settled)
         except ServiceUnavailable as error:  # the try comes again when its lease is over: at least once
             log.warning("webhook_not_settled", reason=error.message, detail=error.detail)
             return

@@ -29,7 +29,8 @@ from tests.unit.jobs.store.contract import (
 from tests.unit.jobs.store.contract_ends import EndsContract
 from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
 from transcription.jobs.job import DeliveryState, JobStatus
-from transcription.jobs.store.redis.store import PREFIX, RedisStore
+from transcription.jobs.store.redis.steps import PREFIX
+from transcription.jobs.store.redis.store import RedisStore
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -353,7 +354,7 @@ def test_settings_that_may_cost_jobs_are_named(store: Calls, server: RedisServer
 # A process that works on jobs until it is killed, and says what it has returned from.
 CHILD = """
 import sys
-from transcription.jobs.store.redis.store import PREFIX, RedisStore
+from transcription.jobs.store.redis.store import RedisStore
 from tests.unit.jobs.store.contract import Calls, new_job, transcript, window
 
 store = Calls(RedisStore(sys.argv[1], result_ttl=1e6))
