@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.settings import Settings
+from transcription.jobs.attempt import failure_of
 from transcription.jobs.job import Job, JobStatus
 from transcription.jobs.store.base import JobStore
-from transcription.jobs.worker import failure_of
 from transcription.media.intake.upload import Upload
 from transcription.media.probe import probe
 

@@ -17,7 +17,7 @@ from transcription.jobs.store.base import JobStore
 from transcription.jobs.store.open import open_shared_store, open_store
 from transcription.jobs.webhooks.deliverer import Deliverer
 from transcription.jobs.worker import Worker
-from transcription.pipeline.single_flight import Flights
+from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
 from transcription.pipeline.transcriber import Transcriber
 
@@ -39,8 +39,8 @@ def open_jobs(settings: Settings, runner: Runner, pipeline: Pipeline, render_sta
     render_status: the final status of a job as JSON, which webhooks send. Raises DamagedStore, ServiceUnavailable.
     """
     recordings = open_recordings(settings)
-    flights = Flights(pipeline, settings.temp_dir)
-    store, dispatcher = _open_store_and_dispatcher(settings, runner, recordings, flights)
+    single_flight = SingleFlight(pipeline, settings.temp_dir)
+    store, dispatcher = _open_store_and_dispatcher(settings, runner, recordings, single_flight)
     examiner = Examiner(settings, store, dispatcher.wake)
     service = JobService(settings, store, recordings, dispatcher, examiner)
 
@@ -49,11 +49,11 @@ def open_jobs(settings: Settings, runner: Runner, pipeline: Pipeline, render_sta
 
     deliverer = Deliverer(store, callback_body, settings)
     housekeeping = Housekeeping(settings, store, recordings, service, dispatcher, deliverer, examiner)
-    return JobParts(Transcriber(settings, store, flights), service, housekeeping)
+    return JobParts(Transcriber(settings, store, single_flight), service, housekeeping)
 
 
 def _open_store_and_dispatcher(
-    settings: Settings, runner: Runner, recordings: RecordingStore, flights: Flights
+    settings: Settings, runner: Runner, recordings: RecordingStore, single_flight: SingleFlight
 ) -> tuple[JobStore, JobDispatcher]:
     if settings.job_backend == "celery":
         # Imported here, because Celery takes long to import and a single machine does without it.
@@ -63,4 +63,4 @@ def _open_store_and_dispatcher(
         shared = open_shared_store(settings)
         return shared, Dispatcher(shared, Broker(settings))
     store = open_store(settings)
-    return store, Worker(store, recordings, flights, runner, settings)
+    return store, Worker(store, recordings, single_flight, runner, settings)

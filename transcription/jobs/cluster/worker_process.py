@@ -22,7 +22,7 @@ from transcription.jobs.store.open import open_shared_store
 from transcription.jobs.worker import Worker
 from transcription.media.intake.sweep import sweep_for_ever
 from transcription.media.sandbox.process import warm_up
-from transcription.pipeline.single_flight import Flights
+from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
 from transcription.telemetry.metrics import serve_metrics
 from transcription.telemetry.process_metrics import WORKER, read_for_ever
@@ -123,9 +123,9 @@ class WorkerProcess:
         runner = self._make_runner(settings)
         runner.start()
         store, broker = open_shared_store(settings), Broker(settings)
-        flights = Flights(Pipeline(settings, runner), settings.temp_dir)
+        single_flight = SingleFlight(Pipeline(settings, runner), settings.temp_dir)
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        self._worker = Worker(store, recordings, flights, runner, settings)
+        self._worker = Worker(store, recordings, single_flight, runner, settings)
         try:
             async with asyncio.TaskGroup() as group:
                 chores = [
