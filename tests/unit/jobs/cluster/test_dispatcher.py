@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.certificates import write_certificate
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.service import free_port
-from tests.unit.jobs.store.contract import LEASE, Clock, new_job
+from tests.unit.jobs.store.support import LEASE, Clock, new_job
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import (

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.service import ROOT, free_port
-from tests.unit.jobs.store.contract import new_job, transcript
+from tests.unit.jobs.store.support import new_job, transcript
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import FIRST, LATER, Broker, Message
 from transcription.jobs.store.redis.store import RedisStore

@@ -17,18 +17,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.jobs.store.contract import (
+from tests.unit.jobs.store.contract import StoreContract
+from tests.unit.jobs.store.support import (
     BROKEN,
     REQUEST,
     RESULT_TTL,
     Calls,
     Clock,
-    StoreContract,
     new_job,
     transcript,
     window,
 )
-from tests.unit.jobs.store.contract_ends import EndsContract
 from transcription.core.errors import DamagedStore, ServiceUnavailable
 from transcription.jobs.job import JobStatus, Recording
 from transcription.jobs.store.rows import RECORDING
@@ -38,7 +37,7 @@ from transcription.jobs.store.sqlite.database import DATABASE_NAME
 from transcription.jobs.store.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
 from transcription.jobs.store.sqlite.store import SqliteStore
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def store(folder: Path, clock: Clock) -> Iterator[Calls]:
     opened.close()
 
 
-class TestSqliteStore(StoreContract, EndsContract):
+class TestSqliteStore(StoreContract):
     pass
 
 
@@ -258,7 +257,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from transcription.jobs.store.sqlite.store import SqliteStore
-from tests.unit.jobs.store.contract import Calls, new_job, transcript, window
+from tests.unit.jobs.store.support import Calls, new_job, transcript, window
 
 store = Calls(SqliteStore(Path(sys.argv[1]), result_ttl=1e6))
 for number in range(100_000):
