@@ -1,4 +1,4 @@
-"""Accepted files are kept in a folder until no job names them."""
+"""Recordings in a folder: the contract of every recording store, and the file system."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_borrowed_file_is_the_file_itself(recordings: FolderStore, settings: S
 
 @pytest.fixture
 def mounted_twice(tmp_path: Path) -> Iterator[Path]:
-    """A folder of the same disk that is mounted again, as two volumes of a container are."""
+    """A second mount of the same disk, as with two volumes of a container."""
     source, target = tmp_path / "volume", tmp_path / "mounted"
     source.mkdir()
     target.mkdir()

@@ -1,4 +1,4 @@
-"""Accepted files are kept in an object store, which is a server of its own here."""
+"""Recordings in an object store: the contract of every recording store, and a server that fails."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def s3() -> Iterator[S3Server]:
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
-    """Have drivers find a server, in the environment and nowhere else."""
+    """Point the drivers to a server, by the environment only."""
 
     def make(environment: dict[str, str]) -> None:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -58,7 +58,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]
 
 @pytest.fixture
 def bucket(s3: S3Server, connect: Callable[[dict[str, str]], None]) -> str:
-    """An empty bucket on the server that drivers find."""
+    """An empty bucket on the server that the drivers use."""
     name = f"bucket-{uuid.uuid4().hex}"
     s3.make_bucket(name)
     connect(s3.environment)
@@ -81,7 +81,7 @@ def recording_of(content: bytes) -> Recording:
 
 
 def reason_of(recordings: RecordingStore, settings: Settings) -> ServiceUnavailable:
-    """Why nothing can be done with a recording store, whatever is tried."""
+    """The error that every operation of an unusable store raises."""
     upload = arrived(settings.temp_dir)
     with pytest.raises(ServiceUnavailable):
         asyncio.run(recordings.keep(upload, NEEDED))

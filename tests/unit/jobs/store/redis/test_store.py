@@ -1,4 +1,4 @@
-"""The Redis store does what every store does, and what many machines and a server that may be gone ask of it."""
+"""The Redis store: the contract of every store, several machines, and a server that fails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TestRedisStore(StoreContract):
     pass
 
 
-def test_two_databases_of_one_server_are_apart(url: str) -> None:
+def test_two_databases_of_one_server_are_separate(url: str) -> None:
     one, two = (Calls(RedisStore(f"{url[:-1]}{number}", result_ttl=RESULT_TTL)) for number in (0, 1))
     one.submit(new_job("a"))
     assert two.get("a") is None
@@ -44,20 +44,20 @@ def test_two_databases_of_one_server_are_apart(url: str) -> None:
     two.close()
 
 
-def test_time_is_that_of_the_server(url: str) -> None:
+def test_the_clock_is_that_of_the_server(url: str) -> None:
     store = Calls(RedisStore(url, result_ttl=RESULT_TTL))
     assert abs(store.submit(new_job("a"))[0].created_at - time.time()) < 5
     store.close()
 
 
-def test_a_submission_that_is_sent_again_is_one_job(store: Calls) -> None:
+def test_a_repeated_submission_is_one_job(store: Calls) -> None:
     first, is_new = store.submit(new_job("a", idempotency_key="key"))
     again, is_still_new = store.submit(new_job("a", idempotency_key="key"))
     assert (first, is_new) == (again, is_still_new) == (first, True)
     assert len(store.list_jobs((), None, 10)) == 1
 
 
-def test_of_many_who_want_a_job_one_gets_it(url: str) -> None:
+def test_only_one_of_several_concurrent_claims_gets_the_job(url: str) -> None:
     async def scenario() -> list[bool]:
         stores = [RedisStore(url, result_ttl=RESULT_TTL) for _ in range(8)]
         await stores[0].submit(new_job("a"))
@@ -68,7 +68,7 @@ def test_of_many_who_want_a_job_one_gets_it(url: str) -> None:
     assert sum(asyncio.run(scenario())) == 1
 
 
-def test_without_a_cache_nothing_that_is_done_answers_who_asks_the_same(url: str) -> None:
+def test_without_a_cache_finished_work_does_not_answer_identical_requests(url: str) -> None:
     store = Calls(RedisStore(url, result_ttl=RESULT_TTL, caching=False))
     store.submit(new_job("a", "work"))
     lease = store.claim("me")
@@ -81,7 +81,7 @@ def test_without_a_cache_nothing_that_is_done_answers_who_asks_the_same(url: str
     store.close()
 
 
-def test_what_is_ahead_is_estimated_where_nobody_could_add_it_up(store: Calls) -> None:
+def test_the_seconds_ahead_are_estimated_for_a_long_queue(store: Calls) -> None:
     for number in range(600):
         store.submit(new_job(f"{number}"))
         store.examined(f"{number}", 60.0)
@@ -91,7 +91,7 @@ def test_what_is_ahead_is_estimated_where_nobody_could_add_it_up(store: Calls) -
     assert ahead.seconds == pytest.approx(600 * 60.0)
 
 
-def test_a_job_that_is_forgotten_leaves_nothing_behind(store: Calls, server: RedisServer, clock: Clock) -> None:
+def test_an_expired_job_leaves_no_keys(store: Calls, server: RedisServer, clock: Clock) -> None:
     for job_id in ("a", "b"):
         store.submit(new_job(job_id, "work", idempotency_key=job_id, callback_url="https://example.org/"))
     lease = store.claim("me")
@@ -108,7 +108,7 @@ def test_a_job_that_is_forgotten_leaves_nothing_behind(store: Calls, server: Red
     assert left == {"number", "results_made", "speeds"}
 
 
-def test_a_failure_that_an_older_program_stored_by_its_class_name_is_read(store: Calls, server: RedisServer) -> None:
+def test_a_failure_stored_by_its_class_name_in_an_older_version_is_read(store: Calls, server: RedisServer) -> None:
     store.submit(new_job("a"))
     store.refuse("a", BROKEN)
     with redis.Redis(port=server.port, decode_responses=True) as client:
@@ -118,7 +118,7 @@ def test_a_failure_that_an_older_program_stored_by_its_class_name_is_read(store:
     assert store.get("a").failure == BROKEN
 
 
-def test_what_was_answered_survives_a_server_that_is_killed(tmp_path: Path) -> None:
+def test_completed_steps_survive_a_killed_server(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         store = Calls(RedisStore(server.url, result_ttl=RESULT_TTL))
         for number in range(50):
@@ -134,7 +134,7 @@ def test_what_was_answered_survives_a_server_that_is_killed(tmp_path: Path) -> N
         store.close()
 
 
-def test_a_server_that_never_answers_is_given_up_soon() -> None:
+def test_a_server_that_never_answers_times_out() -> None:
     async def scenario() -> float:
         silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1")
         store = RedisStore(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}/0", result_ttl=1)
@@ -146,7 +146,7 @@ def test_a_server_that_never_answers_is_given_up_soon() -> None:
     assert asyncio.run(scenario()) < 15
 
 
-def test_a_server_that_is_full_says_so_and_loses_nothing(store: Calls, server: RedisServer) -> None:
+def test_a_full_server_is_reported_and_loses_nothing(store: Calls, server: RedisServer) -> None:
     store.submit(new_job("before"))
     with redis.Redis(port=server.port) as client:
         client.config_set("maxmemory", "1mb")
@@ -159,7 +159,7 @@ def test_a_server_that_is_full_says_so_and_loses_nothing(store: Calls, server: R
     assert store.submit(new_job("after"))[1]
 
 
-def test_a_server_that_is_full_is_emptied_by_time(store: Calls, server: RedisServer, clock: Clock) -> None:
+def test_expiry_frees_a_full_server(store: Calls, server: RedisServer, clock: Clock) -> None:
     for name in ("first", "latest"):
         store.submit(new_job(name, "work"))
         if name == "first":
@@ -169,7 +169,7 @@ def test_a_server_that_is_full_is_emptied_by_time(store: Calls, server: RedisSer
     with redis.Redis(port=server.port) as client:
         client.config_set("maxmemory", "1mb")
         try:
-            store.expire()  # the result is in use by the latest job, and is only put off
+            store.expire()  # the result is in use by the latest job, so its expiry is postponed
             clock.move(RESULT_TTL)
             store.expire()
             assert store.list_jobs((), None, 10) == []
@@ -177,7 +177,7 @@ def test_a_server_that_is_full_is_emptied_by_time(store: Calls, server: RedisSer
             client.config_set("maxmemory", "0")
 
 
-def test_settings_that_may_cost_jobs_are_named(store: Calls, server: RedisServer) -> None:
+def test_settings_that_risk_jobs_are_reported(store: Calls, server: RedisServer) -> None:
     assert store.weaknesses() == []
     with redis.Redis(port=server.port) as client:
         client.config_set("appendonly", "no")
@@ -191,7 +191,7 @@ def test_settings_that_may_cost_jobs_are_named(store: Calls, server: RedisServer
             client.config_set("appendonly", "yes")
 
 
-# A process that works on jobs until it is killed, and says what it has returned from.
+# A process that works on jobs until it is killed, and prints each step that has returned.
 CHILD = """
 import sys
 from transcription.jobs.store.redis.store import RedisStore
@@ -209,21 +209,19 @@ for number in range(100_000):
 """
 
 
-def test_what_a_killed_process_has_returned_from_is_there(url: str) -> None:
+def test_completed_steps_survive_a_killed_process(url: str) -> None:
     child = subprocess.Popen([sys.executable, "-c", CHILD, url], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert child.stdout is not None
-    said = [child.stdout.readline().split() for _ in range(60)]
+    printed = [child.stdout.readline().split() for _ in range(60)]
     child.send_signal(signal.SIGKILL)
     child.wait()
     store = Calls(RedisStore(url, result_ttl=1e6))
-    assert all(store.get(number) for _, number in said)
-    assert all(store.result(number) == transcript() for word, number in said if word == "completed")
+    assert all(store.get(number) for _, number in printed)
+    assert all(store.result(number) == transcript() for word, number in printed if word == "completed")
     store.close()
 
 
-def test_windows_of_completed_work_stay_for_an_hour_and_those_of_unfinished_work_for_good(
-    store: Calls, server: RedisServer
-) -> None:
+def test_windows_expire_an_hour_after_completion_and_never_before(store: Calls, server: RedisServer) -> None:
     def seconds_left() -> int:
         with redis.Redis(port=server.port) as client:
             return int(client.ttl("{transcription}:windows:work"))
