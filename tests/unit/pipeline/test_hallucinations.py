@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transcription.core.audio import SAMPLE_RATE, Span
 from transcription.core.options import DecodeOptions, HallucinationPolicy
 from transcription.core.transcript import Action, Reason, Segment, Transcript
-from transcription.pipeline.hallucinations import condemn, judge, surplus_words, voiced_seconds, words_of
+from transcription.pipeline.hallucinations import find_hallucinations, judge, surplus_words, voiced_seconds, words_of
 
 OPTIONS = DecodeOptions(model="demo")
 SECONDS = 2.0  # a segment
@@ -38,7 +38,7 @@ def reasons(*segments: Segment, voice: bool | None = True) -> dict[int, Reason]:
     """The flagged segments by index. voice: everywhere, nowhere, or None without voice activity detection."""
     placed = one_after_the_other(*segments)
     speech = None if voice is None else voice_under(*placed) if voice else []
-    return {verdict.index: verdict.reason for verdict in condemn(placed, speech, OPTIONS)}
+    return {finding.index: finding.reason for finding in find_hallucinations(placed, speech, OPTIONS)}
 
 
 # What people say
@@ -94,7 +94,7 @@ def test_clear_singing_without_detected_speech_or_voice_is_kept() -> None:
 
 def test_a_short_word_in_a_long_segment_is_kept() -> None:
     segment = said(" yes", avg_logprob=DOUBTFUL, start=0.0, end=30.0)
-    assert condemn([segment], [Span(20 * SAMPLE_RATE, SAMPLE_RATE // 5)], OPTIONS) == []
+    assert find_hallucinations([segment], [Span(20 * SAMPLE_RATE, SAMPLE_RATE // 5)], OPTIONS) == []
 
 
 # What they do not say
@@ -149,7 +149,7 @@ def test_uncertain_words_are_kept_unless_silence_was_detected(voice: bool | None
 
 def test_a_click_does_not_count_as_voice() -> None:
     segment = said(" you", avg_logprob=DOUBTFUL)
-    assert condemn([segment], [Span(SAMPLE_RATE, SAMPLE_RATE // 20)], OPTIONS)
+    assert find_hallucinations([segment], [Span(SAMPLE_RATE, SAMPLE_RATE // 20)], OPTIONS)
 
 
 def test_words_far_below_the_threshold_in_likely_silence_are_flagged() -> None:
@@ -229,9 +229,9 @@ def test_drop_has_the_segments_that_mark_does_not_list(
     transcript = replace(TRANSCRIPT, segments=segments)
     dropped = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.DROP)
     marked = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.MARK)
-    condemned = {concern.segment for concern in marked.warnings}
+    finded = {concern.segment for concern in marked.warnings}
     assert marked.segments == segments
-    assert dropped.segments == tuple(s for index, s in enumerate(segments) if index not in condemned)
+    assert dropped.segments == tuple(s for index, s in enumerate(segments) if index not in finded)
     assert [(c.start, c.text, c.reason) for c in dropped.warnings] == [
         (c.start, c.text, c.reason) for c in marked.warnings
     ]
@@ -254,10 +254,10 @@ def test_an_unremarkable_transcript_is_never_changed(segments: tuple[Segment, ..
     )
     spoken = {True: voice_under(*unremarkable), None: None}
     if heard is not False:
-        assert condemn(unremarkable, spoken[heard], OPTIONS) == []
+        assert find_hallucinations(unremarkable, spoken[heard], OPTIONS) == []
     else:
         distinct = [replace(s, text=f" number {index} of many") for index, s in enumerate(unremarkable)]
-        assert condemn(distinct, [], OPTIONS) == []
+        assert find_hallucinations(distinct, [], OPTIONS) == []
 
 
 @given(st.lists(st.integers().map(str), unique=True, max_size=200))

@@ -166,7 +166,7 @@ def test_nothing_is_judged_if_everything_is_kept(transcribed):
 
 def test_the_number_of_windows_in_flight_is_limited(transcribed):
     runner = ScriptedRunner(pause=1.0)
-    keep = HallucinationPolicy.KEEP  # so that nobody listens, and the windows are cut faster than they are decoded
+    keep = HallucinationPolicy.KEEP  # without voice activity detection windows are cut faster than decoded
     transcribed(noise(30 * (WINDOWS_IN_FLIGHT + 6)), runner, language="en", hallucinations=keep)
     assert runner.most_running == WINDOWS_IN_FLIGHT
 
