@@ -1,4 +1,4 @@
-"""Composes the parts that serve jobs, as the settings ask for."""
+"""Creates the parts that serve jobs, according to the settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RenderStatus = Callable[[JobService, Job], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class JobParts:
-    """What serves the requests of one process. transcriber: shares its runs and its cache with the jobs."""
+    """What one process needs to serve requests. transcriber: shares runs and results with the jobs."""
 
     transcriber: Transcriber
     service: JobService

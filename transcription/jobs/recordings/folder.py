@@ -14,10 +14,10 @@ from pathlib import Path
 
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
+from transcription.jobs.durable import sync_file, sync_folder
 from transcription.jobs.job import Recording
 from transcription.jobs.recordings.base import COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
 from transcription.jobs.recordings.mounts import disk_of
-from transcription.jobs.store.sqlite.database import sync_folder
 from transcription.media.intake.upload import Upload
 
 TEMPORARY_PREFIX = ".spool-"  # of files in the folder that are not complete
@@ -80,7 +80,7 @@ class FolderStore:
             raise self._out_of_reach(error) from error
 
     def _keep(self, upload: Upload, target: Path) -> None:
-        _sync_file(upload.path)
+        sync_file(upload.path)
         try:
             # A rename sets the inode's change time, from which the grace period of `sweep` counts.
             upload.keep_as(target)
@@ -138,7 +138,7 @@ class FolderStore:
         probe = self._folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
         try:
             probe.write_bytes(probe.name.encode())
-            _sync_file(probe)
+            sync_file(probe)
             if probe.read_bytes() != probe.name.encode():
                 raise OSError(errno.EIO, "The data read differs from the data written", str(probe))
         finally:
@@ -158,11 +158,3 @@ class FolderStore:
 
 def _is_ours(name: str) -> bool:
     return JOB_NAME.fullmatch(name) is not None or name.startswith(TEMPORARY_PREFIX)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

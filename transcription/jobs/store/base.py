@@ -16,7 +16,7 @@ from typing import Protocol
 
 from transcription.core.errors import Failure, IdempotencyConflict
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Census, Delivery, Job, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import Delivery, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 
 
 class LeaseLost(Exception):
@@ -61,7 +61,7 @@ class Jobs(Protocol):
         """The job and what is ahead of it, read in one step because clients poll it."""
         ...
 
-    async def census(self) -> Census:
+    async def count(self) -> JobCounts:
         """The number of jobs by status. A status without jobs may be missing."""
         ...
 

@@ -22,7 +22,7 @@ from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import (
     FIRST,
     LATER,
-    PATIENCE_SECONDS,
+    LONG_WAIT_SECONDS,
     SHORT_SECONDS,
     SOON,
     TASK,
@@ -31,7 +31,7 @@ from transcription.jobs.cluster.broker import (
     priority_of,
     queue_key,
 )
-from transcription.jobs.cluster.dispatcher import SENT_AT_ONCE, Dispatcher
+from transcription.jobs.cluster.dispatcher import BATCH_SIZE, Dispatcher
 from transcription.jobs.store.redis.store import RedisStore
 
 LONG = SHORT_SECONDS + 1
@@ -95,13 +95,13 @@ def play(
 SECONDS = st.none() | st.floats(0, 1e6)
 
 
-@given(SECONDS, st.floats(0, PATIENCE_SECONDS - 1))
+@given(SECONDS, st.floats(0, LONG_WAIT_SECONDS - 1))
 def test_short_recordings_go_before_longer_ones(seconds: float | None, waiting: float) -> None:
     is_short = seconds is not None and seconds <= SHORT_SECONDS
     assert priority_of(0, seconds, waiting) == (SOON if is_short else LATER)
 
 
-@given(SECONDS, st.floats(PATIENCE_SECONDS, 1e9))
+@given(SECONDS, st.floats(LONG_WAIT_SECONDS, 1e9))
 def test_a_job_that_waited_long_has_the_priority_of_short_recordings(seconds: float | None, waiting: float) -> None:
     assert priority_of(0, seconds, waiting) == SOON
 
@@ -153,7 +153,7 @@ def test_a_long_wait_raises_the_priority_of_a_long_recording(server: RedisServer
     async def scene(world: World) -> None:
         await world.submit("long", LONG)
         await world.dispatcher.send_due()
-        clock.move(PATIENCE_SECONDS)
+        clock.move(LONG_WAIT_SECONDS)
         await world.dispatcher.send_due()
         assert (world.queued(SOON), world.queued(LATER)) == (["long"], ["long"])
 
@@ -177,11 +177,11 @@ def test_a_message_lost_by_the_broker_is_sent_again(server: RedisServer) -> None
 
 def test_more_messages_than_one_batch_are_sent_without_a_pause(server: RedisServer) -> None:
     async def scene(world: World) -> None:
-        for number in range(SENT_AT_ONCE + 5):
+        for number in range(BATCH_SIZE + 5):
             await world.submit(str(number), 5.0)
         running = asyncio.create_task(Dispatcher(world.store, world.broker, 1000.0).run())
         async with asyncio.timeout(10):
-            while len(world.queued(SOON)) < SENT_AT_ONCE + 5:
+            while len(world.queued(SOON)) < BATCH_SIZE + 5:
                 await asyncio.sleep(0.05)
         running.cancel()
 

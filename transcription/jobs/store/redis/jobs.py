@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Collection
 
 from transcription.core.transcript import Transcript
-from transcription.jobs.job import Ahead, Census, Job, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import idempotency_conflict
 from transcription.jobs.store.redis.rows import fields_of, job_of
 from transcription.jobs.store.redis.steps import RedisSteps
@@ -39,11 +39,11 @@ class RedisJobs(RedisSteps):
         speed = statistics.median(map(float, speeds)) if speeds else None
         return JobSnapshot(job_of(shown), Ahead(count, float(seconds), unknown), speed, processing)
 
-    async def census(self) -> Census:
-        flat, oldest = await self._step("census")
+    async def count(self) -> JobCounts:
+        flat, oldest = await self._step("count")
         counts = {JobStatus(name.decode()): count for name, count in zip(flat[::2], flat[1::2], strict=True)}
         kept = {status: count for status, count in counts.items() if count}
-        return Census(kept, None if oldest is None else float(oldest))
+        return JobCounts(kept, None if oldest is None else float(oldest))
 
     async def cancel(self, job_id: str) -> Job | None:
         return await self._job("cancel", id=job_id)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from transcription.core.transcript import Transcript
 from transcription.jobs import policy
-from transcription.jobs.job import Ahead, Census, Job, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import idempotency_conflict
 from transcription.jobs.store.rows import row_of, shown_job
 from transcription.jobs.store.sqlite import queries
@@ -59,12 +59,12 @@ class SqliteJobs(SqliteSteps):
 
         return await self._database.read(step)
 
-    async def census(self) -> Census:
-        def step(db: sqlite3.Connection) -> Census:
-            rows = db.execute(queries.CENSUS).fetchall()
+    async def count(self) -> JobCounts:
+        def step(db: sqlite3.Connection) -> JobCounts:
+            rows = db.execute(queries.COUNT_BY_STATUS).fetchall()
             oldest = {row["status"]: row["oldest"] for row in rows}
             counts = {JobStatus(row["status"]): row["jobs"] for row in rows}
-            return Census(counts, oldest.get(JobStatus.QUEUED.value))
+            return JobCounts(counts, oldest.get(JobStatus.QUEUED.value))
 
         return await self._database.read(step)
 

@@ -125,16 +125,16 @@ class QueryContract:
         }
         assert shown == {JobStatus.PROCESSING: ["b", "a"], JobStatus.QUEUED: ["c"], JobStatus.CANCELLED: ["d"]}
 
-    def test_the_census_counts_jobs_by_status_and_finds_the_oldest_queued(self, store: Calls, clock: Clock) -> None:
-        assert store.census().oldest_queued is None
+    def test_jobs_are_counted_by_status_and_finds_the_oldest_queued(self, store: Calls, clock: Clock) -> None:
+        assert store.count().oldest_queued is None
         finish(store, "a")
         for job_id in ("b", "c", "d"):
             store.submit(new_job(job_id))
             clock.move(1)
         assert store.claim("me").id == "b"
-        census = store.census()
-        assert census.jobs == {JobStatus.COMPLETED: 1, JobStatus.PROCESSING: 1, JobStatus.QUEUED: 2}
-        assert census.oldest_queued == clock.now - 2
+        counts = store.count()
+        assert counts.by_status == {JobStatus.COMPLETED: 1, JobStatus.PROCESSING: 1, JobStatus.QUEUED: 2}
+        assert counts.oldest_queued == clock.now - 2
 
     def test_the_speed_is_the_median_of_recent_runs(self, store: Calls, clock: Clock) -> None:
         store.submit(new_job("first"))
