@@ -19,9 +19,9 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.decode.rules import compression_ratio
 from transcription.core.audio import SAMPLE_RATE, Span
 from transcription.core.options import DecodeOptions, HallucinationPolicy
+from transcription.core.text import compression_ratio
 from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript
 
 # Number of times that a phrase may occur in a row, by its number of words; longer phrases as the last. Further repeats

@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from runners.client.interface import Runner
-from runners.local import LocalRunner
+from runners.host import ModelHost
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import Broker
@@ -52,7 +52,7 @@ class CannotServe(Exception):
 class WorkerProcess:
     """One per device. The windows of all its jobs share one queue and are decoded in batches."""
 
-    def __init__(self, settings: Settings, make_runner: Callable[[Settings], InProcessRunner] = LocalRunner) -> None:
+    def __init__(self, settings: Settings, make_runner: Callable[[Settings], InProcessRunner] = ModelHost) -> None:
         """Starts nothing yet; call `start`."""
         self._settings = settings
         self._make_runner = make_runner
