@@ -18,7 +18,7 @@ from transcription.bentoml_patches import route_metrics as endpoints
 from transcription.bentoml_patches import time_limit as timelimit
 from transcription.bentoml_patches.bounded_connections import bound_connections
 from transcription.core.settings import load_settings
-from transcription.jobs.recordings.folder import with_uploads_beside_jobs
+from transcription.jobs.recordings.open import with_uploads_beside_jobs
 from transcription.telemetry.logs import configure_logging
 
 # Our own time limit takes effect first and answers in our shape; BentoML's is the safety net.

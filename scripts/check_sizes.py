@@ -19,13 +19,6 @@ KNOWN = {
     "tests/integration/test_access.py",
     "tests/integration/test_jobs.py",
     "tests/support/hostile_files.py",
-    "tests/unit/jobs/store/contract.py",
-    "tests/unit/jobs/store/test_redis.py",
-    "tests/unit/jobs/test_webhooks.py",
-    "transcription/jobs/store/base.py",
-    "transcription/jobs/store/redis/store.py",
-    "transcription/jobs/store/sqlite/store.py",
-    "transcription/jobs/worker.py",
 }
 
 
