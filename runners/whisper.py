@@ -22,11 +22,11 @@ import structlog
 from bentoml.validators import DType
 from starlette.requests import ClientDisconnect
 
-from runners.batching.layout import CUDA, available_cores, choose_placement
 from runners.client.interface import RunnerState
 from runners.client.wire import Reply, as_failure
 from runners.device_metrics import RUNNER_NAME
 from runners.host import ModelHost
+from runners.placement import CUDA, available_cores, choose_placement
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket
