@@ -39,7 +39,7 @@ from runners.client.interface import ModelState, RunnerState
 from runners.client.wire import Reply, as_failure
 from runners.decode.engine import LANGUAGE_CODES, Engine, WindowTask
 from runners.models.cache import ModelCache, open_model
-from runners.models.catalogue import canonical, check_known, list_models, resolve
+from runners.models.catalogue import EMBEDDED_MODEL, canonical, check_known, list_models, resolve
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.core.errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket
@@ -261,12 +261,13 @@ class WhisperRunner:
         name = self._settings.whisper_model
         try:
             folder = resolve(name, self._settings)
+            store = LayoutStore(self._settings.cache_dir / LAYOUTS_FILE)
+            key = machine_key(canonical(name), folder, self._placement, self._cores)
+            if canonical(name) == EMBEDDED_MODEL and store.find(key) is None:
+                # Any layout is fast with it, and who tries the service waits for the start.
+                return Choice(self._layout, "the embedded model is not measured at a start")
             return auto_layout(
-                lambda layout: open_model(name, folder, self._placement, layout),
-                LayoutStore(self._settings.cache_dir / LAYOUTS_FILE),
-                machine_key(canonical(name), folder, self._placement, self._cores),
-                device,
-                self._cores,
+                lambda layout: open_model(name, folder, self._placement, layout), store, key, device, self._cores
             )
         except TranscriptionError as error:
             # Other models can be served all the same; the default one says below what is wrong with it.

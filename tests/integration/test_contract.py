@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service import app
+from service import edge
 from tests.support.service import ROOT, LocalService
 
 EXAMPLES = 25  # of each route
@@ -26,7 +26,7 @@ RECORDING = (ROOT / "samples" / "en-meeting.mp3").read_bytes()
 pytestmark = pytest.mark.timeout(300)
 
 
-document = app.openapi()
+document = edge().app.openapi()
 contract = schemathesis.openapi.from_dict(document)
 seen: Counter[tuple[str, int]] = Counter()
 
