@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE_MS, SHORT, OpenPage, Visit, start
+from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit, start
 from tests.support.media_files import run_ffmpeg
 from tests.support.service import LocalService
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster.conftest import KEY, OTHER_KEY, PATIENCE, entry
-from tests.integration.test_clients_that_leave import wait_until
-from tests.integration.test_jobs import finished, post, read_events, segments_of, status, submit
+from tests.support.api_keys import KEY, OTHER_KEY, entry
 from tests.support.cluster import Cluster
+from tests.support.jobs import PATIENCE, finished, post, read_events, segments_of, status, submit
 from tests.support.recordings import Recordings
+from tests.support.waiting import wait_until
 
 STOP_SECONDS = 15.0  # from SIGTERM to the end of a worker
 Replicas = list[httpx.Client]

@@ -7,8 +7,9 @@ import time
 import httpx
 import pytest
 
-from tests.integration.conftest import SETTLE_SECONDS, SpokenClip, Transcribe
+from tests.support.clips import SpokenClip, Transcribe
 from tests.support.service import LocalService
+from tests.support.waiting import SETTLE_SECONDS
 
 
 def test_health_says_what_runs_where(client: httpx.Client) -> None:

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.integration.conftest import SETTLE_SECONDS, SpokenClip
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.service import ROOT, DidNotStart, LocalService, local_service
+from tests.support.waiting import SETTLE_SECONDS
 from transcription.api.app import route_table
 from transcription.api.middleware.api_keys import digest_of, make_key
 from transcription.api.openai.errors import is_openai
@@ -62,10 +63,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def environment(folder: Path) -> dict[str, str]:
     return {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "ENABLE_API_KEY": "true",
         "API_KEY": SINGLE,
         "API_KEYS_FILE": str(folder / "keys.toml"),

@@ -9,8 +9,8 @@ import httpx
 import pysubs2
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.media_files import read_samples
 from tests.support.recordings import Recordings
 

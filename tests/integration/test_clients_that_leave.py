@@ -8,18 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.integration.conftest import SETTLE_SECONDS, SpokenClip, Transcribe, leftovers
+from tests.support.clips import SpokenClip, Transcribe
+from tests.support.leftovers import leftovers
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService
-
-
-def wait_until(condition: object, seconds: float = SETTLE_SECONDS) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.02)
-    return False
+from tests.support.waiting import wait_until
 
 
 def connect(service: LocalService) -> socket.socket:

@@ -14,10 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip, media_processes
-from tests.integration.test_clients_that_leave import wait_until
+from tests.support.clips import SpokenClip
+from tests.support.leftovers import media_processes
 from tests.support.recordings import Recordings
 from tests.support.service import ROOT, LocalService, free_port
+from tests.support.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "transcription.cli"]
 Done = subprocess.CompletedProcess[str]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.conftest import SpokenClip, Transcribe
+from tests.support.clips import SpokenClip, Transcribe
 from tests.support.service import ROOT
 from transcription.telemetry import metrics
 

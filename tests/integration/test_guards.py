@@ -6,17 +6,13 @@ from pathlib import Path
 
 import httpx
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.service import local_service
 
 
 def test_with_too_little_memory_new_work_is_refused_and_reads_go_on(tmp_path: Path, spoken_clip: SpokenClip) -> None:
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(tmp_path / "models"),
-        "TEMP_DIR": str(tmp_path / "uploads"),
-        "CACHE_DIR": str(tmp_path / "cache"),
         "MEMORY_LIMIT_PERCENT": "1",
     }
     file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
@@ -40,10 +36,6 @@ def test_with_too_little_memory_new_work_is_refused_and_reads_go_on(tmp_path: Pa
 
 def test_with_too_little_disk_a_recording_is_refused_before_it_is_read(tmp_path: Path) -> None:
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(tmp_path / "models"),
-        "TEMP_DIR": str(tmp_path / "uploads"),
-        "CACHE_DIR": str(tmp_path / "cache"),
         "MIN_FREE_DISK": str(1 << 60),
     }
     with (

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_clients_that_leave import wait_until
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
+from tests.support.jobs import PATIENCE, finished, post, read_events, segments_of, status, submit
 from tests.support.recordings import Recordings
 from tests.support.service import UNSHARED, LocalService, local_service
+from tests.support.waiting import wait_until
 
-PATIENCE = 180.0  # seconds; a job of these tests takes a few on an idle machine
 SLOTS = 2
 FORMATS = ("json", "text", "srt", "vtt", "tsv", "lrc", "verbose_json")
 
@@ -35,10 +33,6 @@ def keeper(jobs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A service that stores results and answers from them."""
     folder = tmp_path_factory.mktemp("keeper")
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "JOBS_DIR": str(jobs_dir),
         "JOB_CONCURRENCY": "2",
         "WHISPER_LAYOUT": f"{SLOTS}x1x1",
@@ -51,36 +45,6 @@ def keeper(jobs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def http(keeper: LocalService) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=keeper.url, timeout=PATIENCE) as client:
         yield client
-
-
-def post(
-    http: httpx.Client, path: Path, headers: dict[str, str] | None = None, query: str = "", **fields: str
-) -> httpx.Response:
-    file = {"file": (path.name, path.read_bytes())}
-    return http.post(f"/transcribe{query}", files=file, data=fields, headers=headers or {})
-
-
-def submit(http: httpx.Client, path: Path, headers: dict[str, str] | None = None, **fields: str) -> str:
-    """The id of a new job."""
-    answer = post(http, path, headers, **{"async": "true", **fields})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["job_id"])
-
-
-def status(http: httpx.Client, job_id: str) -> dict[str, Any]:
-    answer = http.get(f"/status/{job_id}")
-    assert answer.status_code == 200, answer.text
-    document: dict[str, Any] = answer.json()
-    return document
-
-
-def finished(http: httpx.Client, job_id: str) -> dict[str, Any]:
-    """How the job ended."""
-    deadline = time.monotonic() + PATIENCE
-    while (state := status(http, job_id))["status"] in ("queued", "processing"):
-        assert time.monotonic() < deadline, state
-        time.sleep(0.05)
-    return state
 
 
 def long_recording(recordings: Recordings, seconds: int) -> Path:
@@ -231,30 +195,6 @@ def test_an_unfinished_job_has_no_result_and_needs_no_retry(http: httpx.Client, 
     assert_error(http.get(f"/jobs/{job}/result"), 409, "wrong_job_state")
     assert_error(http.post(f"/jobs/{job}/retry"), 409, "wrong_job_state")
     http.delete(f"/jobs/{job}")
-
-
-def read_events(http: httpx.Client, job: str, last: str = "", most: int = 10_000) -> list[dict[str, Any]]:
-    """Events of a job until its stream ends, or until there are `most` segments; then the connection is dropped."""
-    events: list[dict[str, Any]] = []
-    event: dict[str, Any] = {}
-    with http.stream("GET", f"/jobs/{job}/events", headers={"Last-Event-ID": last} if last else {}) as stream:
-        assert stream.headers["content-type"].startswith("text/event-stream")
-        for line in stream.iter_lines():
-            name, _, value = line.partition(": ")
-            if name in ("event", "id"):
-                event[name] = value
-            elif name == "data":
-                event["data"] = json.loads(value)
-            elif not line and event:
-                events.append(event)
-                event = {}
-                if sum(item["event"] == "segment" for item in events) == most:
-                    break
-    return events
-
-
-def segments_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [event["data"] for event in events if event["event"] == "segment"]
 
 
 def test_events_tell_progress_and_every_segment_and_go_on_where_they_broke_off(

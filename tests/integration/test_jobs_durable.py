@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip, media_processes
-from tests.integration.test_clients_that_leave import wait_until
-from tests.integration.test_errors import assert_error
-from tests.integration.test_jobs import PATIENCE, finished, read_events, segments_of, status, submit
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
+from tests.support.jobs import PATIENCE, finished, read_events, segments_of, status, submit
+from tests.support.leftovers import media_processes
 from tests.support.recordings import Recordings
-from tests.support.service import DidNotStart, LocalService, local_service
+from tests.support.service import DidNotStart, connected, serve
+from tests.support.waiting import wait_until
 
 STOP_SECONDS = 15.0  # README, "Stopping": from SIGTERM to the end of the last process
-
-
-def serve(folder: Path, *, wait_until_ready: bool = True, **settings: str) -> AbstractContextManager[LocalService]:
-    """A service on the store in `folder`, whoever has used it before."""
-    environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
-        "JOBS_DIR": str(folder / "jobs"),
-        **settings,
-    }
-    return local_service(environment, folder / "log", wait_until_ready=wait_until_ready)
-
-
-def connected(service: LocalService) -> httpx.Client:
-    return httpx.Client(base_url=service.url, timeout=PATIENCE)
 
 
 def test_a_stopped_service_gives_its_job_back_and_the_next_goes_on_where_it_stopped(

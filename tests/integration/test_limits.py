@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService, free_port, local_service
 
@@ -23,10 +23,6 @@ UPLOADS, READS, AT_ONCE = 6, 40, 2
 
 def settings(folder: Path, **more: str) -> dict[str, str]:
     return {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "ENABLE_RATE_LIMIT": "true",
         "RATE_LIMIT_PER_MINUTE": str(UPLOADS),
         "RATE_LIMIT_READS_PER_MINUTE": str(READS),

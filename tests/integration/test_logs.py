@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_clients_that_leave import wait_until
+from tests.support.clips import SpokenClip
 from tests.support.service import local_service
+from tests.support.waiting import wait_until
 
 KEY, WRONG_KEY = "right-key-" + "r" * 40, "wrong-key-" + "w" * 40
 SECRETS = {
@@ -33,10 +33,6 @@ def log(tmp_path_factory: pytest.TempPathFactory, spoken_clip: SpokenClip) -> li
     """Everything that all processes wrote while all kinds of requests were served, at INFO."""
     folder = tmp_path_factory.mktemp("logged")
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "ENABLE_API_KEY": "true",
         "API_KEY": KEY,
         "WEBHOOK_SECRET": "signing-secret-" + "s" * 40,

@@ -11,9 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.load import RUNNER, service_processes
-from tests.integration.conftest import SpokenClip, Transcribe
-from tests.integration.test_clients_that_leave import wait_until
+from tests.support.clips import SpokenClip, Transcribe
 from tests.support.service import UNSHARED, local_service
+from tests.support.waiting import wait_until
 
 BATCH_SIZE = "bentoml_service_adaptive_batch_size"
 
@@ -92,12 +92,7 @@ def test_a_recording_without_a_transcript_is_counted_with_the_reason(
 def test_nothing_goes_backwards_when_the_runner_is_killed_and_its_gauges_go(
     tmp_path: Path, spoken_clip: SpokenClip
 ) -> None:
-    environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(tmp_path / "models"),
-        "TEMP_DIR": str(tmp_path / "uploads"),
-        "CACHE_DIR": str(tmp_path / "cache"),
-    }
+    environment = {}
     with (
         local_service(environment, tmp_path / "log") as service,
         httpx.Client(base_url=service.url, timeout=60) as own,

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.recordings import Recordings
 from tests.support.service import UNSHARED, LocalService, local_service
 
@@ -20,10 +20,6 @@ CLIENTS = 16
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
     folder = tmp_path_factory.mktemp("impatient")
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "WHISPER_LAYOUT": "1x1x1",
         "MAX_QUEUE_SECONDS": "1",
     }

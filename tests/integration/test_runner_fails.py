@@ -15,8 +15,8 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.recordings import Recordings
 from tests.support.service import UNSHARED, LocalService, local_service
 
@@ -76,10 +76,6 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FragileService
     for name in ("model.bin", "config.json", "tokenizer.json"):
         (broken / name).write_text("{}")
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "BATCH_TIMEOUT": "1",
     }
     with (

@@ -11,7 +11,7 @@ import pysubs2
 import pytest
 import webvtt  # type: ignore[import-untyped]
 
-from tests.integration.conftest import SpokenClip, Transcribe
+from tests.support.clips import SpokenClip, Transcribe
 from tests.support.service import ROOT
 
 LONG = ROOT / "samples" / "en-day.m4a"

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_clients_that_leave import wait_until
+from tests.support.clips import SpokenClip
 from tests.support.service import ROOT, local_service
+from tests.support.waiting import wait_until
 
 OF_A_REQUEST = {"upload", "media.probe", "media.decode", "media.vad", "queue", "model.encode", "model.decode", "format"}
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"  # the example of W3C Trace Context
@@ -109,10 +109,6 @@ def collector(tmp_path_factory: pytest.TempPathFactory, spoken_clip: SpokenClip)
     folder = tmp_path_factory.mktemp("traced")
     with collecting() as collector:
         environment = {
-            "WHISPER_MODEL": "demo",
-            "WHISPER_MODEL_DIR": str(folder / "models"),
-            "TEMP_DIR": str(folder / "uploads"),
-            "CACHE_DIR": str(folder / "cache"),
             "BENTOML_CONFIG": str(configuration(folder, collector.server.server_port)),
             "OTEL_BSP_SCHEDULE_DELAY": "200",
         }

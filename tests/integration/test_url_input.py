@@ -12,10 +12,10 @@ from threading import Thread
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_clients_that_leave import wait_until
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.service import LocalService, local_service
+from tests.support.waiting import wait_until
 
 KILOBYTE = 1000
 
@@ -80,10 +80,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reader(folder: Path) -> Iterator[LocalService]:
     """A service that may read from localhost."""
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "URL_ALLOW": "localhost",
     }
     with local_service(environment, folder / "log") as service:
@@ -194,8 +190,6 @@ def test_a_client_that_leaves_ends_the_fetching(client: httpx.Client, site: str,
 
 def test_what_is_fetched_counts_as_the_callers_bytes(tmp_path: Path, site: str) -> None:
     environment = {
-        "WHISPER_MODEL": "demo",
-        "TEMP_DIR": str(tmp_path / "uploads"),
         "URL_ALLOW": "localhost",
         "ENABLE_RATE_LIMIT": "true",
         "MAX_CLIENT_BYTES": str(len(Site.talk) - 1),

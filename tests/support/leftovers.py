@@ -1,0 +1,27 @@
+"""What a service still holds of the requests that it has answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from tests.support.service import LocalService
+
+
+def leftovers(service: LocalService, temp_dir: Path) -> list[str]:
+    """Files in TEMP_DIR and decoder or probe processes of the service."""
+    files = [str(path) for path in temp_dir.iterdir()]
+    return files + media_processes(service)
+
+
+def media_processes(service: LocalService) -> list[str]:
+    """Names of the service's media children: those of its launchers."""
+    found = []
+    for process in psutil.Process(service.process.pid).children(recursive=True):
+        try:
+            if "transcription.media.sandbox.launcher" in process.cmdline():
+                found += [child.name() for child in process.children()]
+        except psutil.NoSuchProcess:
+            continue
+    return found
