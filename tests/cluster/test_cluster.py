@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -55,10 +54,10 @@ def test_the_same_recording_at_two_replicas_is_transcribed_once(
     assert ended[0]["result"]["segments"] == ended[1]["result"]["segments"]
     assert sorted(end["attempts"] for end in ended) == [0, 1]
     assert sum(len(log_lines(cluster, "job_completed", job)) for job in jobs) == 1
-    for replica in replicas:  # and whoever waits for the same has it from the store
-        started = time.monotonic()
+    decoded = batches(cluster)
+    for replica in replicas:  # a synchronous request for the same is answered from the store
         assert post(replica, recording).json()["segments"] == ended[0]["result"]["segments"]
-        assert time.monotonic() - started < 5
+    assert batches(cluster) == decoded
 
 
 def test_an_idempotency_key_holds_at_every_replica(replicas: Replicas, recordings: Recordings) -> None:
@@ -77,7 +76,7 @@ def test_a_job_is_cancelled_by_a_replica_that_did_not_accept_it(
     there.delete(f"/jobs/{job}").raise_for_status()
     assert status(here, job)["status"] == "cancelled"
     assert job not in spooled(folder)
-    assert wait_until(lambda: log_lines(cluster, "job_given_up", job), 10)
+    assert wait_until(lambda: log_lines(cluster, "job_given_up", job), 60)
 
 
 def test_a_bad_recording_fails_with_the_reason_and_may_be_retried(replicas: Replicas, recordings: Recordings) -> None:
@@ -127,7 +126,7 @@ def batches(cluster: Cluster) -> tuple[float, float]:
 def test_a_worker_that_is_stopped_hands_its_windows_back_and_another_goes_on(
     cluster: Cluster, replicas: Replicas, recordings: Recordings
 ) -> None:
-    job = submit(replicas[0], recordings.speech("handed.mp3", 600), beam_size="10")
+    job = submit(replicas[0], recordings.speech("handed.mp3", 300), beam_size="10")
     assert wait_until(lambda: status(replicas[0], job)["progress"] >= 15, PATIENCE)
     busy = next(worker for worker in cluster.workers if worker_has(worker.log, job, cluster))
     progress = status(replicas[0], job)["progress"]
@@ -206,16 +205,16 @@ def test_a_key_that_is_added_or_taken_away_is_so_at_every_replica(replicas: Repl
 
     assert answers(OTHER_KEY) == [403, 403]
     keys_file.write_text(entry("first", KEY) + entry("second", OTHER_KEY))
-    assert wait_until(lambda: answers(OTHER_KEY) == [200, 200], 10)
+    assert wait_until(lambda: answers(OTHER_KEY) == [200, 200])
     keys_file.write_text(entry("first", KEY))
-    assert wait_until(lambda: answers(OTHER_KEY) == [403, 403], 10)
+    assert wait_until(lambda: answers(OTHER_KEY) == [403, 403])
 
 
 def test_without_redis_a_replica_is_not_ready_says_why_and_comes_back(
     cluster: Cluster, replicas: Replicas, recordings: Recordings
 ) -> None:
     here, there = replicas
-    job = submit(here, recordings.speech("before.mp3", 240), beam_size="10")
+    job = submit(here, recordings.speech("before.mp3", 120), beam_size="10")
     assert wait_until(lambda: status(here, job)["progress"] > 0, PATIENCE)
     cluster.redis.kill()
     try:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,10 +163,7 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
         stderr=subprocess.PIPE,
         text=True,
     )
-    if where == "server":
-        assert wait_until(lambda: bool(media_processes(service)), 20)
-    else:
-        time.sleep(4)
+    assert wait_until(lambda: media_processes(service if where == "server" else process), 60)
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=20)
     assert process.returncode == 130

@@ -22,7 +22,7 @@ STOP_SECONDS = 15.0  # README, "Stopping": from SIGTERM to the end of the last p
 def test_a_stopped_service_gives_its_job_back_and_the_next_goes_on_where_it_stopped(
     tmp_path: Path, recordings: Recordings
 ) -> None:
-    recording = recordings.speech("stopped.mp3", 400)
+    recording = recordings.speech("stopped.mp3", 200)
     with serve(tmp_path) as service, connected(service) as http:
         job = submit(http, recording, language="en", beam_size="10")
         assert wait_until(lambda: status(http, job)["progress"] >= 20, PATIENCE)

@@ -19,6 +19,7 @@ from tests.support.recordings import Recordings
 from tests.support.service import LocalService, free_port, local_service
 
 UPLOADS, READS, AT_ONCE = 6, 40, 2
+ANSWER_SECONDS = 10.0  # without a Redis; far below the time limit of a request, which it would take to wait for it
 
 
 def settings(folder: Path, **more: str) -> dict[str, str]:
@@ -146,7 +147,7 @@ def test_services_with_one_redis_count_together_and_go_on_without_it(tmp_path: P
             started = time.monotonic()
             answer = one.post("/transcribe")
             assert answer.status_code == 422
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < ANSWER_SECONDS
             assert "ratelimit-limit" not in answer.headers
             assert '"rate_limits_suspended"' in (folders[0] / "log").read_text()
     finally:

@@ -54,10 +54,10 @@ def log(tmp_path_factory: pytest.TempPathFactory, spoken_clip: SpokenClip) -> li
         assert send(sound, nonsense="fieldsecret").status_code in (200, 422)
         hook = "http://127.0.0.1:9/?token=hooksecret"
         job = send(sound, **{"async": "true", "callback_url": hook}, language="en").json()
-        assert wait_until(lambda: client.get(job["status_url"]).json()["status"] == "completed", 30)
+        assert wait_until(lambda: client.get(job["status_url"]).json()["status"] == "completed", 120)
         for headers in ({"X-API-Key": WRONG_KEY}, {"X-API-Key": "", "Authorization": f"Bearer {WRONG_KEY}"}):
             assert client.get("/jobs", headers=headers).status_code == 403
-        assert wait_until(lambda: '"webhook"' in service.log.read_text(), 15)
+        assert wait_until(lambda: '"webhook"' in service.log.read_text(), 60)
     return (folder / "log").read_text().splitlines()
 
 

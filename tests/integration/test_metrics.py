@@ -8,25 +8,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.load import RUNNER, service_processes
 from tests.support.clips import SpokenClip, Transcribe
+from tests.support.load import sample
 from tests.support.service import UNSHARED, local_service
 from tests.support.waiting import wait_until
 
 BATCH_SIZE = "bentoml_service_adaptive_batch_size"
-
-
-def sample(client: httpx.Client, name: str, **labels: str) -> float:
-    """The sum of the samples of that name whose labels include these."""
-    families = text_string_to_metric_families(client.get("/metrics").text)
-    return sum(
-        found.value
-        for family in families
-        for found in family.samples
-        if found.name == name and labels.items() <= found.labels.items()
-    )
 
 
 def test_batches_are_counted_under_the_name_and_labels_of_bentoml(
@@ -101,12 +90,12 @@ def test_nothing_goes_backwards_when_the_runner_is_killed_and_its_gauges_go(
         assert own.post("/transcribe", files=file).status_code == 200
         windows = sample(own, "transcription_windows_total", model="demo")
         assert windows >= 1
-        assert wait_until(lambda: sample(own, "transcription_loaded_models") == 1, 15)
+        assert wait_until(lambda: sample(own, "transcription_loaded_models") == 1)
         (victim,) = service_processes(service.process.pid, RUNNER)
         os.kill(victim, signal.SIGKILL)
         assert sample(own, "transcription_windows_total", model="demo") == windows
         # One model in the new process; with the gauge of the dead one it would be two.
         assert wait_until(lambda: own.get("/health/ready").status_code == 200, 60)
-        assert wait_until(lambda: sample(own, "transcription_loaded_models") == 1, 15)
+        assert wait_until(lambda: sample(own, "transcription_loaded_models") == 1)
         assert own.post("/transcribe", files=file, headers=UNSHARED).status_code == 200
         assert sample(own, "transcription_windows_total", model="demo") == 2 * windows

@@ -30,7 +30,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService
 def test_who_would_wait_too_long_is_told_when_to_come_back_and_who_was_let_in_is_served(
     impatient: LocalService, recordings: Recordings, spoken_clip: SpokenClip
 ) -> None:
-    content = recordings.speech("a-minute-and-a-half.mp3", 90).read_bytes()
+    content = recordings.speech("a-minute.mp3", 60).read_bytes()
 
     def send(_: int) -> httpx.Response:
         fields = {"language": "en", "beam_size": "10", "hallucinations": "keep"}

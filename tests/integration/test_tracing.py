@@ -121,9 +121,9 @@ def collector(tmp_path_factory: pytest.TempPathFactory, spoken_clip: SpokenClip)
             fields = {"initial_prompt": "promptsecret"}
             assert client.post("/transcribe", files=file, data=fields, headers=headers).status_code == 200
             job = client.post("/transcribe", files=file, data={"async": "true", "language": "en"}).json()
-            assert wait_until(lambda: client.get(job["status_url"]).json()["status"] == "completed", 30)
-            wait_until(lambda: {each.name for each in collector.of(TRACE_ID)} >= OF_A_REQUEST, 10)
-            wait_until(lambda: any(each.name == "job" for each in collector.spans), 10)
+            assert wait_until(lambda: client.get(job["status_url"]).json()["status"] == "completed", 120)
+            wait_until(lambda: {each.name for each in collector.of(TRACE_ID)} >= OF_A_REQUEST)
+            wait_until(lambda: any(each.name == "job" for each in collector.spans))
         yield collector
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
@@ -15,10 +17,11 @@ def leftovers(service: LocalService, temp_dir: Path) -> list[str]:
     return files + media_processes(service)
 
 
-def media_processes(service: LocalService) -> list[str]:
-    """Names of the service's media children: those of its launchers."""
+def media_processes(parent: LocalService | subprocess.Popen[Any]) -> list[str]:
+    """Names of the media children of a service or of the command: those of its launchers."""
+    pid = parent.process.pid if isinstance(parent, LocalService) else parent.pid
     found = []
-    for process in psutil.Process(service.process.pid).children(recursive=True):
+    for process in psutil.Process(pid).children(recursive=True):
         try:
             if "transcription.media.sandbox.launcher" in process.cmdline():
                 found += [child.name() for child in process.children()]
