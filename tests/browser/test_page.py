@@ -120,7 +120,7 @@ def test_a_long_recording_can_be_cancelled(visit: OpenPage, long: Path, site: Lo
     assert newest["status"] == "cancelled"
 
 
-def test_a_recording_of_nobody_is_done_and_empty(visit: OpenPage, tmp_path: Path) -> None:
+def test_a_recording_without_speech_is_done_and_empty(visit: OpenPage, tmp_path: Path) -> None:
     silence = tmp_path / "silence.wav"
     run_ffmpeg("-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono", "-t", "3", str(silence))
     visited = visit()
@@ -230,7 +230,7 @@ def test_a_key_is_asked_for_and_kept_until_the_tab_is_closed(visit: OpenPage, gu
     assert not any(KEY in url for url in visited.asked)
 
 
-# For everybody
+# Accessibility and privacy
 
 
 def test_the_whole_can_be_done_with_the_keyboard(visit: OpenPage) -> None:

@@ -1,4 +1,4 @@
-"""Several machines as one service: whatever was accepted by one replica is known to all, and any worker does it."""
+"""Several machines as one service: a job accepted by one replica is known to all, and any worker runs it."""
 
 from __future__ import annotations
 
@@ -98,9 +98,7 @@ def test_a_forgotten_job_takes_its_file_with_it(folder: Path, replicas: Replicas
     assert here.get(f"/status/{job}").status_code == 404
 
 
-def test_windows_of_different_jobs_meet_in_one_batch(
-    cluster: Cluster, replicas: Replicas, recordings: Recordings
-) -> None:
+def test_windows_of_different_jobs_share_a_batch(cluster: Cluster, replicas: Replicas, recordings: Recordings) -> None:
     before = batches(cluster)
     clips = [recordings.speech(f"batch-{number}.wav", 20 + number) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:

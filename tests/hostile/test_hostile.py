@@ -165,7 +165,7 @@ def test_no_refusal_names_a_path_of_ours(campaign: Campaign) -> None:
     assert told == []
 
 
-def test_nobody_connects_to_the_address_that_a_file_names(campaign: Campaign) -> None:
+def test_no_process_connects_to_the_address_that_a_file_names(campaign: Campaign) -> None:
     assert campaign.connections == 0
 
 

@@ -33,7 +33,7 @@ def service(temp_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "ENABLE_CACHE": "false",  # the same few recordings are sent again and again, to be worked on
         "LOG_LEVEL": "INFO",
     }
-    with local_service(environment, tmp_path_factory.mktemp("log") / "service.log") as running:
+    with local_service(environment, tmp_path_factory.mktemp("log") / "service.log", measured=True) as running:
         yield running
 
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.support.answers import assert_error
+from tests.support.api_keys import entry
 from tests.support.clips import SpokenClip
 from tests.support.connections import connect
 from tests.support.service import ROOT, DidNotStart, LocalService, local_service
@@ -102,10 +103,6 @@ def routes(environment: dict[str, str], folder: Path) -> list[tuple[str, str]]:
     )
     pairs = [line.split(" ", 1) for line in json.loads(listed.stdout.splitlines()[-1])]
     return [(method, path.replace("{job_id}", "some-job")) for method, path in pairs]
-
-
-def entry(name: str, key: str) -> str:
-    return f'[[keys]]\nname = "{name}"\nsha256 = "{digest_of(key)}"\n'
 
 
 def exchange(service: LocalService, request: bytes) -> bytes:

@@ -157,7 +157,7 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
     long = recordings.speech("interrupted.mp3", 590)
     server = ["--server", service.url] if where == "server" else []
     process = subprocess.Popen(
-        # Whoever starts the tests in the background has made them ignore interrupts, and children inherit that.
+        # A shell that runs the tests in the background makes them ignore interrupts, and children inherit that.
         ["env", "--default-signal=INT", *COMMAND, str(long), "-d", str(tmp_path), *server],
         env=environment(tmp_path),
         stderr=subprocess.PIPE,

@@ -120,7 +120,7 @@ def test_a_wrong_value_names_its_parameter(
 
 
 @pytest.mark.parametrize("model", ["hugo", "../../etc", "/models/demo", ".hidden"])
-def test_a_model_that_nobody_knows_is_refused(transcribe: Transcribe, spoken_clip: SpokenClip, model: str) -> None:
+def test_an_unknown_model_is_refused(transcribe: Transcribe, spoken_clip: SpokenClip, model: str) -> None:
     assert_error(transcribe(spoken_clip.path, model=model), 422, "unknown_model")
 
 

@@ -1,4 +1,4 @@
-"""Text that nobody said is dropped or marked, told, and counted."""
+"""Text that was not spoken is dropped or marked, reported, and counted."""
 
 from __future__ import annotations
 

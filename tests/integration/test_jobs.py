@@ -1,4 +1,4 @@
-"""Jobs, through the doors that clients use."""
+"""Jobs over HTTP, as clients use them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_job_is_accepted_done_and_answers_as_a_synchronous_request_does(
     assert {**done["result"], "processing_time": 0} == {**synchronous, "processing_time": 0}
 
 
-def test_a_job_tells_its_progress_truly_and_its_text_so_far(http: httpx.Client, recordings: Recordings) -> None:
+def test_a_job_reports_monotonic_progress_and_its_text_so_far(http: httpx.Client, recordings: Recordings) -> None:
     recording = long_recording(recordings, 200)
     job = submit(http, recording, language="en", beam_size="10")
     seen = []
@@ -132,15 +132,15 @@ def test_a_result_comes_in_every_format_without_being_transcribed_again(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/status/nobody"),
-        ("GET", "/jobs/nobody"),
-        ("GET", "/jobs/nobody/result"),
-        ("GET", "/jobs/nobody/events"),
-        ("DELETE", "/jobs/nobody"),
-        ("POST", "/jobs/nobody/retry"),
+        ("GET", "/status/unknown"),
+        ("GET", "/jobs/unknown"),
+        ("GET", "/jobs/unknown/result"),
+        ("GET", "/jobs/unknown/events"),
+        ("DELETE", "/jobs/unknown"),
+        ("POST", "/jobs/unknown/retry"),
     ],
 )
-def test_a_job_that_nobody_knows_is_a_404(http: httpx.Client, method: str, path: str) -> None:
+def test_an_unknown_job_is_a_404(http: httpx.Client, method: str, path: str) -> None:
     assert_error(http.request(method, path), 404, "unknown_job")
 
 
@@ -197,7 +197,7 @@ def test_an_unfinished_job_has_no_result_and_needs_no_retry(http: httpx.Client, 
     http.delete(f"/jobs/{job}")
 
 
-def test_events_tell_progress_and_every_segment_and_go_on_where_they_broke_off(
+def test_events_report_progress_and_every_segment_and_resume_where_they_broke_off(
     http: httpx.Client, recordings: Recordings
 ) -> None:
     job = submit(http, long_recording(recordings, 100), language="en", hallucinations="keep")
@@ -250,7 +250,7 @@ def test_a_client_that_gives_up_and_retries_does_not_begin_again(
     assert windows_begun(http) - before <= alone + 2 * 2 * SLOTS
 
 
-def test_a_result_is_kept_for_whoever_asks_the_same_unless_told_not_to(
+def test_a_result_is_reused_for_the_same_request_unless_it_asks_for_fresh_work(
     http: httpx.Client, recordings: Recordings
 ) -> None:
     path = long_recording(recordings, 31)

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
 from tests.support.jobs import PATIENCE, finished, read_events, segments_of, status, submit
-from tests.support.leftovers import media_processes
 from tests.support.recordings import Recordings
 from tests.support.service import DidNotStart, connected, serve
 from tests.support.waiting import wait_until
@@ -68,32 +66,6 @@ def test_a_damaged_database_stops_the_start_and_the_message_says_how_to_go_on(
     assert str(database) in message
     assert "cp " in message
     assert str(tmp_path / "jobs" / "backups") in message
-
-
-def test_a_disk_without_room_accepts_no_job(tmp_path: Path, spoken_clip: SpokenClip) -> None:
-    with serve(tmp_path, wait_until_ready=False, MIN_FREE_DISK=str(1 << 60)) as service, connected(service) as http:
-        file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
-        for where in ({"params": {"async": "true"}}, {"data": {"async": "true"}}):
-            answer = http.post("/transcribe", files=file, **where)  # type: ignore[arg-type]
-            assert "retry-after" in answer.headers
-            assert_error(answer, 503, "insufficient_storage")
-        assert http.get("/jobs").json()["jobs"] == []
-        assert list((tmp_path / "jobs" / "spool").iterdir()) == []
-        assert wait_until(lambda: list((tmp_path / "uploads").iterdir()) == [])
-        assert media_processes(service) == []
-
-
-def test_jobs_can_be_turned_off(tmp_path: Path, spoken_clip: SpokenClip) -> None:
-    with serve(tmp_path, wait_until_ready=False, ENABLE_ASYNC="false") as service, connected(service) as http:
-        file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
-        answer = http.post("/transcribe", files=file, data={"async": "true"})
-        assert "async" in assert_error(answer, 501, "not_enabled")["message"]
-
-
-def test_the_queue_of_the_platform_can_be_left_alone(tmp_path: Path) -> None:
-    with serve(tmp_path, wait_until_ready=False, TASK_QUEUE="platform") as service, connected(service) as http:
-        answer = http.get("/api/transcribe_job/status", params={"task_id": "nobody"})
-        assert_error(answer, 404, "not_found")  # BentoML's own answer, not "unknown_job"
 
 
 def test_a_finished_job_is_deleted_when_its_time_has_come(tmp_path: Path, spoken_clip: SpokenClip) -> None:

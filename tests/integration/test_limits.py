@@ -1,4 +1,4 @@
-"""How much one caller may ask of a real service, and of two that count together in a real Redis."""
+"""Limits of one client at a real service, and at two that count together in a real Redis."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_uploads_beyond_the_limit_are_refused_until_the_window_has_moved_on(
         refused = answers[-1]
         assert_error(refused, 429, "rate_limit_exceeded")
         assert refused.headers["retry-after"] == refused.headers["ratelimit-reset"]
-        # Every door to the same work has the one limit; questions have their own.
+        # Every route to the same work shares one limit; reads have their own.
         for path in ("/api/transcribe", "/api/transcribe_job/submit", "/jobs/7/retry", "/asr", "/detect-language"):
             assert client.post(path).status_code == 429
         assert client.get("/transcribe", params={"url": "https://example.com/a.mp3"}).status_code == 429
@@ -78,7 +78,7 @@ def test_a_refused_upload_is_not_read(limited: LocalService) -> None:
     assert_error(answer, 429, "rate_limit_exceeded")
 
 
-def test_questions_have_a_limit_and_probes_have_none(limited: LocalService) -> None:
+def test_reads_have_a_limit_and_probes_have_none(limited: LocalService) -> None:
     with caller(limited, "198.51.100.4") as client:
         statuses = [client.get("/languages").status_code for _ in range(READS + 2)]
         assert statuses == [200] * READS + [429] * 2
@@ -88,7 +88,7 @@ def test_questions_have_a_limit_and_probes_have_none(limited: LocalService) -> N
             assert "ratelimit-limit" not in answer.headers
 
 
-def test_a_caller_has_so_many_uploads_at_once(limited: LocalService, recordings: Recordings) -> None:
+def test_a_client_has_a_limit_of_concurrent_uploads(limited: LocalService, recordings: Recordings) -> None:
     content = recordings.speech("at-once.mp3", 60).read_bytes()
 
     def send(number: int) -> httpx.Response:
@@ -106,7 +106,7 @@ def test_a_caller_has_so_many_uploads_at_once(limited: LocalService, recordings:
     assert send(0).status_code == 200
 
 
-def test_who_is_no_trusted_proxy_cannot_be_somebody_else(tmp_path: Path) -> None:
+def test_an_untrusted_proxy_cannot_claim_another_address(tmp_path: Path) -> None:
     environment = settings(
         tmp_path,
         TRUSTED_PROXIES="",

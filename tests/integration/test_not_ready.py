@@ -17,7 +17,7 @@ def waiting_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.C
     folder = tmp_path_factory.mktemp("not-ready")
     environment = {
         "WHISPER_MODEL": "base",
-        "HF_ENDPOINT": "http://127.0.0.1:9",  # nobody listens there
+        "HF_ENDPOINT": "http://127.0.0.1:9",  # nothing listens there
         "REQUEST_TIMEOUT": "60",
     }
     with (

@@ -27,7 +27,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService
         yield service
 
 
-def test_who_would_wait_too_long_is_told_when_to_come_back_and_who_was_let_in_is_served(
+def test_requests_that_would_wait_too_long_get_a_retry_after_and_accepted_ones_are_served(
     impatient: LocalService, recordings: Recordings, spoken_clip: SpokenClip
 ) -> None:
     content = recordings.speech("a-minute.mp3", 60).read_bytes()

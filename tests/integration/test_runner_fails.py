@@ -1,4 +1,4 @@
-"""The model's process dies, freezes, or cannot load a model: what the API, callers and recordings see of it."""
+"""The runner is killed, freezes, or cannot load a model: the effect on the API, its clients and their recordings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ import pytest
 
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
+from tests.support.load import sample
 from tests.support.recordings import Recordings
 from tests.support.service import UNSHARED, LocalService, local_service
 from tests.support.waiting import wait_until
@@ -138,7 +140,7 @@ def test_a_recording_that_killed_two_runners_is_refused_and_others_are_not(
     assert fragile.transcribe(spoken_clip.path).status_code == 200
 
 
-def test_a_runner_that_freezes_is_replaced_and_its_callers_are_told_when_to_come_back(
+def test_a_runner_that_freezes_is_replaced_and_its_clients_get_a_retry_after(
     fragile: FragileService, recordings: Recordings, spoken_clip: SpokenClip
 ) -> None:
     recording = recordings.speech("slow.mp3", 120)
@@ -162,3 +164,21 @@ def test_a_model_that_cannot_be_loaded_says_why_and_the_others_work(
 
     assert "'broken'" in body["message"]
     assert fragile.transcribe(spoken_clip.path).status_code == 200
+
+
+def test_nothing_goes_backwards_when_the_runner_is_killed_and_its_gauges_go(
+    fragile: FragileService, spoken_clip: SpokenClip
+) -> None:
+    assert fragile.transcribe(spoken_clip.path).status_code == 200
+    decoded = partial(sample, fragile.client, "transcription_windows_total", model="demo")
+    loaded = partial(sample, fragile.client, "transcription_loaded_models")
+    before, victim = decoded(), fragile.runner()
+    assert before >= 1
+    assert wait_until(lambda: loaded() == 1)
+    os.kill(victim, signal.SIGKILL)
+    assert decoded() == before
+    # One model in the new process; with the gauge of the dead one it would be two.
+    fragile.wait_until_ready(other_than=victim)
+    assert wait_until(lambda: loaded() == 1)
+    assert fragile.transcribe(spoken_clip.path).status_code == 200
+    assert decoded() == before + 1

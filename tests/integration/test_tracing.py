@@ -159,6 +159,6 @@ def test_a_job_has_a_trace_of_its_own_with_the_steps_in_it(collector: Collector)
     assert {each.name for each in collector.of(job.trace)} >= OF_A_REQUEST - {"upload", "format"}
 
 
-def test_no_span_tells_what_was_said_or_sent(collector: Collector) -> None:
+def test_no_span_contains_what_was_said_or_sent(collector: Collector) -> None:
     for each in collector.spans:
         assert not any(secret in each.attributes for secret in SECRETS), each

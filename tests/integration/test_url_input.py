@@ -207,10 +207,3 @@ def test_what_is_fetched_counts_as_the_callers_bytes(tmp_path: Path, site: str) 
     for answer in answers:
         assert_error(answer, 429, "too_many_uploads")
     assert list((tmp_path / "uploads").iterdir()) == []
-
-
-def test_fetching_can_be_turned_off(tmp_path: Path, site: str) -> None:
-    environment = {"WHISPER_MODEL": "demo", "TEMP_DIR": str(tmp_path / "uploads"), "ENABLE_URL_INPUT": "false"}
-    with local_service(environment, tmp_path / "log", wait_until_ready=False) as service:
-        answer = httpx.get(f"{service.url}/transcribe", params={"url": f"{site}/talk.mp3"}, timeout=30)
-    assert_error(answer, 501, "not_enabled")

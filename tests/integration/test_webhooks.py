@@ -24,7 +24,7 @@ SECRET = "a secret of this deployment"
 
 @dataclass
 class Receiver:
-    """Answers with `statuses` in turn, the last for ever. seen: headers and bodies."""
+    """Answers with `statuses` in turn, the last again and again. seen: headers and bodies."""
 
     statuses: list[int]
     url: str = ""

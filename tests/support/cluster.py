@@ -64,7 +64,7 @@ class Member:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """SIGKILL for it and all its children, as when the machine dies."""
+        """SIGKILL for it and all its children, as when the machine fails."""
         if self.process is None:
             return
         family = []

@@ -61,7 +61,7 @@ def folders(folder: Path) -> dict[str, str]:
 def unmeasured(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without what makes Python's coverage follow subprocesses.
 
-    A measured service takes half as long again for everything, and the unit tests run the same code.
+    A measured service takes half as long again for everything. The one that most tests share is enough.
     """
     return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
 
@@ -74,10 +74,12 @@ def local_service(
     target: str = "service:TranscriptionService",
     cwd: Path = ROOT,
     wait_until_ready: bool = True,
+    measured: bool = False,
 ) -> Iterator[LocalService]:
     """Serve `target` with the embedded model and all its files beside `log`, unless `environment` says otherwise.
 
     wait_until_ready: False waits only until the port answers, for services that must not become ready.
+    measured: whether its coverage is measured, where that of the tests is.
     Raises DidNotStart.
     """
     port = free_port()
@@ -97,7 +99,7 @@ def local_service(
         process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**unmeasured(os.environ), **settings, **environment},
+            env={**(os.environ if measured else unmeasured(os.environ)), **settings, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
