@@ -17,6 +17,7 @@ from transcription.bentoml_patches.bounded_connections import bound_connections
 from transcription.bentoml_patches.deferred import Deferred
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.folder import with_uploads_beside_jobs
+from transcription.system.garbage import collection_paused
 from transcription.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ route_metrics.install(native_routes)
 @cache
 def edge() -> Edge:
     """The HTTP side, made in the process that serves it: the supervisor and the runner's process do without."""
-    from transcription.api.edge import Edge
+    with collection_paused():
+        from transcription.api.edge import Edge
 
-    return Edge(settings, native_routes)
+        return Edge(settings, native_routes)
 
 
 @bentoml.service(

@@ -9,21 +9,19 @@ import argparse
 import io
 import random
 import struct
-import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
+from subprocess import DEVNULL, PIPE, run
 
 from tests.support.media_files import AUDIO_FORMATS, FFMPEG, PICTURE, SPOKEN, VIDEO_FORMATS
 
 FORMATS = AUDIO_FORMATS | VIDEO_FORMATS
 CUTS = (0.02, 0.3, 0.97)  # of the file that are left
 FLIPS = ((1, 0.001, 0.02), (2, 0.02, 1.0))  # seed, bytes to flip of all, part of the file that is hit
-BOMB_SECONDS = 10 * 3600
-METADATA_BYTES = 1_500_000
+BOMB_SECONDS, METADATA_BYTES = 10 * 3600, 1_500_000
 STREAMS, DEPTH = 1000, 5_000  # DEPTH: of boxes in boxes
 
 
@@ -333,7 +331,7 @@ def _run(*arguments: str) -> bytes:
 
 
 def _ffmpeg(*arguments: str) -> bytes:
-    return subprocess.run([FFMPEG, "-v", "error", "-y", *arguments], check=True, stdin=DEVNULL, stdout=PIPE).stdout
+    return run([FFMPEG, "-v", "error", "-y", *arguments], check=True, stdin=DEVNULL, stdout=PIPE).stdout
 
 
 def main() -> None:
