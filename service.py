@@ -23,7 +23,7 @@ from transcription.telemetry.logs import configure_logging
 if TYPE_CHECKING:
     from transcription.api.edge import Edge
 
-# Our own time limit comes first and answers in our shape; BentoML's is the safety net.
+# Our own time limit takes effect first and answers in our shape; BentoML's is the safety net.
 TIMEOUT_MARGIN = 60  # seconds
 
 settings = with_uploads_beside_jobs(load_settings())
@@ -41,7 +41,9 @@ def edge() -> Edge:
     with collection_paused():
         from transcription.api.edge import Edge
 
-        return Edge(settings, native_routes)
+        made = Edge(settings)
+    route_metrics.install((*made.metric_labels, *native_routes))
+    return made
 
 
 @bentoml.service(
@@ -51,7 +53,7 @@ def edge() -> Edge:
     traffic={"timeout": settings.request_timeout + TIMEOUT_MARGIN},
 )
 class TranscriptionService:
-    """An audio or video file in, text with timestamps out."""
+    """Transcribes audio and video files into text with timestamps."""
 
     runner = bentoml.depends(whisper_runner)
 
@@ -76,17 +78,17 @@ class TranscriptionService:
 
     @bentoml.api(route=ROUTE, input_spec=NativeInput)  # type: ignore[untyped-decorator]
     async def transcribe(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
-        """Transcribe one recording. The same parameters as POST /transcribe; the answer is always JSON."""
+        """Transcribe one recording. The parameters are those of POST /transcribe; the answer is always JSON."""
         from transcription.api.routes.native import answer_native
 
         return await answer_native(ctx, self.process.backend)
 
     @bentoml.task(route=TASK_ROUTE, input_spec=TaskInput)  # type: ignore[untyped-decorator]
     async def transcribe_job(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
-        """The same as a task: submit, get_status, get, retry, cancel.
+        """Transcribe one recording as a task: submit, get_status, get, retry, cancel.
 
-        Declared for the schema and the clients. Unless TASK_QUEUE=platform, TaskMiddleware answers all but the call
-        that waits.
+        Declared for the schema and the clients. Unless TASK_QUEUE=platform, TaskMiddleware answers all of them but the
+        synchronous call.
         """
         from transcription.api.routes.native import answer_native
 

@@ -1,4 +1,4 @@
-"""Every format of a transcript, in one table, and `render`, which writes a transcript in one of them."""
+"""The formats of a transcript, each one record, and `render`, which writes a transcript in one of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 from formats import json, text, verbose_json
 from formats.subtitles import lrc, srt, tsv, vtt
-from formats.subtitles.layout import SubtitleLayout, has_words, is_fast, laid_out
+from formats.subtitles.layout import SubtitleLayout, has_word_times, is_fast, lay_out
 from transcription.core.errors import InvalidParameter, WrongJobState
 from transcription.core.transcript import Transcript
 
@@ -112,12 +112,12 @@ def render(transcript: Transcript, response_format: ResponseFormat, layout: Subt
         return Rendered(record.write(transcript, None), record.content_type)
     if record.kind is Kind.LINES:
         layout = layout.one_line()
-    if layout.highlight_words and not has_words(transcript):
+    if layout.highlight_words and not has_word_times(transcript):
         raise WrongJobState(
             "The words of this transcript have no times, so 'highlight_words' cannot mark them. Submit the recording "
             "again with highlight_words=true or timestamp_granularity=word."
         )
     fast_cues = None
     if layout.max_chars_per_second is not None:
-        fast_cues = sum(is_fast(cue, layout) for cue in laid_out(transcript, layout))
+        fast_cues = sum(is_fast(cue, layout) for cue in lay_out(transcript, layout))
     return Rendered(record.write(transcript, layout), record.content_type, fast_cues)

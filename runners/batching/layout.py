@@ -1,4 +1,7 @@
-"""Where the model runs and how the device is divided: decided once at start, from settings and machine."""
+"""Where the model runs and how the device is divided, decided once at start from the settings and the machine.
+
+`auto` is measured in `tuning.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from transcription.core.settings import InvalidSettings, Settings
 
 CPU, CUDA = "cpu", "cuda"
 AUTO_COMPUTE_TYPE = {CPU: "int8", CUDA: "float16"}
-CPU_BATCH = 4  # more gains nothing and makes everyone wait longer
-GPU_SLOTS = 2  # one batch is prepared and read out while the other one computes
+CPU_BATCH = 4  # larger batches gain nothing and make every request wait longer
+GPU_SLOTS = 2  # one batch is prepared and copied while the other one computes
 GPU_BATCH = 16
 DEFAULT_THREADS = 4  # CTranslate2's default, where there are as many cores
 CGROUP_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
@@ -28,8 +31,8 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """slots: batches at once. threads: CPU threads of each slot. batch: windows in one call, at most."""
+class DeviceLayout:
+    """slots: batches that run at once. threads: CPU threads per slot. batch: windows per call, at most."""
 
     slots: int
     threads: int
@@ -43,7 +46,7 @@ class Layout:
 def choose_placement(settings: Settings) -> Placement:
     """Device and number format, `auto` resolved.
 
-    Raises InvalidSettings, naming the variable, when this machine cannot do what is asked.
+    Raises InvalidSettings, naming the variable, when this machine does not support them.
     """
     gpus = ctranslate2.get_cuda_device_count()
     device: str = settings.whisper_device
@@ -63,7 +66,7 @@ def choose_placement(settings: Settings) -> Placement:
     return Placement(device, compute_type)
 
 
-def fixed_layout(text: str, device: str, cores: int) -> Layout | None:
+def fixed_layout(text: str, device: str, cores: int) -> DeviceLayout | None:
     """The layout that WHISPER_LAYOUT asks for, or None for `auto`, which is measured.
 
     text: auto, latency, throughput, or SLOTSxTHREADSxBATCH, validated by the settings.
@@ -72,30 +75,30 @@ def fixed_layout(text: str, device: str, cores: int) -> Layout | None:
         return None
     if "x" in text:
         slots, threads, batch = (int(part) for part in text.split("x"))
-        return Layout(slots, threads, batch)
+        return DeviceLayout(slots, threads, batch)
     if device == CUDA:
-        return Layout(1 if text == "latency" else GPU_SLOTS, 1, GPU_BATCH)
-    return Layout(1, cores, 1) if text == "latency" else Layout(cores, 1, CPU_BATCH)
+        return DeviceLayout(1 if text == "latency" else GPU_SLOTS, 1, GPU_BATCH)
+    return DeviceLayout(1, cores, 1) if text == "latency" else DeviceLayout(cores, 1, CPU_BATCH)
 
 
-def default_layout(device: str, cores: int) -> Layout:
-    """What faster-whisper does when nobody tells it anything: one window at a time."""
-    return Layout(1, 1 if device == CUDA else min(cores, DEFAULT_THREADS), 1)
+def default_layout(device: str, cores: int) -> DeviceLayout:
+    """faster-whisper's own default: one window at a time."""
+    return DeviceLayout(1, 1 if device == CUDA else min(cores, DEFAULT_THREADS), 1)
 
 
-def likely_layout(device: str, cores: int) -> Layout:
+def likely_layout(device: str, cores: int) -> DeviceLayout:
     """The best guess where nothing can be measured: on a CPU, one-threaded slots with a window each."""
-    return Layout(GPU_SLOTS, 1, GPU_BATCH) if device == CUDA else Layout(cores, 1, 1)
+    return DeviceLayout(GPU_SLOTS, 1, GPU_BATCH) if device == CUDA else DeviceLayout(cores, 1, 1)
 
 
-def candidate_layouts(device: str, cores: int) -> tuple[Layout, ...]:
-    """What `auto` measures, the most important first: faster-whisper's default, then the likely ones."""
+def candidate_layouts(device: str, cores: int) -> tuple[DeviceLayout, ...]:
+    """The layouts that `auto` measures, the most important first: faster-whisper's default, then the likely ones."""
     if device == CUDA:
-        rest = [likely_layout(device, cores), Layout(1, 1, GPU_BATCH), Layout(1, 1, 2 * GPU_BATCH)]
+        rest = [likely_layout(device, cores), DeviceLayout(1, 1, GPU_BATCH), DeviceLayout(1, 1, 2 * GPU_BATCH)]
     else:
-        rest = [likely_layout(device, cores), Layout(cores, 1, CPU_BATCH)]
+        rest = [likely_layout(device, cores), DeviceLayout(cores, 1, CPU_BATCH)]
         # More cores than memory can feed: fewer slots read the weights fewer times.
-        rest += [Layout(cores // threads, threads, 1) for threads in (2, 4) if cores >= 2 * threads]
+        rest += [DeviceLayout(cores // threads, threads, 1) for threads in (2, 4) if cores >= 2 * threads]
     return tuple(dict.fromkeys((default_layout(device, cores), *rest)))
 
 

@@ -28,12 +28,12 @@ Answer = TypeVar("Answer")
 class RunnerClient:
     """Calls a `WhisperRunner` in another process.
 
-    proxy: what `bentoml.depends(whisper_runner)` gives inside a service.
+    proxy: the value of `bentoml.depends(whisper_runner)` inside a service.
     """
 
     def __init__(self, proxy: Any) -> None:
         self._proxy = proxy
-        if isinstance(proxy, RemoteProxy):  # else it is a runner in this very process
+        if isinstance(proxy, RemoteProxy):  # otherwise the runner is in this process
             proxy.to_async._session_manager = LastingSession(proxy.to_async)
 
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
@@ -45,7 +45,7 @@ class RunnerClient:
         return reply.unpack()
 
     async def state(self) -> RunnerState:
-        """What the runner says of itself.
+        """The runner's current state.
 
         Raises ServiceUnavailable when its process does not answer.
         """
@@ -104,7 +104,7 @@ async def _answer(call: Awaitable[Answer]) -> Answer:
     except (aiohttp.ClientError, BentoMLException, TimeoutError) as error:
         # Domain errors travel inside the reply, so this is the process itself: dead, starting, or overwhelmed.
         raise ServiceUnavailable(
-            "The model's process does not answer; it is restarted by itself. Try again in a moment.",
+            "The model's process does not answer; it is being restarted. Try again in a moment.",
             detail=f"{type(error).__name__}: {error}",
             retry_after=RESTART_SECONDS,
         ) from error

@@ -1,7 +1,7 @@
 """The arithmetic around the model: log-mel features, batches of them, rows of the encoder's output.
 
-Which library does it depends on where the model is: numpy beside a model on the CPU, torch beside one on a GPU, so
-that features are computed where they are used. `torch_features` is imported only when it is needed.
+Computed where the model runs: with numpy beside a model on the CPU, with torch beside one on a GPU. `torch_features` is
+imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LogMel(Protocol):
 
 
 class Arrays(Protocol):
-    """What the engine computes itself, on the device of the model. Thread-safe."""
+    """The array operations of the engine, on the device of the model. Thread-safe."""
 
     def log_mel(self, batch: Sequence[Pcm]) -> list[LogMel]:
         """faster-whisper's features of each window, as if it were alone.
@@ -49,7 +49,7 @@ class Arrays(Protocol):
         ...
 
     def stack(self, parts: Sequence[LogMel]) -> ctranslate2.StorageView:
-        """Parts of windows as the encoder wants them: padded with zeros, shape (parts, n_mels, ENCODER_FRAMES)."""
+        """Parts of windows in the encoder's shape: padded with zeros, shape (parts, n_mels, ENCODER_FRAMES)."""
         ...
 
     def take_rows(self, encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:
@@ -63,7 +63,7 @@ class Arrays(Protocol):
 class HostArrays:
     """numpy and faster-whisper's own extractor, one window after another.
 
-    Serves a model on a GPU too, by way of copies: where torch is missing.
+    Serves a model on a GPU, too, where torch is missing; features are then copied to the GPU.
     """
 
     def __init__(self, extractor: FeatureExtractor) -> None:
@@ -106,7 +106,7 @@ def choose_arrays(placement: Placement, extractor: FeatureExtractor) -> Arrays:
 
 
 def is_whole(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> bool:
-    """Whether `rows` are all rows in their order, so that nothing needs to be copied."""
+    """Whether `rows` are all rows in their order, so that no copy is needed."""
     return list(rows) == list(range(encoded.shape[0]))
 
 

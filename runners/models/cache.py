@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from faster_whisper import WhisperModel
 
-from runners.batching.layout import CUDA, Layout, Placement
+from runners.batching.layout import CUDA, DeviceLayout, Placement
 from runners.decode.features import Arrays, choose_arrays
 from transcription.core.errors import ModelUnavailable
 
@@ -26,7 +26,7 @@ CUBLAS_LIBRARY = "libcublas.so.12"
 class ModelHandle:
     """A loaded model. Every method of `whisper` and `arrays` may be called from several threads at once.
 
-    arrays: what is computed around the model, on its device.
+    arrays: the array operations around the model, on its device.
     """
 
     name: str
@@ -34,13 +34,13 @@ class ModelHandle:
     arrays: Arrays
 
 
-def open_model(name: str, folder: Path, placement: Placement, layout: Layout) -> ModelHandle:
+def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayout) -> ModelHandle:
     """Load a model from its folder, with a worker for every slot.
 
     Raises ModelUnavailable.
     """
     if not (folder / "tokenizer.json").is_file():
-        # faster-whisper would fetch one from the hub, and it might not fit the model's vocabulary.
+        # faster-whisper would fetch one from the hub, which might not match the model's vocabulary.
         raise ModelUnavailable(f"The model '{name}' has no tokenizer.json in {folder}. Copy it from its repository.")
     if placement.device == CUDA:
         load_cublas()
@@ -63,10 +63,10 @@ def open_model(name: str, folder: Path, placement: Placement, layout: Layout) ->
 
 
 def load_cublas() -> None:
-    """Load the cuBLAS of the extra `gpu`, if it is installed; otherwise the system's own is left to be found.
+    """Load the cuBLAS of the extra `gpu`, if it is installed; otherwise CTranslate2 looks for the system's.
 
-    CTranslate2 asks for it by its bare name when it first multiplies, and pip's folder is on no search path. A library
-    that is loaded already is found by that name.
+    CTranslate2 loads it by its bare name at the first multiplication, and pip's folder is on no search path. A library
+    that is already loaded is found by that name.
     Raises ModelUnavailable when the library is there and cannot be loaded.
     """
     try:
@@ -116,6 +116,11 @@ class ModelCache(Generic[Model]):
         """Names of the models in memory. Never waits for one that is loading."""
         with self._lock:
             return frozenset(name for name, entry in self._entries.items() if entry.model is not None)
+
+    def load(self, name: str) -> None:
+        """Make sure that the model is in memory now. Raises what `lease` raises."""
+        with self.lease(name):
+            pass
 
     @contextmanager
     def lease(self, name: str) -> Iterator[Model]:

@@ -12,7 +12,7 @@ import pytest
 from tests.support.clips import ACCEPTABLE_LOSS, SpokenClip, words_missing
 from tests.support.service import ROOT, LocalService
 
-PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "API.md").read_text(encoding="utf-8"), re.DOTALL)
+PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "JOBS.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_there_are_two() -> None:

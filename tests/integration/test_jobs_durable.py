@@ -14,7 +14,7 @@ from tests.support.recordings import Recordings
 from tests.support.service import DidNotStart, connected, serve
 from tests.support.waiting import wait_until
 
-STOP_SECONDS = 15.0  # README, "Stopping": from SIGTERM to the end of the last process
+STOP_SECONDS = 15.0  # docs/RELIABILITY.md, "Stopping": from SIGTERM to the end of the last process
 
 
 def test_a_stopped_service_gives_its_job_back_and_the_next_goes_on_where_it_stopped(

@@ -12,21 +12,21 @@ from fastapi import FastAPI
 
 from transcription.api.app import create_app, route_table
 from transcription.api.middleware.stack import middleware_stack
-from transcription.bentoml_patches import route_metrics
 from transcription.core.settings import Settings
 
 
 class Edge:
-    """app: `app.state.backend` must be set before the first request.
+    """app: `app.state.backend` must be set before the first request."""
 
-    native_routes: paths of BentoML's own routes, to be counted under their names.
-    """
-
-    def __init__(self, settings: Settings, native_routes: Iterable[str]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._routes = route_table()
         self.app: FastAPI = create_app(settings)
-        route_metrics.install((*self._routes.metric_labels, *native_routes))
+
+    @property
+    def metric_labels(self) -> Iterable[str]:
+        """The routes under which requests are counted."""
+        return self._routes.metric_labels
 
     def middlewares(self) -> list[tuple[Any, dict[str, Any]]]:
         """As BentoML keeps them: the class and its options."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
 from transcription.core.options import VadOptions
-from transcription.system.thread_priority import give_way
+from transcription.system.thread_priority import lower_priority
 from transcription.telemetry.tracing import VAD, traced
 
 Samples = NDArray[np.int16]
@@ -35,7 +35,7 @@ LEAST_GAIN = 8.0  # 18 dB. Silero hears speech down to about 30 dB below LOUD as
 MOST_GAIN = 100.0  # 40 dB
 
 # One thread for all requests: each thread that runs Silero holds its own 60 MB, and one of them hears 300 s a second.
-_ANALYST = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initializer=give_way)
+_ANALYST = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initializer=lower_priority)
 
 
 async def cut_windows(

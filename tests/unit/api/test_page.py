@@ -1,4 +1,4 @@
-"""What the server puts into the page."""
+"""The formats that the server inserts into the page."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import pytest
 
 from formats.registry import Kind, ResponseFormat
-from transcription.api.page import ASSETS, FORMATS, INDEX
+from transcription.api.page import FORMATS, INDEX, read_asset
 
-PAGE = ASSETS[INDEX].content.decode()
+PAGE = read_asset(INDEX).content.decode()
 
 
 @pytest.mark.parametrize("each", ResponseFormat)

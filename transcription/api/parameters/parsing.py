@@ -1,4 +1,4 @@
-"""From the query and the form of a request to its parameters."""
+"""Parses the query and the form of a request into parameters."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NAMES: tuple[str, ...] = tuple(field.alias or name for name, field in Transcript
 
 
 def parse_parameters(query: Iterable[tuple[str, str]], form: Iterable[tuple[str, str]] = ()) -> TranscriptionParameters:
-    """Parameters from a query and a form, which wins where both name one. An empty value counts as not given.
+    """Parameters from a query and a form; the form takes precedence. Empty values count as missing.
 
-    Raises InvalidParameter, which names each parameter that is wrong, or the one that an unknown name resembles.
+    Raises InvalidParameter, which names all invalid parameters, or suggests one that an unknown name resembles.
     """
     given = {**_single_values(query, "query"), **_single_values(form, "form")}
     try:
@@ -30,7 +30,7 @@ def parse_parameters(query: Iterable[tuple[str, str]], form: Iterable[tuple[str,
 
 
 def json_fields(form: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Form fields as BentoML's clients encode them, each a JSON value, as plain text; null is an empty value."""
+    """Decode form fields from BentoML's clients, whose values are JSON, to plain text. null becomes an empty value."""
     return [(name, _plain(value)) for name, value in form]
 
 
@@ -59,14 +59,14 @@ def _unknown(name: str, place: str) -> str:
     if name == FILE:
         return f"'{FILE}' must be a file part of the multipart form, not text in the {place}."
     if name == URL:
-        return f"'{URL}' is taken by /transcribe only. Send the file itself as '{FILE}'."
+        return f"'{URL}' is supported by /transcribe only. Send the file itself as '{FILE}'."
     nearest = difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.5)
     remedy = f"Did you mean '{nearest[0]}'?" if nearest else f"Known parameters: {', '.join((FILE, *NAMES))}."
     return f"There is no parameter '{name[:80]}'. {remedy}"
 
 
 def _explain(error: ValidationError) -> tuple[str, str]:
-    """A message for the caller and a detail that shows what was sent."""
+    """A message for the client, and a detail that shows the values that were sent."""
     problems, sent = [], []
     for item in error.errors():
         name = str(item["loc"][0])

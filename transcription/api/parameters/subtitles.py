@@ -1,4 +1,4 @@
-"""How subtitles are laid out, as request parameters."""
+"""The layout of subtitles as request parameters."""
 
 from __future__ import annotations
 
@@ -10,59 +10,63 @@ from formats.registry import ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
 from transcription.core.errors import InvalidParameter
 
-MOST_CHARACTERS = 500
-MOST_LINES = 10
-MOST_WORDS = 100
-LONGEST_CUE = 600.0  # seconds
-SHORTEST_CUE = 0.5
-WIDEST_GAP = 10.0  # seconds
-MOST_CHARACTERS_A_SECOND = 200.0
+MAX_CHARACTERS = 500
+MAX_LINES = 10
+MAX_WORDS = 100
+MAX_CUE_DURATION = 600.0  # seconds
+MIN_CUE_DURATION = 0.5  # seconds; the lowest value of max_cue_duration
+MAX_GAP = 10.0  # seconds
+MAX_CHARACTERS_PER_SECOND = 200.0
 
 
 class LayoutParameters(BaseModel):
-    """The layout of srt, vtt, tsv and lrc. The fields' descriptions are the API document's."""
+    """The layout of srt, vtt, tsv and lrc. The descriptions appear in the API document."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_line_width: int | None = Field(
-        None, ge=5, le=MOST_CHARACTERS, description="Subtitles: most characters in a line.", examples=[42]
+        None, ge=5, le=MAX_CHARACTERS, description="Subtitles: maximum characters per line.", examples=[42]
     )
     max_line_count: int | None = Field(
         None,
         ge=1,
-        le=MOST_LINES,
-        description="Subtitles: most lines in a cue; 2 with max_line_width, 1 with max_words_per_line alone.",
+        le=MAX_LINES,
+        description="Subtitles: maximum lines per cue; default 2 with max_line_width, 1 with max_words_per_line alone.",
         examples=[2],
     )
     max_words_per_line: int | None = Field(
-        None, ge=1, le=MOST_WORDS, description="Subtitles: most words in a line.", examples=[8]
+        None, ge=1, le=MAX_WORDS, description="Subtitles: maximum words per line.", examples=[8]
     )
     max_cue_duration: float | None = Field(
-        None, ge=SHORTEST_CUE, le=LONGEST_CUE, description="Subtitles: most seconds that a cue lasts.", examples=[7]
+        None,
+        ge=MIN_CUE_DURATION,
+        le=MAX_CUE_DURATION,
+        description="Subtitles: maximum duration of a cue, in seconds.",
+        examples=[7],
     )
     min_gap: float = Field(
-        0.0, ge=0, le=WIDEST_GAP, description="Subtitles: least seconds between two cues.", examples=[0.083]
+        0.0, ge=0, le=MAX_GAP, description="Subtitles: minimum gap between two cues, in seconds.", examples=[0.083]
     )
     highlight_words: bool = Field(
-        False, description="Subtitles, srt and vtt: a cue for each word, with that word underlined."
+        False, description="Subtitles, srt and vtt only: one cue per word, with that word underlined."
     )
     max_chars_per_second: float | None = Field(
         None,
         ge=1,
-        le=MOST_CHARACTERS_A_SECOND,
-        description="Subtitles: count cues that are faster to read in the header X-Subtitle-Warnings, and note them in "
-        "vtt. They are not changed.",
+        le=MAX_CHARACTERS_PER_SECOND,
+        description="Subtitles: a cue with more characters per second is counted in the X-Subtitle-Warnings header and "
+        "noted in vtt. It is not changed.",
         examples=[20],
     )
 
-    def asked_layout(self, kept: SubtitleLayout | None = None) -> SubtitleLayout | None:
-        """The layout these parameters ask for, on top of one that is kept with a job; None when nobody asks."""
+    def requested_layout(self, kept: SubtitleLayout | None = None) -> SubtitleLayout | None:
+        """The requested layout. kept: the layout of a job, for missing parameters. None for no layout."""
         given = {name: getattr(self, name) for name in LAYOUT_NAMES & self.model_fields_set}
         return replace(kept or SubtitleLayout(), **given) if given else kept
 
     def to_layout(self, kept: SubtitleLayout | None = None) -> SubtitleLayout | None:
-        """The same, once all parameters are known. Raises InvalidParameter when they make no sense together."""
-        layout = self.asked_layout(kept)
+        """The requested layout, validated as a whole. Raises InvalidParameter if parameters contradict each other."""
+        layout = self.requested_layout(kept)
         if layout and layout.max_line_count and not (layout.max_line_width or layout.max_words_per_line):
             raise InvalidParameter(
                 "'max_line_count' has no effect unless lines are broken. Send 'max_line_width' or 'max_words_per_line'."
@@ -74,6 +78,6 @@ LAYOUT_NAMES = frozenset(LayoutParameters.model_fields)
 
 
 class ResultParameters(LayoutParameters):
-    """The query of GET /jobs/{id}/result."""
+    """The query parameters of GET /jobs/{id}/result."""
 
-    response_format: ResponseFormat | None = Field(None, description="Any format; that of the submission by default.")
+    response_format: ResponseFormat | None = Field(None, description="Any format; by default that of the submission.")

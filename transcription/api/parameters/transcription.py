@@ -1,4 +1,4 @@
-"""The parameters of POST /transcribe, and the TranscriptionRequest that they mean."""
+"""The parameters of POST /transcribe, and their conversion to a TranscriptionRequest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transcription.core.settings import Settings
 
 MAX_BEAM_SIZE = 10
 MAX_BEST_OF = 10
-MAX_PROMPT_CHARACTERS = 2000  # the model keeps 223 tokens of it at most
+MAX_PROMPT_CHARACTERS = 2000  # the model uses at most 223 tokens of it
 MAX_URL_CHARACTERS = 2000
 MAX_SILENCE_MS = 60_000
 MAX_PAD_MS = 10_000
@@ -26,14 +26,14 @@ FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # Whisper's
 
 
 class Granularity(StrEnum):
-    """The finest things that carry times."""
+    """The smallest units with timestamps."""
 
     SEGMENT = "segment"
     WORD = "word"
 
 
 class RecordingParameters(BaseModel):
-    """What is asked of the recording. The fields' descriptions are the API document's."""
+    """How to transcribe the recording. The descriptions appear in the API document."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -41,63 +41,71 @@ class RecordingParameters(BaseModel):
         None, description="Code or English name of the spoken language; detected by default.", examples=["en"]
     )
     multilingual: bool = Field(
-        False, description="Detect the language anew every 30 s or less, for recordings in several languages."
+        False, description="Detect the language of every window of at most 30 s, for recordings in several languages."
     )
     model: str | None = Field(
-        None, description="A model of GET /models; the service's default otherwise.", examples=["base"]
+        None, description="A model of GET /models; the default model of the service if missing.", examples=["base"]
     )
-    response_format: ResponseFormat = Field(ResponseFormat.JSON, description="What the answer looks like.")
+    response_format: ResponseFormat = Field(ResponseFormat.JSON, description="The format of the transcript.")
     timestamp_granularity: Granularity = Field(
-        Granularity.SEGMENT, description="word adds a time and a confidence for every word."
+        Granularity.SEGMENT, description="word adds timestamps and a confidence for every word."
     )
     temperature: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Temperature to start from; the decoder goes up in steps of 0.2 while a decode looks wrong.",
+        description="Initial temperature. It is raised in steps of 0.2 while the result of a decode looks wrong.",
     )
     async_: bool = Field(
-        False, alias="async", description="Answer 202 at once and work in the background; GET /status/{job_id} follows."
+        False,
+        alias="async",
+        description="Answer 202 immediately and transcribe in the background; GET /status/{job_id} has the status.",
     )
     callback_url: str | None = Field(
         None,
         max_length=MAX_URL_CHARACTERS,
-        description="Where the final status of an asynchronous job is posted, signed. https, and a public address.",
+        description="URL to which the final status of an asynchronous job is posted, signed. It must be https, and its "
+        "host a public address.",
         examples=["https://example.com/transcripts"],
     )
-    task: Task = Field(Task.TRANSCRIBE, description="translate gives English text.")
-    beam_size: int = Field(5, ge=1, le=MAX_BEAM_SIZE, description="Hypotheses kept while decoding; 1 is greedy.")
+    task: Task = Field(Task.TRANSCRIBE, description="translate produces English text.")
+    beam_size: int = Field(
+        5, ge=1, le=MAX_BEAM_SIZE, description="Number of hypotheses in beam search; 1 decodes greedily."
+    )
     best_of: int = Field(
-        5, ge=1, le=MAX_BEST_OF, description="Decodes to choose the best from when the temperature is above 0."
+        5, ge=1, le=MAX_BEST_OF, description="Number of candidates to sample if the temperature is above 0."
     )
     initial_prompt: str | None = Field(
-        None, max_length=MAX_PROMPT_CHARACTERS, description="Text that sets the style and the spelling of names."
+        None, max_length=MAX_PROMPT_CHARACTERS, description="Text that guides the style and the spelling of names."
     )
-    hotwords: str | None = Field(None, max_length=MAX_PROMPT_CHARACTERS, description="Words to expect.")
-    vad_filter: bool = Field(True, description="Leave out what is not speech.")
-    vad_threshold: float = Field(0.5, ge=0, le=1, description="Speech probability from which a moment is speech.")
+    hotwords: str | None = Field(None, max_length=MAX_PROMPT_CHARACTERS, description="Words that are likely to occur.")
+    vad_filter: bool = Field(True, description="Skip parts without speech.")
+    vad_threshold: float = Field(
+        0.5, ge=0, le=1, description="Minimum probability of speech for a part to count as speech."
+    )
     vad_min_silence_ms: int = Field(
-        2000, ge=0, le=MAX_SILENCE_MS, description="A pause at least this long is cut out, milliseconds."
+        2000, ge=0, le=MAX_SILENCE_MS, description="Minimum duration of a pause that is skipped, in milliseconds."
     )
-    vad_speech_pad_ms: int = Field(400, ge=0, le=MAX_PAD_MS, description="Kept on both sides of speech, milliseconds.")
+    vad_speech_pad_ms: int = Field(
+        400, ge=0, le=MAX_PAD_MS, description="Padding on both sides of speech, in milliseconds."
+    )
     hallucinations: HallucinationPolicy = Field(
         HallucinationPolicy.DROP,
-        description="What to do with text that nobody seems to have said: drop it, mark it under `warnings` of "
-        "verbose_json, which lists what was dropped, too, or keep it without looking.",
+        description="What to do with suspected hallucinations, text without corresponding speech: drop them, mark "
+        "them, or keep them without a check. `warnings` of verbose_json lists those that were dropped or marked.",
     )
 
     def to_request(self, settings: Settings) -> TranscriptionRequest:
-        """The pipeline's view of these parameters.
-
-        Raises UnknownModel, InvalidParameter.
-        """
+        """The request for the pipeline. Raises UnknownModel, InvalidParameter."""
         if self.multilingual and self.language:
             raise InvalidParameter(
-                f"'multilingual' detects the language of every part, 'language' says that it is '{self.language}' "
-                "throughout. Send one of the two."
+                f"'multilingual' detects the language of every part, but 'language' sets it to '{self.language}' "
+                "throughout. Send only one of the two."
             )
         if self.callback_url and not self.async_:
-            raise InvalidParameter("'callback_url' needs async=true: without it the answer comes on this connection.")
+            raise InvalidParameter(
+                "'callback_url' needs async=true; otherwise the transcript is the answer to this request."
+            )
         model = self.model or settings.whisper_model
         check_known(model, settings)
         if is_english_only(model):
@@ -110,7 +118,7 @@ class RecordingParameters(BaseModel):
                 beam_size=self.beam_size,
                 best_of=self.best_of,
                 temperatures=temperatures_from(self.temperature),
-                word_timestamps=self.wants_words(),
+                word_timestamps=self.needs_words(),
                 initial_prompt=self.initial_prompt,
                 hotwords=self.hotwords,
             ),
@@ -124,29 +132,31 @@ class RecordingParameters(BaseModel):
             hallucinations=self.hallucinations,
         )
 
-    def wants_words(self) -> bool:
-        """Whether words are timed."""
+    def needs_words(self) -> bool:
+        """Whether the words need timestamps."""
         return self.timestamp_granularity is Granularity.WORD
 
     def _check_english_only(self, model: str) -> None:
         if self.language not in (None, "en"):
-            raise InvalidParameter(f"The model '{model}' knows English only, not '{self.language}'. Use another model.")
+            raise InvalidParameter(
+                f"The model '{model}' is English-only and does not support '{self.language}'. Use another model."
+            )
         if self.multilingual:
-            raise InvalidParameter(f"The model '{model}' knows English only, so 'multilingual' needs another model.")
+            raise InvalidParameter(f"The model '{model}' is English-only, so 'multilingual' needs another model.")
         if self.task is Task.TRANSLATE:
-            raise InvalidParameter(f"The model '{model}' knows English only and cannot translate. Use another model.")
+            raise InvalidParameter(f"The model '{model}' is English-only and cannot translate. Use another model.")
 
 
 class TranscriptionParameters(LayoutParameters, RecordingParameters):
-    """Every parameter beside the file."""
+    """Every parameter other than the recording."""
 
-    def wants_words(self) -> bool:
-        """Whether words are timed: when they are asked for, or subtitles are broken between them."""
-        layout = self.asked_layout()  # part of the parameters may be all there is yet
-        return super().wants_words() or (layout is not None and layout.needs_words)
+    def needs_words(self) -> bool:
+        """Whether the words need timestamps: they are requested, or subtitles are broken between them."""
+        layout = self.requested_layout()  # not checked: the form, with more parameters, may not have been read yet
+        return super().needs_words() or (layout is not None and layout.needs_words)
 
     def checked_layout(self) -> SubtitleLayout | None:
-        """The layout of the subtitles. A job keeps it for whatever its result will be fetched as.
+        """The layout of subtitles, None for none. A job keeps it for every format in which its result is fetched.
 
         Raises InvalidParameter.
         """
@@ -157,5 +167,5 @@ class TranscriptionParameters(LayoutParameters, RecordingParameters):
 
 
 def temperatures_from(start: float) -> tuple[float, ...]:
-    """Whisper's fallback temperatures from `start` upwards."""
+    """`start`, and Whisper's fallback temperatures above it."""
     return (start, *(value for value in FALLBACK_TEMPERATURES if value > start))

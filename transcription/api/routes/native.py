@@ -20,5 +20,5 @@ async def answer_native(ctx: bentoml.Context, backend: Backend) -> Transcription
         response = await answer_upload(ctx.request, backend, json_fields)
     except TranscriptionError as error:
         response = error_response(error)
-    ctx.response.status_code = response.status_code  # BentoML would send its own status code
-    return cast(TranscriptionResponse, response)  # BentoML sends it as it is; the type is for its clients
+    ctx.response.status_code = response.status_code  # otherwise BentoML would send its own status code
+    return cast(TranscriptionResponse, response)  # BentoML sends a response unchanged; the type is for its clients

@@ -18,12 +18,12 @@ from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import TranscriptionParameters
 from transcription.api.route_facts import Route, RouteFacts
 
-ROUTE = "/api/transcribe"  # not /transcribe: BentoML's routes come before the mounted application's, which has that one
+ROUTE = "/api/transcribe"  # not /transcribe: BentoML's routes take precedence over the mounted application's
 TASK_ROUTE = "/api/transcribe_job"
 ROUTES = (Route("POST", ROUTE, RouteFacts(upload=True)), Route("POST", TASK_ROUTE, RouteFacts(upload=True)))
-# The native API answers with the typed transcript; a task may have a callback, too.
-LEFT_OUT_OF_TASKS = frozenset({"response_format", "async_"}) | LAYOUT_NAMES
-LEFT_OUT = LEFT_OUT_OF_TASKS | {"callback_url"}
+# The native API answers with the typed transcript only.
+EXCLUDED_FROM_TASKS = frozenset({"response_format", "async_"}) | LAYOUT_NAMES
+EXCLUDED = EXCLUDED_FROM_TASKS | {"callback_url"}
 
 
 class UnreadInput(IODescriptor):  # type: ignore[misc]
@@ -39,15 +39,15 @@ class UnreadInput(IODescriptor):  # type: ignore[misc]
         return cls.model_construct(**dict.fromkeys(cls.model_fields))
 
 
-def _input(name: str, left_out: frozenset[str]) -> type[IODescriptor]:
+def _input(name: str, excluded: frozenset[str]) -> type[IODescriptor]:
     fields: dict[str, Any] = {
         parameter: (field.annotation, field)
         for parameter, field in TranscriptionParameters.model_fields.items()
-        if parameter not in left_out
+        if parameter not in excluded
     }
     file = (Path, Field(description="The recording: audio or video."))
     return create_model(name, __base__=UnreadInput, **{FILE: file, **fields})
 
 
-NativeInput = _input("TranscribeInput", LEFT_OUT)
-TaskInput = _input("TranscribeJobInput", LEFT_OUT_OF_TASKS)
+NativeInput = _input("TranscribeInput", EXCLUDED)
+TaskInput = _input("TranscribeJobInput", EXCLUDED_FROM_TASKS)

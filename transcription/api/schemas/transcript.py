@@ -1,4 +1,4 @@
-"""The JSON of a transcript as types, for the API documents and for BentoML's clients. `formats/json.py` makes it."""
+"""The JSON of a transcript as types, for the API document and for BentoML's clients. `formats/json.py` writes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from transcription.core.transcript import Action, Reason
 
 
 class TranscriptWord(BaseModel):
-    """One word. Times are seconds from the beginning of the file; confidence is a probability, 0 to 1."""
+    """One word. Times are in seconds from the start of the file; confidence is a probability, 0 to 1."""
 
     word: str = Field(examples=["Hello"])
     start: float = Field(examples=[0.0])
@@ -17,7 +17,7 @@ class TranscriptWord(BaseModel):
 
 
 class TranscriptSegment(BaseModel):
-    """One sentence or phrase. Times are seconds from the beginning of the file; confidence is a probability."""
+    """One sentence or phrase. Times are in seconds from the start of the file; confidence is a probability, 0 to 1."""
 
     id: int = Field(examples=[0])
     start: float = Field(examples=[0.0])
@@ -27,25 +27,27 @@ class TranscriptSegment(BaseModel):
 
 
 class TranscriptWarning(BaseModel):
-    """A segment that nobody seems to have said. Times are seconds from the beginning of the file."""
+    """A suspected hallucination. Times are in seconds from the start of the file."""
 
-    segment: int | None = Field(description="The id of the segment; null when it was dropped.", examples=[None])
+    segment: int | None = Field(description="The id of the segment; null if it was dropped.", examples=[None])
     start: float = Field(examples=[12.4])
     end: float = Field(examples=[14.4])
     text: str = Field(examples=["Thanks for watching!"])
     reason: Reason
     action: Action
-    message: str = Field(description="The reason and what to do, for a person.")
+    message: str = Field(description="The reason and what to do, in plain language.")
 
 
 class TranscriptionResponse(BaseModel):
-    """What was said."""
+    """A transcript."""
 
-    text: str = Field(description="Everything that was said; empty when nobody spoke.")
-    language: str = Field(description="Code of the language; und when nobody spoke.", examples=["en"])
+    text: str = Field(description="The whole text; empty if there is no speech.")
+    language: str = Field(description="Code of the language; und if there is no speech.", examples=["en"])
     language_probability: float = Field(ge=0, le=1, examples=[0.98])
-    duration: float = Field(description="Length of the recording, seconds.", examples=[125.5])
+    duration: float = Field(description="Duration of the recording, in seconds.", examples=[125.5])
     segments: list[TranscriptSegment]
-    words: list[TranscriptWord] = Field(default=[], description="There when timestamp_granularity is word.")
-    warnings: list[TranscriptWarning] = Field(default=[], description="There when response_format is verbose_json.")
-    processing_time: float = Field(description="Seconds from the received file to this answer.", examples=[12.3])
+    words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
+    warnings: list[TranscriptWarning] = Field(default=[], description="Present if response_format is verbose_json.")
+    processing_time: float = Field(
+        description="Time from the received file to the transcript, in seconds.", examples=[12.3]
+    )

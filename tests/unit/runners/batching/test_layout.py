@@ -6,7 +6,7 @@ import ctranslate2
 import pytest
 
 from runners.batching.layout import (
-    Layout,
+    DeviceLayout,
     Placement,
     available_cores,
     candidate_layouts,
@@ -20,25 +20,25 @@ from transcription.core.settings import InvalidSettings, Settings
 @pytest.mark.parametrize(
     ("text", "device", "layout"),
     [
-        ("throughput", "cpu", Layout(4, 1, 4)),
-        ("latency", "cpu", Layout(1, 4, 1)),
-        ("throughput", "cuda", Layout(2, 1, 16)),
-        ("latency", "cuda", Layout(1, 1, 16)),
-        ("2x3x8", "cpu", Layout(2, 3, 8)),
+        ("throughput", "cpu", DeviceLayout(4, 1, 4)),
+        ("latency", "cpu", DeviceLayout(1, 4, 1)),
+        ("throughput", "cuda", DeviceLayout(2, 1, 16)),
+        ("latency", "cuda", DeviceLayout(1, 1, 16)),
+        ("2x3x8", "cpu", DeviceLayout(2, 3, 8)),
         ("auto", "cpu", None),
     ],
 )
-def test_a_layout_fits_the_device(text: str, device: str, layout: Layout | None) -> None:
+def test_a_layout_fits_the_device(text: str, device: str, layout: DeviceLayout | None) -> None:
     assert fixed_layout(text, device, cores=4) == layout
 
 
 def test_a_layout_reads_as_it_is_set() -> None:
-    assert fixed_layout(str(Layout(2, 3, 8)), "cpu", cores=4) == Layout(2, 3, 8)
+    assert fixed_layout(str(DeviceLayout(2, 3, 8)), "cpu", cores=4) == DeviceLayout(2, 3, 8)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("cores", [1, 2, 4, 64])
-def test_what_is_tried_begins_with_the_default_of_faster_whisper(device: str, cores: int) -> None:
+def test_the_first_layout_measured_is_the_default_of_faster_whisper(device: str, cores: int) -> None:
     candidates = candidate_layouts(device, cores)
 
     assert candidates[0] == default_layout(device, cores)

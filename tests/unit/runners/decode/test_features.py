@@ -23,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from runners.batching.layout import Layout, Placement
+from runners.batching.layout import DeviceLayout, Placement
 from runners.decode.engine import Engine, WindowTask
 from runners.decode.features import ENCODER_FRAMES, Arrays, HostArrays, Pcm, choose_arrays
 from runners.models.cache import CUBLAS_LIBRARY, ModelHandle, load_cublas, open_model
@@ -204,7 +204,7 @@ def test_rows_are_taken_from_every_type_an_encoder_computes_in(arrays: Arrays, w
 @cache
 def demo_model(device: str) -> ModelHandle:
     compute_type = "int8" if device == "cpu" else "float32"
-    return open_model("demo", EMBEDDED_MODEL_DIR / "demo", Placement(device, compute_type), Layout(1, 1, 8))
+    return open_model("demo", EMBEDDED_MODEL_DIR / "demo", Placement(device, compute_type), DeviceLayout(1, 1, 8))
 
 
 def engine_with(arrays: Arrays, where: str) -> Engine:

@@ -25,8 +25,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "runners.models.catalogue.constants.ENDPOINT", "http://127.0.0.1:9"
-    )  # the discard port: nobody listens
+        "huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9"
+    )  # the discard port: no server listens
 
 
 def a_model_folder(settings: Settings, name: str) -> Path:
@@ -41,7 +41,7 @@ def test_the_embedded_model_comes_with_the_code(settings: Settings) -> None:
     assert resolve("demo", settings) == EMBEDDED_MODEL_DIR / "demo"
 
 
-def test_nothing_in_the_model_folder_can_take_the_place_of_the_embedded_model(settings: Settings) -> None:
+def test_no_folder_can_replace_the_embedded_model(settings: Settings) -> None:
     a_model_folder(settings, "demo")
 
     assert resolve("demo", settings) == EMBEDDED_MODEL_DIR / "demo"
@@ -97,7 +97,7 @@ def test_an_unknown_name_is_refused_without_asking_the_hub(settings: Settings) -
 
 
 @pytest.mark.usefixtures("unreachable_hub")
-def test_a_missing_model_names_the_two_ways_out(settings: Settings) -> None:
+def test_the_error_of_a_missing_model_names_both_remedies(settings: Settings) -> None:
     with pytest.raises(ModelUnavailable) as failure:
         resolve("base", settings)
 
@@ -141,7 +141,7 @@ def test_the_download_script_says_what_failed_and_returns_1(tmp_path: Path, caps
     assert "'tiny'" in errors and "'nope'" in errors
 
 
-def test_the_download_script_is_content_with_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_download_script_accepts_models_already_on_disk(capsys: pytest.CaptureFixture[str]) -> None:
     assert download_models.main(["--if-missing", "--model", "demo"]) == 0
     assert capsys.readouterr().err == ""
 
