@@ -66,22 +66,17 @@ class TranscriptionService:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Connect to the runner and start the background tasks."""
-        from transcription.api.lifecycle import start_process
-
-        self.process = start_process(settings, self.runner)
-        edge().app.state.backend = self.process.backend
+        edge().start(self.runner)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         """Stop the background tasks; running jobs return to the queue."""
-        await self.process.stop()
+        await edge().stop()
 
     @bentoml.api(route=ROUTE, input_spec=NativeInput)  # type: ignore[untyped-decorator]
     async def transcribe(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
         """Transcribe one recording. The parameters are those of POST /transcribe; the answer is always JSON."""
-        from transcription.api.routes.native import answer_native
-
-        return await answer_native(ctx, self.process.backend)
+        return await edge().answer_native(ctx)
 
     @bentoml.task(route=TASK_ROUTE, input_spec=TaskInput)  # type: ignore[untyped-decorator]
     async def transcribe_job(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
@@ -90,15 +85,11 @@ class TranscriptionService:
         Declared for the schema and the clients. Unless TASK_QUEUE=platform, TaskMiddleware answers all of them but the
         synchronous call.
         """
-        from transcription.api.routes.native import answer_native
-
-        return await answer_native(ctx, self.process.backend)
+        return await edge().answer_native(ctx)
 
     async def __is_ready__(self) -> bool:
         """For BentoML's /readyz: whether /health/ready answers 200."""
-        from transcription.api.routes.health import is_ready
-
-        return await is_ready(self.process.backend)
+        return await edge().is_ready()
 
 
 # Not the decorators, which want them now.
