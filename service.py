@@ -92,6 +92,6 @@ class TranscriptionService:
         return await edge().is_ready()
 
 
-# Not the decorators, which want them now.
+# Assigned, not decorated: the decorators need the objects when this module is imported.
 TranscriptionService.mount_apps = Deferred(lambda: [(edge().app, "/", "api")])  # type: ignore[attr-defined]
 TranscriptionService.middlewares = Deferred(lambda: edge().middlewares())  # type: ignore[attr-defined]
