@@ -27,7 +27,7 @@ from benchmarks.load import PROBE_INTERVAL, Probe, Service, probing, run_load, r
 from benchmarks.make_model import write_model
 from benchmarks.peers import Contender, FloorCaller, load_peers
 from benchmarks.plan import CONTENDERS, FLOOR, SERVICE, WEBSERVICE, WEBSERVICE_BEAM, cases, interleave
-from runners.batching.layout import DeviceLayout, Placement, available_cores, choose_placement
+from runners.placement import DeviceLayout, Placement, available_cores, choose_placement
 from tests.support.service import ROOT, local_service
 from transcription.core.settings import Settings, default_cache
 

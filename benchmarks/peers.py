@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.clips import Clip
 from benchmarks.plan import BATCHED, FASTER_WHISPER, WEBSERVICE, WEBSERVICE_BEAM
-from runners.batching.layout import DeviceLayout, Placement
+from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.system.malloc import KEEP_MEMORY
 

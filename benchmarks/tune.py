@@ -14,10 +14,11 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.report import figure, table
-from runners.batching.layout import CUDA, DeviceLayout, available_cores, choose_placement, default_layout, likely_layout
+from runners.batching.layout import default_layout, likely_layout
 from runners.batching.tuning import LAYOUTS_FILE, Choice, LayoutStore, ModelBench, Trial, choose, machine_key
-from runners.models.cache import open_model
+from runners.decode.model import open_model
 from runners.models.catalogue import canonical, resolve
+from runners.placement import CUDA, DeviceLayout, available_cores, choose_placement
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
 from transcription.system.malloc import KEEP_MEMORY

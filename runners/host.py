@@ -15,16 +15,18 @@ import numpy as np
 import structlog
 
 from runners.batching.device import Device
-from runners.batching.layout import CUDA, available_cores, choose_placement, fixed_layout, likely_layout
+from runners.batching.layout import fixed_layout, likely_layout
 from runners.batching.quarantine import open_journal
 from runners.batching.scheduler import Scheduler
 from runners.batching.tuning import LAYOUTS_FILE, Choice, LayoutStore, auto_layout, machine_key
 from runners.client.interface import ModelState, RunnerState
 from runners.decode.engine import LANGUAGE_CODES, Engine, WindowTask
+from runners.decode.model import open_model
 from runners.device_metrics import DeviceMetrics
 from runners.loader import ModelLoader
-from runners.models.cache import ModelCache, open_model
+from runners.models.cache import ModelCache
 from runners.models.catalogue import EMBEDDED_MODEL, canonical, check_known, list_models, resolve
+from runners.placement import CUDA, available_cores, choose_placement
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES, Window
 from transcription.core.errors import InvalidParameter, TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket

@@ -7,9 +7,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from runners.batching.layout import DeviceLayout, Placement
 from runners.decode.engine import Engine
-from runners.models.cache import open_model
+from runners.decode.model import open_model
+from runners.placement import DeviceLayout, Placement
 from transcription.core.errors import TranscriptionError
 from transcription.system.thread_priority import lower_priority
 from transcription.telemetry import metrics

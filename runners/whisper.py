@@ -23,9 +23,9 @@ import numpy as np
 import structlog
 from bentoml.validators import DType
 
-from runners.batching.layout import CUDA, available_cores, choose_placement
 from runners.client.interface import RUNNER_NAME, RunnerState
 from runners.client.wire import Reply, as_failure
+from runners.placement import CUDA, available_cores, choose_placement
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.settings import Settings

@@ -20,8 +20,9 @@ import ctranslate2
 import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 
-from runners.batching.layout import DeviceLayout, Placement, candidate_layouts, likely_layout
-from runners.models.cache import ModelHandle
+from runners.batching.layout import candidate_layouts, likely_layout
+from runners.decode.model import ModelHandle
+from runners.placement import DeviceLayout, Placement
 
 BUDGET_SECONDS = 10.0
 MARGIN = 1.05  # a later candidate must be this many times faster than an earlier one; less is noise

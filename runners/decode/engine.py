@@ -17,7 +17,8 @@ from faster_whisper.transcribe import WhisperModel, get_suppressed_tokens
 from faster_whisper.utils import get_end
 from numpy.typing import NDArray
 
-from runners.decode.features import Arrays, LogMel
+from runners.decode.arrays import Arrays, LogMel
+from runners.decode.model import ModelHandle
 from runners.decode.rules import (
     Attempt,
     Cut,
@@ -29,7 +30,6 @@ from runners.decode.rules import (
     should_skip,
     split_segments,
 )
-from runners.models.cache import ModelHandle
 from transcription.core.errors import InvalidParameter, ModelUnavailable
 from transcription.core.options import DecodeOptions
 from transcription.core.text import compression_ratio

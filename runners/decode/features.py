@@ -7,57 +7,19 @@ imported only when it is needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import ctranslate2
 import numpy as np
 import structlog
 from faster_whisper.feature_extractor import FeatureExtractor
-from numpy.typing import NDArray
 
-from runners.batching.layout import CPU, CUDA, Placement
+from runners.decode.arrays import ENCODER_FRAMES, INT16_SCALE, Arrays, LogMel, Pcm, exchangeable, is_whole
+from runners.placement import CPU, CUDA, Placement
 
-INT16_SCALE = 32768.0
-ENCODER_FRAMES = 3000  # 30 s of 10 ms; the encoder sees no more and no less
 HALF_TYPES = frozenset(("float16", "int8_float16"))  # compute types whose encoder reads float16
 
 log = structlog.get_logger(__name__)
-
-Pcm = NDArray[np.int16]
-
-
-class LogMel(Protocol):
-    """Log-mel spectrogram of one window, shape (n_mels, frames): an array of the library that computed it.
-
-    The frames are those that start within the window, and one more.
-    """
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, key: Any, /) -> Any: ...
-
-
-class Arrays(Protocol):
-    """The array operations of the engine, on the device of the model. Thread-safe."""
-
-    def log_mel(self, batch: Sequence[Pcm]) -> list[LogMel]:
-        """faster-whisper's features of each window, as if it were alone.
-
-        batch: int16, shape (n,), 16 kHz mono, 0 < n <= 480 000; lengths may differ.
-        """
-        ...
-
-    def stack(self, parts: Sequence[LogMel]) -> ctranslate2.StorageView:
-        """Parts of windows in the encoder's shape: padded with zeros, shape (parts, n_mels, ENCODER_FRAMES)."""
-        ...
-
-    def take_rows(self, encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:
-        """Some windows of an encoded batch, in the given order, without encoding them again.
-
-        encoded: shape (windows, positions, d_model).
-        """
-        ...
 
 
 class HostArrays:
@@ -103,21 +65,6 @@ def choose_arrays(placement: Placement, extractor: FeatureExtractor) -> Arrays:
     if not torch_features.has_gpu():
         return _without_torch(extractor, "torch sees no GPU: it is a CPU build, or newer than the GPU's driver")
     return torch_features.TorchArrays(extractor, CUDA, half=placement.compute_type in HALF_TYPES)
-
-
-def is_whole(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> bool:
-    """Whether `rows` are all rows in their order, so that no copy is needed."""
-    return list(rows) == list(range(encoded.shape[0]))
-
-
-def exchangeable(encoded: ctranslate2.StorageView) -> ctranslate2.StorageView:
-    """The same numbers in a type that numpy and torch can read: the array interface has no bfloat16.
-
-    CTranslate2 converts them back when it reads them, without loss.
-    """
-    if encoded.dtype == ctranslate2.DataType.bfloat16:
-        return encoded.to(ctranslate2.DataType.float32)
-    return encoded
 
 
 def _without_torch(extractor: FeatureExtractor, reason: str) -> HostArrays:

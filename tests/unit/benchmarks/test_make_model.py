@@ -23,9 +23,9 @@ from benchmarks.make_model import (
     split_piece,
     write_model,
 )
-from runners.batching.layout import Layout, Placement
 from runners.decode.engine import Engine, WindowTask
-from runners.models.cache import open_model
+from runners.decode.model import open_model
+from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions
 
@@ -110,7 +110,7 @@ def test_the_written_model_decodes_to_its_script_with_high_probability(tiny: Pat
 
 @needs_vocabulary
 def test_a_text_does_not_depend_on_the_rest_of_its_batch_in_a_model_of_released_size(tiny: Path) -> None:
-    engine = Engine(open_model("tiny", tiny, Placement("cpu", "int8"), Layout(slots=1, threads=1, batch=4)))
+    engine = Engine(open_model("tiny", tiny, Placement("cpu", "int8"), DeviceLayout(slots=1, threads=1, batch=4)))
     random = np.random.default_rng(0)
     options = DecodeOptions(model="tiny", temperatures=(0.0,))
     tasks = [

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import ctranslate2
 import pytest
 
-from runners.batching.layout import (
-    DeviceLayout,
-    Placement,
-    available_cores,
-    candidate_layouts,
-    choose_placement,
-    default_layout,
-    fixed_layout,
-)
-from transcription.core.settings import InvalidSettings, Settings
+from runners.batching.layout import candidate_layouts, default_layout, fixed_layout
+from runners.placement import DeviceLayout
 
 
 @pytest.mark.parametrize(
@@ -45,24 +36,3 @@ def test_the_first_layout_measured_is_the_default_of_faster_whisper(device: str,
     assert len(candidates) > 1
     assert len(set(candidates)) == len(candidates)
     assert all(layout.slots * layout.threads <= max(cores, 2) for layout in candidates)
-
-
-def test_there_is_always_a_core() -> None:
-    assert available_cores() >= 1
-
-
-def test_a_cpu_computes_in_int8_unless_told_otherwise() -> None:
-    assert choose_placement(Settings(_env_file=None, whisper_device="cpu")) == Placement("cpu", "int8")
-
-
-def test_a_number_format_that_the_device_lacks_stops_the_start() -> None:
-    settings = Settings(_env_file=None, whisper_device="cpu", whisper_compute_type="int8_float16")
-
-    with pytest.raises(InvalidSettings, match="WHISPER_COMPUTE_TYPE"):
-        choose_placement(settings)
-
-
-@pytest.mark.skipif(ctranslate2.get_cuda_device_count() > 0, reason="this machine has a GPU")
-def test_a_missing_gpu_stops_the_start() -> None:
-    with pytest.raises(InvalidSettings, match="WHISPER_DEVICE"):
-        choose_placement(Settings(_env_file=None, whisper_device="cuda"))

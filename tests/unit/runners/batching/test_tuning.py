@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.batching.layout import DeviceLayout, Placement, likely_layout
+from runners.batching.layout import likely_layout
 from runners.batching.tuning import MARGIN, LayoutStore, Trial, auto_layout, choose, machine_key, tune
-from runners.models.cache import ModelHandle, open_model
+from runners.decode.model import ModelHandle, open_model
+from runners.placement import DeviceLayout, Placement
 from transcription.core.settings import EMBEDDED_MODEL_DIR
 
 DEFAULT, LIKELY, BATCHED = DeviceLayout(1, 2, 1), DeviceLayout(2, 1, 1), DeviceLayout(2, 1, 4)

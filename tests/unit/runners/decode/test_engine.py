@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runners.batching.layout import DeviceLayout, Placement
 from runners.decode.engine import Engine, WindowTask
-from runners.models.cache import open_model
+from runners.decode.model import open_model
+from runners.placement import DeviceLayout, Placement
 from tests.support.effort import examples
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import InvalidParameter, ModelUnavailable

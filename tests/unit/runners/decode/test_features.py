@@ -23,10 +23,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from runners.batching.layout import DeviceLayout, Placement
+from runners.decode.arrays import ENCODER_FRAMES, Arrays, Pcm
 from runners.decode.engine import Engine, WindowTask
-from runners.decode.features import ENCODER_FRAMES, Arrays, HostArrays, Pcm, choose_arrays
-from runners.models.cache import CUBLAS_LIBRARY, ModelHandle, load_cublas, open_model
+from runners.decode.features import HostArrays, choose_arrays
+from runners.decode.model import CUBLAS_LIBRARY, ModelHandle, load_cublas, open_model
+from runners.placement import DeviceLayout, Placement
 from tests.support.effort import examples
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.core.errors import ModelUnavailable
