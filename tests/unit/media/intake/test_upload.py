@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.support.effort import examples
 from transcription.core.errors import FileTooLarge, InvalidParameter
 from transcription.core.settings import Settings
 from transcription.media.intake.upload import (
@@ -222,7 +223,9 @@ def test_a_field_that_is_not_text_is_refused(settings):
     refuse(form(part("language", b"\xff\xfe")), settings, InvalidParameter, "UTF-8")
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(30, 300)
+)
 @given(content=st.binary(max_size=3000), size=st.integers(1, 500))
 def test_any_content_arrives_whole_however_the_network_cuts_it(settings, content, size):
     async def check() -> None:
@@ -233,7 +236,9 @@ def test_any_content_arrives_whole_however_the_network_cuts_it(settings, content
     asyncio.run(check())
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(40, 400)
+)
 @given(body=st.binary(max_size=2000))
 def test_any_body_is_accepted_or_refused_and_leaves_nothing(settings, body):
     async def check() -> None:
