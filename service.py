@@ -16,7 +16,7 @@ from transcription.bentoml_patches import time_limit as timelimit
 from transcription.bentoml_patches.bounded_connections import bound_connections
 from transcription.bentoml_patches.deferred import Deferred
 from transcription.core.settings import load_settings
-from transcription.jobs.recordings.folder import with_uploads_beside_jobs
+from transcription.jobs.recordings.open import with_uploads_beside_jobs
 from transcription.system.garbage import collection_paused
 from transcription.telemetry.logs import configure_logging
 

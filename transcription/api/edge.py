@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from transcription.api.app import create_app, route_table
 from transcription.api.lifecycle import start_process
-from transcription.api.middleware.stack import middleware_stack
+from transcription.api.middleware_stack import middleware_stack
 from transcription.api.routes.health import is_ready
 from transcription.api.routes.native import answer_native
 from transcription.api.schemas.transcript import TranscriptionResponse

@@ -13,7 +13,7 @@ from transcription.api.routes.jobs import status_body
 from transcription.core.settings import Settings
 from transcription.jobs.job import Job
 from transcription.jobs.open import open_jobs
-from transcription.jobs.recordings.folder import job_folders
+from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
 from transcription.media.intake.sweep import sweep_for_ever

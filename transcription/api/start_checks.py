@@ -7,7 +7,7 @@ import asyncio
 from transcription.api.middleware.api_keys import InvalidKeys, open_keys
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
-from transcription.jobs.recordings.folder import open_spool
+from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_store
 from transcription.outbound.address_rules import AllowList
 
@@ -20,7 +20,7 @@ def check_settings(settings: Settings) -> None:
         open_keys(settings)
         asyncio.run(open_store(settings).close())
         if settings.enable_async:
-            asyncio.run(open_spool(settings).check())
+            asyncio.run(open_recordings(settings).check())
     except InvalidKeys as error:
         raise SystemExit(f"Invalid settings:\n  {error}") from None
     except TranscriptionError as error:
