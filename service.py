@@ -37,7 +37,7 @@ route_metrics.install(native_routes)
 
 @cache
 def edge() -> Edge:
-    """The HTTP side, made in the process that serves it: the supervisor and the runner's process do without."""
+    """The HTTP side, created only in the process that serves it, not in the supervisor or the runner's process."""
     with collection_paused():
         from transcription.api.edge import Edge
 
@@ -88,7 +88,7 @@ class TranscriptionService:
         return await edge().answer_native(ctx)
 
     async def __is_ready__(self) -> bool:
-        """For BentoML's /readyz: whether /health/ready answers 200."""
+        """The answer of BentoML's /readyz: whether /health/ready answers 200."""
         return await edge().is_ready()
 
 

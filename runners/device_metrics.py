@@ -1,4 +1,4 @@
-"""What the runner tells Prometheus and the log: the events of the device, and figures that are sampled."""
+"""Metrics and log entries of the runner: events of the device, and figures that are sampled."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DeviceMetrics:
         self._on_hang = on_hang
 
     def batch_formed(self, windows: int, max_batch: int) -> None:
-        """Counted under BentoML's own name for the size of a batch, too."""
+        """Observe the size of a batch, in BentoML's own metric, too."""
         metrics.BATCH_SIZE.labels(
             runner_name=RUNNER_NAME,
             worker_index=server_context.worker_index,
@@ -50,17 +50,17 @@ class DeviceMetrics:
         metrics.BATCH_FILL.observe(windows / max_batch)
 
     def ran_out_of_memory(self, model: str) -> None:
-        """Batches are halved for a while."""
+        """Count and log that the device ran out of memory; batches are halved for a while."""
         metrics.OUT_OF_MEMORY.labels(model=model).inc()
         log.warning("device_out_of_memory", model=model)
 
     def hung(self, model: str, seconds: float) -> None:
-        """seconds: since the batch started."""
+        """Log that a batch exceeded its deadline, and call `on_hang`. seconds: since the batch started."""
         log.critical("device_hangs", model=model, seconds=round(seconds))
         self._on_hang()
 
     def export_until(self, stopping: threading.Event, load: Callable[[], Load]) -> None:
-        """Sample every INTERVAL_SECONDS what waits and what this process holds. Blocks until `stopping` is set."""
+        """Sample the load, the models and this process every INTERVAL_SECONDS. Blocks until `stopping` is set."""
         process = ProcessReading(RUNNER)
         metrics.CORES.set(self._cores)
         while not stopping.is_set():

@@ -46,10 +46,10 @@ log = structlog.get_logger(__name__)
 
 
 class ModelHost:
-    """Implements `runners.client.interface.Runner` without a process border: one queue, one device, one model cache.
+    """Implements `runners.client.interface.Runner` within this process: one queue, one device, one model cache.
 
-    When a batch has not ended within its deadline, this process can decode nothing more. It then answers what waits and
-    exits, so that its supervisor replaces it.
+    When a batch has not ended within its deadline, this process can decode nothing more. It then fails the waiting
+    windows and exits, so that its supervisor replaces it.
     Raises InvalidSettings when this machine cannot do what the settings ask.
     """
 
@@ -174,7 +174,7 @@ class ModelHost:
             return Choice(self._layout, f"not measured: {error.message}")
 
     def _prepare(self) -> None:
-        """Choose the layout, then load the default model and decode a probe; on failure say why and try again."""
+        """Choose the layout, then load the default model and decode a probe; report a failure and retry."""
         self.begin()
         name = self._settings.whisper_model
         while not self._stopping.is_set():

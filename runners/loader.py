@@ -1,4 +1,4 @@
-"""Reads models into memory for the layout in use, and measures what they cost."""
+"""Reads models into memory for the layout in use, and measures their size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transcription.telemetry.process_metrics import GpuReading, resident_bytes
 
 
 class ModelLoader:
-    """memory: bytes by name, of every model that was ever loaded. gpus: None where models are kept in main memory."""
+    """Loads models. memory: bytes by name, of every model ever loaded. gpus: None if models are kept in main memory."""
 
     def __init__(self, placement: Placement, gpus: GpuReading | None) -> None:
         self.memory: dict[str, int] = {}
@@ -27,7 +27,7 @@ class ModelLoader:
         self._layout_known = threading.Event()
 
     def use(self, layout: DeviceLayout) -> None:
-        """Load models for this layout; until it is known, `load` waits."""
+        """Set the layout that models are loaded for. Until then `load` waits."""
         self._layout = layout
         self._layout_known.set()
 
@@ -50,5 +50,5 @@ class ModelLoader:
         return engine
 
     def _memory_held(self) -> int:
-        """Bytes in use where models are kept."""
+        """Bytes in use in the memory that holds the models."""
         return self._gpus.memory_used() if self._gpus else resident_bytes()

@@ -1,4 +1,4 @@
-"""Where a model runs: the device, its number format, and the share of it that each slot gets."""
+"""The placement of a model: the device, the number format, and the share of the device that each slot gets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CGROUP_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """device: "cpu" or "cuda". compute_type: CTranslate2's name of the number format."""
+    """A device and a number format. device: "cpu" or "cuda". compute_type: CTranslate2's name of the format."""
 
     device: str
     compute_type: str
@@ -25,14 +25,14 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class DeviceLayout:
-    """slots: batches that run at once. threads: CPU threads per slot. batch: windows per call, at most."""
+    """A layout. slots: batches that run at once. threads: CPU threads per slot. batch: windows per call, at most."""
 
     slots: int
     threads: int
     batch: int
 
     def __str__(self) -> str:
-        """As WHISPER_LAYOUT takes it."""
+        """The layout in the notation of WHISPER_LAYOUT."""
         return f"{self.slots}x{self.threads}x{self.batch}"
 
 

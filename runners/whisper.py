@@ -1,6 +1,6 @@
 """The runner as a BentoML service: a `ModelHost` in a process of its own, behind two calls and two probes.
 
-What BentoML 1.4.39 does, found by experiment:
+Behaviour of BentoML 1.4.39, found by experiment:
 
 - `bentoml serve service:TranscriptionService` starts this service in a process of its own, which imports `service.py`
   again and finds the service by its name among the dependencies, so a factory may make it.
@@ -42,7 +42,7 @@ class WhisperRunner:
     """Owns the model and nothing else. See `runners.client.interface.Runner` for its contract."""
 
     def __init__(self, settings: Settings) -> None:
-        # Here: only the runner's process needs what decodes, and BentoML imports this module in three.
+        # Imported here, because only the runner's process decodes, and BentoML imports this module in three.
         with collection_paused():
             from runners.host import ModelHost
 
@@ -50,7 +50,7 @@ class WhisperRunner:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def start(self) -> None:
-        """Load the default model, without holding up the start."""
+        """Begin to load the default model in the background."""
         self._host.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
@@ -70,11 +70,11 @@ class WhisperRunner:
         return await self._host.state()
 
     async def __is_alive__(self) -> bool:
-        """For BentoML's /livez: False once a batch has not ended within its deadline."""
+        """The answer of BentoML's /livez: False once a batch has not ended within its deadline."""
         return self._host.alive
 
     async def __is_ready__(self) -> bool:
-        """For BentoML's /readyz: whether the default model has decoded something since the process started."""
+        """The answer of BentoML's /readyz: True once the default model has decoded something in this process."""
         return self._host.ready
 
     async def _reply(self, samples: Pcm, options: DecodeOptions, ticket: Ticket, ctx: bentoml.Context) -> Reply:

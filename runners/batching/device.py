@@ -44,7 +44,7 @@ Outcome = WindowResult | Exception
 
 
 class Events(Protocol):
-    """What a device reports. Called from threads of the device; must return at once."""
+    """Receives the events of a device. Called from threads of the device; must return at once."""
 
     def batch_formed(self, windows: int, max_batch: int) -> None:
         """max_batch: windows that would have fitted."""
@@ -96,10 +96,10 @@ class Load:
 
 
 class Device:
-    """Runs batches in one thread per slot. The scheduler decides; this class carries out.
+    """Runs batches in one thread per slot. The scheduler decides; this class carries out its decisions.
 
-    lease: gives the model of a name, and keeps it in memory until the context ends.
-    journal: windows that were on the device when earlier processes died; None where it cannot be kept.
+    lease: yields the model of a name, and keeps it in memory until the context ends.
+    journal: windows that were on the device when earlier processes died; None if it cannot be written.
     """
 
     def __init__(
@@ -259,7 +259,7 @@ class Device:
         return [outcome for part in parts for outcome in self._decode(name, model, part)]
 
     def _size_after(self, error: Exception, name: str, windows: int) -> int:
-        """How many windows to try at once after a batch of `windows` failed."""
+        """Number of windows to decode at once after a batch of `windows` failed."""
         if not is_out_of_memory(error):
             return 1  # most likely one window is at fault; the others are decoded without it
         with self._work:
@@ -307,7 +307,7 @@ def _being_replaced() -> ServiceUnavailable:
 
 
 def _settle(caller: _Waiting, outcome: Outcome) -> None:
-    """Give a caller its answer, from any thread, unless it has gone."""
+    """Pass the outcome to the caller's future, from any thread, unless the caller has cancelled."""
 
     def settle() -> None:
         if caller.future.done():

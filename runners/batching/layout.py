@@ -1,4 +1,4 @@
-"""How the device is divided, decided once at start from the settings and the machine. `tuning.py` measures `auto`."""
+"""The layout of the device, chosen once at start from the settings and the machine. `tuning.py` measures `auto`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEFAULT_THREADS = 4  # CTranslate2's default, where there are as many cores
 
 
 def fixed_layout(text: str, device: str, cores: int) -> DeviceLayout | None:
-    """The layout that WHISPER_LAYOUT asks for, or None for `auto`, which is measured.
+    """The layout set by WHISPER_LAYOUT; None for `auto`, which is measured.
 
     text: auto, latency, throughput, or SLOTSxTHREADSxBATCH, validated by the settings.
     """
@@ -31,7 +31,7 @@ def default_layout(device: str, cores: int) -> DeviceLayout:
 
 
 def likely_layout(device: str, cores: int) -> DeviceLayout:
-    """The best guess where nothing can be measured: on a CPU, one-threaded slots with a window each."""
+    """The best guess without measurements: on a CPU, single-threaded slots with one window each."""
     return DeviceLayout(GPU_SLOTS, 1, GPU_BATCH) if device == CUDA else DeviceLayout(cores, 1, 1)
 
 

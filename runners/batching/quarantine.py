@@ -1,4 +1,4 @@
-"""Windows that were on the device when a runner died: after one death they run alone, after two they are refused.
+"""Quarantine of windows that were on the device when a runner died: run alone after one death, refused after two.
 
 A window is identified by its fingerprint. Each process writes the fingerprints on its device to a file of its own and
 holds a lock on it; a file without a lock was left behind by a process that died.
@@ -25,7 +25,7 @@ from runners.decode.engine import WindowTask
 
 QUARANTINE_SECONDS = 3600.0  # a death counts against a window for this long
 REFUSED_FROM = 2  # deaths
-DEATHS_FILE = "suspects.json"
+DEATHS_FILE = "quarantine.json"
 JOURNAL = "runner"  # folder in CACHE_DIR
 RUNNING_SUFFIX = ".running"
 CLOSED = -1  # in place of a descriptor
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class Verdict(StrEnum):
-    """How a window may be decoded."""
+    """The decision about a window: decode it with others, decode it alone, or refuse it."""
 
     CLEAR = "clear"
     ALONE = "alone"  # it was on the device when a process died, perhaps by chance
@@ -43,7 +43,7 @@ class Verdict(StrEnum):
 
 
 class Quarantine:
-    """Decides from the deaths of a window how it may be decoded. No I/O.
+    """Decides whether a window may be decoded, from the processes that died with it on the device. No I/O.
 
     deaths: times by fingerprint, seconds since the epoch.
     """
@@ -52,12 +52,12 @@ class Quarantine:
         self.deaths = deaths or {}
 
     def record_death(self, fingerprints: Iterable[str], now: float) -> None:
-        """These windows were on the device of a process that died."""
+        """Record that these windows were on the device of a process that died."""
         for fingerprint in fingerprints:
             self.deaths.setdefault(fingerprint, []).append(now)
 
     def verdict(self, fingerprint: str, now: float) -> Verdict:
-        """How a window may be decoded now."""
+        """The decision about a window at this time."""
         recent = [death for death in self.deaths.get(fingerprint, ()) if now - death < QUARANTINE_SECONDS]
         if len(recent) >= REFUSED_FROM:
             return Verdict.REFUSED
@@ -85,30 +85,30 @@ class Journal:
         self._running: dict[int, tuple[str, ...]] = {}
         self._lock = threading.Lock()
         with (folder / DEATHS_FILE).open("a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # a process that starts now must not take our file for one left behind
+            fcntl.flock(file, fcntl.LOCK_EX)  # a process that starts now must not mistake our file for a leftover
             self._quarantine = _recover(file, folder, clock())
             self._descriptor, path = tempfile.mkstemp(RUNNING_SUFFIX, dir=folder)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         self._path = Path(path)
 
     def verdict(self, fingerprint: str) -> Verdict:
-        """How a window may be decoded, after the deaths of earlier processes."""
+        """The decision about a window, based on the deaths of earlier processes."""
         return self._quarantine.verdict(fingerprint, self._clock())
 
     def begin(self, batch_id: int, fingerprints: Iterable[str]) -> None:
-        """These windows are on the device from now on."""
+        """Record that these windows are on the device from now on."""
         with self._lock:
             self._running[batch_id] = tuple(fingerprints)
             self._write()
 
     def end(self, batch_id: int) -> None:
-        """The batch is over, however it ended."""
+        """Record that the batch has ended, successfully or not."""
         with self._lock:
             del self._running[batch_id]
             self._write()
 
     def close(self) -> None:
-        """End in order: windows still on the device are not held responsible, and nothing is written any more."""
+        """Shut down: no death is recorded for windows still on the device, and nothing more is written."""
         with self._lock:
             self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
@@ -125,7 +125,7 @@ class Journal:
 
 
 def open_journal(cache_dir: Path) -> Journal | None:
-    """The journal of this machine's runners; None, with a warning, where nothing can be written."""
+    """The journal of this machine's runners; None, with a warning, if the folder is not writable."""
     try:
         return Journal(cache_dir / JOURNAL)
     except OSError as error:
@@ -145,7 +145,7 @@ def fingerprint(task: WindowTask) -> str:
 
 
 def _recover(file: TextIO, folder: Path, now: float) -> Quarantine:
-    """Merge the deaths in the file with what dead processes left in the folder, and write both back."""
+    """Merge the deaths in the file with the files that dead processes left in the folder, and write the result back."""
     file.seek(0)
     quarantine = Quarantine(_read_json(file.read(), {}))
     for path in folder.glob(f"*{RUNNING_SUFFIX}"):
@@ -158,7 +158,7 @@ def _recover(file: TextIO, folder: Path, now: float) -> Quarantine:
 
 
 def _take_left(path: Path) -> list[str]:
-    """Fingerprints that a dead process left in `path`, which is removed; none while its owner is alive."""
+    """Remove the file of a dead process and return its fingerprints; empty while its owner is alive."""
     with path.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -170,7 +170,7 @@ def _take_left(path: Path) -> list[str]:
 
 
 def _read_json(text: str, otherwise: Any) -> Any:
-    """The document, or `otherwise` for a file that was cut off."""
+    """The document, or `otherwise` if the file is truncated."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Waiting windows, one queue per request, and whose turn it is. Decides only: no threads, no clock, no device.
+"""Waiting windows, one queue per request, served in turn. Decides only: no threads, no clock, no device.
 
 Every waiting request has a turn, a place in one ring. New requests go before those that were served already, and
 interactive requests before background ones, except that a request passed over for AGEING_SECONDS is as urgent as a new
@@ -19,9 +19,9 @@ AGEING_SECONDS = 10.0  # a waiting request gets a window served about this often
 
 
 class BatchKey(NamedTuple):
-    """What windows must share to be decoded in one call; language, task and thresholds may differ.
+    """The options that windows decoded in one call must share; language, task and thresholds may differ.
 
-    The prompts are part of it because CTranslate2 wants prompts of one length.
+    The prompts are among them because CTranslate2 requires prompts of equal length.
     """
 
     model: str
@@ -72,14 +72,14 @@ class _Request:
 
 
 class FairQueue:
-    """Not thread-safe: the caller holds a lock. Every `now` is in seconds on one monotonic clock."""
+    """The windows of all requests. Not thread-safe: the caller holds a lock. `now`: seconds on one monotonic clock."""
 
     def __init__(self) -> None:
         self._requests: dict[str, _Request] = {}  # those with waiting windows, by owner
         self._turns = itertools.count()
 
     def __len__(self) -> int:
-        """Waiting windows."""
+        """Number of waiting windows."""
         return sum(len(request.waiting) for request in self._requests.values())
 
     def __contains__(self, owner: str) -> bool:
@@ -91,7 +91,7 @@ class FairQueue:
         return max((now - request.served_at for request in self._requests.values()), default=0.0)
 
     def ahead_of(self, priority: Priority) -> Iterator[Item]:
-        """Windows that are served before those of a new request of that priority."""
+        """Number of windows that are served before those of a new request of that priority."""
         for request in self._requests.values():
             if priority is Priority.BACKGROUND or request.priority is Priority.INTERACTIVE:
                 yield from request.waiting
@@ -138,7 +138,7 @@ class FairQueue:
         return self._requests[owner].waiting[0]
 
     def length(self, owner: str) -> int:
-        """Waiting windows of one request."""
+        """Number of waiting windows of one request."""
         return len(self._requests[owner].waiting)
 
     def take(self, owner: str, now: float) -> Item:
@@ -152,7 +152,7 @@ class FairQueue:
         return item
 
     def _rank(self, owner: str, now: float) -> tuple[int, int]:
-        """The lowest is served next."""
+        """The sort key of a request; the lowest is served next."""
         request = self._requests[owner]
         if now - request.served_at >= AGEING_SECONDS:
             return 0, request.turn

@@ -1,8 +1,8 @@
-"""Which windows go to the device next. Decides only: no threads, no clock, no device.
+"""Selects the windows that the device decodes next. Decides only: no threads, no clock, no device.
 
 A batch is formed the moment a slot is free, from the windows that wait; no window waits for a batch to fill. Waiting
-windows are shared out between the slots, so that no slot idles while another has a large batch. Whose turn it is, is
-decided in `queue.py`.
+windows are shared out between the slots, so that no slot idles while another has a large batch. `queue.py` decides the
+order of the requests.
 """
 
 from __future__ import annotations
@@ -97,12 +97,12 @@ class Scheduler:
 
     @property
     def waiting(self) -> int:
-        """Windows in the queue."""
+        """Number of windows in the queue."""
         return len(self._queue)
 
     @property
     def running(self) -> int:
-        """Batches on the device."""
+        """Number of batches on the device."""
         return len(self._running)
 
     def longest_wait(self, now: float) -> float:
@@ -169,12 +169,12 @@ class Scheduler:
         return limit
 
     def batch_limit(self, now: float) -> int:
-        """Windows that a batch may hold now."""
+        """Maximum number of windows in a batch at present."""
         limit, until = self._halved
         return min(limit, self._max_batch) if now < until else self._max_batch
 
     def overdue(self, now: float) -> list[Batch]:
-        """Batches past their deadline: the device hangs."""
+        """Batches past their deadline, which means that the device hangs."""
         return [batch for batch in self._running.values() if now > batch.deadline]
 
     def _fill(self, owner: str, now: float) -> list[Item]:

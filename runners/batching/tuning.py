@@ -1,7 +1,8 @@
 """Measures at start which device layout is fastest for the default model, and keeps the result on disk.
 
-A trial does the work of the engine without its end of text: encode a window of noise, decode a fixed number of tokens
-with beam 5. A model that would take too long gets a part of a window, down to a tenth; the encoder accepts it.
+A trial does the work of the engine, except that the end of text is suppressed: it encodes a window of noise and decodes
+a fixed number of tokens with beam size 5. A model that would take too long gets a part of a window, down to a tenth,
+which the encoder accepts.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Choice:
 
 
 class Bench(Protocol):
-    """Can try layouts."""
+    """Tries out layouts."""
 
     def predict(self, layout: DeviceLayout) -> float:
         """Estimated seconds of a trial; 0 before the first one."""
@@ -67,7 +68,7 @@ class Bench(Protocol):
 def tune(
     bench: Bench, candidates: Sequence[DeviceLayout], budget: float, clock: Callable[[], float] = time.monotonic
 ) -> list[Trial]:
-    """Trials of the candidates in their order, as many as the budget (seconds) has room for."""
+    """Trials of the candidates in their order, as many as fit into the budget (seconds)."""
     started = clock()
     trials = []
     for layout in candidates:
@@ -80,7 +81,7 @@ def tune(
 
 
 def choose(trials: Sequence[Trial], fallback: DeviceLayout) -> Choice:
-    """The fastest of what was measured; an earlier one unless a later one is clearly faster.
+    """The fastest measured layout; a later one is chosen only if it is clearly faster than an earlier one.
 
     trials: faster-whisper's default first, so that nothing slower than it is ever chosen.
     """
@@ -95,7 +96,7 @@ def choose(trials: Sequence[Trial], fallback: DeviceLayout) -> Choice:
 
 
 class ModelBench:
-    """Tries layouts on a real model. One model is in memory at a time.
+    """Tries out layouts on a real model. One model is in memory at a time.
 
     open_layout: loads the model for a layout.
     """
@@ -103,7 +104,7 @@ class ModelBench:
     def __init__(self, open_layout: Open, *, budget: float = BUDGET_SECONDS, rounds: int = 0) -> None:
         self._open = open_layout
         self._budget = budget
-        self._rounds = rounds  # windows of a slot that the budget must do for; 0 for full trials at any price
+        self._rounds = rounds  # windows per slot that the budget must cover; 0 for full trials without a limit
         self._handle: ModelHandle | None = None
         self._shape: tuple[int, int] = (0, 0)  # slots and threads of the loaded model
         self._load_seconds = 0.0
@@ -125,11 +126,11 @@ class ModelBench:
     def _loaded(self, layout: DeviceLayout) -> ModelHandle:
         shape = (layout.slots, layout.threads)
         if self._handle is None or shape != self._shape:
-            self._handle = None  # first out, then in
+            self._handle = None  # freed before the next one is loaded
             started = time.perf_counter()
             self._handle, self._shape = self._open(layout), shape
             self._load_seconds = time.perf_counter() - started
-            self._call(self._handle, 1, SHORT_FRAMES, 1)  # the first call makes room in memory
+            self._call(self._handle, 1, SHORT_FRAMES, 1)  # the first call allocates memory
         return self._handle
 
     def _choose_length(self, handle: ModelHandle) -> None:
@@ -210,7 +211,7 @@ def machine_key(model: str, folder: Path, placement: Placement, cores: int) -> s
 
 
 def processor() -> str:
-    """The processor's name; of a GPU's host, since CTranslate2 does not name the GPU."""
+    """The name of the CPU, on a machine with a GPU, too: CTranslate2 does not report the name of the GPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The API's side of the runner: `runners.client.interface.Runner` over a BentoML dependency."""
+"""The client of the runner: implements `runners.client.interface.Runner` over a BentoML dependency."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class RunnerClient:
 
 
 class LastingSession:
-    """One HTTP session to the runner, in the place of BentoML's session manager.
+    """One HTTP session to the runner, in place of BentoML's session manager.
 
     BentoML 1.4.39 replaces the session of a dependency after 100 requests or 300 seconds and closes the old one at
     once, which breaks off every call in flight (`ClientConnectionError: Connection closed`), and it never opens more
@@ -75,8 +75,8 @@ class LastingSession:
         """The session, opened on first use inside the running event loop."""
         if self._session is None:
             address = urlsplit(self._client.url)
-            # A connection a call: on a Unix socket it costs next to nothing, and a call never meets a connection that
-            # the server is just closing as idle.
+            # One connection per call: it is cheap on a Unix socket, and no call can get a connection that the server
+            # is closing as idle.
             connector: aiohttp.BaseConnector
             if address.scheme == "file":
                 connector = aiohttp.UnixConnector(url2pathname(address.path), force_close=True, limit=0)
@@ -102,7 +102,7 @@ async def _answer(call: Awaitable[Answer]) -> Answer:
     try:
         return await call
     except (aiohttp.ClientError, BentoMLException, TimeoutError) as error:
-        # Domain errors travel inside the reply, so this is the process itself: dead, starting, or overwhelmed.
+        # Domain errors are part of the reply, so the process itself has failed: dead, starting, or overloaded.
         raise ServiceUnavailable(
             "The model's process does not answer; it is being restarted. Try again in a moment.",
             detail=f"{type(error).__name__}: {error}",

@@ -1,4 +1,4 @@
-"""The runner as the rest of the service sees it."""
+"""The interface of the runner for the rest of the service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.transcript import WindowResult
 
 RUNNER_NAME = "whisper_runner"  # of its BentoML service
-RESTART_SECONDS = 10.0  # about what the supervisor needs to restart a dead runner
+RESTART_SECONDS = 10.0  # about the time that the supervisor needs to restart a dead runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class RunnerState:
 
 
 class Runner(Protocol):
-    """The only way to the model."""
+    """Gives access to the model; nothing else does."""
 
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
         """Decode one window.

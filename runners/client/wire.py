@@ -1,4 +1,4 @@
-"""A runner's answer across the process border: a result or a failure.
+"""The runner's reply to another process: a result or a failure.
 
 BentoML replaces every exception of a dependency by one of its own, without the message, so errors travel as values.
 """
@@ -14,13 +14,13 @@ from transcription.core.transcript import WindowResult
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Exactly one of the two is set."""
+    """A reply. Exactly one field is set."""
 
     result: WindowResult | None = None
     failure: Failure | None = None
 
     def unpack(self) -> WindowResult:
-        """The result. Raises the failure as the domain error that it was."""
+        """The result. A failure is raised as the original domain error."""
         if self.result is not None:
             return self.result
         raise as_error(self.failure or Failure(TranscriptionError.code, "The runner sent an empty reply."))

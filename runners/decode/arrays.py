@@ -1,6 +1,6 @@
-"""The array operations around a model, whichever library computes them.
+"""The interface of the array operations around a model, independent of the library that computes them.
 
-`features.py` has them in numpy and chooses between the two; `torch_features.py` has them in torch.
+`features.py` implements it in numpy and chooses the implementation; `torch_features.py` implements it in torch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Arrays(Protocol):
     """The array operations of the engine, on the device of the model. Thread-safe."""
 
     def log_mel(self, batch: Sequence[Pcm]) -> list[LogMel]:
-        """faster-whisper's features of each window, as if it were alone.
+        """faster-whisper's features of each window, as if it were computed alone.
 
         batch: int16, shape (n,), 16 kHz mono, 0 < n <= 480 000; lengths may differ.
         """

@@ -52,7 +52,7 @@ class WindowTask:
 
 @dataclass(slots=True, eq=False)
 class _Reading:
-    """How far one window has been decoded.
+    """The progress of decoding one window.
 
     features: log-mel, shape (n_mels, content_frames + 1). seek: next frame to decode. last_speech: seconds.
     """
@@ -117,7 +117,7 @@ class Engine:
             reading.features[:, reading.seek : reading.seek + count]
             for reading, count in zip(readings, frames, strict=True)
         ]
-        # Left on the device: the model is on one GPU at most, so every later call can read it there.
+        # Kept on the device: the model is on one GPU at most, so every later call can read it there.
         with stage(MODEL_ENCODE):
             encoded = self._whisper.model.encode(self._arrays.stack(parts), to_cpu=False)
         with stage(MODEL_DECODE):
@@ -150,7 +150,7 @@ class Engine:
             )
 
     def _decode_with_fallback(self, readings: Sequence[_Reading], encoded: ctranslate2.StorageView) -> list[Attempt]:
-        """One attempt a window: the first that passes its thresholds, else the best of all temperatures."""
+        """One attempt per window: the first that passes its thresholds, else the best of all temperatures."""
         tokenizers = [self._tokenizers.of(reading.language or ENGLISH, reading.options.task) for reading in readings]
         prompts = [
             self._whisper.get_prompt(tokenizer, reading.prompt, hotwords=reading.options.hotwords)

@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 
 
 class HostArrays:
-    """numpy and faster-whisper's own extractor, one window after another.
+    """Array operations in numpy with faster-whisper's own extractor, one window after another.
 
-    Serves a model on a GPU, too, where torch is missing; features are then copied to the GPU.
+    Also used for a model on a GPU if torch is missing; features are then copied to the GPU.
     """
 
     def __init__(self, extractor: FeatureExtractor) -> None:

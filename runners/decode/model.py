@@ -1,4 +1,4 @@
-"""A loaded model and how it is read from its folder."""
+"""A loaded model, and its loading from a folder."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def load_cublas() -> None:
 
     CTranslate2 loads it by its bare name at the first multiplication, and pip's folder is on no search path. A library
     that is already loaded is found by that name.
-    Raises ModelUnavailable when the library is there and cannot be loaded.
+    Raises ModelUnavailable if the library is installed but cannot be loaded.
     """
     try:
         files = metadata.files(CUBLAS_PACKAGE) or ()

@@ -59,7 +59,7 @@ def average_logprob(score: float, length: int) -> float:
 
 
 def likeliest(ranked: Sequence[tuple[str, float]], languages: Sequence[str]) -> tuple[str, float]:
-    """The language that is spoken, and its probability among `languages`, or among all when that is empty.
+    """The most probable language, and its probability among `languages`, or among all if that is empty.
 
     ranked: every language that the model knows with its probability, best first, never empty.
     """
@@ -71,10 +71,10 @@ def likeliest(ranked: Sequence[tuple[str, float]], languages: Sequence[str]) -> 
 
 
 def needs_fallback(attempt: Attempt, options: DecodeOptions) -> bool:
-    """Whether the window deserves another try at the next temperature."""
+    """Whether the window must be decoded again at the next temperature."""
     unlikely = attempt.avg_logprob < options.log_prob_threshold
     if unlikely and attempt.no_speech_prob > options.no_speech_threshold:
-        return False  # silence, however it is decoded
+        return False  # silence, at any temperature
     return unlikely or attempt.compression_ratio > options.compression_ratio_threshold
 
 

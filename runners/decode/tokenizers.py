@@ -15,7 +15,7 @@ LANGUAGE_CODES = frozenset(_LANGUAGE_CODES)
 
 
 class Tokenizers:
-    """Any number of threads may use it.
+    """The tokenizers of one model. Thread-safe.
 
     suppressed: ids of tokens that are never speech.
     timestamp_begin: id of <|0.00|>; every id from there on is a timestamp.

@@ -1,6 +1,6 @@
-"""The arithmetic around a model on a GPU, in torch: samples go to the GPU, text comes back, and nothing else crosses.
+"""The arithmetic around a model on a GPU, in torch: only samples are copied to the GPU, and only results back.
 
-What the code relies on, from CTranslate2's source and documentation (docs/decisions/0008-features-on-the-gpu.md):
+Assumptions, from CTranslate2's source and documentation (docs/decisions/0008-features-on-the-gpu.md):
 
 - `StorageView.from_array` shares a CUDA tensor's memory and keeps the tensor alive; it refuses strided tensors.
 - CTranslate2 works on streams of its own and does not look at torch's. So torch must have finished before a view is
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from runners.decode.arrays import ENCODER_FRAMES, INT16_SCALE, LogMel, Pcm, exchangeable, is_whole
 from runners.placement import CUDA
 
-# As faster-whisper's extractor has them.
+# As in faster-whisper's extractor.
 TRAILING_ZEROS = 160  # samples
 SMALLEST_ENERGY = 1e-10
 DYNAMIC_RANGE = 8.0  # decades below the loudest point of the window
@@ -36,7 +36,7 @@ def has_gpu() -> bool:
 
 
 class TorchArrays:
-    """See `features.Arrays`. Features of a whole batch take one call.
+    """Implements `arrays.Arrays`. The features of a whole batch are computed in one call.
 
     device: "cuda", or "cpu" for tests. half: features in float16, for a model that computes in it, else float32.
     Raises torch.OutOfMemoryError, a RuntimeError that says "out of memory", when the GPU's memory is full.
@@ -97,7 +97,7 @@ class TorchArrays:
 
     @contextmanager
     def _finished(self) -> Iterator[None]:
-        """Wait at the end of the block, even after an exception, until torch has finished: inputs may be freed."""
+        """Wait for torch before the block is left, even by an exception: inputs may be freed after it."""
         if self._stream is None:
             yield
             return

@@ -15,7 +15,7 @@ Model = TypeVar("Model")
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[Model]):
-    """users: leases that are held or waited for. model: None until it is loaded."""
+    """A cached model. users: leases that are held or waited for. model: None until it is loaded."""
 
     loading: threading.Lock = field(default_factory=threading.Lock)
     model: Model | None = None
@@ -72,7 +72,7 @@ class ModelCache(Generic[Model]):
             if entry.model is None:
                 folder = self._locate(name)
                 with self._lock:
-                    self._make_room()  # before loading, so that memory never holds one model too many
+                    self._make_room()  # before loading, so that the capacity is never exceeded
                 entry.model = self._load(name, folder)
             return entry.model
 

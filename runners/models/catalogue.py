@@ -113,7 +113,7 @@ def is_english_only(name: str) -> bool:
 
 
 def check_known(name: str, settings: Settings) -> None:
-    """Refuse a name before any work is done for it: cheap, and never loads or downloads.
+    """Refuse an unknown name before any work is done. Cheap: never loads or downloads.
 
     Raises UnknownModel.
     """
@@ -161,7 +161,7 @@ def _custom_names(settings: Settings) -> Iterator[str]:
 def download(name: str, root: Path) -> Path:
     """Fetch a model of the catalogue into `root / name`, with a progress bar on stderr.
 
-    Nothing appears under that name before it is complete. Raises UnknownModel, ModelUnavailable.
+    The folder appears under that name only when it is complete. Raises UnknownModel, ModelUnavailable.
     """
     entry = CATALOGUE.get(name)
     if entry is None or name == EMBEDDED_MODEL:
@@ -187,7 +187,7 @@ def download(name: str, root: Path) -> Path:
 
 
 def _fetch(entry: CatalogueEntry, target: Path) -> None:
-    # Here: few processes fetch a model, and the hub's client takes 0.1 s of CPU to import.
+    # Imported here, because few processes download a model, and the hub's client takes 0.1 s of CPU to import.
     from huggingface_hub import constants, snapshot_download
 
     # The cheapest request first: an unreachable hub is noticed in seconds, not after the client's many retries.
