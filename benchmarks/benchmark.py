@@ -38,7 +38,7 @@ QUICK_SIZE = "tiny"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure.
+    """The measurements to make.
 
     clips: durations, seconds. requests: per client. mix: duration of the long file, seconds; 0 leaves the mix out.
     probe_interval: seconds between requests to the routes that need no model.

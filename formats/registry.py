@@ -15,7 +15,7 @@ from transcription.core.transcript import Transcript
 
 
 class Kind(Enum):
-    """What a format can show of a subtitle layout."""
+    """The extent to which a format supports subtitle layouts."""
 
     DOCUMENT = auto()  # nothing: it has no cues
     LINES = auto()  # cues of one line, without markup
@@ -49,7 +49,7 @@ def _document(write: Callable[[Transcript], str]) -> Callable[[Transcript, Subti
 
 
 class ResponseFormat(StrEnum):
-    """What `response_format` takes. Each member's `record` is the format it names."""
+    """The values of `response_format`. Each member's `record` is the format it names."""
 
     record: Format
 
@@ -86,7 +86,7 @@ class Rendered:
 
 
 def check_layout(layout: SubtitleLayout | None, response_format: ResponseFormat) -> None:
-    """Raise InvalidParameter if the format cannot show what the layout asks for."""
+    """Raise InvalidParameter if the format does not support an option of the layout."""
     if layout is None:
         return
     kind = response_format.record.kind
@@ -103,7 +103,7 @@ def check_layout(layout: SubtitleLayout | None, response_format: ResponseFormat)
 
 
 def render(transcript: Transcript, response_format: ResponseFormat, layout: SubtitleLayout | None = None) -> Rendered:
-    """The transcript in a format. What the format cannot show of the layout is left out; see `check_layout`.
+    """The transcript in a format. Options of the layout that it does not support are ignored; see `check_layout`.
 
     Raises WrongJobState if words are to be highlighted and the transcript has no word times.
     """

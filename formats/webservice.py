@@ -10,7 +10,7 @@ from transcription.core.transcript import Segment, Transcript
 
 
 def render_json(transcript: Transcript) -> str:
-    """Its JSON, with faster-whisper's fields of each segment."""
+    """The JSON of whisper-asr-webservice, with faster-whisper's fields of each segment."""
     document = {
         "text": "".join(segment.text for segment in transcript.segments),
         "segments": [_segment(number, segment) for number, segment in enumerate(transcript.segments)],

@@ -1,4 +1,4 @@
-"""Cues, which every subtitle format is written from: timed text in order, never overlapping, never empty."""
+"""Cues, the basis of every subtitle format: timed text in order, never overlapping, never empty."""
 
 from __future__ import annotations
 

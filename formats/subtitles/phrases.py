@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class Glue(IntEnum):
-    """How strongly two neighbours are kept on one line. If they do not fit, the weaker glue is given up first."""
+    """The strength of the bond between two pieces on one line. If they do not fit, the weakest bond is broken first."""
 
     NONE = 0
     NAME = 1  # New York
@@ -18,7 +18,7 @@ class Glue(IntEnum):
 
 
 class Ending(IntEnum):
-    """What a piece ends. The best places for a break come first."""
+    """The unit that ends with a piece. The best places for a break come first."""
 
     SENTENCE = 0
     CLAUSE = 1
@@ -136,7 +136,7 @@ def _may_split(before: str, character: str) -> bool:
 
 
 def ending(word: str, following: str | None) -> Ending:
-    """What `word` ends. following: the next word, or None at the end of the text."""
+    """The unit that ends with `word`. following: the next word, or None at the end of the text."""
     if following is None:
         return Ending.SENTENCE
     bare = word.rstrip(CLOSERS)
@@ -150,7 +150,7 @@ def ending(word: str, following: str | None) -> Ending:
 
 
 def glue(word: str, following: str) -> Glue:
-    """How strongly a word is kept on the line of the next one."""
+    """The strength of the bond between a word and the next one."""
     if _is_number_with_unit(word, following) or _is_title(word, following):
         return Glue.FIRM
     if word[:1].isupper() and word[-1:].isalnum() and (following[:1].isupper() or NUMBER.match(following)):

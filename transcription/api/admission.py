@@ -1,4 +1,4 @@
-"""Whether there are enough resources for new work. Checked before an upload is read; running work continues."""
+"""Checks that there are enough resources for new work, before an upload is read. Running work continues."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_room(settings: Settings) -> None:
 
 
 def memory_shortage(settings: Settings) -> str:
-    """Why there is too little memory, and what to do; "" if there is enough, or if the limit is unknown."""
+    """The message about too little memory, with the remedy; "" if there is enough, or if the limit is unknown."""
     memory = read_memory()
     if memory is None or memory.ratio * 100 <= settings.memory_limit_percent:
         return ""
@@ -32,7 +32,7 @@ def memory_shortage(settings: Settings) -> str:
 
 
 def disk_shortage(settings: Settings) -> str:
-    """Why there is too little disk space for uploads, and what to do; "" if there is enough."""
+    """The message about too little disk space for uploads, with the remedy; "" if there is enough."""
     free = shutil.disk_usage(settings.temp_dir).free
     if free >= settings.min_free_disk:
         return ""

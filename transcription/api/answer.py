@@ -1,6 +1,6 @@
-"""From a recording to its answer: the steps that all routes that take a recording share.
+"""The steps from a recording to its answer, shared by all routes that take a recording.
 
-A route says where the recording comes from and what to answer with. Admission, the time limit, cancellation on
+A route supplies the source of the recording and renders the answer. Admission, the time limit, cancellation on
 disconnect, logging, tracing, rendering and the common headers are here.
 """
 

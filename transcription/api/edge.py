@@ -1,4 +1,4 @@
-"""What the API process mounts into the BentoML service: the FastAPI application and the middlewares around every route.
+"""The HTTP side that is mounted into the BentoML service: the FastAPI application and the middlewares of every route.
 
 Imported by the process that serves it, and not by its supervisor or the runner (see bentoml_patches/deferred.py).
 """
@@ -34,7 +34,7 @@ class Edge:
         return self._routes.metric_labels
 
     def middlewares(self) -> list[tuple[Any, dict[str, Any]]]:
-        """As BentoML keeps them: the class and its options."""
+        """The middlewares in the form that BentoML takes: the class and its options."""
         stack = middleware_stack(self._settings, self._routes, self.app.state)
         return [(middleware.cls, middleware.kwargs) for middleware in stack]
 

@@ -31,7 +31,7 @@ class ErrorBody(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
-    """How a kind of error is answered. code: the `error` of its body. example: a message, for the API document."""
+    """The answer to a kind of error. code: the `error` of its body. example: a message, for the API document."""
 
     status: int
     code: str
@@ -113,12 +113,12 @@ FRAMEWORK_ERRORS: Mapping[int, ErrorKind] = {
 
 
 def kind_of(error: errors.TranscriptionError) -> ErrorKind:
-    """How an error of the domain is answered."""
+    """The kind of an error of the domain."""
     return next(KINDS[base] for base in type(error).__mro__ if base in KINDS)
 
 
 def framework_error(status: int) -> ErrorKind:
-    """How an error of a framework is answered. status: 400 to 599; it is kept."""
+    """The kind of an error of a framework. status: 400 to 599; it is kept."""
     if status in FRAMEWORK_ERRORS:
         return FRAMEWORK_ERRORS[status]
     return replace(FRAMEWORK_ERRORS[400] if status < 500 else INTERNAL_ERROR, status=status)

@@ -1,4 +1,4 @@
-"""The settings, tried out before any process starts. Imports little: the supervisor of the processes runs this."""
+"""Checks the settings before any process starts. Imports little: the supervisor of the processes runs this."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from transcription.cli.transcriber import RecordingFailed
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where results are written.
+    """The destination of results.
 
     folder: None means the folder of the recording. to_stdout: print results instead of writing files.
     """

@@ -1,4 +1,4 @@
-"""What both ways to transcribe have in common: the request, the interface, and the errors."""
+"""The request, the interface and the errors that both ways to transcribe share."""
 
 from __future__ import annotations
 

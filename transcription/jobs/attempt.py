@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class Outcome(Enum):
-    """What happens to a job whose attempt raised an error."""
+    """The consequence of a failed attempt for its job."""
 
     FAIL = auto()
     RETRY = auto()
@@ -166,7 +166,7 @@ class Attempts:
             ) from None
 
     async def _transcribe(self, job: Job) -> Transcript:
-        """Raises LeaseLost, the errors of media/ and of the runner."""
+        """Transcribe, and store every window. Raises LeaseLost, the errors of media/ and of the runner."""
         if job.failures > self._settings.job_retries:
             raise RepeatedlyInterrupted(
                 f"The service stopped {job.failures} times while it processed this recording. Convert the file and "

@@ -26,7 +26,7 @@ RenderStatus = Callable[[JobService, Job], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class JobParts:
-    """What one process needs to serve requests. transcriber: shares runs and results with the jobs."""
+    """The parts that one process needs to serve requests. transcriber: shares runs and results with the jobs."""
 
     transcriber: Transcriber
     service: JobService

@@ -49,7 +49,7 @@ STORE_POLICY = {
 
 
 def retry_delay(failures: int, requested: float = 0.0) -> float:
-    """Seconds before the next attempt of a job. failures: in a row, before this one. requested: by what failed."""
+    """Seconds before the next attempt of a job. failures: in a row, before this one. requested: by the error."""
     return min(MAX_RETRY_DELAY, max(requested, FIRST_RETRY_DELAY * 2.0**failures))
 
 

@@ -32,14 +32,14 @@ log = structlog.get_logger(__name__)
 
 
 class JobDispatcher(Protocol):
-    """Gets due jobs started: in this process, or by workers elsewhere."""
+    """Dispatches due jobs: runs them in this process, or sends them to workers elsewhere."""
 
     async def run(self) -> None:
         """Dispatch jobs until cancelled."""
         ...
 
     def wake(self) -> None:
-        """A job may have become due."""
+        """Look for due jobs now."""
         ...
 
     def abandon(self, job_id: str) -> None:
@@ -48,7 +48,7 @@ class JobDispatcher(Protocol):
 
 
 class JobService:
-    """One per process, on a store that several processes may share.
+    """Commands and queries on jobs. One per process, on a store that several processes may share.
 
     stopping: set once the process accepts no more jobs.
     """
@@ -70,7 +70,7 @@ class JobService:
         self.stopping = asyncio.Event()
 
     def check_space(self, size: int) -> None:
-        """Raises InsufficientStorage unless MIN_FREE_DISK stays free after another `size` bytes."""
+        """Raise InsufficientStorage unless MIN_FREE_DISK stays free after another `size` bytes."""
         free = min(shutil.disk_usage(folder).free for folder in self._disks)
         if free - size < self._settings.min_free_disk:
             raise InsufficientStorage(
@@ -126,7 +126,7 @@ class JobService:
         return job, created
 
     async def get(self, job_id: str) -> Job:
-        """Raises UnknownJob."""
+        """The job. Raises UnknownJob."""
         return _known(await self._store.get(job_id), job_id)
 
     async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
@@ -150,7 +150,7 @@ class JobService:
         return [[place(segment, item.timeline) for segment in item.result.segments] for item in placed]
 
     async def result(self, job: Job) -> Transcript:
-        """Raises WrongJobState unless the job is completed, UnknownJob when its result has expired."""
+        """The transcript. Raises WrongJobState unless the job is completed, UnknownJob if its result has expired."""
         if job.status is not JobStatus.COMPLETED:
             raise WrongJobState(f"The job is {job.status.value} and has no result. GET /status/{job.id} says more.")
         transcript = _known(await self._store.result(job.id), job.id)

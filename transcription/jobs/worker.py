@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """One per process. Several processes may share one store."""
+    """Claims and runs due jobs. One per process; several processes may share one store."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Worker:
         self.wake()
 
     async def _runner_responds(self) -> bool:
-        """Checked before a claim, because a job begun while the runner restarts would only use up an attempt."""
+        """Whether jobs can be claimed: one begun while the runner restarts would only use up an attempt."""
         try:
             await self._runner.state()
         except ServiceUnavailable:

@@ -178,7 +178,7 @@ def words_of(text: str) -> list[str]:
 
 
 def surplus_words(words: Sequence[str]) -> NDArray[np.bool_]:
-    """Which words repeat a phrase that has occurred MOST_REPEATS times in a row already; shape (len(words),)."""
+    """A mask of the words that repeat a phrase after MOST_REPEATS occurrences in a row; shape (len(words),)."""
     numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
     stream = np.array([numbers[word] for word in words], np.int64)
     surplus = np.zeros(len(stream), np.bool_)
@@ -191,6 +191,6 @@ def surplus_words(words: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _concern(segment: Segment, reason: Reason, index: int | None) -> Concern:
-    """index: in the transcript, None if the segment was dropped."""
+    """The warning about a segment. index: in the transcript, None if the segment was dropped."""
     action = Action.DROPPED if index is None else Action.MARKED
     return Concern(index, segment.start, segment.end, segment.text, reason, action)

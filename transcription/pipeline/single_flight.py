@@ -93,7 +93,7 @@ class SingleFlight:
 
 
 def _count(transcript: Transcript, *, complete_run: bool) -> None:
-    """complete_run: no window came from an earlier run, so that the processing time covers all of the audio."""
+    """Update the metrics. complete_run: no window came from an earlier run, so the time covers all of the audio."""
     model = transcript.model
     metrics.TRANSCRIPTS.labels(model=model, language=transcript.language, task=transcript.task.value).inc()
     metrics.AUDIO_SECONDS.labels(model=model).inc(transcript.duration)

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class Source(StrEnum):
-    """Where a transcript came from: the cache, a shared run, a run of its own, or one that bypassed the cache."""
+    """The origin of a transcript: the cache, a shared run, a run of its own, or one that bypassed the cache."""
 
     HIT = "hit"
     JOIN = "join"
@@ -49,7 +49,7 @@ class ResultCache(Protocol):
 
 
 class Transcriber:
-    """One per process. Identical requests share one run, unless they are private."""
+    """Answers synchronous requests. One per process. Identical requests share one run, unless they are private."""
 
     def __init__(self, settings: Settings, cache: ResultCache, single_flight: SingleFlight) -> None:
         self._settings = settings
@@ -59,7 +59,7 @@ class Transcriber:
     async def transcribe(
         self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
     ) -> tuple[Transcript, Source]:
-        """The whole transcript, and where it came from.
+        """The whole transcript, and its origin.
 
         private: the run is not shared and nothing is stored. Raises the errors of media/ and of the runner.
         """

@@ -95,7 +95,7 @@ def _of_machine(root: Path) -> Memory | None:
 
 
 def _number(path: Path) -> int | None:
-    """None for a file that is not there, and for "max"."""
+    """The number in a file; None if the file is missing or contains "max"."""
     text = "".join(_lines(path))
     return int(text) if text.isdigit() else None
 

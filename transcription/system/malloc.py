@@ -13,7 +13,7 @@ import ctypes
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 THRESHOLD_BYTES = 1 << 20
-# An arena a thread would hold what that thread once needed for good: 15 MB more after 500 requests.
+# With one arena per thread, each would keep the peak usage of its thread: 15 MB more after 500 requests.
 M_ARENA_MAX = -8
 ARENAS = 1
 

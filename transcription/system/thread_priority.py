@@ -10,9 +10,9 @@ NICENESS = 5  # a third of the CPU share of other threads while all of them want
 
 
 def lower_priority() -> None:
-    """Let short work, such as event loops and status requests, go before the current thread. Linux only.
+    """Lower the priority of the current thread below that of event loops and status requests. Linux only.
 
-    A process that was started with a lower priority still keeps it: raising it again takes a privilege.
+    A process that was started with an even lower priority keeps it, because raising it requires a privilege.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()

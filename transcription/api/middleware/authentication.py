@@ -47,7 +47,7 @@ class AuthenticationMiddleware:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        """Raises TooManyHeaders, MissingApiKey, InvalidApiKey."""
+        """Check the key of a request. Raises TooManyHeaders, MissingApiKey, InvalidApiKey."""
         headers = scope["headers"]
         if len(headers) > MAX_HEADERS:
             raise TooManyHeaders(f"The request has {len(headers)} headers; the limit is {MAX_HEADERS}. Send fewer.")

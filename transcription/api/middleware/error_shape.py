@@ -88,7 +88,7 @@ class ErrorRewriter:
         await self._send({"type": "http.response.body", "body": self._body})
 
     async def _send_error(self, start: Message, ours: dict[str, Any] | None = None) -> None:
-        """ours: the body, if it already is in our shape."""
+        """Send the error. ours: the body, if it already is in our shape."""
         kind = framework_error(start["status"])
         status = start["status"] if ours else kind.status
         document = ours or error_body(kind, kind.example).model_dump()

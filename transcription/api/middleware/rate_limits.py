@@ -82,11 +82,11 @@ class RateLimits:
 
 
 def _storage_in(redis_url: str) -> tuple[Storage, tuple[type[Exception], ...]]:
-    """Where requests are counted, and what is raised where that cannot be reached."""
+    """The storage of the counters, and the exceptions that it raises if it cannot be reached."""
     failures: tuple[type[Exception], ...] = (OSError, TimeoutError)
     if not redis_url:
         return MemoryStorage(), failures
-    # Here: the client of Redis takes 0.3 s of CPU to import, and a single machine does without it.
+    # Imported here, because the client of Redis takes 0.3 s of CPU to import and a single machine does without it.
     from redis.exceptions import RedisError
 
     storage = RedisStorage(

@@ -50,7 +50,7 @@ class RequestIdMiddleware:
                 self._log(scope, status, time.perf_counter() - started)
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:
-        """status: 0 if no response was started."""
+        """Write the access log entry. status: 0 if no response was started."""
         level = log.debug if self._routes.facts(scope).probe and status < 400 else log.info
         level(
             "request",

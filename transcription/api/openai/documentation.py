@@ -26,7 +26,7 @@ from transcription.api.parameters.transcription import Granularity
 
 
 class ErrorDetail(BaseModel):
-    """What was wrong."""
+    """The details of an error."""
 
     message: str
     type: str = Field(examples=["invalid_request_error"])

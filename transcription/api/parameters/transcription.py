@@ -33,7 +33,7 @@ class Granularity(StrEnum):
 
 
 class RecordingParameters(BaseModel):
-    """How to transcribe the recording. The descriptions appear in the API document."""
+    """The parameters of a transcription. The descriptions appear in the API document."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

@@ -35,7 +35,7 @@ class UnreadInput(IODescriptor):  # type: ignore[misc]
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: Any) -> IODescriptor:
-        """Nothing is read."""
+        """Read nothing."""
         return cls.model_construct(**dict.fromkeys(cls.model_fields))
 
 

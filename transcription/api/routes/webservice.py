@@ -1,6 +1,6 @@
 """POST /asr and POST /detect-language, compatible with whisper-asr-webservice, for Bazarr and other clients of it.
 
-As there, parameters are in the query, and unknown ones are ignored, because clients send some of their own.
+As in that service, parameters are in the query, and unknown ones are ignored, because clients send some of their own.
 """
 
 from __future__ import annotations

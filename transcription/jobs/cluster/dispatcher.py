@@ -41,7 +41,7 @@ class MessageQueue(Protocol):
 
 
 class Dispatcher:
-    """One per process. Several processes may share one store."""
+    """Sends messages for due jobs. One per process; several processes may share one store."""
 
     def __init__(self, schedule: MessageSchedule, queue: MessageQueue, poll_seconds: float = POLL_SECONDS) -> None:
         """poll_seconds: between two queries of the store unless `wake` is called."""

@@ -50,7 +50,7 @@ class CannotServe(Exception):
 
 
 class WorkerProcess:
-    """One per device. The windows of all its jobs share one queue and are decoded in batches."""
+    """Runs the jobs of one device. The windows of all its jobs share one queue and are decoded in batches."""
 
     def __init__(self, settings: Settings, make_runner: Callable[[Settings], InProcessRunner] = ModelHost) -> None:
         """Starts nothing yet; call `start`."""

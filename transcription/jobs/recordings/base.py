@@ -1,4 +1,4 @@
-"""Where the recordings of jobs are kept: the interface, and what every implementation needs."""
+"""The storage of jobs' recordings: the interface, and helpers for every implementation."""
 
 from __future__ import annotations
 

@@ -21,5 +21,5 @@ def disk_of(path: Path) -> tuple[int, str]:
 
 
 def _unescaped(mount: str) -> str:
-    """In mountinfo blanks, line ends and backslashes are escaped as octal numbers, see proc(5)."""
+    """Decode the octal escapes for blanks, line ends and backslashes in mountinfo, see proc(5)."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), mount)

@@ -222,7 +222,7 @@ class _Sending:
         self.stopped = False
 
     def run(self) -> None:
-        """Raises the driver's errors; the store then has nothing, or an object that `sweep` deletes."""
+        """Send the file. Raises the driver's errors; the store then has nothing, or an object that `sweep` deletes."""
         if self._path.stat().st_size < PART_BYTES:
             self._fs.pipe_file(self._key, self._path.read_bytes())
             return
@@ -280,7 +280,7 @@ def _has_password(url: str) -> bool:
 
 
 def _invalid(problem: str) -> InvalidSettings:
-    """The message does not show the URL, which may contain a secret in another place."""
+    """The error for an invalid SPOOL_URL. It does not contain the URL, which may contain a secret in any place."""
     return InvalidSettings(f"Invalid settings:\n  SPOOL_URL: {problem}")
 
 

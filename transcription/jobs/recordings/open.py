@@ -1,4 +1,4 @@
-"""Opens the recording store that the settings ask for, and tells which folders of this machine it uses."""
+"""Opens the recording store chosen by the settings, and lists the folders of this machine that it uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of a store of jobs, in five parts by what calls them.
+"""The interface of a job store, in five parts, one per kind of caller.
 
 Every method except `expire` is one atomic step. A step that has returned survives a crash of the process; the
 acceptance and the end of a job survive a crash of the machine, too. Every method raises ServiceUnavailable when the

@@ -1,4 +1,4 @@
-"""Opens the job store that the settings ask for."""
+"""Opens the job store chosen by the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def open_store(settings: Settings) -> JobStore:
-    """Raises DamagedStore, ServiceUnavailable. A Redis is connected to at the first step."""
+    """The job store. Redis is connected to at the first step. Raises DamagedStore, ServiceUnavailable."""
     if settings.job_backend == "celery":
         return open_shared_store(settings)
     return SqliteStore(settings.jobs_dir, result_ttl=settings.job_result_ttl, caching=settings.enable_cache)
@@ -21,7 +21,7 @@ def open_store(settings: Settings) -> JobStore:
 
 def open_shared_store(settings: Settings) -> RedisStore:
     """The store that all machines share."""
-    # Here: the client of Redis takes 0.3 s of CPU to import, and only clusters need it.
+    # Imported here, because the client of Redis takes 0.3 s of CPU to import and only clusters need it.
     from transcription.jobs.store.redis.store import RedisStore
 
     return RedisStore(settings.jobs_redis_url, result_ttl=settings.job_result_ttl, caching=settings.enable_cache)

@@ -54,12 +54,12 @@ def unpack_transcript(packed: bytes) -> Transcript:
 
 
 def pack_failure(failure: Failure) -> str:
-    """JSON. The code is called `kind`, as in rows of older versions, which may share the store during an upgrade."""
+    """A failure as JSON. Its code is called `kind`, as in older versions, which may share the store in an upgrade."""
     return json.dumps([{"kind": failure.code, "message": failure.message, "detail": failure.detail}])
 
 
 def unpack_failure(text: str | bytes) -> Failure:
-    """Reads class names for codes, too: until version 1.0 they were stored instead."""
+    """The failure in JSON. Class names are accepted as codes, too: until version 1.0 they were stored instead."""
     (stored,) = json.loads(text)
     return Failure(_code_of(stored["kind"]), stored["message"], stored["detail"])
 

@@ -37,7 +37,7 @@ class Outcome:
 
 
 def judge(status: int, retry_after: float) -> Outcome:
-    """The outcome that a response means. A status that may change with another attempt leaves it pending."""
+    """The outcome of an attempt, by the response. A status that may change with another attempt leaves it pending."""
     if httpx.codes.is_success(status):
         return Outcome(DeliveryState.DELIVERED, f"The receiver answered {status}.")
     if httpx.codes.is_redirect(status):

@@ -1,4 +1,4 @@
-"""Messages to Celery workers: which are due, and which were sent."""
+"""The schedule of messages to Celery workers."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ class RedisMessages(RedisSteps):
         ]
 
     async def sent(self, messages: Sequence[Unsent]) -> None:
-        """The broker accepted the messages. One whose job has not begun after policy.RESEND_SECONDS counts as lost."""
+        """Record accepted messages. One whose job has not begun after policy.RESEND_SECONDS counts as lost."""
         await self._step("sent", attempts={message.id: message.attempt for message in messages})

@@ -1,4 +1,4 @@
-"""What the parts of the Redis store share: the connection, the script, and how a step of it is run."""
+"""The base of the parts of the Redis store: the connection, the script, and the execution of its steps."""
 
 from __future__ import annotations
 

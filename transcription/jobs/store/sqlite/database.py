@@ -147,7 +147,7 @@ class Database:
                 left.unlink(missing_ok=True)
 
     def _copies(self) -> Iterator[Path]:
-        """Newest first."""
+        """The backups, newest first."""
         yield from sorted((self._folder / BACKUPS_NAME).glob("jobs-*.sqlite3"), reverse=True)
 
     def _damaged(self, detail: str) -> DamagedStore:

@@ -1,4 +1,4 @@
-"""What the parts of the SQLite store share: the database, the time, and how a step is run."""
+"""The base of the parts of the SQLite store: the database, the time, and the execution of steps."""
 
 from __future__ import annotations
 

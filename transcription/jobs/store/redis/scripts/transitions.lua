@@ -1,6 +1,6 @@
 -- The state of a job and of everything that belongs to it. No step is here.
 
--- What a client is shown: the job and, if it waits for the run of another job, that one's progress.
+-- The job as shown to clients: if it waits for the run of another job, with the progress of that one.
 local function shown(id)
   local job = call('HGETALL', job_key(id))
   if #job == 0 then return false end
@@ -84,7 +84,7 @@ local function finish_with(id, result, duration)
   finish(id, 'completed')
 end
 
--- Where the finished windows of a request key end in the file, seconds.
+-- The end of the finished windows of a request key in the file, seconds.
 local function resumed_from(work)
   local last = call('LINDEX', key('windows', work), -1)
   return last and tonumber(string.match(last, '^%S+')) or 0
