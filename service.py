@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
-from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import bentoml
@@ -17,6 +14,7 @@ from runners.client.client import RunnerClient
 from runners.client.interface import Runner
 from runners.client.recent_state import RecentState
 from runners.whisper import make_whisper_runner
+from transcription import bentoml_patches
 from transcription.api.app import create_app
 from transcription.api.dependencies import Backend
 from transcription.api.middleware.access import AccessMiddleware
@@ -32,9 +30,7 @@ from transcription.api.routes.health import is_ready
 from transcription.api.routes.jobs import status_body
 from transcription.api.routes.native import ROUTE, NativeInput, TaskInput, answer_native
 from transcription.api.schemas import TranscriptionResponse
-from transcription.bentoml_patches import route_metrics as endpoints
-from transcription.bentoml_patches import time_limit as timelimit
-from transcription.bentoml_patches.bounded_connections import bound_connections
+from transcription.bentoml_patches.early_stop import call_on_sigterm
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings, load_settings
 from transcription.jobs.cluster.broker import Broker
@@ -66,10 +62,8 @@ OTHER_ROUTES = ("/ui", "/ui/{name}", ROUTE, TASK_ROUTE, *(f"{TASK_ROUTE}/{verb}"
 log = structlog.get_logger(__name__)
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
-timelimit.install()
-bound_connections()
 app = create_app(settings)
-endpoints.install((*app.openapi()["paths"], *OTHER_ROUTES))
+bentoml_patches.install((*app.openapi()["paths"], *OTHER_ROUTES))
 whisper_runner = make_whisper_runner(settings)
 
 
@@ -115,7 +109,7 @@ class TranscriptionService:
         self.engine.start()
         folders = {"temp": settings.temp_dir, "jobs": job_folders(settings)[0]}
         self.chores = [asyncio.create_task(sweep_for_ever(settings)), asyncio.create_task(read_for_ever(API, folders))]
-        before_the_server_waits(self.engine.stop_soon)
+        call_on_sigterm(self.engine.stop_soon)
         gc.freeze()  # what was imported stays for good, and looking through it stops the event loop for 0.3 s
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
@@ -181,19 +175,6 @@ def make_engine(settings: Settings, runner: Runner, pipeline: Pipeline) -> JobEn
 def make_fetcher(settings: Settings) -> Fetcher:
     """What reads recordings from URLs."""
     return Fetcher(settings, SystemResolver(), trusted_authorities())
-
-
-def before_the_server_waits(stop: Callable[[], None]) -> None:
-    """Call `stop` when SIGTERM comes. The server's own hook comes after the last connection, and some have no end."""
-    loop = asyncio.get_running_loop()
-    server = signal.getsignal(signal.SIGTERM)
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(stop)
-        if callable(server):
-            server(number, frame)
-
-    signal.signal(signal.SIGTERM, handle)
 
 
 # From the outermost to the innermost.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-# The type that `bentoml.api(input_spec=...)` takes has no public name.
-from _bentoml_sdk import IODescriptor  # type: ignore[import-untyped]
 from pydantic import Field, create_model
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +14,7 @@ from transcription.api.errors import error_response
 from transcription.api.layout_parameters import LAYOUT_NAMES
 from transcription.api.parameters import FILE, TranscriptionParameters, json_fields
 from transcription.api.routes.transcription import answer_upload
+from transcription.bentoml_patches.unread_input import UnreadInput
 from transcription.core.errors import TranscriptionError
 
 ROUTE = "/api/transcribe"  # native routes come before mounted ones, and POST /transcribe belongs to the contract
@@ -24,20 +23,7 @@ LEFT_OUT_OF_TASKS = frozenset({"response_format", "async_"}) | LAYOUT_NAMES
 LEFT_OUT = LEFT_OUT_OF_TASKS | {"callback_url"}
 
 
-class UnreadInput(IODescriptor):  # type: ignore[misc]
-    """Leaves the request's body to the method.
-
-    BentoML would read the whole upload before the method runs, without a limit, and would fetch a `file` that is
-    given as a URL.
-    """
-
-    @classmethod
-    async def from_http_request(cls, request: Request, serde: Any) -> IODescriptor:
-        """Nothing is read."""
-        return cls.model_construct(**dict.fromkeys(cls.model_fields))
-
-
-def _input(name: str, left_out: frozenset[str]) -> type[IODescriptor]:
+def _input(name: str, left_out: frozenset[str]) -> type[UnreadInput]:
     fields: dict[str, Any] = {
         parameter: (field.annotation, field)
         for parameter, field in TranscriptionParameters.model_fields.items()

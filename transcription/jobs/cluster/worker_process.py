@@ -13,6 +13,7 @@ import structlog
 
 from runners.client.interface import Runner
 from runners.local import LocalRunner
+from transcription.bentoml_patches import tracer_provider
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import Broker
@@ -119,6 +120,7 @@ class WorkerProcess:
         settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         spool = open_spool(settings)
         await spool.check()
+        tracer_provider.install()
         warm_up()
         runner = self._make_runner(settings)
         runner.start()
