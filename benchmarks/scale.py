@@ -125,13 +125,13 @@ async def fill(url: str, stored: int) -> list[str]:
 
 
 async def in_redis(url: str, jobs: Sequence[str]) -> float:
-    """Median seconds of `standing`, the one step that a status needs, of jobs that wait."""
+    """Median seconds of `snapshot`, the one step that a status needs, of jobs that wait."""
     store = RedisStore(url, result_ttl=1e6)
     waiting = jobs[-2::-2][:REQUESTS]
     times = []
     for job in waiting:
         started = time.perf_counter()
-        await store.standing(job)
+        await store.snapshot(job)
         times.append(time.perf_counter() - started)
     await store.close()
     return statistics.median(times)

@@ -90,7 +90,7 @@ async def measure(store: JobStore, jobs: int) -> None:
     await timed("submit, beside them", 300, lambda: store.submit(new_job(f"late {next(late)}")))
     writer.cancel()
     newest = (await store.list_jobs((), None, 1))[0]
-    await timed("standing of the newest", 100, lambda: store.standing(newest.id))
+    await timed("snapshot of the newest", 100, lambda: store.snapshot(newest.id))
     await timed("list_jobs, 50 of any status", 100, lambda: store.list_jobs((), None, 50))
     await timed("list_jobs, of a status that no job has", 20, lambda: store.list_jobs({JobStatus.FAILED}, None, 50))
     await timed("claim", 200, lambda: store.claim("measure"))

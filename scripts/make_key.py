@@ -6,7 +6,7 @@ import argparse
 
 from pydantic import ValidationError
 
-from transcription.api.middleware.keys import KeyEntry, digest_of, make_key
+from transcription.api.middleware.api_keys import KeyEntry, digest_of, make_key
 
 
 def main() -> None:

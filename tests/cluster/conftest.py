@@ -13,7 +13,7 @@ from scripts.make_key import entry_text
 from tests.support.cluster import Cluster, local_cluster
 from tests.support.recordings import Recordings
 from tests.support.service import ROOT
-from transcription.api.middleware.keys import KeyEntry, digest_of
+from transcription.api.middleware.api_keys import KeyEntry, digest_of
 
 KEY, OTHER_KEY = "k" * 43, "o" * 43  # the first is in force from the start, and every request shows it
 PATIENCE = 180.0  # seconds

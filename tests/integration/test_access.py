@@ -19,10 +19,9 @@ import pytest
 from tests.integration.conftest import SETTLE_SECONDS, SpokenClip
 from tests.integration.test_errors import assert_error
 from tests.support.service import ROOT, DidNotStart, LocalService, local_service
-from transcription.api.middleware.edge import PROBE_PATHS
-from transcription.api.middleware.keys import digest_of, make_key
+from transcription.api.app import route_table
+from transcription.api.middleware.api_keys import digest_of, make_key
 from transcription.api.openai.errors import is_openai
-from transcription.api.page import PATHS as PAGE_PATHS
 
 KEY, SINGLE, LATER = make_key(), make_key(), make_key()
 ORIGIN = "https://app.example"
@@ -30,12 +29,13 @@ UPLOAD_TIMEOUT = 2  # seconds
 HEAD_TIMEOUT = 10  # seconds, transcription/bentoml_patches/bounded_connections.py
 MULTIPART = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n"
 FILE_BEGINS = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF'
+PROBE_PATHS, PAGE_PATHS = route_table().probe_paths, route_table().public_paths
 PAGES = ("/", "/docs", "/redoc")
 UPLOAD_ROUTES = ("/transcribe", "/api/transcribe", "/api/transcribe_job/submit")
 # Every route that the process serves, as "METHOD path": BentoML's own, what is mounted into it, and our middleware's.
 LIST_ROUTES = """
 import json
-from transcription.api.middleware.tasks import TaskMiddleware
+from transcription.api.routes import tasks
 from service import TranscriptionService
 
 def walk(routes):
@@ -50,8 +50,7 @@ def walk(routes):
             yield f"GET {route.path}/"
 
 application = TranscriptionService.to_asgi(is_main=True)
-tasks = TaskMiddleware(application, backend=None)._tasks
-print(json.dumps(sorted({*walk(application.routes), *walk(tasks.routes)})))
+print(json.dumps(sorted({*walk(application.routes), *walk(tasks.ROUTES)})))
 """
 
 

@@ -19,7 +19,7 @@ from tests.integration.test_clients_that_leave import wait_until
 from tests.support.recordings import Recordings
 from tests.support.service import ROOT, LocalService, free_port
 
-COMMAND = [sys.executable, "-m", "command"]
+COMMAND = [sys.executable, "-m", "transcription.cli"]
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]
 

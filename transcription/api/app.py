@@ -6,16 +6,25 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from starlette.responses import HTMLResponse
 
 from transcription.api import page
 from transcription.api.documentation import DESCRIPTION, add_security, error_responses
 from transcription.api.errors import INTERNAL_ERROR, KINDS, answer_domain_error, answer_validation_error
-from transcription.api.middleware.edge import PROBE_PATHS
 from transcription.api.openai import routes as openai_routes
-from transcription.api.routes import catalogue, events, health, jobs, transcription
-from transcription.api.routes import webservice as asr
+from transcription.api.route_facts import RouteTable, declared
+from transcription.api.routes import (
+    api_docs,
+    bentoml_probes,
+    catalogue,
+    events,
+    health,
+    jobs,
+    native,
+    tasks,
+    transcription,
+    webservice,
+)
+from transcription.api.routes.api_docs import OPENAPI_PATH
 from transcription.core.errors import (
     InvalidApiKey,
     InvalidParameter,
@@ -26,18 +35,16 @@ from transcription.core.errors import (
 )
 from transcription.core.settings import Settings
 
-# What may be answered to any request, by a route or by the middleware around all.
+# Errors that may be the answer to any request, by a route or by the middlewares.
 ANYWHERE = [
     INTERNAL_ERROR,
     *(KINDS[error] for error in (InvalidParameter, MissingApiKey, InvalidApiKey, RateLimitExceeded, TooManyHeaders)),
 ]
-OPENAPI_PATH = "/openapi.json"
-# BentoML serves Swagger UI's files for its own page, so that ours needs no content network either.
-SWAGGER_FILES = "/static_content"
+MODULES = (transcription, jobs, events, health, catalogue, openai_routes, webservice, page, api_docs)
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The routes of section 3. `app.state.backend` must be set before the first request."""
+    """The application with all its routes. `app.state.backend` must be set before the first request."""
     app = FastAPI(
         title=settings.app_name,
         version=settings.app_version,
@@ -49,18 +56,16 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_exception_handler(TranscriptionError, answer_domain_error)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
-    app.add_api_route("/docs", docs, include_in_schema=False)
-    app.add_api_route("/redoc", redoc, include_in_schema=False)
-    for module in (transcription, jobs, events, health, catalogue, openai_routes, asr, page):
+    for module in MODULES:
         app.include_router(module.router)
     declare_security(app, settings)
     return app
 
 
 def declare_security(app: FastAPI, settings: Settings) -> None:
-    """Put the ways to show a key into the API document. The check itself is AccessMiddleware's."""
+    """Put the ways to send a key into the API document. AuthenticationMiddleware checks it."""
     make_document = app.openapi
-    open_paths = () if settings.protect_probes else PROBE_PATHS
+    open_paths = route_table().open_paths(protect_probes=settings.protect_probes)
 
     def openapi() -> dict[str, Any]:
         return add_security(make_document(), open_paths, needed=settings.enable_api_key)
@@ -68,22 +73,7 @@ def declare_security(app: FastAPI, settings: Settings) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-async def docs() -> HTMLResponse:
-    """Swagger UI."""
-    return get_swagger_ui_html(
-        openapi_url=OPENAPI_PATH,
-        title="API",
-        swagger_js_url=f"{SWAGGER_FILES}/swagger-ui-bundle.js",
-        swagger_css_url=f"{SWAGGER_FILES}/swagger-ui.css",
-        swagger_favicon_url=f"{SWAGGER_FILES}/favicon-light-32x32.png",
-    )
-
-
-async def redoc() -> HTMLResponse:
-    """ReDoc. Its script comes from a content network."""
-    return get_redoc_html(
-        openapi_url=OPENAPI_PATH,
-        title="API",
-        redoc_favicon_url=f"{SWAGGER_FILES}/favicon-light-32x32.png",
-        with_google_fonts=False,
-    )
+def route_table() -> RouteTable:
+    """The facts about every route of the process, BentoML's native API and its probes included."""
+    mounted = [route for module in MODULES for route in module.router.routes]
+    return RouteTable([*declared(mounted), *declared(tasks.ROUTES), *native.ROUTES, *bentoml_probes.ROUTES])

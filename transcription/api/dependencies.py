@@ -11,9 +11,10 @@ from fastapi import Depends, Request
 from runners.client.interface import Runner
 from runners.client.recent_state import RecentState
 from transcription.core.settings import Settings
-from transcription.jobs.service import JobEngine
+from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
 from transcription.pipeline.transcribe import Pipeline
+from transcription.pipeline.transcriber import Transcriber
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Backend:
     runner: Runner
     recent: RecentState
     pipeline: Pipeline
-    engine: JobEngine
+    transcriber: Transcriber
+    jobs: JobService
     fetcher: Fetcher
     started: float = field(default_factory=time.monotonic)
 

@@ -8,12 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from formats import json as json_format
-from transcription.api.errors import kind_of
 from transcription.api.schemas import TranscriptionResponse
-from transcription.core import errors
+from transcription.core.errors import Failure
 from transcription.core.transcript import Transcript
 from transcription.jobs.estimate import progress_of, seconds_left
-from transcription.jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, Standing
+from transcription.jobs.job import Delivery, DeliveryState, Job, JobSnapshot, JobStatus
 
 JOB_ID = "7d2f2ef5-8c0f-4b5c-9d8e-3b8a8f0c1d52"
 MESSAGES = {
@@ -109,23 +108,23 @@ def summary(job: Job) -> JobSummary:
     return JobSummary(**_common(job))
 
 
-def unfinished(standing: Standing, at_once: int, now: float, partial: str | None = None) -> UnfinishedJob:
+def unfinished(snapshot: JobSnapshot, at_once: int, now: float, partial: str | None = None) -> UnfinishedJob:
     """A queued or processing job. at_once: jobs that are worked on at the same time. now: seconds since the epoch."""
-    left = seconds_left(standing, at_once, now)
+    left = seconds_left(snapshot, at_once, now)
     return UnfinishedJob(
-        **_common(standing.job),
+        **_common(snapshot.job),
         estimated_completion=None if left is None else utc(now + left),
-        queue_position=standing.ahead.jobs + 1 if standing.job.status is JobStatus.QUEUED else 0,
+        queue_position=snapshot.ahead.jobs + 1 if snapshot.job.status is JobStatus.QUEUED else 0,
         partial=partial,
     )
 
 
 def ended(job: Job) -> EndedJob:
     """A failed or cancelled job."""
-    failure = job.failure or Failure("", "Somebody cancelled the job.")
+    failure = job.failure or Failure("cancelled", "The job was cancelled.")
     return EndedJob(
         **_common(job),
-        error=error_name(failure) if job.failure else "cancelled",
+        error=failure.code,
         detail=f"{failure.message} {failure.detail}".strip(),
         failed_at=utc(job.finished_at or 0),
         expires_at=utc(job.expires_at or 0),
@@ -140,11 +139,6 @@ def completed(job: Job, transcript: Transcript) -> dict[str, Any]:
         "expires_at": utc(job.expires_at or 0),
         "result": json_format.to_dict(transcript),
     }
-
-
-def error_name(failure: Failure) -> str:
-    """The `error` that the same failure has in the answer to a synchronous request."""
-    return kind_of(getattr(errors, failure.kind, errors.TranscriptionError)("")).error
 
 
 def _common(job: Job) -> dict[str, Any]:

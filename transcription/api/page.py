@@ -1,4 +1,4 @@
-"""/ui: the page for people. Its files are few, known by name, and read once."""
+"""GET /ui: the web page. Its few files are known by name and read once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from transcription.api.content_security import as_header
+from transcription.api.route_facts import route_facts
+
 ROOT = "/ui"
 FOLDER = Path(__file__).resolve().parent.parent / "web"
 INDEX = "index.html"
@@ -20,13 +23,23 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 NAMES = tuple(sorted(path.name for path in FOLDER.iterdir() if path.suffix in TYPES))
-# Nothing in them is secret; what they ask for is.
-PATHS = frozenset({ROOT, *(f"{ROOT}/{name}" for name in NAMES if name != INDEX)})
+PATHS = (ROOT, *(f"{ROOT}/{name}" for name in NAMES if name != INDEX))
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "media-src": "blob:",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file of the page. tag: changes with its content."""
+    """A file of the page. tag: its ETag, which changes with the content."""
 
     content: bytes
     media_type: str
@@ -43,15 +56,28 @@ ASSETS = {name: _load(name) for name in NAMES}
 router = APIRouter(include_in_schema=False)
 
 
-async def send(request: Request) -> Response:
-    """A file of the page, or that the browser's copy is the same."""
-    name = request.url.path.removeprefix(ROOT).lstrip("/") or INDEX
-    asset = ASSETS[name]
-    headers = {"ETag": asset.tag, "Cache-Control": "no-cache"}
-    if asset.tag in request.headers.get("if-none-match", ""):
+# Public: nothing in the files is secret, and the routes that the page calls check the key.
+@route_facts(public=True, content_security_policy=as_header(POLICY))
+async def index(request: Request) -> Response:
+    """The page itself."""
+    return answer(INDEX, request)
+
+
+@route_facts(public=True, metric_label=f"{ROOT}/{{name}}")
+async def asset(request: Request) -> Response:
+    """Another file of the page."""
+    return answer(request.url.path.removeprefix(f"{ROOT}/"), request)
+
+
+def answer(name: str, request: Request) -> Response:
+    """The file, or 304 if the browser has the same one."""
+    file = ASSETS[name]
+    headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
+    if file.tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(asset.content, media_type=asset.media_type, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
 
 
-for path in sorted(PATHS):
-    router.add_api_route(path, send, methods=["GET"])
+for path in PATHS:
+    # A route for each file: only a path without a parameter can be open without a key.
+    router.add_api_route(path, index if path == ROOT else asset, methods=["GET"])

@@ -10,12 +10,13 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from transcription.api.dependencies import Backend
-from transcription.api.disconnect import while_connected
 from transcription.api.middleware.caller import COUNT_BYTES
 from transcription.api.parameters import FILE, MAX_URL_CHARACTERS, URL
+from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import InvalidParameter, NotEnabled
 from transcription.core.settings import Settings
 from transcription.media.intake.fetch import nobody_counts
+from transcription.media.intake.transfer import declared_size
 from transcription.media.intake.upload import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, NoFile, Upload, receive_upload
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -28,7 +29,8 @@ def upload_in(
 ) -> AbstractAsyncContextManager[Upload]:
     """The file in a request's body, while the context lasts. Takes and raises what `receive_upload` does."""
     content_type = request.headers.get("content-type", "")
-    return receive_upload(request.stream(), content_type, content_length(request), settings, field=field, head=head)
+    size = declared_size(request.headers)
+    return receive_upload(request.stream(), content_type, size, settings, field=field, head=head)
 
 
 def url_in(fields: Fields) -> str:
@@ -71,7 +73,9 @@ async def recording_of(request: Request, backend: Backend) -> AsyncIterator[Uplo
                 raise
             fields = list(error.fields)
     async with AsyncExitStack() as stack:
-        upload = await while_connected(request, stack.enter_async_context(_fetched(request, backend, url, fields)))
+        upload = await cancel_on_disconnect(
+            request.receive, stack.enter_async_context(_fetched(request, backend, url, fields))
+        )
         yield replace(upload, fields=tuple(without_url(fields)))
 
 
@@ -89,14 +93,8 @@ async def _fetched(request: Request, backend: Backend, url: str, fields: Fields)
         yield upload
 
 
-def content_length(request: Request) -> int | None:
-    """As declared, None when it is not."""
-    declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isascii() and declared.isdigit() else None
-
-
 def _has_no_body(request: Request) -> bool:
-    return not content_length(request) and "transfer-encoding" not in request.headers
+    return not declared_size(request.headers) and "transfer-encoding" not in request.headers
 
 
 def _nothing_to_transcribe() -> InvalidParameter:

@@ -1,4 +1,4 @@
-"""`python -m command`."""
+"""`python -m transcription.cli`."""
 
 from __future__ import annotations
 

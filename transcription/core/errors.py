@@ -1,13 +1,21 @@
-"""Everything that can go wrong, as values of the domain. Only `transcription/api/errors.py` knows status codes.
+"""The errors of the domain. Only `transcription/api/errors.py` knows their HTTP status codes.
 
 `message` says what was wrong and what to do about it; `detail` adds what an engineer needs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 
 class TranscriptionError(Exception):
-    """Base of every error this service raises on purpose."""
+    """Base of every error that this service raises on purpose.
+
+    code: stable and machine-readable; stored with failed jobs and sent to clients. Subclasses without one inherit it.
+    """
+
+    code = "internal_error"
 
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
@@ -22,17 +30,27 @@ class TranscriptionError(Exception):
 class UnsupportedFormat(TranscriptionError):
     """The file is not one of the supported formats, or not what its name or declared type says."""
 
+    code = "unsupported_format"
+
 
 class FileTooLarge(TranscriptionError):
     """More bytes than MAX_FILE_SIZE."""
+
+    code = "file_too_large"
 
 
 class AudioTooLong(TranscriptionError):
     """More seconds than MAX_DURATION."""
 
+    code = "audio_too_long"
+
 
 class InvalidParameter(TranscriptionError):
-    """A request parameter is missing, misspelt or out of range. parameter: its name, "" when none is to blame alone."""
+    """A request parameter is missing, misspelt or out of range. parameter: its name,
+    or "" if no single one is at fault.
+    """
+
+    code = "invalid_parameter"
 
     def __init__(self, message: str, detail: str = "", parameter: str = "") -> None:
         super().__init__(message, detail)
@@ -45,33 +63,49 @@ class InvalidParameter(TranscriptionError):
 class UnreachableUrl(TranscriptionError):
     """The recording at a URL cannot be fetched."""
 
+    code = "unreachable_url"
+
 
 class UndecodableMedia(TranscriptionError):
-    """The container is known, but no usable audio comes out of it."""
+    """The container is known, but no usable audio can be decoded from it."""
+
+    code = "undecodable_media"
 
 
 class NoAudioStream(UndecodableMedia):
-    """The file holds no sound at all."""
+    """The file has no audio stream."""
+
+    code = "no_audio_stream"
 
 
 class AudioTooShort(UndecodableMedia):
-    """Less than 0.1 s of sound."""
+    """Less than 0.1 s of audio."""
+
+    code = "audio_too_short"
 
 
 class RefusedWindow(TranscriptionError):
-    """The model's process died twice of a part of this recording."""
+    """The model's process crashed twice on a part of this recording."""
+
+    code = "refused_recording"
 
 
 class UnknownModel(InvalidParameter):
     """No model of that name is known or on disk."""
 
+    code = "unknown_model"
+
 
 class ModelUnavailable(TranscriptionError):
     """The model is known but cannot be loaded now."""
 
+    code = "model_unavailable"
+
 
 class ServiceUnavailable(TranscriptionError):
     """Not ready, overloaded or stopping. retry_after: seconds after which a retry makes sense."""
+
+    code = "service_unavailable"
 
     def __init__(self, message: str, detail: str = "", retry_after: float = 5.0) -> None:
         super().__init__(message, detail)
@@ -82,11 +116,13 @@ class ServiceUnavailable(TranscriptionError):
 
 
 class OutcomeUnknown(ServiceUnavailable):
-    """The answer to a change was lost: it may have been made, or not."""
+    """The answer to a write was lost: it may or may not have taken effect."""
 
 
 class TooManyRequests(TranscriptionError):
-    """The caller asks too much. retry_after: seconds after which a retry makes sense."""
+    """The client exceeds a limit. retry_after: seconds after which a retry makes sense."""
+
+    code = "too_many_requests"
 
     def __init__(self, message: str, detail: str = "", retry_after: float = 5.0) -> None:
         super().__init__(message, detail)
@@ -94,60 +130,127 @@ class TooManyRequests(TranscriptionError):
 
 
 class RateLimitExceeded(TooManyRequests):
-    """More requests a minute than the caller may send."""
+    """More requests a minute than the client may send."""
+
+    code = "rate_limit_exceeded"
 
 
 class TooManyUploads(TooManyRequests):
-    """More uploads, or more bytes, at once than the caller may send."""
+    """More concurrent uploads, or more bytes in them, than the client may send."""
+
+    code = "too_many_uploads"
 
 
 class InsufficientStorage(ServiceUnavailable):
     """The disk of the jobs is too full to accept another one."""
 
+    code = "insufficient_storage"
+
 
 class UnknownJob(TranscriptionError):
     """There is no such job, or it has expired."""
 
+    code = "unknown_job"
+
 
 class WrongJobState(TranscriptionError):
-    """The job stands where what was asked for makes no sense."""
+    """The request does not apply to a job in this state."""
+
+    code = "wrong_job_state"
 
 
 class IdempotencyConflict(TranscriptionError):
     """The idempotency key was used for another submission."""
 
+    code = "idempotency_conflict"
+
 
 class DamagedStore(TranscriptionError):
     """The database of the jobs cannot be read; the message names the remedy."""
 
+    code = "damaged_store"
+
 
 class RepeatedlyInterrupted(TranscriptionError):
-    """Process after process ended while it worked on this recording."""
+    """Several processes in a row ended while they worked on this recording."""
+
+    code = "repeatedly_interrupted"
 
 
 class JobTookTooLong(TranscriptionError):
     """An attempt lasted longer than JOB_TIMEOUT."""
 
+    code = "job_took_too_long"
+
 
 class RecordingLost(TranscriptionError):
-    """The recording of a job is no longer where it was kept."""
+    """The recording of a job is no longer in the recording store."""
+
+    code = "recording_lost"
 
 
 class MissingApiKey(TranscriptionError):
-    """The caller sent no API key where one is needed."""
+    """The request has no API key, but needs one."""
+
+    code = "missing_api_key"
 
 
 class InvalidApiKey(TranscriptionError):
-    """The caller's API key is nobody's."""
+    """The API key of the request is not a valid one."""
+
+    code = "invalid_api_key"
 
 
 class UploadTooSlow(TranscriptionError):
-    """The upload stalled, or came slower than MIN_UPLOAD_RATE."""
+    """The upload stalled, or was slower than MIN_UPLOAD_RATE."""
+
+    code = "upload_too_slow"
 
 
 class TooManyHeaders(TranscriptionError):
-    """The request has more headers than are read."""
+    """The request has more header fields than are accepted."""
+
+    code = "too_many_headers"
 
 
 class NotEnabled(TranscriptionError):
-    """Part of the contract that this deployment has turned off."""
+    """A feature that this deployment has turned off."""
+
+    code = "not_enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as a value: what crosses a process border or is stored with a job.
+
+    code: of the error's class. retry_after: seconds, None if the error has none.
+    """
+
+    code: str
+    message: str
+    detail: str = ""
+    retry_after: float | None = None
+
+
+def as_failure(error: TranscriptionError) -> Failure:
+    """An error as a value."""
+    retry_after = error.retry_after if isinstance(error, ServiceUnavailable | TooManyRequests) else None
+    return Failure(error.code, error.message, error.detail, retry_after)
+
+
+def as_error(failure: Failure) -> TranscriptionError:
+    """The error that `as_failure` was given; a plain TranscriptionError for an unknown code."""
+    error = _BY_CODE.get(failure.code, TranscriptionError)(failure.message, failure.detail)
+    if isinstance(error, ServiceUnavailable | TooManyRequests) and failure.retry_after is not None:
+        error.retry_after = failure.retry_after
+    return error
+
+
+def _classes(base: type[TranscriptionError]) -> Iterator[type[TranscriptionError]]:
+    yield base
+    for subclass in base.__subclasses__():
+        yield from _classes(subclass)
+
+
+# A class that inherits its code is represented by the one that defines it.
+_BY_CODE = {kind.code: kind for kind in _classes(TranscriptionError) if "code" in vars(kind)}

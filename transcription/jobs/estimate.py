@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transcription.jobs.job import Job, JobStatus, Standing
+from transcription.jobs.job import Job, JobSnapshot, JobStatus
 
 
 def progress_of(job: Job) -> int:
@@ -14,22 +14,22 @@ def progress_of(job: Job) -> int:
     return min(99, int(100 * job.seconds_done / job.seconds_total))
 
 
-def seconds_left(standing: Standing, at_once: int, now: float) -> float | None:
+def seconds_left(snapshot: JobSnapshot, at_once: int, now: float) -> float | None:
     """Seconds until the job is done; None while too little is known.
 
     at_once: jobs that one process works on at the same time, which all advance at the measured speed; when more are
     worked on just now, that many count. When no speed is known, the job's own tells. now: seconds since the epoch.
     """
-    job = standing.job
-    speed = standing.speed or _own_speed(job, now)
+    job = snapshot.job
+    speed = snapshot.speed or _own_speed(job, now)
     if not speed or job.seconds_total is None:
         return None
     left = max(0.0, job.seconds_total - job.seconds_done)
     if job.status is JobStatus.PROCESSING:
         return left / speed
     # Nobody knows how long an unexamined recording is; as long as this one is the fairest guess.
-    waiting = standing.ahead.seconds + standing.ahead.unknown * job.seconds_total
-    return left / speed + waiting / (speed * max(at_once, standing.processing))
+    waiting = snapshot.ahead.seconds + snapshot.ahead.unknown * job.seconds_total
+    return left / speed + waiting / (speed * max(at_once, snapshot.processing))
 
 
 def _own_speed(job: Job, now: float) -> float | None:

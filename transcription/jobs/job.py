@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from formats.subtitles.layout import SubtitleLayout
+from transcription.core.errors import Failure
 from transcription.core.options import TranscriptionRequest
 
 
@@ -35,15 +36,6 @@ class Recording:
     size: int
     filename: str = ""
     content_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a job failed. kind: name of the class in errors.py."""
-
-    kind: str
-    message: str
-    detail: str = ""
 
 
 class DeliveryState(StrEnum):
@@ -158,7 +150,7 @@ class Ahead:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class JobSnapshot:
     """A job and what its end depends on.
 
     ahead: what is unfinished and older than it or than another unfinished job of its work. Work that several jobs share

@@ -12,16 +12,19 @@ import structlog
 
 from runners.client.interface import Runner
 from transcription.core.errors import (
+    Failure,
     JobTookTooLong,
     ModelUnavailable,
     RepeatedlyInterrupted,
     ServiceUnavailable,
     TranscriptionError,
+    as_failure,
 )
 from transcription.core.options import Priority, Ticket
 from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
-from transcription.jobs.job import Failure, Job
+from transcription.jobs import policy
+from transcription.jobs.job import Job
 from transcription.jobs.recordings.folder import Spool
 from transcription.jobs.store.base import JobStore, LeaseLost
 from transcription.pipeline.single_flight import Flights
@@ -30,8 +33,6 @@ from transcription.telemetry.metrics import ATTEMPTS
 from transcription.telemetry.tracing import JOB, current_span
 
 POLL_SECONDS = 1.0  # how soon work is found that another process accepted or gave back
-HEARTBEAT_SECONDS = 2.5  # four to a lease
-FIRST_DELAY, LONGEST_DELAY = 1.0, 300.0  # seconds before an attempt is repeated: 1, 2, 4, ...
 
 log = structlog.get_logger(__name__)
 
@@ -57,17 +58,12 @@ def is_unexpected(error: Exception) -> bool:
     return not isinstance(error, TranscriptionError)
 
 
-def delay_before(failures: int, wanted: float = 0.0) -> float:
-    """Seconds until the next attempt after `failures` earlier ones. wanted: what the failed part asked for."""
-    return min(LONGEST_DELAY, max(wanted, FIRST_DELAY * 2.0**failures))
-
-
 def failure_of(error: Exception) -> Failure:
     """The error as it is kept with the job."""
     if isinstance(error, TranscriptionError):
-        return Failure(type(error).__name__, error.message, error.detail)
+        return as_failure(error)
     return Failure(
-        TranscriptionError.__name__,
+        TranscriptionError.code,
         "Something went wrong on our side. Retry the job; if it stays, report its id.",
         f"{type(error).__name__}: {error}",
     )
@@ -200,7 +196,7 @@ class Worker:
         current = await self._store.get(job.id)  # progress since the claim has cleared the count
         failures = current.failures if current else job.failures
         if outcome_of(error, failures, self._settings.job_retries) is Outcome.TRY_AGAIN:
-            await self._store.postpone(job, delay_before(failures, getattr(error, "retry_after", 0.0)))
+            await self._store.postpone(job, policy.retry_delay(failures, getattr(error, "retry_after", 0.0)))
             ATTEMPTS.labels(outcome="retried").inc()
         else:
             await self._store.fail(job, failure_of(error))
@@ -223,7 +219,7 @@ class Worker:
     async def _beat(self, job: Job) -> None:
         """Renew the lease until it is lost. Raises LeaseLost."""
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(policy.HEARTBEAT_SECONDS)
             try:
                 await self._store.renew(job)
             except ServiceUnavailable as error:

@@ -29,7 +29,7 @@ from tests.support.deployment import (
     load,
     maxmemory_of,
 )
-from transcription.api.middleware.edge import PROBE_PATHS
+from transcription.api.app import route_table
 
 COMPOSE = DEPLOY / "compose"
 FILES = sorted(COMPOSE.glob("*.yaml"))
@@ -80,7 +80,7 @@ def test_a_container_has_limits_and_is_watched(service: Document) -> None:
 def test_a_container_of_ours_asks_itself_what_it_answers(name: str, service: Document) -> None:
     (port, path), *more = ASKED_URL.findall(" ".join(service["healthcheck"]["test"]))
     assert not more
-    assert path in PROBE_PATHS
+    assert path in route_table().probe_paths
     expected = service["environment"]["METRICS_PORT"] if name in ("worker", "exporter") else "3000"
     assert port == expected
 

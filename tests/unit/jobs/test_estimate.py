@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
 from transcription.jobs.estimate import progress_of, seconds_left
-from transcription.jobs.job import Ahead, Job, JobStatus, Recording, Standing
+from transcription.jobs.job import Ahead, Job, JobSnapshot, JobStatus, Recording
 
 JOB = Job(
     id="a",
@@ -40,7 +40,7 @@ def test_a_recording_of_unknown_length_has_made_no_progress_that_could_be_told()
 
 
 def left(job, ahead=NOTHING, speed=None, at_once=1, now=0.0):
-    return seconds_left(Standing(job, ahead, speed), at_once, now)
+    return seconds_left(JobSnapshot(job, ahead, speed), at_once, now)
 
 
 def test_what_is_left_takes_as_long_as_the_measured_speed_says():
@@ -56,8 +56,8 @@ def test_the_queue_ahead_advances_as_fast_as_all_that_are_worked_on_at_once():
 
 def test_when_more_jobs_are_worked_on_than_one_process_may_that_many_advance():
     queued = replace(JOB, status=JobStatus.QUEUED)
-    standing = Standing(queued, Ahead(jobs=3, seconds=300.0, unknown=0), speed=5.0, processing=10)
-    assert seconds_left(standing, at_once=4, now=0.0) == pytest.approx(100 / 5 + 300 / 50)
+    snapshot = JobSnapshot(queued, Ahead(jobs=3, seconds=300.0, unknown=0), speed=5.0, processing=10)
+    assert seconds_left(snapshot, at_once=4, now=0.0) == pytest.approx(100 / 5 + 300 / 50)
 
 
 def test_without_a_measured_speed_the_job_s_own_tells():

@@ -23,13 +23,11 @@ from transcription.core.errors import InvalidParameter
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
 from transcription.core.settings import Settings
 from transcription.jobs.job import Delivery, DeliveryState, Job, JobStatus, Recording
+from transcription.jobs.policy import MAX_DELIVERY_ATTEMPTS
 from transcription.jobs.webhooks.deliverer import (
-    MAX_ATTEMPTS,
-    MAX_DELAY,
     MAX_TRIES_AT_ONCE,
     Deliverer,
     check_url,
-    retry_delay,
     signature,
 )
 from transcription.jobs.webhooks.sender import MAX_RESPONSE_BYTES, judge, retry_after_seconds
@@ -282,7 +280,11 @@ def test_the_tenth_failure_is_the_last(webhook_settings: Settings) -> None:
 
     delivery = asyncio.run(scenario())
 
-    assert (delivery.state, delivery.attempts, delivery.next_at) == (DeliveryState.GIVEN_UP, MAX_ATTEMPTS, None)
+    assert (delivery.state, delivery.attempts, delivery.next_at) == (
+        DeliveryState.GIVEN_UP,
+        MAX_DELIVERY_ATTEMPTS,
+        None,
+    )
     assert "500" in delivery.detail
     assert "last of 10 tries" in delivery.detail
 
@@ -290,7 +292,7 @@ def test_the_tenth_failure_is_the_last(webhook_settings: Settings) -> None:
 def test_a_try_that_was_interrupted_ten_times_is_not_made_again(webhook_settings: Settings) -> None:
     async def scenario() -> tuple[Delivery, list[Post]]:
         async with receiver(answering(200)) as there:
-            return await one_try(finished_job(there.url, attempts=MAX_ATTEMPTS), webhook_settings), there.posts
+            return await one_try(finished_job(there.url, attempts=MAX_DELIVERY_ATTEMPTS), webhook_settings), there.posts
 
     delivery, posts = asyncio.run(scenario())
 
@@ -634,22 +636,7 @@ def test_tries_are_counted_by_outcome(webhook_settings: Settings) -> None:
         assert count(outcome) == before + 1
 
 
-# Delays
-
-
-def test_ten_tries_take_about_three_and_a_half_hours() -> None:
-    delays = [retry_delay(attempt, 0, 0.5) for attempt in range(1, MAX_ATTEMPTS)]
-
-    assert delays[:6] == [5, 15, 45, 135, 405, 1215]
-    assert sum(delays) == pytest.approx(3.5 * 3600, rel=0.01)
-
-
-@given(st.integers(1, MAX_ATTEMPTS), st.floats(0, 1e9), st.floats(0, 1))
-def test_a_delay_is_never_too_short_and_never_endless(attempt: int, retry_after: float, chance: float) -> None:
-    delay = retry_delay(attempt, retry_after, chance)
-
-    assert 2.5 <= delay <= 1.5 * MAX_DELAY
-    assert delay >= min(retry_after, MAX_DELAY)
+# Retry-After
 
 
 def test_retry_after_is_read_in_both_forms() -> None:

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from runners.client.client import RunnerClient
 from runners.client.interface import RunnerState
-from runners.client.wire import Reply, as_error, as_failure
+from runners.client.wire import Reply
 from runners.whisper import WhisperRunner, make_whisper_runner
 from transcription.core.audio import Span, Timeline, Window
 from transcription.core.errors import (
@@ -27,6 +27,8 @@ from transcription.core.errors import (
     ServiceUnavailable,
     TranscriptionError,
     UnknownModel,
+    as_error,
+    as_failure,
 )
 from transcription.core.options import DecodeOptions, Priority, Ticket
 from transcription.core.settings import Settings

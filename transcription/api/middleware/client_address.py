@@ -1,4 +1,4 @@
-"""Whose request it is when it came through proxies."""
+"""The address of a client behind proxies."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from starlette.types import Scope
 Network = IPv4Network | IPv6Network
 
 FORWARDED = b"x-forwarded-for"
-IPV6_PREFIX = 64  # bits; one subscriber has at least so many addresses, RFC 6177
-NOBODY = "unknown"  # a Unix socket, or a test
+IPV6_PREFIX = 64  # bits; a subscriber has at least a whole one, RFC 6177
+UNKNOWN = "unknown"  # a Unix socket has no address
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
@@ -23,9 +23,9 @@ def client_of(scope: Scope, trusted: Sequence[Network]) -> str:
     """The address that a request is counted for: an IPv4 address, or the /64 of an IPv6 address.
 
     X-Forwarded-For is believed as far as trusted proxies wrote it: from its end up to the first address that is not
-    one of them. Where it is malformed the peer itself counts.
+    one of them. If it is malformed, the address of the peer counts.
     """
-    peer = _unmapped(scope["client"][0]) if scope.get("client") else NOBODY
+    peer = _unmapped(scope["client"][0]) if scope.get("client") else UNKNOWN
     if not _is_trusted(peer, trusted):
         return _counted(peer)
     for hop in reversed(_hops(scope)):
@@ -61,7 +61,7 @@ def _is_trusted(text: str, trusted: Sequence[Network]) -> bool:
 
 def _counted(text: str) -> str:
     if not _is_address(text):
-        return NOBODY
+        return UNKNOWN
     address = ip_address(text)
     if not isinstance(address, IPv6Address):
         return str(address)

@@ -1,20 +1,18 @@
-"""Uploads must keep arriving, so that nobody holds a connection and a file open with a byte now and then."""
+"""Uploads must keep arriving: a client that sends a byte now and then would hold a connection and a file open."""
 
 from __future__ import annotations
-
-import asyncio
-import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from transcription.core.errors import UploadTooSlow
 from transcription.core.settings import Settings
+from transcription.media.intake.transfer import Pace, Stalled, TooSlow
 
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class PaceMiddleware:
-    """Ends uploads that stall or trickle: whoever reads the body gets UploadTooSlow."""
+    """Ends uploads that stall or trickle: reading the body raises UploadTooSlow."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -28,36 +26,28 @@ class PaceMiddleware:
 
 
 class PacedBody:
-    """A request's body with a least pace.
-
-    timeout: seconds without one byte. rate: bytes a second on average, once `timeout` seconds have been waited.
-    """
+    """A request's body that must arrive at a least pace. timeout, rate: as for Pace."""
 
     def __init__(self, receive: Receive, timeout: float, rate: int) -> None:
         self._receive = receive
-        self._timeout = timeout
-        self._rate = rate
-        self._waited = 0.0  # only what the client took: a slow disk of ours is not its fault
-        self._received = 0
+        self._pace = Pace(timeout, rate)
         self._complete = False
 
     async def receive(self) -> Message:
         """The next message. Raises UploadTooSlow."""
-        if self._complete:  # whoever waits now waits for the client to leave
+        if self._complete:  # the next message is the client's disconnect, which has no deadline
             return await self._receive()
-        started = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout):
-                message = await self._receive()
-        except TimeoutError:
+            message = await self._pace.wait_for(self._receive())
+            self._complete = not message.get("more_body", False)
+            if not self._complete:
+                self._pace.count(len(message.get("body", b"")))
+        except Stalled:
             raise UploadTooSlow(
-                f"No byte of the upload came for {self._timeout:g} s. Check the connection and send it again."
+                f"No byte of the upload came for {self._pace.timeout:g} s. Check the connection and send it again."
             ) from None
-        self._waited += time.monotonic() - started
-        self._received += len(message.get("body", b""))
-        self._complete = not message.get("more_body", False)
-        if not self._complete and self._waited > self._timeout and self._received < self._rate * self._waited:
+        except TooSlow:
             raise UploadTooSlow(
-                f"The upload came slower than {self._rate} bytes a second. Send it over a faster connection."
-            )
+                f"The upload came slower than {self._pace.rate} bytes a second. Send it over a faster connection."
+            ) from None
         return message

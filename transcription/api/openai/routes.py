@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from functools import partial
 
-import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -16,28 +14,25 @@ from formats import registry
 from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_models
-from transcription.api.admission import check_room
+from transcription.api.answer import answer_recording, answer_transcript, while_connected
 from transcription.api.dependencies import Backend, BackendDependency
-from transcription.api.disconnect import while_connected
-from transcription.api.layout_parameters import warning_headers
 from transcription.api.openai.documentation import ERRORS, TRANSCRIPTION_BODY, TRANSCRIPTION_RESPONSES, TRANSLATION_BODY
 from transcription.api.openai.parameters import ALIASES, Asked, Format, parse
-from transcription.api.openai.streaming import EventStream, Work
+from transcription.api.openai.streaming import EventStream, Item, Work
 from transcription.api.recording import upload_in
-from transcription.api.routes.transcription import CACHE_STATUS, in_time, is_private
+from transcription.api.request_headers import is_no_store
+from transcription.api.route_facts import route_facts
 from transcription.core.errors import UnknownModel
 from transcription.core.options import Task, Ticket
 from transcription.core.settings import Settings
-from transcription.core.transcript import Segment, Transcript
+from transcription.core.transcript import Transcript
 from transcription.media.intake.upload import Upload
-from transcription.telemetry.logs import current_request_id, metadata_of
-from transcription.telemetry.tracing import FORMAT, UPLOAD, traced
+from transcription.telemetry.logs import current_request_id
 
 OWNER = "transcription-service"
 JSON = "application/json"
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS)
-log = structlog.get_logger(__name__)
 
 
 class Model(BaseModel):
@@ -63,9 +58,10 @@ class ModelList(BaseModel):
     responses=TRANSCRIPTION_RESPONSES,
     openapi_extra={"requestBody": TRANSCRIPTION_BODY},
 )
+@route_facts(upload=True)
 async def transcriptions(request: Request, backend: BackendDependency) -> Response:
     """For OpenAI's clients. With `stream=true` the text comes as server-sent events while it is decoded."""
-    return await in_time(_answer(request, backend, Task.TRANSCRIBE), backend.settings)
+    return await _answer(request, backend, Task.TRANSCRIBE)
 
 
 @router.post(
@@ -75,9 +71,10 @@ async def transcriptions(request: Request, backend: BackendDependency) -> Respon
     responses=TRANSCRIPTION_RESPONSES,
     openapi_extra={"requestBody": TRANSLATION_BODY},
 )
+@route_facts(upload=True)
 async def translations(request: Request, backend: BackendDependency) -> Response:
     """For OpenAI's clients."""
-    return await in_time(_answer(request, backend, Task.TRANSLATE), backend.settings)
+    return await _answer(request, backend, Task.TRANSLATE)
 
 
 @router.get("/models")
@@ -100,26 +97,18 @@ def _names(settings: Settings) -> list[str]:
 
 
 async def _answer(request: Request, backend: Backend, task: Task) -> Response:
-    check_room(backend.settings)
-    async with AsyncExitStack() as stack:
-        with traced(UPLOAD):
-            upload = await stack.enter_async_context(upload_in(request, backend.settings))
+    async def respond(upload: Upload) -> Response:
         asked = parse(upload.fields, task, backend.settings)
-        ticket, private = Ticket(current_request_id()), is_private(request)
         if asked.stream:
             return await _stream(request, backend, upload, asked)
-        work = backend.engine.transcribe(upload, asked.request, ticket, private)
-        transcript, source = await while_connected(request, work)
-    log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
-    with traced(FORMAT):
-        rendered = await asyncio.to_thread(render, transcript, asked)
-    headers = {"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
-    return Response(rendered.body, headers=headers | warning_headers(rendered))
+        return await answer_transcript(request, backend, upload, asked.request, partial(render, asked=asked))
+
+    return await answer_recording(request, backend, upload_in(request, backend.settings), respond)
 
 
 async def _stream(request: Request, backend: Backend, upload: Upload, asked: Asked) -> Response:
-    """Begin the work. Until its first window is done a failure is a usual error, and nothing was sent."""
-    work = backend.engine.stream(upload, asked.request, Ticket(current_request_id()), is_private(request))
+    """Wait for the first window: a failure until then is answered with its status, since nothing has been sent."""
+    work = backend.transcriber.stream(upload, asked.request, Ticket(current_request_id()), is_no_store(request))
     try:
         begun = await while_connected(request, _first(work))
     except BaseException:
@@ -134,7 +123,7 @@ async def _stream(request: Request, backend: Backend, upload: Upload, asked: Ask
     )
 
 
-async def _first(work: Work) -> Sequence[Segment] | Transcript:
+async def _first(work: Work) -> Item:
     return await anext(work)
 
 

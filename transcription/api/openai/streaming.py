@@ -1,4 +1,4 @@
-"""A transcript as OpenAI's server-sent events, while its windows are decoded."""
+"""A transcript as OpenAI's server-sent events, sent while its windows are decoded."""
 
 from __future__ import annotations
 
@@ -9,25 +9,105 @@ from contextlib import aclosing
 from typing import Any
 
 import structlog
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from fastapi.sse import EventSourceResponse, format_sse_event
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 from formats.openai import logprob
+from transcription.api.answer import timed_out
 from transcription.api.errors import error_body, kind_of
 from transcription.api.openai.errors import document_of, status_of
-from transcription.api.routes.transcription import too_long
+from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import TranscriptionError
 from transcription.core.transcript import Segment, Transcript
 
 DELTA, DONE = "transcript.text.delta", "transcript.text.done"
-END = b"data: [DONE]\n\n"
-STILL_WORKING = b": still working\n\n"
-QUIET_SECONDS = 15.0  # after which a comment keeps proxies from taking the connection for dead
+END = format_sse_event(data_str="[DONE]")
+KEEP_ALIVE = format_sse_event(comment="still working")
+KEEP_ALIVE_SECONDS = 15.0  # without an event, after which proxies might take the connection for dead
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
-Work = AsyncGenerator[Sequence[Segment] | Transcript, None]
+Item = Sequence[Segment] | Transcript
+Work = AsyncGenerator[Item, None]
 Event = dict[str, Any]
 
 log = structlog.get_logger(__name__)
+
+
+class EventStream(EventSourceResponse):
+    """Sends the items of `work` as events. The work ends when the client disconnects or stops reading.
+
+    begun: the first item of `work`, which the caller has taken already. patience: longest time for one write, seconds.
+    limit: longest time for the whole stream, seconds.
+    """
+
+    def __init__(self, begun: Item, work: Work, *, logprobs: bool, patience: float, limit: float) -> None:
+        self._work = work
+        self._events = encode(begun, work, logprobs=logprobs, limit=limit)
+        self._patience = patience
+        super().__init__(self._events, headers=HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(self._patience):
+                await send(message)
+
+        try:
+            # `stream_response` alone: Starlette's own watch for disconnects would interrupt the clean-up of the work.
+            async with aclosing(self._work), aclosing(self._events):
+                await cancel_on_disconnect(receive, self.stream_response(send_in_time))
+        except ClientDisconnect:
+            return
+        except TimeoutError:
+            log.info("reader_too_slow")  # an answer without its end makes the server close the connection
+
+
+async def encode(begun: Item, work: Work, *, logprobs: bool, limit: float) -> AsyncGenerator[bytes, None]:
+    """The stream's bytes: an event for each segment, one for the transcript, and the end or an error."""
+    first = True
+    try:
+        async with aclosing(_items(begun, work, limit)) as items:
+            async for item in items:
+                if item is None:
+                    yield KEEP_ALIVE
+                elif isinstance(item, Transcript):
+                    yield _encoded(done(item))
+                else:
+                    for segment in item:
+                        yield _encoded(delta(segment, first=first, logprobs=logprobs))
+                        first = False
+    except TranscriptionError as error:
+        yield _encoded(_failed(error))
+    else:
+        yield END
+
+
+async def _items(begun: Item, work: Work, limit: float) -> AsyncGenerator[Item | None, None]:
+    """The items of `work`, and None after each KEEP_ALIVE_SECONDS without one.
+
+    Raises ServiceUnavailable once `limit` is over, and the errors of the work.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit
+    yield begun
+    coming = asyncio.ensure_future(anext(work, None))
+    try:
+        while (left := deadline - loop.time()) > 0:
+            ready, _ = await asyncio.wait((coming,), timeout=min(KEEP_ALIVE_SECONDS, left))
+            if not ready:
+                yield None
+                continue
+            item = coming.result()
+            if item is None:
+                return
+            coming = asyncio.ensure_future(anext(work, None))
+            yield item
+        raise timed_out(limit)
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
 
 
 def delta(segment: Segment, *, first: bool, logprobs: bool) -> Event:
@@ -39,109 +119,15 @@ def delta(segment: Segment, *, first: bool, logprobs: bool) -> Event:
 
 
 def done(transcript: Transcript) -> Event:
-    """The last event: the whole text. Its usage would be in tokens, which nobody counts here, and may be left out."""
+    """The last event: the whole text. Without the optional `usage`: it counts tokens, which are not counted here."""
     return {"type": DONE, "text": transcript.text}
 
 
-class EventStream(Response):
-    """Sends the events of `work` as they come. A reader who leaves, or reads nothing for `patience`, ends the work.
-
-    begun: what `work` gave already. patience: seconds that one write may take. limit: seconds that the whole may take.
-    """
-
-    media_type = "text/event-stream"
-
-    def __init__(
-        self, begun: Sequence[Segment] | Transcript, work: Work, *, logprobs: bool, patience: float, limit: float
-    ) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
-        self._begun = begun
-        self._work = work
-        self._logprobs = logprobs
-        self._patience = patience
-        self._limit = limit
-        self._first = True
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(_left(receive))
-        try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-        except TimeoutError:
-            log.info("reader_too_slow")  # the connection is closed, because the answer has no end
-        finally:
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
-
-    async def _send_all(self, send: Send) -> None:
-        await self._write(
-            send, {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        )
-        async with aclosing(self._work):
-            limit = asyncio.timeout(self._limit)
-            try:
-                async with limit:
-                    await self._send_events(send)
-            except TranscriptionError as error:
-                await self._send_error(send, error)
-            except TimeoutError:
-                if not limit.expired():
-                    raise
-                await self._send_error(send, too_long(self._limit))
-            else:
-                await self._send_bytes(send, END)
-        await self._write(send, {"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _send_events(self, send: Send) -> None:
-        for event in self._events(self._begun):
-            await self._send_event(send, event)
-        coming = asyncio.ensure_future(anext(self._work, None))
-        try:
-            while True:
-                ready, _ = await asyncio.wait((coming,), timeout=QUIET_SECONDS)
-                if not ready:
-                    await self._send_bytes(send, STILL_WORKING)
-                    continue
-                item = coming.result()
-                if item is None:
-                    return
-                coming = asyncio.ensure_future(anext(self._work, None))
-                for event in self._events(item):
-                    await self._send_event(send, event)
-        finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
-
-    def _events(self, item: Sequence[Segment] | Transcript) -> list[Event]:
-        if isinstance(item, Transcript):
-            return [done(item)]
-        events = []
-        for segment in item:
-            events.append(delta(segment, first=self._first, logprobs=self._logprobs))
-            self._first = False
-        return events
-
-    async def _send_error(self, send: Send, error: TranscriptionError) -> None:
-        kind = kind_of(error)
-        ours = error_body(kind, error.message, error.detail).model_dump()
-        await self._send_event(send, document_of(ours, status_of(kind.status, kind.error)))
-
-    async def _send_event(self, send: Send, event: Event) -> None:
-        await self._send_bytes(send, f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode())
-
-    async def _send_bytes(self, send: Send, body: bytes) -> None:
-        await self._write(send, {"type": "http.response.body", "body": body, "more_body": True})
-
-    async def _write(self, send: Send, message: dict[str, Any]) -> None:
-        async with asyncio.timeout(self._patience):
-            await send(message)
+def _failed(error: TranscriptionError) -> Event:
+    kind = kind_of(error)
+    body = error_body(kind, error.message, error.detail).model_dump()
+    return document_of(body, status_of(kind.status, kind.error))
 
 
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def _encoded(event: Event) -> bytes:
+    return format_sse_event(data_str=json.dumps(event, ensure_ascii=False))

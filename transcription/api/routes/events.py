@@ -19,7 +19,7 @@ from transcription.core.errors import UnknownJob
 from transcription.core.transcript import Segment
 from transcription.jobs.estimate import progress_of
 from transcription.jobs.job import Job, JobStatus
-from transcription.jobs.service import JobEngine
+from transcription.jobs.service import JobService
 
 POLL_SECONDS = 0.25  # other processes may do the work, and the store is the only thing that all share
 RECONNECT_MS = 2000
@@ -30,7 +30,7 @@ router = APIRouter(tags=["jobs"])
 
 async def known_job(job_id: str, backend: BackendDependency) -> Job:
     """The job, or 404 before the stream begins."""
-    return await backend.engine.job(job_id)
+    return await backend.jobs.get(job_id)
 
 
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses([KINDS[UnknownJob]]))
@@ -43,18 +43,18 @@ async def events(
     `cancelled`; then the stream closes. The end of a job may drop segments that nobody seems to have said, so the
     result and not the sum of the segments is the transcript.
     """
-    async for event in follow(backend.engine, job, resume_after(last_event_id)):
+    async for event in follow(backend.jobs, job, resume_after(last_event_id)):
         yield event
 
 
-async def follow(engine: JobEngine, job: Job, place: tuple[int, int]) -> AsyncIterator[ServerSentEvent]:
+async def follow(jobs: JobService, job: Job, place: tuple[int, int]) -> AsyncIterator[ServerSentEvent]:
     """Events of a job from a place on: position of a window, and how many of its segments were seen."""
     position, seen = place
     progress = None
     yield ServerSentEvent(comment="the job's events", retry=RECONNECT_MS)
     while True:
-        job = await engine.job(job.id)  # before its segments: once it is finished, they are all there
-        for segments in await engine.segments(job, position):
+        job = await jobs.get(job.id)  # before its segments: once it is finished, they are all there
+        for segments in await jobs.segments(job, position):
             for number, segment in enumerate(segments[seen:], start=seen + 1):
                 data = _segment(segment, shows_words=job.layout is None or job.layout.shows_words)
                 yield ServerSentEvent(data=data, event="segment", id=f"{position}.{number}")
@@ -65,7 +65,7 @@ async def follow(engine: JobEngine, job: Job, place: tuple[int, int]) -> AsyncIt
         if (now := (job.status, job.seconds_done, job.seconds_total)) != progress:
             progress = now
             yield ServerSentEvent(data=_progress(job), event="progress")
-        if engine.stopping.is_set():
+        if jobs.stopping.is_set():
             return  # the client connects again, to this service or the next
         await asyncio.sleep(POLL_SECONDS)
 

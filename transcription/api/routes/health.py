@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from transcription.api.admission import disk_shortage
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBody, error_body, utc_now
+from transcription.api.route_facts import route_facts
 from transcription.core.errors import DamagedStore, ServiceUnavailable
 from transcription.core.settings import Settings
 
@@ -64,6 +65,7 @@ class Check:
 
 
 @router.get("/health")
+@route_facts(probe=True)
 async def health(backend: BackendDependency) -> Health:
     """Version, default model, device and uptime. 200 as long as the API answers."""
     try:
@@ -82,6 +84,7 @@ async def health(backend: BackendDependency) -> Health:
 
 
 @router.get("/health/live")
+@route_facts(probe=True)
 async def live() -> Liveness:
     """For liveness probes: 200 while the event loop runs."""
     return Liveness()
@@ -92,6 +95,7 @@ async def live() -> Liveness:
     response_model=Readiness,
     responses={503: {"model": NotReady, "description": "Not ready, with the reasons"}},
 )
+@route_facts(probe=True)
 async def ready(backend: BackendDependency) -> Response:
     """For readiness probes: 200 once the default model has decoded something and the disk has room, else 503."""
     checks = await readiness_checks(backend)
@@ -143,10 +147,10 @@ async def check_model(backend: Backend) -> Check:
 
 async def check_jobs(backend: Backend) -> Check:
     """Whether the store of jobs answers and takes new ones."""
-    if backend.engine.stopping.is_set():
+    if backend.jobs.stopping.is_set():
         return Check("job_store", "The service is stopping. Try again in a moment.")
     try:
-        await backend.engine.jobs((), None, 1)
+        await backend.jobs.list_jobs((), None, 1)
     except (ServiceUnavailable, DamagedStore) as error:
         return Check("job_store", error.message)
     return Check("job_store")

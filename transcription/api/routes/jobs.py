@@ -28,6 +28,7 @@ from transcription.api.job_schemas import (
     unfinished,
 )
 from transcription.api.layout_parameters import ResultParameters, warning_headers
+from transcription.api.route_facts import route_facts
 from transcription.core.errors import (
     InsufficientStorage,
     InvalidParameter,
@@ -35,8 +36,8 @@ from transcription.core.errors import (
     UnknownJob,
     WrongJobState,
 )
-from transcription.jobs.job import JobStatus, Standing
-from transcription.jobs.service import JobEngine
+from transcription.jobs.job import JobSnapshot, JobStatus
+from transcription.jobs.service import JobService
 
 MOST_JOBS = 200
 UNKNOWN = error_responses([KINDS[UnknownJob]])
@@ -54,21 +55,21 @@ async def status(
     partial: Annotated[bool, Query(description="With the text decoded so far, while the job is unfinished.")] = False,
 ) -> Response:
     """How a job stands. A failed job is no error here: the answer is 200 and says why."""
-    standing = await backend.engine.standing(job_id)
-    body = await status_body(backend.engine, standing, backend.settings.job_concurrency, partial=partial)
+    snapshot = await backend.jobs.snapshot(job_id)
+    body = await status_body(backend.jobs, snapshot, backend.settings.job_concurrency, partial=partial)
     return Response(body, media_type="application/json")
 
 
-async def status_body(engine: JobEngine, standing: Standing, at_once: int, *, partial: bool = False) -> bytes:
+async def status_body(jobs: JobService, snapshot: JobSnapshot, at_once: int, *, partial: bool = False) -> bytes:
     """The JSON that tells how a job stands; webhooks send the same. at_once: jobs that are worked on at one time."""
-    job = standing.job
+    job = snapshot.job
     if job.status is JobStatus.COMPLETED:
-        document = completed(job, await engine.result(job))
+        document = completed(job, await jobs.result(job))
         return bytes(JSONResponse(document).body)
     if job.finished:
         return ended(job).model_dump_json().encode()
-    text = await engine.partial_text(job) if partial else None
-    answer = unfinished(standing, at_once, time.time(), text)
+    text = await jobs.partial_text(job) if partial else None
+    answer = unfinished(snapshot, at_once, time.time(), text)
     return answer.model_dump_json(exclude=None if partial else {"partial"}).encode()
 
 
@@ -80,7 +81,7 @@ async def jobs(
     cursor: Annotated[int | None, Query(ge=1, description="next_cursor of the page before.")] = None,
 ) -> JobList:
     """Jobs, newest first."""
-    found = await backend.engine.jobs(_statuses(status), cursor, limit + 1)
+    found = await backend.jobs.list_jobs(_statuses(status), cursor, limit + 1)
     page = found[:limit]
     more = len(found) > limit
     return JobList(jobs=[summary(job) for job in page], next_cursor=str(page[-1].number) if more else None)
@@ -96,11 +97,11 @@ async def result(
 
     Subtitles have the layout of the submission; parameters that are sent here win over it, one by one.
     """
-    job = await backend.engine.job(job_id)
+    job = await backend.jobs.get(job_id)
     response_format = parameters.response_format or ResponseFormat(job.response_format)
     layout = parameters.to_layout(job.layout.layout if job.layout else None)
     registry.check_layout(parameters.asked_layout(), response_format)
-    transcript = await backend.engine.result(job)
+    transcript = await backend.jobs.result(job)
     rendered = await asyncio.to_thread(registry.render, transcript, response_format, layout)
     return Response(rendered.body, headers={"Content-Type": rendered.content_type} | warning_headers(rendered))
 
@@ -108,16 +109,17 @@ async def result(
 @router.delete("/jobs/{job_id}", responses=UNKNOWN)
 async def cancel(job_id: str, backend: BackendDependency) -> JobAccepted:
     """Cancel an unfinished job, or delete a finished one with its result. Its files are gone when this answers."""
-    job = await backend.engine.cancel(job_id)
+    job = await backend.jobs.cancel(job_id)
     message = "Job cancelled" if job.status is JobStatus.CANCELLED and job.failure is None else "Job deleted"
     return accepted(job).model_copy(update={"message": message})
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
+@route_facts(upload=True)
 async def retry(job_id: str, backend: BackendDependency, response: Response) -> JobAccepted:
     """Do a failed or completed job again, under the same id. A failed one goes on where it stopped."""
     check_room(backend.settings)
-    answer = accepted(await backend.engine.retry(job_id))
+    answer = accepted(await backend.jobs.retry(job_id))
     response.headers["Location"] = answer.status_url
     return answer
 

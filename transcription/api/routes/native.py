@@ -1,24 +1,27 @@
-"""The input of the native BentoML API: typed for BentoML's clients and page, read from the wire by our own parser."""
+"""The native BentoML API. Its input has types, for BentoML's clients and page; our own parser reads it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import bentoml
 from pydantic import Field, create_model
-from starlette.requests import Request
-from starlette.responses import Response
 
 from transcription.api.dependencies import Backend
 from transcription.api.errors import error_response
 from transcription.api.layout_parameters import LAYOUT_NAMES
 from transcription.api.parameters import FILE, TranscriptionParameters, json_fields
+from transcription.api.route_facts import Route, RouteFacts
+from transcription.api.routes.tasks import ROUTE as TASK_ROUTE
 from transcription.api.routes.transcription import answer_upload
+from transcription.api.schemas import TranscriptionResponse
 from transcription.bentoml_patches.unread_input import UnreadInput
 from transcription.core.errors import TranscriptionError
 
-ROUTE = "/api/transcribe"  # native routes come before mounted ones, and POST /transcribe belongs to the contract
-# The native API answers with the typed transcript; a task tells a callback, too.
+ROUTE = "/api/transcribe"  # not /transcribe: BentoML's routes come before the mounted application's, which has that one
+ROUTES = (Route("POST", ROUTE, RouteFacts(upload=True)), Route("POST", TASK_ROUTE, RouteFacts(upload=True)))
+# The native API answers with the typed transcript; a task may have a callback, too.
 LEFT_OUT_OF_TASKS = frozenset({"response_format", "async_"}) | LAYOUT_NAMES
 LEFT_OUT = LEFT_OUT_OF_TASKS | {"callback_url"}
 
@@ -37,9 +40,11 @@ NativeInput = _input("TranscribeInput", LEFT_OUT)
 TaskInput = _input("TranscribeJobInput", LEFT_OUT_OF_TASKS)
 
 
-async def answer_native(request: Request, backend: Backend) -> Response:
-    """Transcribe the recording of a native call. Errors are answered here: BentoML would hide what they say."""
+async def answer_native(ctx: bentoml.Context, backend: Backend) -> TranscriptionResponse:
+    """Answer a native call. Errors are answered here, because BentoML would hide their messages."""
     try:
-        return await answer_upload(request, backend, json_fields)
+        response = await answer_upload(ctx.request, backend, json_fields)
     except TranscriptionError as error:
-        return error_response(error)
+        response = error_response(error)
+    ctx.response.status_code = response.status_code  # BentoML would send its own status code
+    return cast(TranscriptionResponse, response)  # BentoML sends it as it is; the type is for its clients

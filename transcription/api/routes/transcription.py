@@ -1,20 +1,17 @@
-"""POST /transcribe: a recording in, its transcript out."""
+"""GET and POST /transcribe: a recording in, its transcript out."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterable
+from functools import partial
 
-import structlog
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from formats import registry
-from transcription.api.admission import check_room
+from transcription.api.answer import answer_recording, answer_transcript, check_jobs
 from transcription.api.dependencies import Backend, BackendDependency
-from transcription.api.disconnect import while_connected
 from transcription.api.documentation import (
     TRANSCRIBE_BODY,
     TRANSCRIBE_HEADERS,
@@ -24,34 +21,20 @@ from transcription.api.documentation import (
     URL_PARAMETER,
     URL_SUMMARY,
 )
-from transcription.api.errors import CLIENT_CLOSED_REQUEST
 from transcription.api.job_schemas import accepted
-from transcription.api.layout_parameters import warning_headers
 from transcription.api.parameters import Granularity, TranscriptionParameters, parse_parameters
-from transcription.api.recording import content_length, recording_of, upload_in, without_url
-from transcription.core.errors import InvalidParameter, NotEnabled, ServiceUnavailable
-from transcription.core.options import Ticket
+from transcription.api.recording import recording_of, upload_in, without_url
+from transcription.api.request_headers import idempotency_key, is_no_store
+from transcription.api.route_facts import route_facts
 from transcription.core.settings import Settings
 from transcription.jobs.job import KeptLayout
-from transcription.jobs.service import Source, Submission
+from transcription.jobs.submission import Submission
 from transcription.jobs.webhooks.deliverer import check_url
 from transcription.media.intake.upload import Upload
-from transcription.telemetry.logs import current_request_id, metadata_of
-from transcription.telemetry.tracing import FORMAT, UPLOAD, traced
 
 Fields = Iterable[tuple[str, str]]
 
-MAX_KEY_CHARACTERS = 255
-# RFC 9211.
-CACHE_STATUS = {
-    Source.HIT: "transcription; hit",
-    Source.JOIN: "transcription; fwd=miss; collapsed; detail=join",
-    Source.MISS: "transcription; fwd=miss; detail=miss",
-    Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
-}
-
 router = APIRouter()
-log = structlog.get_logger(__name__)
 
 
 @router.get(
@@ -61,6 +44,7 @@ log = structlog.get_logger(__name__)
     responses=TRANSCRIBE_RESPONSES,
     openapi_extra={"parameters": [URL_PARAMETER, *TRANSCRIBE_PARAMETERS, *TRANSCRIBE_HEADERS]},
 )
+@route_facts(upload=True)
 async def transcribe_url(request: Request, backend: BackendDependency) -> Response:
     """Transcribe the recording at a URL: https, on a public address, with the limits that uploads have."""
     return await answer_upload(request, backend, by_url=True)
@@ -76,6 +60,7 @@ async def transcribe_url(request: Request, backend: BackendDependency) -> Respon
         "parameters": [{**URL_PARAMETER, "required": False}, *TRANSCRIBE_PARAMETERS, *TRANSCRIBE_HEADERS],
     },
 )
+@route_facts(upload=True)
 async def transcribe(request: Request, backend: BackendDependency) -> Response:
     """Send one recording as `multipart/form-data`. Every other parameter may be a form field or a query parameter.
 
@@ -93,106 +78,51 @@ def as_sent(fields: Fields) -> Fields:
 async def answer_upload(
     request: Request, backend: Backend, read_fields: Callable[[Fields], Fields] = as_sent, *, by_url: bool = False
 ) -> Response:
-    """Transcribe the recording in a request's body. A client that leaves takes its work with it.
+    """Answer with the transcript of the recording in the request's body, or with the job that will transcribe it.
 
-    read_fields: how this route's callers encode form fields. by_url: the request may name a URL instead.
+    read_fields: decodes the form fields of this route. by_url: the request may name a URL in place of the file.
     Raises the errors of the domain.
     """
-    return await in_time(_answer_upload(request, backend, read_fields, by_url=by_url), backend.settings)
-
-
-async def in_time(answer: Awaitable[Response], settings: Settings) -> Response:
-    """The answer, if it comes within REQUEST_TIMEOUT. Raises ServiceUnavailable, and the errors of the domain."""
-    try:
-        async with asyncio.timeout(settings.request_timeout):
-            return await answer
-    except ClientDisconnect:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
-    except TimeoutError as error:
-        raise too_long(settings.request_timeout) from error
-
-
-def too_long(seconds: float) -> ServiceUnavailable:
-    """The error for more than REQUEST_TIMEOUT."""
-    return ServiceUnavailable(
-        f"The request took longer than {seconds:g} s. Send a shorter recording, or try again when the service is less "
-        "busy.",
-        retry_after=60,
-    )
-
-
-async def _answer_upload(
-    request: Request, backend: Backend, read_fields: Callable[[Fields], Fields], *, by_url: bool
-) -> Response:
     query = request.query_params.multi_items()
     if by_url:
         query = without_url(query)
-    early = parse_parameters(query)  # refused before the body is read, if that is enough to tell
+    early = parse_parameters(query)  # what the query alone rules out is refused before the body is read
     early.to_request(backend.settings)
-    check_room(backend.settings)
     if early.async_:
         check_jobs(request, backend)
-    async with AsyncExitStack() as stack:
-        with traced(UPLOAD):
-            upload = await stack.enter_async_context(
-                recording_of(request, backend) if by_url else upload_in(request, backend.settings)
-            )
+
+    async def respond(upload: Upload) -> Response:
         parameters = parse_parameters(query, read_fields(upload.fields))
         if parameters.async_:
             return await accept_job(request, backend, upload, parameters)
         layout = parameters.checked_layout()
-        work = backend.engine.transcribe(
-            upload, parameters.to_request(backend.settings), Ticket(current_request_id()), is_private(request)
-        )
-        transcript, source = await while_connected(request, work)
-    log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
-    with traced(FORMAT):
-        # Laying out an hour takes a second; others are served meanwhile.
-        rendered = await asyncio.to_thread(registry.render, transcript, parameters.response_format, layout)
-    headers = {"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
-    return Response(rendered.body, headers=headers | warning_headers(rendered))
+        render = partial(registry.render, response_format=parameters.response_format, layout=layout)
+        return await answer_transcript(request, backend, upload, parameters.to_request(backend.settings), render)
+
+    recording = recording_of(request, backend) if by_url else upload_in(request, backend.settings)
+    return await answer_recording(request, backend, recording, respond)
 
 
 async def accept_job(
     request: Request, backend: Backend, upload: Upload, parameters: TranscriptionParameters
 ) -> JSONResponse:
-    """The upload as a job, and where to ask for it."""
+    """Accept the upload as a job. A client that disconnects meanwhile does not cancel it."""
     check_jobs(request, backend)
-    job = await backend.engine.submit(upload, submission_from(request, parameters, backend.settings))
+    job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings))
     answer = accepted(job)
     return JSONResponse(answer.model_dump(mode="json"), 202, {"Location": answer.status_url})
 
 
 def submission_from(request: Request, parameters: TranscriptionParameters, settings: Settings) -> Submission:
-    """What a request says about a job. Raises InvalidParameter, UnknownModel."""
+    """What a request asks of a job. Raises InvalidParameter, UnknownModel."""
     if parameters.callback_url:
         check_url(parameters.callback_url, settings)
     layout = parameters.checked_layout()
     return Submission(
         request=parameters.to_request(settings),
         response_format=parameters.response_format.value,
-        idempotency_key=_idempotency_key(request),
+        idempotency_key=idempotency_key(request),
         callback_url=parameters.callback_url,
-        private=is_private(request),
+        private=is_no_store(request),
         layout=KeptLayout(layout, parameters.timestamp_granularity is Granularity.WORD) if layout else None,
     )
-
-
-def check_jobs(request: Request, backend: Backend) -> None:
-    """Whether a job can be accepted now, as far as the headers tell. Raises NotEnabled, InsufficientStorage."""
-    if not backend.settings.enable_async:
-        raise NotEnabled("Jobs are turned off here (ENABLE_ASYNC=false). Leave 'async' out and wait for the answer.")
-    backend.engine.check_space(content_length(request) or 0)
-
-
-def is_private(request: Request) -> bool:
-    """Whether the client wants nothing of this request stored or shared (RFC 9111, section 5.2.1.5)."""
-    directives = request.headers.get("cache-control", "").lower().split(",")
-    return "no-store" in (directive.strip() for directive in directives)
-
-
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= MAX_KEY_CHARACTERS:
-        raise InvalidParameter(f"The Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} characters, not {len(key)}.")
-    return key

@@ -5,15 +5,15 @@ As there, parameters come in the query, and those that are not known mean nothin
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import structlog
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,15 +22,14 @@ from formats import registry
 from formats.registry import Rendered, ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
 from formats.webservice import render_json, render_text
-from transcription.api.admission import check_room
+from transcription.api.answer import answer_recording, answer_transcript, while_connected
 from transcription.api.dependencies import Backend, BackendDependency
-from transcription.api.disconnect import while_connected
 from transcription.api.documentation import TRANSCRIBE_PARAMETERS, error_responses
 from transcription.api.errors import KINDS
-from transcription.api.layout_parameters import LAYOUT_NAMES, warning_headers
+from transcription.api.layout_parameters import LAYOUT_NAMES
 from transcription.api.parameters import Granularity, TranscriptionParameters, parse_parameters
 from transcription.api.recording import upload_in
-from transcription.api.routes.transcription import CACHE_STATUS, in_time, is_private
+from transcription.api.route_facts import route_facts
 from transcription.core.errors import (
     AudioTooLong,
     FileTooLarge,
@@ -43,12 +42,11 @@ from transcription.core.errors import (
     UploadTooSlow,
 )
 from transcription.core.languages import LANGUAGES
-from transcription.core.options import Task, Ticket, TranscriptionRequest
+from transcription.core.options import Task, Ticket
 from transcription.core.transcript import Transcript
 from transcription.media.intake.containers import HEAD_OF_RAW_PCM
 from transcription.media.intake.upload import Upload
-from transcription.telemetry.logs import current_request_id, metadata_of
-from transcription.telemetry.tracing import FORMAT, UPLOAD, traced
+from transcription.telemetry.logs import current_request_id
 
 FILE = "audio_file"
 ENGINE = "faster_whisper"
@@ -80,7 +78,6 @@ REFUSALS = error_responses(
 LAYOUT_PARAMETERS = [parameter for parameter in TRANSCRIBE_PARAMETERS if parameter["name"] in LAYOUT_NAMES]
 
 router = APIRouter(tags=["whisper-asr-webservice"], responses=REFUSALS)
-log = structlog.get_logger(__name__)
 
 
 class Output(StrEnum):
@@ -117,21 +114,17 @@ Encode = Annotated[
 ]
 
 
-@router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY, "parameters": LAYOUT_PARAMETERS})
-async def asr(
+def asr_parameters(
     request: Request,
-    backend: BackendDependency,
-    encode: Encode = True,
     task: Task = Task.TRANSCRIBE,
     language: Annotated[str, Query(description="Code or English name; detected when empty.")] = "",
     initial_prompt: str = "",
     vad_filter: Annotated[bool, Query(description="Leave out what is not speech.")] = False,
     word_timestamps: bool = False,
     output: Output = Output.TXT,
-) -> Response:
-    """Transcribe a recording. The answer is a file of text/plain, whatever `output` is."""
-    layout = [(name, value) for name, value in request.query_params.multi_items() if name in LAYOUT_NAMES]
-    parameters = parse_parameters(
+) -> TranscriptionParameters:
+    """The query of /asr in the terms of POST /transcribe. Raises InvalidParameter."""
+    return parse_parameters(
         [
             ("task", task),
             ("language", language),
@@ -139,38 +132,56 @@ async def asr(
             ("vad_filter", str(vad_filter)),
             ("timestamp_granularity", Granularity.WORD if word_timestamps else Granularity.SEGMENT),
             ("response_format", AS_OURS[output]),
-            *layout,
+            *((name, value) for name, value in request.query_params.multi_items() if name in LAYOUT_NAMES),
         ]
     )
-    return await in_time(_transcribe(request, backend, parameters, output, encode=encode), backend.settings)
 
 
-@router.post("/detect-language", response_model=DetectedLanguage, openapi_extra={"requestBody": BODY})
-async def detect_language(request: Request, backend: BackendDependency, encode: Encode = True) -> Response:
-    """The language of the first window with speech, at most 30 s."""
-    wanted = TranscriptionParameters().to_request(backend.settings)
-    return await in_time(_detect(request, backend, wanted, encode=encode), backend.settings)
-
-
-async def _transcribe(
-    request: Request, backend: Backend, parameters: TranscriptionParameters, output: Output, *, encode: bool
+@router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY, "parameters": LAYOUT_PARAMETERS})
+@route_facts(upload=True)
+async def asr(
+    request: Request,
+    backend: BackendDependency,
+    parameters: Annotated[TranscriptionParameters, Depends(asr_parameters)],
+    encode: Encode = True,
+    output: Output = Output.TXT,
 ) -> Response:
+    """Transcribe a recording. The answer is a file of text/plain, whatever `output` is."""
     wanted, layout = parameters.to_request(backend.settings), parameters.checked_layout()
-    check_room(backend.settings)
-    async with AsyncExitStack() as stack:
-        upload = await _receive(request, backend, stack, encode=encode)
-        work = backend.engine.transcribe(upload, wanted, Ticket(current_request_id()), is_private(request))
-        transcript, source = await while_connected(request, work)
-    log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
-    with traced(FORMAT):
-        rendered = await asyncio.to_thread(render, transcript, output, layout)
-    headers = {
+
+    async def respond(upload: Upload) -> Response:
+        write = partial(render, output=output, layout=layout)
+        return await answer_transcript(request, backend, upload, wanted, write, file_headers(upload, output))
+
+    return await answer_recording(request, backend, audio_file(request, backend, encode=encode), respond)
+
+
+def file_headers(upload: Upload, output: Output) -> dict[str, str]:
+    """The transcript as a file to download, named after the recording."""
+    return {
         "Content-Type": PLAIN,
         "Asr-Engine": ENGINE,
         "Content-Disposition": f'attachment; filename="{quote(upload.filename)}.{output}"',
-        "Cache-Status": CACHE_STATUS[source],
     }
-    return Response(rendered.body, headers=headers | warning_headers(rendered))
+
+
+@router.post("/detect-language", response_model=DetectedLanguage, openapi_extra={"requestBody": BODY})
+@route_facts(upload=True)
+async def detect_language(request: Request, backend: BackendDependency, encode: Encode = True) -> Response:
+    """The language of the first window with speech, at most 30 s."""
+    wanted = TranscriptionParameters().to_request(backend.settings)
+
+    async def respond(upload: Upload) -> Response:
+        work = backend.pipeline.detect_language(upload, wanted, Ticket(current_request_id()))
+        detected = await while_connected(request, work)
+        answer = DetectedLanguage(
+            detected_language=LANGUAGES.get(detected.language, UNDETERMINED).lower(),
+            language_code=detected.language,
+            confidence=detected.probability,
+        )
+        return JSONResponse(answer.model_dump())
+
+    return await answer_recording(request, backend, audio_file(request, backend, encode=encode), respond)
 
 
 def render(transcript: Transcript, output: Output, layout: SubtitleLayout | None) -> Rendered:
@@ -182,24 +193,10 @@ def render(transcript: Transcript, output: Output, layout: SubtitleLayout | None
     return registry.render(transcript, AS_OURS[output], layout)
 
 
-async def _detect(request: Request, backend: Backend, wanted: TranscriptionRequest, *, encode: bool) -> Response:
-    check_room(backend.settings)
-    async with AsyncExitStack() as stack:
-        upload = await _receive(request, backend, stack, encode=encode)
-        work = backend.pipeline.detect_language(upload, wanted, Ticket(current_request_id()))
-        detection = await while_connected(request, work)
-    answer = DetectedLanguage(
-        detected_language=LANGUAGES.get(detection.language, UNDETERMINED).lower(),
-        language_code=detection.language,
-        confidence=detection.probability,
-    )
-    return JSONResponse(answer.model_dump())
-
-
-async def _receive(request: Request, backend: Backend, stack: AsyncExitStack, *, encode: bool) -> Upload:
-    """The recording, until the stack ends."""
+@asynccontextmanager
+async def audio_file(request: Request, backend: Backend, *, encode: bool) -> AsyncIterator[Upload]:
+    """The recording in the request's body, while the context lasts. encode: it is a file, not raw PCM."""
     head = b"" if encode else HEAD_OF_RAW_PCM
-    with traced(UPLOAD):
-        upload = await stack.enter_async_context(upload_in(request, backend.settings, field=FILE, head=head))
-    # Raw samples are what we made of them, whatever they are called.
-    return upload if encode else replace(upload, filename=upload.filename and "raw", content_type="")
+    async with upload_in(request, backend.settings, field=FILE, head=head) as upload:
+        # Raw samples were given a WAV header above; the name and the type that the client sent no longer fit.
+        yield upload if encode else replace(upload, filename=upload.filename and "raw", content_type="")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from transcription.core.errors import IdempotencyConflict
+from transcription.core.errors import Failure, IdempotencyConflict
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
+from transcription.jobs.job import Census, Delivery, Job, JobSnapshot, JobStatus, NewJob
 
 
 class LeaseLost(Exception):
@@ -54,7 +54,7 @@ class JobStore(Protocol):
         """
         ...
 
-    async def standing(self, job_id: str) -> Standing | None:
+    async def snapshot(self, job_id: str) -> JobSnapshot | None:
         """The job with what is before it, as of one moment, since callers ask for it all the time."""
         ...
 

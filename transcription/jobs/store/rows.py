@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 import zlib
 from collections.abc import Mapping
@@ -9,9 +11,10 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
 
+from transcription.core.errors import Failure
 from transcription.core.options import TranscriptionRequest
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Delivery, DeliveryState, Failure, Job, JobStatus, KeptLayout, NewJob, Recording
+from transcription.jobs.job import Delivery, DeliveryState, Job, JobStatus, KeptLayout, NewJob, Recording
 
 T = TypeVar("T")
 Row = sqlite3.Row | Mapping[str, Any]
@@ -37,7 +40,6 @@ class Codec(Generic[T]):
 
 REQUEST = Codec(TranscriptionRequest)
 RECORDING = Codec(Recording)
-FAILURE = Codec(Failure)
 PLACED = Codec(PlacedResult)
 LAYOUT = Codec(KeptLayout)
 _TRANSCRIPT = Codec(Transcript)
@@ -49,6 +51,29 @@ def pack_transcript(transcript: Transcript) -> bytes:
 
 def unpack_transcript(packed: bytes) -> Transcript:
     return _TRANSCRIPT.unpack(zlib.decompress(packed))
+
+
+def pack_failure(failure: Failure) -> str:
+    """JSON. The code is called `kind`, as in rows of older versions, which may share the store during an upgrade."""
+    return json.dumps([{"kind": failure.code, "message": failure.message, "detail": failure.detail}])
+
+
+def unpack_failure(text: str | bytes) -> Failure:
+    """Reads class names for codes, too: until version 1.0 they were stored instead."""
+    (stored,) = json.loads(text)
+    return Failure(_code_of(stored["kind"]), stored["message"], stored["detail"])
+
+
+# Names of classes whose code is not their name in snake case.
+_CODES_OF_CLASSES = {
+    "TranscriptionError": "internal_error",
+    "RefusedWindow": "refused_recording",
+    "OutcomeUnknown": "service_unavailable",
+}
+
+
+def _code_of(kind: str) -> str:
+    return _CODES_OF_CLASSES.get(kind) or re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
 
 
 def row_of(new: NewJob) -> dict[str, str | None]:
@@ -105,7 +130,7 @@ def job_of(row: Row, **shown: Any) -> Job:
         "status": JobStatus(row["status"]),
         "request": REQUEST.unpack(row["request"]),
         "recording": RECORDING.unpack(row["recording"]),
-        "failure": FAILURE.unpack(row["failure"]) if row["failure"] else None,
+        "failure": unpack_failure(row["failure"]) if row["failure"] else None,
         "delivery": _delivery_of(row),
         "layout": LAYOUT.unpack(row["layout"]) if row["layout"] else None,
     }

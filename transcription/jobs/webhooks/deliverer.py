@@ -20,6 +20,7 @@ import structlog
 
 from transcription.core.errors import InvalidParameter, ServiceUnavailable
 from transcription.core.settings import Settings
+from transcription.jobs import policy
 from transcription.jobs.job import Delivery, DeliveryState, Job
 from transcription.jobs.webhooks.sender import Outcome, Sender
 from transcription.outbound.address_rules import CALLBACK, AllowList, objection, parse_url
@@ -27,14 +28,8 @@ from transcription.outbound.http_client import Resolver, SystemResolver, trusted
 from transcription.telemetry.logs import request_context
 from transcription.telemetry.metrics import WEBHOOK_TRIES
 
-MAX_ATTEMPTS = 10
-FIRST_DELAY = 5.0  # seconds from the first try to the second
-DELAY_GROWTH = 3.0  # ten tries take 3.5 hours: 5 s, 15 s, 45 s, ... 20 min, then hours
-MAX_DELAY = 3600.0  # seconds; of what a receiver asks for with Retry-After, too
-JITTER = 0.5  # a delay is between so much less and so much more
 MAX_TRIES_AT_ONCE = 32
 POLL_SECONDS = 1.0
-LEASE_SLACK = 30.0  # seconds beside WEBHOOK_TIMEOUT, to render the body and to write down how it went
 USER_AGENT = "transcription-service-webhook/1"
 RANDOM = secrets.SystemRandom()
 
@@ -71,12 +66,6 @@ def signature(secret: str, timestamp: int, body: bytes) -> str:
     return f"t={timestamp},v1={digest}"
 
 
-def retry_delay(attempt: int, retry_after: float, chance: float) -> float:
-    """Seconds until the try after this one. attempt: from 1. chance: from 0 to 1."""
-    delay = min(FIRST_DELAY * DELAY_GROWTH ** (attempt - 1), MAX_DELAY)
-    return max(delay * (1 + JITTER * (2 * chance - 1)), min(retry_after, MAX_DELAY))
-
-
 class Deliverer:
     """Delivers what is due in an outbox; any number of them may share one.
 
@@ -98,7 +87,7 @@ class Deliverer:
         self._outbox = outbox
         self._body_of = body_of
         self._secret = settings.webhook_secret
-        self._lease_seconds = settings.webhook_timeout + LEASE_SLACK
+        self._lease_seconds = settings.webhook_timeout + policy.DELIVERY_LEASE_MARGIN
         self._sender = Sender(
             AllowList.parse(settings.webhook_allow),
             settings.webhook_timeout,
@@ -160,7 +149,7 @@ class Deliverer:
         log.info("webhook", attempt=settled.attempts, outcome=label, detail=settled.detail)
 
     async def _try(self, job: Job, delivery: Delivery) -> Outcome:
-        if delivery.attempts > MAX_ATTEMPTS:
+        if delivery.attempts > policy.MAX_DELIVERY_ATTEMPTS:
             return Outcome(DeliveryState.GIVEN_UP, "The service was stopped during the last try.")
         if not self._secret:
             return Outcome(DeliveryState.PENDING, "The service has no key to sign with. Set WEBHOOK_SECRET.")
@@ -184,8 +173,8 @@ class Deliverer:
     def _settled(self, delivery: Delivery, outcome: Outcome) -> Delivery:
         if outcome.state is not DeliveryState.PENDING:
             return replace(delivery, state=outcome.state, next_at=None, detail=outcome.detail)
-        if delivery.attempts >= MAX_ATTEMPTS:
-            detail = f"{outcome.detail} That was the last of {MAX_ATTEMPTS} tries."
+        if delivery.attempts >= policy.MAX_DELIVERY_ATTEMPTS:
+            detail = f"{outcome.detail} That was the last of {policy.MAX_DELIVERY_ATTEMPTS} tries."
             return replace(delivery, state=DeliveryState.GIVEN_UP, next_at=None, detail=detail)
-        delay = retry_delay(delivery.attempts, outcome.retry_after, self._chance())
+        delay = policy.delivery_delay(delivery.attempts, outcome.retry_after, self._chance())
         return replace(delivery, next_at=self._clock() + delay, detail=outcome.detail)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from python_multipart.multipart import parse_options_header
 
 from transcription.core.errors import InvalidParameter, UnreachableUrl
 from transcription.core.settings import Settings
+from transcription.media.intake.transfer import Pace, Stalled, TooSlow, declared_size
 from transcription.media.intake.upload import Destination, Upload, header_text, too_large
 from transcription.outbound.address_rules import RECORDING, Address, AllowList, Endpoint, objection, parse_url
 from transcription.outbound.http_client import Resolver, addresses_of, bare_transport, request_to
@@ -135,33 +135,25 @@ class Fetcher:
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
             raise UnreachableUrl(f"The URL's host sends the file packed ('{encoding[:40]}'), unasked. {INSTEAD}")
-        length = response.headers.get("content-length", "")
-        size = int(length) if length.isascii() and length.isdigit() else 0
+        size = declared_size(response.headers) or 0
         if size > self._settings.max_file_size:
             raise too_large(self._settings)
         return size
 
     async def _paced(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """The body, as long as it keeps coming. Raises UnreachableUrl."""
-        timeout, rate = self._settings.upload_timeout, self._settings.min_upload_rate
-        waited, received = 0.0, 0
+        pace = Pace(self._settings.upload_timeout, self._settings.min_upload_rate)
         chunks = response.aiter_raw()
-        while True:
-            started = time.monotonic()
-            try:
-                async with asyncio.timeout(timeout):
-                    chunk = await anext(chunks, None)
-            except TimeoutError:
-                raise UnreachableUrl(f"No byte came from the URL for {timeout} s. {INSTEAD}") from None
-            except httpx.TransportError as error:
-                raise UnreachableUrl(f"The URL's host breaks off. {INSTEAD}", type(error).__name__) from None
-            if chunk is None:
-                return
-            waited += time.monotonic() - started
-            received += len(chunk)
-            if waited > timeout and received < rate * waited:
-                raise UnreachableUrl(f"The URL's host sends less than {rate} bytes a second. {INSTEAD}")
-            yield chunk
+        try:
+            while (chunk := await pace.wait_for(anext(chunks, None))) is not None:
+                pace.count(len(chunk))
+                yield chunk
+        except Stalled:
+            raise UnreachableUrl(f"No byte came from the URL for {pace.timeout:g} s. {INSTEAD}") from None
+        except TooSlow:
+            raise UnreachableUrl(f"The URL's host sends less than {pace.rate} bytes a second. {INSTEAD}") from None
+        except httpx.TransportError as error:
+            raise UnreachableUrl(f"The URL's host breaks off. {INSTEAD}", type(error).__name__) from None
 
 
 def _named(url: str, response: httpx.Response) -> tuple[str, str]:

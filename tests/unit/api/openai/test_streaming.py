@@ -129,7 +129,7 @@ def test_who_does_not_read_ends_the_work_and_gets_no_end() -> None:
 
 
 def test_while_nothing_is_ready_a_comment_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "QUIET_SECONDS", 0.02)
+    monkeypatch.setattr(streaming, "KEEP_ALIVE_SECONDS", 0.02)
     reader = stream(Work([said(" one")], WHOLE, pause=0.1))
     assert ": still working" in reader.blocks
     assert reader.events[-1]["text"] == "one two"

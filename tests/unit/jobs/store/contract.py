@@ -15,10 +15,10 @@ import pytest
 
 from formats.subtitles.layout import SubtitleLayout
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline
-from transcription.core.errors import IdempotencyConflict
+from transcription.core.errors import Failure, IdempotencyConflict
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
 from transcription.core.transcript import PlacedResult, Segment, Transcript, WindowResult
-from transcription.jobs.job import Ahead, Delivery, Failure, Job, JobStatus, KeptLayout, NewJob, Recording
+from transcription.jobs.job import Ahead, Delivery, Job, JobStatus, KeptLayout, NewJob, Recording
 from transcription.jobs.store.base import JobStore, LeaseLost
 
 START = 1_800_000_000.0  # seconds since the epoch
@@ -27,7 +27,7 @@ LEASE = 10.0  # seconds without a word after which an owner is taken for gone
 WINDOW = 30.0  # seconds of audio
 HOOK = "https://example.org/hook"
 REQUEST = TranscriptionRequest(DecodeOptions("demo"), VadOptions())
-BROKEN = Failure("ModelUnavailable", "The runner is gone.", "exit code 9")
+BROKEN = Failure("model_unavailable", "The runner is gone.", "exit code 9")
 
 
 class Clock:
@@ -163,7 +163,7 @@ class StoreContract:
             store.submit(new_job(job_id))
         store.claim("me")
         store.claim("another")
-        assert store.standing("c").processing == 2
+        assert store.snapshot("c").processing == 2
 
     def test_a_claimed_job_is_processing_in_its_first_attempt(self, store: Calls, clock: Clock) -> None:
         store.submit(new_job("a"))
@@ -179,13 +179,13 @@ class StoreContract:
         store.examined("a", 100.0)
         store.examined("c", 50.0)
         store.checkpoint(store.claim("me"), 0, window(0), None)
-        assert store.standing("e").ahead == Ahead(jobs=3, seconds=100.0 - WINDOW + 50.0, unknown=1)
-        assert store.standing("a").ahead == Ahead(jobs=0, seconds=0.0, unknown=0)
+        assert store.snapshot("e").ahead == Ahead(jobs=3, seconds=100.0 - WINDOW + 50.0, unknown=1)
+        assert store.snapshot("a").ahead == Ahead(jobs=0, seconds=0.0, unknown=0)
 
     def test_a_job_stands_in_the_queue_where_its_work_stands(self, store: Calls) -> None:
         for job_id, work in (("a", "x"), ("b", "y"), ("c", "x")):
             store.submit(new_job(job_id, work))
-        assert store.standing("c").ahead.jobs == 0
+        assert store.snapshot("c").ahead.jobs == 0
 
     def test_jobs_are_listed_newest_first_and_in_pages(self, store: Calls) -> None:
         for job_id in "abcd":
@@ -386,7 +386,7 @@ class StoreContract:
 
     def test_the_speed_is_the_median_of_jobs_that_ran(self, store: Calls, clock: Clock) -> None:
         store.submit(new_job("first"))
-        assert store.standing("first").speed is None
+        assert store.snapshot("first").speed is None
         store.cancel("first")
         for number, seconds in enumerate((10.0, 20.0, 60.0)):
             store.submit(new_job(f"job {number}"))
@@ -394,7 +394,7 @@ class StoreContract:
             clock.move(seconds)
             store.complete(lease, transcript(duration=60.0))
         store.submit(new_job("from the store", "work of job 0"))
-        assert store.standing("from the store").speed == 60.0 / 20.0
+        assert store.snapshot("from the store").speed == 60.0 / 20.0
 
     def test_the_speed_leaves_out_what_an_earlier_attempt_did(self, store: Calls, clock: Clock) -> None:
         store.submit(new_job("a"))
@@ -404,4 +404,4 @@ class StoreContract:
         lease = store.claim("second")
         clock.move(10.0)
         store.complete(lease, transcript(duration=60.0))
-        assert store.standing("a").speed == (60.0 - WINDOW) / 10.0
+        assert store.snapshot("a").speed == (60.0 - WINDOW) / 10.0

@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.support.redis_server import RedisServer, redis_server
 from tests.unit.jobs.store.contract import BROKEN, LEASE, Calls, Clock, new_job, transcript, window
 from transcription.jobs.job import UNFINISHED, Job, JobStatus
+from transcription.jobs.policy import MAX_POSTPONEMENT
 from transcription.jobs.store.base import JobStore, LeaseLost
 from transcription.jobs.store.redis.store import RedisStore
-from transcription.jobs.store.sqlite.store import LONGEST_POSTPONEMENT, SqliteStore
+from transcription.jobs.store.sqlite.store import SqliteStore
 
 FOREVER = 1e12  # seconds
 JOBS = 12  # in one history
@@ -201,7 +202,7 @@ class Histories(RuleBasedStateMachine):
         """Somebody who is left alone finishes everything."""
         try:
             while self._unfinished():
-                self.clock.move(LONGEST_POSTPONEMENT)
+                self.clock.move(MAX_POSTPONEMENT)
                 lease = self.stores["left"].claim("last")
                 assert lease is not None
                 self.stores["left"].complete(lease, transcript())
@@ -224,7 +225,7 @@ class Histories(RuleBasedStateMachine):
         now = self.clock.now
         if known.status == JobStatus.PROCESSING:
             return known.owner != owner and not now < known.until <= now + LEASE
-        if known.status != JobStatus.QUEUED or now < known.not_before <= now + LONGEST_POSTPONEMENT:
+        if known.status != JobStatus.QUEUED or now < known.not_before <= now + MAX_POSTPONEMENT:
             return False
         same = [other for other in self.known.values() if other.work == known.work and other is not known]
         return not any(

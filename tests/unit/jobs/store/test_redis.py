@@ -29,7 +29,7 @@ from tests.unit.jobs.store.contract import (
 from tests.unit.jobs.store.contract_ends import EndsContract
 from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
 from transcription.jobs.job import DeliveryState, JobStatus
-from transcription.jobs.store.redis.store import RedisStore
+from transcription.jobs.store.redis.store import PREFIX, RedisStore
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -113,7 +113,7 @@ def test_what_is_ahead_is_estimated_where_nobody_could_add_it_up(store: Calls) -
         store.submit(new_job(f"{number}"))
         store.examined(f"{number}", 60.0)
     store.submit(new_job("last"))
-    ahead = store.standing("last").ahead
+    ahead = store.snapshot("last").ahead
     assert (ahead.jobs, ahead.unknown) == (600, 0)
     assert ahead.seconds == pytest.approx(600 * 60.0)
 
@@ -133,6 +133,16 @@ def test_a_job_that_is_forgotten_leaves_nothing_behind(store: Calls, server: Red
     with redis.Redis(port=server.port, decode_responses=True) as client:
         left = {name.partition(":")[2] for name in client.keys("*")}
     assert left == {"number", "results_made", "speeds"}
+
+
+def test_a_failure_that_an_older_program_stored_by_its_class_name_is_read(store: Calls, server: RedisServer) -> None:
+    store.submit(new_job("a"))
+    store.refuse("a", BROKEN)
+    with redis.Redis(port=server.port, decode_responses=True) as client:
+        key = f"{PREFIX}:job:a"
+        client.hset(key, "failure", client.hget(key, "failure").replace(BROKEN.code, "ModelUnavailable"))
+        assert "ModelUnavailable" in client.hget(key, "failure")
+    assert store.get("a").failure == BROKEN
 
 
 # Messages
@@ -343,7 +353,7 @@ def test_settings_that_may_cost_jobs_are_named(store: Calls, server: RedisServer
 # A process that works on jobs until it is killed, and says what it has returned from.
 CHILD = """
 import sys
-from transcription.jobs.store.redis.store import RedisStore
+from transcription.jobs.store.redis.store import PREFIX, RedisStore
 from tests.unit.jobs.store.contract import Calls, new_job, transcript, window
 
 store = Calls(RedisStore(sys.argv[1], result_ttl=1e6))

@@ -17,7 +17,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.jobs.store.contract import REQUEST, RESULT_TTL, Calls, Clock, StoreContract, new_job, transcript, window
+from tests.unit.jobs.store.contract import (
+    BROKEN,
+    REQUEST,
+    RESULT_TTL,
+    Calls,
+    Clock,
+    StoreContract,
+    new_job,
+    transcript,
+    window,
+)
 from tests.unit.jobs.store.contract_ends import EndsContract
 from transcription.core.errors import DamagedStore, ServiceUnavailable
 from transcription.jobs.job import JobStatus, Recording
@@ -117,6 +127,15 @@ def test_a_job_in_a_database_of_an_older_program_is_kept(folder: Path) -> None:
     store.close()
     assert job is not None
     assert (job.request, job.response_format, job.request_id, job.layout) == (REQUEST, "srt", "", None)
+
+
+def test_a_failure_that_an_older_program_stored_by_its_class_name_is_read(store: Calls, folder: Path) -> None:
+    store.submit(new_job("a"))
+    store.refuse("a", BROKEN)
+    with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection, connection:
+        connection.execute("UPDATE jobs SET failure = replace(failure, ?, ?)", (BROKEN.code, "ModelUnavailable"))
+        assert "ModelUnavailable" in connection.execute("SELECT failure FROM jobs").fetchone()[0]
+    assert store.get("a").failure == BROKEN
 
 
 # Damage and copies

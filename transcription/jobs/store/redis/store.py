@@ -1,4 +1,4 @@
-"""Jobs in Redis: any number of machines share them. The steps themselves are in `redis_store.lua`."""
+"""Jobs in Redis: any number of machines share them. The steps themselves are in `scripts/`, in Lua."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,12 +19,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
+from transcription.core.errors import Failure, OutcomeUnknown, ServiceUnavailable
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
+from transcription.jobs.job import Ahead, Census, Delivery, Job, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.policy import STORE_POLICY
 from transcription.jobs.store.base import LeaseLost, key_of_another
 from transcription.jobs.store.redis.rows import fields_of, job_of
-from transcription.jobs.store.rows import FAILURE, PLACED, pack_transcript, unpack_transcript
+from transcription.jobs.store.redis.script import load_script
+from transcription.jobs.store.rows import PLACED, pack_failure, pack_transcript, unpack_transcript
 
 # The hash tag keeps all keys on one node of a cluster, as one script must find them. Databases of one Redis are apart.
 PREFIX = "{transcription}"
@@ -39,8 +40,6 @@ EXPIRED_AT_ONCE = 100  # jobs deleted in one step, so that others get their turn
 RETRY_AFTER = 5.0  # seconds, for clients
 
 log = structlog.get_logger(__name__)
-
-_SCRIPT = (Path(__file__).parent / "store.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class RedisStore:
                 ExponentialBackoff(LONGEST_PAUSE, base=0.05), REPEATED, (RedisConnectionError, RedisTimeoutError)
             ),
         )
-        self._script = self._redis.register_script(_SCRIPT)
+        self._script = self._redis.register_script(load_script())
         self._ttl = result_ttl
         self._caching = caching
         self._clock = clock
@@ -103,14 +102,14 @@ class RedisStore:
         names = [status.value for status in statuses]
         return [job_of(shown) for shown in await self._step("list", statuses=names, before=before, limit=limit)]
 
-    async def standing(self, job_id: str) -> Standing | None:
+    async def snapshot(self, job_id: str) -> JobSnapshot | None:
         """As the interface says. Where more than 500 works are before the job, seconds are those of the first 500."""
-        found = await self._step("standing", id=job_id)
+        found = await self._step("snapshot", id=job_id)
         if not found:
             return None
         shown, count, seconds, unknown, processing, speeds = found
         speed = statistics.median(map(float, speeds)) if speeds else None
-        return Standing(job_of(shown), Ahead(count, float(seconds), unknown), speed, processing)
+        return JobSnapshot(job_of(shown), Ahead(count, float(seconds), unknown), speed, processing)
 
     async def census(self) -> Census:
         flat, oldest = await self._step("census")
@@ -164,7 +163,7 @@ class RedisStore:
         await self._change(lease, "complete", packed, duration=transcript.duration)
 
     async def fail(self, lease: Job, failure: Failure) -> None:
-        await self._change(lease, "fail", failure=FAILURE.pack(failure))
+        await self._change(lease, "fail", failure=pack_failure(failure))
 
     async def postpone(self, lease: Job, delay: float) -> None:
         await self._change(lease, "requeue", delay=delay, failures=1)
@@ -173,7 +172,7 @@ class RedisStore:
         await self._change(lease, "requeue", failures=0)
 
     async def refuse(self, job_id: str, failure: Failure) -> bool:
-        return bool(await self._step("refuse", id=job_id, failure=FAILURE.pack(failure)))
+        return bool(await self._step("refuse", id=job_id, failure=pack_failure(failure)))
 
     # Messages to the workers
 
@@ -235,7 +234,7 @@ class RedisStore:
         return found
 
     async def _step(self, name: str, payload: str | bytes = b"", **values: Any) -> Any:
-        given = {"ttl": self._ttl, **values}
+        given = {"ttl": self._ttl, "policy": STORE_POLICY, **values}
         if self._clock:
             given["now"] = self._clock()
         arguments = json.dumps({key: value for key, value in given.items() if value is not None})

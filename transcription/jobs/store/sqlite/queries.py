@@ -64,7 +64,7 @@ AHEAD = f"""
 """
 CENSUS = "SELECT status, count(*) AS jobs, min(created_at) AS oldest FROM jobs GROUP BY status"
 COUNT_PROCESSING = "SELECT count(*) AS jobs FROM jobs WHERE status = 'processing'"
-LATEST_SPEEDS = "SELECT speed FROM jobs WHERE speed IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
+LATEST_SPEEDS = "SELECT speed FROM jobs WHERE speed IS NOT NULL ORDER BY finished_at DESC LIMIT :speed_samples"
 CANCEL = f"UPDATE jobs SET status = 'cancelled', {_ENDED} WHERE id = :id AND {_UNFINISHED}"
 RETRY = f"""
     UPDATE jobs
@@ -105,7 +105,7 @@ CLAIM = f"""
         SELECT number FROM jobs AS job
         WHERE {_UNFINISHED} AND (:id IS NULL OR id = :id) AND CASE status
             WHEN 'processing' THEN owner <> :owner AND NOT (:now < lease_until AND lease_until <= :now + :lease)
-            ELSE (not_before <= :now OR not_before > :now + :longest_postponement)
+            ELSE (not_before <= :now OR not_before > :now + :max_postponement)
                  AND NOT EXISTS (
                      SELECT 1 FROM jobs AS doing WHERE doing.work = job.work AND doing.status = 'processing'
                  )
@@ -151,7 +151,7 @@ CLAIM_DELIVERY = """
     UPDATE jobs SET delivery_attempts = delivery_attempts + 1, delivery_at = :due_again
     WHERE number = (
         SELECT number FROM jobs
-        WHERE delivery_at IS NOT NULL AND (delivery_at <= :now OR delivery_at > :now + :longest_delivery_wait)
+        WHERE delivery_at IS NOT NULL AND (delivery_at <= :now OR delivery_at > :now + :max_delivery_wait)
         ORDER BY delivery_at LIMIT 1
     )
     RETURNING id
@@ -167,7 +167,7 @@ SETTLE_DELIVERY = """
 EXPIRE_JOBS = """
     DELETE FROM jobs WHERE number IN (
         SELECT number FROM jobs
-        WHERE expires_at <= :now AND (delivery_at IS NULL OR expires_at <= :now - :grace) LIMIT :limit
+        WHERE expires_at <= :now AND (delivery_at IS NULL OR expires_at <= :now - :delivery_grace) LIMIT :limit
     )
     RETURNING work
 """

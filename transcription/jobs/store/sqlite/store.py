@@ -10,13 +10,15 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from transcription.core.errors import Failure
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Ahead, Census, Delivery, Failure, Job, JobStatus, NewJob, Standing
+from transcription.jobs import policy
+from transcription.jobs.job import Ahead, Census, Delivery, Job, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import LeaseLost, key_of_another
 from transcription.jobs.store.rows import (
-    FAILURE,
     PLACED,
     RECORDING,
+    pack_failure,
     pack_transcript,
     row_of,
     shown_job,
@@ -25,12 +27,6 @@ from transcription.jobs.store.rows import (
 from transcription.jobs.store.sqlite import queries
 from transcription.jobs.store.sqlite.database import Database
 
-LEASE_SECONDS = 10.0  # a job whose owner was not heard of for so long is taken over
-# Nothing waits longer, whatever was asked for: a later time was written before the clock was set back.
-LONGEST_POSTPONEMENT = 600.0  # seconds, of a job
-LONGEST_DELIVERY_WAIT = 7200.0  # seconds, between two tries of a webhook
-DELIVERY_GRACE = 86_400.0  # seconds that an expired job is kept for a webhook that was not settled
-SPEED_SAMPLES = 20  # latest completed jobs that the speed is taken from
 EXPIRED_AT_ONCE = 100  # jobs deleted in one transaction, so that other writers get their turn
 
 
@@ -81,16 +77,16 @@ class SqliteStore:
         values = (*statuses, *(() if before is None else (before,)), limit)
         return await self._database.read(lambda db: [shown_job(row) for row in db.execute(query, values).fetchall()])
 
-    async def standing(self, job_id: str) -> Standing | None:
-        def step(db: sqlite3.Connection) -> Standing | None:
+    async def snapshot(self, job_id: str) -> JobSnapshot | None:
+        def step(db: sqlite3.Connection) -> JobSnapshot | None:
             job = _shown(db, job_id)
             if job is None:
                 return None
             ahead = _one(db, queries.AHEAD, {"work": job.work, "number": job.number})
-            speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, (SPEED_SAMPLES,)).fetchall()]
+            speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, policy.STORE_POLICY).fetchall()]
             speed = statistics.median(speeds) if speeds else None
             processing = _one(db, queries.COUNT_PROCESSING, {})["jobs"]
-            return Standing(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed, processing)
+            return JobSnapshot(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed, processing)
 
         return await self._database.read(step)
 
@@ -184,27 +180,27 @@ class SqliteStore:
         await self._database.write(step, durable=True)
 
     async def fail(self, lease: Job, failure: Failure) -> None:
-        await self._change(lease, queries.FAIL, {"failure": FAILURE.pack(failure)}, durable=True)
+        await self._change(lease, queries.FAIL, {"failure": pack_failure(failure)}, durable=True)
 
     async def postpone(self, lease: Job, delay: float) -> None:
-        due = self._clock() + min(delay, LONGEST_POSTPONEMENT)
+        due = self._clock() + min(delay, policy.MAX_POSTPONEMENT)
         await self._change(lease, queries.REQUEUE, {"not_before": due, "failures": 1})
 
     async def release(self, lease: Job) -> None:
         await self._change(lease, queries.REQUEUE, {"not_before": 0.0, "failures": 0})
 
     async def refuse(self, job_id: str, failure: Failure) -> bool:
-        values = self._times() | {"id": job_id, "failure": FAILURE.pack(failure)}
+        values = self._times() | {"id": job_id, "failure": pack_failure(failure)}
         return await self._database.write(lambda db: _execute(db, queries.REFUSE, values), durable=True) > 0
 
     # Webhooks
 
     async def claim_delivery(self, lease_seconds: float) -> Job | None:
-        due_again = self._clock() + min(lease_seconds, LONGEST_DELIVERY_WAIT)
+        due_again = self._clock() + min(lease_seconds, policy.MAX_DELIVERY_WAIT)
         return await self._claim(queries.CLAIM_DELIVERY, {"due_again": due_again})
 
     async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
-        latest = self._clock() + LONGEST_DELIVERY_WAIT
+        latest = self._clock() + policy.MAX_DELIVERY_WAIT
         values = {
             "id": job_id,
             "attempts": delivery.attempts,
@@ -217,7 +213,7 @@ class SqliteStore:
     # Housekeeping
 
     async def expire(self) -> None:
-        values = self._times() | {"limit": EXPIRED_AT_ONCE, "grace": DELIVERY_GRACE}
+        values = self._times() | {"limit": EXPIRED_AT_ONCE}
 
         def step(db: sqlite3.Connection) -> int:
             expired = db.execute(queries.EXPIRE_JOBS, values).fetchall()
@@ -244,13 +240,7 @@ class SqliteStore:
     def _times(self) -> dict[str, Any]:
         """What the queries of `queries.py` need to know about time."""
         now = self._clock()
-        return {
-            "now": now,
-            "expires_at": now + self._ttl,
-            "lease": LEASE_SECONDS,
-            "longest_postponement": LONGEST_POSTPONEMENT,
-            "longest_delivery_wait": LONGEST_DELIVERY_WAIT,
-        }
+        return policy.STORE_POLICY | {"now": now, "expires_at": now + self._ttl}
 
     async def _claim(self, query: str, values: dict[str, Any]) -> Job | None:
         values = self._times() | values

@@ -1,6 +1,6 @@
-"""API keys: which there are, and whose key a request carries.
+"""The valid API keys and their owners.
 
-Keys are random, 32 bytes or more, and only their SHA-256 is kept. docs/decisions/0017-api-keys.md says why that is
+Keys are random, 32 bytes or more, and only their SHA-256 is kept; docs/decisions/0017-api-keys.md explains why that is
 enough.
 """
 
@@ -24,7 +24,7 @@ from transcription.core.settings import Settings
 
 KEY_BYTES = 32
 MIN_KEY_CHARACTERS = 32  # 128 bits even in hex; what make_key.py prints has 43
-LOOK_SECONDS = 1.0  # between two looks at the file
+CHECK_SECONDS = 1.0  # between two checks whether the file has changed
 SINGLE_NAME = "default"  # of the key in API_KEY
 REMEDY = "python -m scripts.make_key --name NAME prints a key and its entry."
 
@@ -56,7 +56,7 @@ class KeyFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """digest: SHA-256 of the key, 32 bytes. caller: whose it is."""
+    """digest: SHA-256 of the key, 32 bytes. caller: its owner."""
 
     digest: bytes
     caller: Caller
@@ -66,7 +66,7 @@ Stamp = tuple[int, int, int]  # modification time in ns, inode, size
 
 
 class KeyRing:
-    """Every valid key. Follows its file without a restart.
+    """Every valid key. A changed file takes effect without a restart.
 
     single: the key in API_KEY, "" for none. path: API_KEYS_FILE. clock: seconds, monotonic.
     Raises InvalidKeys.
@@ -76,25 +76,25 @@ class KeyRing:
         self._single = single
         self._path = path
         self._clock = clock
-        self._looked = clock()
+        self._checked_at = clock()
         self._stamp = _stamp(path) if path else None
         self._keys = _all_keys(single, path)
 
     def find(self, given: bytes) -> Caller | None:
-        """Whose key this is, None for nobody's. Takes as long for a wrong key as for a right one."""
+        """The owner of a key, None if it is not valid. Takes as long for a wrong key as for a right one."""
         self._follow_file()
         digest = sha256(given).digest()
         found = None
-        for key in self._keys:  # to the end, whichever matches
+        for key in self._keys:  # to the end, so that the time does not tell which one matched
             if hmac.compare_digest(key.digest, digest):
                 found = key.caller
         return found if len(given) >= MIN_KEY_CHARACTERS else None
 
     def _follow_file(self) -> None:
         now = self._clock()
-        if self._path is None or now - self._looked < LOOK_SECONDS:
+        if self._path is None or now - self._checked_at < CHECK_SECONDS:
             return
-        self._looked = now
+        self._checked_at = now
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return
@@ -108,7 +108,7 @@ class KeyRing:
 
 
 def open_keys(settings: Settings) -> KeyRing | None:
-    """The keys that callers need, None where nobody needs one. Raises InvalidKeys."""
+    """The valid keys, None if no key is required. Raises InvalidKeys."""
     if not settings.enable_api_key:
         return None
     return KeyRing(settings.api_key, settings.api_keys_file)
@@ -137,7 +137,7 @@ def make_key() -> str:
 
 
 def digest_of(key: str) -> str:
-    """What a file keeps of a key, hex."""
+    """The SHA-256 of a key as the file has it, in hex."""
     return sha256(key.encode()).hexdigest()
 
 
@@ -149,17 +149,17 @@ def _all_keys(single: str, path: Path | None) -> tuple[Key, ...]:
         keys += (Key(sha256(single.encode()).digest(), Caller(SINGLE_NAME)),)
     if not keys:
         raise InvalidKeys(
-            "ENABLE_API_KEY: there is no key, so nobody could call. Set API_KEY or API_KEYS_FILE, or "
+            "ENABLE_API_KEY: there is no key, so every request would be refused. Set API_KEY or API_KEYS_FILE, or "
             f"ENABLE_API_KEY=false. {REMEDY}"
         )
-    if twice := _twice(key.caller.name for key in keys):
-        raise InvalidKeys(f"API_KEYS_FILE: the name '{twice}' is there twice ('{SINGLE_NAME}' is that of API_KEY).")
-    if _twice(key.digest.hex() for key in keys):
-        raise InvalidKeys("API_KEYS_FILE: two names have the same key. Give each caller a key of its own.")
+    if duplicate := _duplicate(key.caller.name for key in keys):
+        raise InvalidKeys(f"API_KEYS_FILE: the name '{duplicate}' is there twice ('{SINGLE_NAME}' is that of API_KEY).")
+    if _duplicate(key.digest.hex() for key in keys):
+        raise InvalidKeys("API_KEYS_FILE: two names have the same key. Give each client a key of its own.")
     return keys
 
 
-def _twice(values: Iterable[str]) -> str:
+def _duplicate(values: Iterable[str]) -> str:
     value, count = Counter(values).most_common(1)[0]
     return value if count > 1 else ""
 

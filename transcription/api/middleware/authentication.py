@@ -1,14 +1,13 @@
-"""Who may call: every route that the process serves, ours and BentoML's, is behind one check."""
+"""Authentication by API key, in front of every route that the process serves, ours and BentoML's."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from transcription.api.errors import error_response
+from transcription.api.middleware.api_keys import KeyRing, open_keys
 from transcription.api.middleware.caller import CALLER, Caller
-from transcription.api.middleware.edge import PROBE_PATHS
-from transcription.api.middleware.keys import KeyRing, open_keys
-from transcription.api.page import PATHS as PAGE_PATHS
+from transcription.api.route_facts import RouteTable
 from transcription.core.errors import InvalidApiKey, MissingApiKey, TooManyHeaders, TranscriptionError
 from transcription.core.settings import Settings
 
@@ -16,23 +15,23 @@ KEY_HEADER = b"x-api-key"
 AUTHORIZATION = b"authorization"
 BEARER = b"bearer "
 MAX_HEADERS = 100
-POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
+POLICY_VIOLATION = 1008  # close code of WebSockets, RFC 6455
 
 Headers = list[tuple[bytes, bytes]]
 
 
-class AccessMiddleware:
-    """Refuses callers without a valid key, before their body is read.
+class AuthenticationMiddleware:
+    """Refuses requests without a valid key, before their body is read.
 
-    Inside EdgeMiddleware, so that refusals are logged and have request ids; outside everything that does work.
-    Raises InvalidKeys when it is made.
+    Inside RequestIdMiddleware, so that refusals are logged and have request ids; outside everything that does work.
+    Its construction raises InvalidKeys.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, routes: RouteTable) -> None:
         self._app = app
         self._keys = open_keys(settings)
         # Compared as a whole with the path that routes are chosen by: //health and /health/ are not among them.
-        self._open_paths = PAGE_PATHS | (frozenset() if settings.protect_probes else PROBE_PATHS)
+        self._open_paths = routes.open_paths(protect_probes=settings.protect_probes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -42,7 +41,7 @@ class AccessMiddleware:
             except TranscriptionError as error:
                 await error_response(error)(scope, receive, send)
                 return
-        elif scope["type"] == "websocket":  # there is none here
+        elif scope["type"] == "websocket":  # the service has no WebSocket route
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
             return
         await self._app(scope, receive, send)
@@ -58,7 +57,7 @@ class AccessMiddleware:
 
 
 def identify(headers: Headers, keys: KeyRing) -> Caller:
-    """Who sends these headers. Raises MissingApiKey, InvalidApiKey."""
+    """The owner of the key in the headers. Raises MissingApiKey, InvalidApiKey."""
     given = key_in(headers)
     if not given:
         raise MissingApiKey("An API key is needed here. Send it as X-API-Key: KEY or Authorization: Bearer KEY.")
@@ -69,7 +68,7 @@ def identify(headers: Headers, keys: KeyRing) -> Caller:
 
 
 def key_in(headers: Headers) -> bytes:
-    """The key in a request's headers, b"" for none. X-API-Key goes first.
+    """The key in a request's headers, b"" for none. X-API-Key takes precedence.
 
     headers: names in lower case, as ASGI has them.
     """

@@ -1,0 +1,45 @@
+"""How many requests a client may send in a minute."""
+
+import asyncio
+import time
+
+from transcription.api.middleware.rate_limits import REDIS_SECONDS, RateLimits
+
+
+def test_requests_beyond_the_limit_are_refused_and_others_are_not():
+    async def scenario():
+        rates = RateLimits("")
+        ours = [await rates.count("uploads", "a", 3) for _ in range(4)]
+        return ours, await rates.count("uploads", "b", 3), await rates.count("reads", "a", 3)
+
+    ours, other, reading = asyncio.run(scenario())
+    assert [each.allowed for each in ours] == [True, True, True, False]
+    assert [each.remaining for each in ours] == [2, 1, 0, 0]
+    assert all(0 < each.reset <= 120 for each in ours)
+    assert other.allowed
+    assert reading.allowed
+
+
+def test_limits_are_suspended_while_redis_is_unreachable():
+    async def scenario():
+        async with asyncio.timeout(5):
+            return await RateLimits("redis://127.0.0.1:1/0").count("uploads", "a", 1)
+
+    assert asyncio.run(scenario()) is None
+
+
+def test_a_redis_that_does_not_answer_delays_one_request_and_not_all():
+    async def scenario():
+        silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1")
+        async with asyncio.timeout(5), silent:
+            limits = RateLimits(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}/0")
+            times = []
+            for _ in range(20):
+                started = time.perf_counter()
+                assert await limits.count("uploads", "a", 1) is None
+                times.append(time.perf_counter() - started)
+            return times
+
+    first, *others = asyncio.run(scenario())
+    assert first >= REDIS_SECONDS * 0.9
+    assert sum(others) < REDIS_SECONDS

@@ -1,0 +1,101 @@
+"""The life of a process that serves the API: what is checked before it, what it starts, how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+from runners.client.client import RunnerClient
+from runners.client.recent_state import RecentState
+from transcription.api.dependencies import Backend
+from transcription.api.middleware.api_keys import InvalidKeys, open_keys
+from transcription.api.routes.jobs import status_body
+from transcription.core.errors import TranscriptionError
+from transcription.core.settings import Settings
+from transcription.jobs.job import Job
+from transcription.jobs.open import open_jobs
+from transcription.jobs.recordings.folder import job_folders, open_spool
+from transcription.jobs.service import JobService
+from transcription.jobs.store.open import open_store
+from transcription.media.intake.fetch import Fetcher
+from transcription.media.intake.sweep import sweep_for_ever
+from transcription.media.sandbox.process import warm_up
+from transcription.outbound.address_rules import AllowList
+from transcription.outbound.http_client import SystemResolver, trusted_authorities
+from transcription.pipeline.transcribe import Pipeline
+from transcription.system.malloc import give_memory_back_early
+from transcription.system.signals import call_on_sigterm
+from transcription.telemetry.process_metrics import API, read_for_ever
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse to start on settings that cannot work; called once, before any process starts. Raises SystemExit."""
+    try:
+        for name, hosts in (("WEBHOOK_ALLOW", settings.webhook_allow), ("URL_ALLOW", settings.url_allow)):
+            _check_hosts(name, hosts)
+        open_keys(settings)
+        asyncio.run(open_store(settings).close())
+        if settings.enable_async:
+            asyncio.run(open_spool(settings).check())
+    except InvalidKeys as error:
+        raise SystemExit(f"Invalid settings:\n  {error}") from None
+    except TranscriptionError as error:
+        raise SystemExit(f"{error.message} {error.detail}".strip()) from None
+
+
+class ApiProcess:
+    """What one process runs between its start and its stop. backend: for the handlers of requests.
+
+    runner: the BentoML dependency through which the runner's process is called.
+    """
+
+    def __init__(self, settings: Settings, runner: Any) -> None:
+        self._settings = settings
+        client = RunnerClient(runner)
+        pipeline = Pipeline(settings, client)
+
+        async def callback_body(jobs: JobService, job: Job) -> bytes:
+            """A webhook sends what GET /status answers."""
+            return await status_body(jobs, await jobs.snapshot(job.id), settings.job_concurrency)
+
+        jobs = open_jobs(settings, client, pipeline, callback_body)
+        fetcher = Fetcher(settings, SystemResolver(), trusted_authorities())
+        self._housekeeping = jobs.housekeeping
+        self._background: list[asyncio.Task[None]] = []
+        self.backend = Backend(settings, client, RecentState(client), pipeline, jobs.transcriber, jobs.service, fetcher)
+
+    def start(self) -> None:
+        """Start every background task: jobs, the cleaning of TEMP_DIR, process metrics."""
+        self._housekeeping.start()
+        folders = {"temp": self._settings.temp_dir, "jobs": job_folders(self._settings)[0]}
+        self._background = [
+            asyncio.create_task(sweep_for_ever(self._settings)),
+            asyncio.create_task(read_for_ever(API, folders)),
+        ]
+        call_on_sigterm(self._housekeeping.stop_soon)
+
+    async def stop(self) -> None:
+        """Stop every background task. Running jobs return to the queue."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._housekeeping.stop()
+
+
+def start_process(settings: Settings, runner: Any) -> ApiProcess:
+    """Prepare this process and start to serve. To be called in the event loop. runner: as for ApiProcess."""
+    give_memory_back_early()  # not on import: the runner's process imports service.py, too, and wants the opposite
+    settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    warm_up()
+    process = ApiProcess(settings, runner)
+    process.start()
+    gc.freeze()  # the imported modules stay for good, and scanning them would stop the event loop for 0.3 s
+    return process
+
+
+def _check_hosts(name: str, hosts: str) -> None:
+    try:
+        AllowList.parse(hosts)
+    except ValueError as error:
+        raise SystemExit(f"Invalid settings:\n  {name}: {error}") from None

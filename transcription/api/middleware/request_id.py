@@ -1,0 +1,67 @@
+"""A request id for every request, and its line in the access log."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from transcription.api.middleware.caller import CALLER
+from transcription.api.route_facts import RouteTable
+from transcription.telemetry.logs import request_context
+
+REQUEST_ID_HEADER = "X-Request-ID"
+SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+log = structlog.get_logger("access")
+
+
+class RequestIdMiddleware:
+    """Binds the request id to the log lines of a request, returns it as X-Request-ID, and logs the request."""
+
+    def __init__(self, app: ASGIApp, routes: RouteTable) -> None:
+        self._app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = choose_request_id(Headers(scope=scope).get(REQUEST_ID_HEADER))
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            await send(message)
+
+        with request_context(request_id):
+            started = time.perf_counter()
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                self._log(scope, status, time.perf_counter() - started)
+
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+        """status: 0 if nothing was answered."""
+        level = log.debug if self._routes.facts(scope).probe and status < 400 else log.info
+        level(
+            "request",
+            endpoint=scope["path"],
+            method=scope["method"],
+            status_code=status,
+            duration_ms=round(seconds * 1000),
+            **({"user_id": scope[CALLER].name} if CALLER in scope else {}),
+        )
+
+
+def choose_request_id(given: str | None) -> str:
+    """The client's id if it is safe to log and to return, else a new one."""
+    return given if given and SAFE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4())

@@ -1,0 +1,38 @@
+"""The middlewares around every route of the API process, BentoML's own included."""
+
+from __future__ import annotations
+
+from starlette.datastructures import State
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from transcription.api.middleware.authentication import AuthenticationMiddleware
+from transcription.api.middleware.error_shape import ErrorShapeMiddleware
+from transcription.api.middleware.limits import LimitsMiddleware
+from transcription.api.middleware.pace import PaceMiddleware
+from transcription.api.middleware.request_id import RequestIdMiddleware
+from transcription.api.middleware.security_headers import SecurityHeadersMiddleware, cors_options
+from transcription.api.route_facts import RouteTable
+from transcription.api.routes.tasks import TaskMiddleware
+from transcription.core.settings import Settings
+
+
+def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> list[Middleware]:
+    """The middlewares that the settings ask for, from the outermost to the innermost.
+
+    state: of the FastAPI application, which tasks share.
+    """
+    stack = [
+        Middleware(SecurityHeadersMiddleware, routes=routes),
+        Middleware(RequestIdMiddleware, routes=routes),
+        Middleware(ErrorShapeMiddleware),
+    ]
+    if settings.origins:
+        stack.append(Middleware(CORSMiddleware, **cors_options(settings)))
+    stack.append(Middleware(AuthenticationMiddleware, settings=settings, routes=routes))
+    if settings.enable_rate_limit:
+        stack.append(Middleware(LimitsMiddleware, settings=settings, routes=routes))
+    stack.append(Middleware(PaceMiddleware, settings=settings))
+    if settings.task_queue == "own":
+        stack.append(Middleware(TaskMiddleware, state=state))
+    return stack

@@ -1,0 +1,128 @@
+"""What the middlewares need to know about a route before it is called. Each route declares it where it is defined.
+
+@router.post("/transcribe")
+@route_facts(upload=True)
+async def transcribe(...): ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from starlette.routing import BaseRoute
+from starlette.types import Scope
+
+from transcription.api.content_security import DEFAULT_POLICY
+
+PARAMETER = re.compile(r"\{[^}]+\}")
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """Facts about a route.
+
+    upload: a request brings work, so the limits of uploads apply to it and not those of reads.
+    probe: supervisors call it every few seconds. It has no limits, is logged at DEBUG, and needs no key unless
+        PROTECT_PROBES is set.
+    public: never needs a key.
+    content_security_policy: the header of its HTML answers.
+    metric_label: its name in metrics, if that is not its path.
+    """
+
+    upload: bool = False
+    probe: bool = False
+    public: bool = False
+    content_security_policy: str = DEFAULT_POLICY
+    metric_label: str = ""
+
+
+UNKNOWN_ROUTE = RouteFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, such as /status/{job_id}, with the facts about one of its methods."""
+
+    method: str
+    path: str
+    facts: RouteFacts = UNKNOWN_ROUTE
+
+
+def route_facts(**facts: Any) -> Callable[[Endpoint], Endpoint]:
+    """A decorator that declares facts about the route of an endpoint; the arguments are the fields of RouteFacts."""
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        endpoint.route_facts = RouteFacts(**facts)  # type: ignore[attr-defined]
+        return endpoint
+
+    return declare
+
+
+def declared(routes: Iterable[BaseRoute]) -> list[Route]:
+    """The routes of a FastAPI router or a Starlette application, with the facts that their endpoints declare."""
+    return [
+        Route(method, route.path, getattr(route.endpoint, "route_facts", UNKNOWN_ROUTE))  # type: ignore[attr-defined]
+        for route in routes
+        for method in sorted(route.methods)  # type: ignore[attr-defined]
+    ]
+
+
+class RouteTable:
+    """Finds the facts about the route of a request.
+
+    Raises ValueError if a route that may be open without a key has a parameter in its path: open paths are compared as
+    a whole, so that none is open that merely resembles one.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._paths: dict[str, dict[str, RouteFacts]] = {}
+        for route in routes:
+            if "{" in route.path and (route.facts.probe or route.facts.public):
+                raise ValueError(f"The route {route.path} has a parameter and cannot be open without a key.")
+            self._paths.setdefault(route.path, {})[route.method] = route.facts
+        self._patterns = [(_pattern(path), path) for path in self._paths if "{" in path]
+
+    def facts(self, scope: Scope) -> RouteFacts:
+        """The facts about the route that a request is for; the defaults if there is none."""
+        methods = self._paths.get(self._template(scope["path"]))
+        if methods is None:
+            return UNKNOWN_ROUTE
+        # A method that the route does not take brings no work: it is refused.
+        return methods.get(scope["method"]) or replace(next(iter(methods.values())), upload=False)
+
+    def open_paths(self, *, protect_probes: bool) -> frozenset[str]:
+        """The paths that need no key."""
+        return self.public_paths if protect_probes else self.public_paths | self.probe_paths
+
+    @property
+    def public_paths(self) -> frozenset[str]:
+        """The paths of what never needs a key."""
+        return self._where(lambda facts: facts.public)
+
+    @property
+    def probe_paths(self) -> frozenset[str]:
+        """The paths that supervisors call."""
+        return self._where(lambda facts: facts.probe)
+
+    @property
+    def metric_labels(self) -> tuple[str, ...]:
+        """The name of each route in metrics."""
+        labels = (facts.metric_label or path for path, methods in self._paths.items() for facts in methods.values())
+        return tuple(dict.fromkeys(labels))
+
+    def _where(self, holds: Callable[[RouteFacts], bool]) -> frozenset[str]:
+        return frozenset(path for path, methods in self._paths.items() if any(map(holds, methods.values())))
+
+    def _template(self, path: str) -> str:
+        if path in self._paths:
+            return path
+        return next((template for pattern, template in self._patterns if pattern.fullmatch(path)), "")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile("[^/]+".join(map(re.escape, PARAMETER.split(path))))

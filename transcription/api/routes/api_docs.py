@@ -1,0 +1,45 @@
+"""GET /docs and /redoc: the OpenAPI document as pages."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.responses import HTMLResponse
+
+from transcription.api.content_security import with_directives
+from transcription.api.route_facts import route_facts
+
+OPENAPI_PATH = "/openapi.json"
+# BentoML serves Swagger UI's files for its own page, so that ours needs no content network either.
+SWAGGER_FILES = "/static_content"
+CONTENT_NETWORK = "https://cdn.jsdelivr.net"  # has ReDoc's script
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/docs")
+# FastAPI's page starts itself with an inline script.
+@route_facts(content_security_policy=with_directives({"script-src": "'self' 'unsafe-inline'"}))
+async def docs() -> HTMLResponse:
+    """Swagger UI."""
+    return get_swagger_ui_html(
+        openapi_url=OPENAPI_PATH,
+        title="API",
+        swagger_js_url=f"{SWAGGER_FILES}/swagger-ui-bundle.js",
+        swagger_css_url=f"{SWAGGER_FILES}/swagger-ui.css",
+        swagger_favicon_url=f"{SWAGGER_FILES}/favicon-light-32x32.png",
+    )
+
+
+@router.get("/redoc")
+@route_facts(
+    content_security_policy=with_directives({"script-src": f"'self' {CONTENT_NETWORK}", "worker-src": "blob:"})
+)
+async def redoc() -> HTMLResponse:
+    """ReDoc. Its script comes from a content network."""
+    return get_redoc_html(
+        openapi_url=OPENAPI_PATH,
+        title="API",
+        redoc_favicon_url=f"{SWAGGER_FILES}/favicon-light-32x32.png",
+        with_google_fonts=False,
+    )

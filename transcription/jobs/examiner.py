@@ -1,0 +1,59 @@
+"""Probes the recording of a queued job, so that its duration is known and a bad file fails early."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from transcription.core.errors import ServiceUnavailable, TranscriptionError
+from transcription.core.settings import Settings
+from transcription.jobs.job import Job, JobStatus
+from transcription.jobs.store.base import JobStore
+from transcription.jobs.worker import failure_of
+from transcription.media.intake.upload import Upload
+from transcription.media.probe import probe
+
+MAX_CONCURRENT_PROBES = 2
+# Seconds. With SQLite a job that starts at once is probed by its attempt; with Celery the duration sets the priority.
+PROBE_DELAY = {"sqlite": 0.5, "celery": 0.0}
+
+
+class Examiner:
+    """Probes in the background. on_examined: called after each probe, since the job may now be due or have failed."""
+
+    def __init__(self, settings: Settings, store: JobStore, on_examined: Callable[[], None]) -> None:
+        self._settings = settings
+        self._store = store
+        self._on_examined = on_examined
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_PROBES)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def schedule(self, job: Job, upload: Upload, resources: ExitStack) -> None:
+        """Probe the recording soon. resources: closed afterwards; they hold the local file."""
+        task = asyncio.create_task(self._examine(job, upload, resources))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel(self) -> frozenset[asyncio.Task[None]]:
+        """Cancel all probes; the tasks that are still ending."""
+        for task in self._tasks:
+            task.cancel()
+        return frozenset(self._tasks)
+
+    async def _examine(self, job: Job, upload: Upload, resources: ExitStack) -> None:
+        with resources:
+            await asyncio.sleep(PROBE_DELAY[self._settings.job_backend])
+            async with self._slots:
+                current = await self._store.get(job.id)
+                if not current or current.status is not JobStatus.QUEUED:
+                    return
+                try:
+                    media = await probe(upload, self._settings)
+                except ServiceUnavailable:
+                    await self._store.examined(job.id, None)  # the attempt will find out
+                except TranscriptionError as error:
+                    await self._store.refuse(job.id, failure_of(error))
+                else:
+                    await self._store.examined(job.id, media.duration)
+        self._on_examined()

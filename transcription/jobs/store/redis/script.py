@@ -1,0 +1,15 @@
+"""The Lua script that runs every step in Redis, joined from the files of `scripts/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# In this order: later files use the functions of earlier ones.
+FILES = ("common", "transitions", "jobs", "results", "queue", "messages", "deliveries", "maintenance")
+RUN_STEP = "return steps[step]()\n"
+
+
+def load_script() -> str:
+    """The source of the whole script. Line numbers in errors of Redis count from the first file on."""
+    folder = Path(__file__).parent / "scripts"
+    return "\n".join([*((folder / f"{name}.lua").read_text(encoding="utf-8") for name in FILES), RUN_STEP])

@@ -1,0 +1,49 @@
+-- Jobs in Redis. The files of this folder make one script, in the order that `script.py` beside the folder gives. Each
+-- call runs one step of it, which is atomic because Redis runs one script at a time.
+--
+-- KEYS[1]: prefix of all keys, with a hash tag, so that a cluster keeps them on one node. ARGV: the name of the step,
+-- its arguments as JSON, and a payload that is too large or too binary for JSON. Times are seconds since the epoch by
+-- Redis's own clock, the only one that all machines share; `now` among the arguments replaces it. `policy` among them
+-- is STORE_POLICY of `transcription/jobs/policy.py`.
+--
+--   job:ID            hash   the job, fields as the columns of `transcription/jobs/store/sqlite/schema.py`; empty ones
+--                            are left out
+--   jobs, status:S    zset   ids by number: of all jobs, and of those stored with status S
+--   work:W, open:W    zset   ids by number: of all jobs with request key W, and of the unfinished ones
+--   works             zset   request keys with unfinished jobs, by the smallest number of those
+--   leaders           hash   id of the job that is processing, by request key
+--   totals, dones     hash   seconds of audio in all and done, by request key with unfinished jobs
+--   windows:W         list   results of windows by position, each "END_IN_SECONDS RESULT"
+--   result:R          hash   work, duration, expires_at, transcript
+--   results:W         zset   ids of the results with request key W
+--   users:R           set    ids of the jobs that show result R
+--   keys, recordings  hash   id of the job by idempotency key; name of the recording by id
+--   expiry, result_expiry, deliveries, messages   zset   ids by the time something is due; messages: to workers
+--   speeds            list   of the latest completed jobs, newest first
+
+local prefix = KEYS[1] .. ':'
+local step, arg, payload = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
+local policy, call = arg.policy, redis.call
+
+local function clock()
+  local time = call('TIME')
+  return time[1] + time[2] / 1000000
+end
+
+local now = arg.now or clock()
+
+local function key(name, id) return prefix .. name .. ':' .. id end
+local function job_key(id) return prefix .. 'job:' .. id end
+local function text(number) return string.format('%.17g', number) end
+
+local function get(id, name) return call('HGET', job_key(id), name) end
+local function get_number(id, name) return tonumber(get(id, name) or nil) end
+local function set(id, ...) call('HSET', job_key(id), ...) end
+local function clear(id, ...) call('HDEL', job_key(id), ...) end
+
+local function first_of(name) return call('ZRANGE', name, 0, 0, 'WITHSCORES') end
+
+local steps = {}
+
+-- A message about the job is due at `time`, unless the job moves on before.
+local function schedule(id, time) call('ZADD', prefix .. 'messages', time, id) end

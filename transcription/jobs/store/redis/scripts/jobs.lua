@@ -1,0 +1,136 @@
+-- Commands and queries of clients.
+
+local SUMMED = 500  -- request keys whose seconds are added up; beyond them the mean is taken
+
+function steps.submit()
+  local fields = arg.fields
+  local id, work = fields.id, fields.work
+  if call('EXISTS', job_key(id)) == 1 then return {'new', shown(id)} end  -- the answer to the first call was lost
+  local earlier = fields.idempotency_key and call('HGET', prefix .. 'keys', fields.idempotency_key)
+  if earlier then
+    return {get(earlier, 'fingerprint') == fields.fingerprint and 'same' or 'conflict', shown(earlier)}
+  end
+  if not arg.caching then drop_windows_unless_unfinished(work) end
+  local number = call('INCR', prefix .. 'number')
+  for name, value in pairs(fields) do set(id, name, value) end
+  set(id, 'number', number, 'created_at', now, 'seconds_done', 0, 'attempt', 0, 'failures', 0, 'held', 1)
+  call('ZADD', prefix .. 'jobs', number, id)
+  call('ZADD', key('work', work), number, id)
+  if fields.idempotency_key then call('HSET', prefix .. 'keys', fields.idempotency_key, id) end
+  call('HSET', prefix .. 'recordings', id, arg.recording_name)
+  set_status(id, 'queued')
+  open(id)
+  schedule(id, now + policy.examination)
+  local result = arg.caching and valid_result(work)
+  if result then finish_with(id, result, call('HGET', key('result', result), 'duration')) end
+  return {'new', shown(id)}
+end
+
+function steps.get() return shown(arg.id) end
+
+function steps.list()
+  local wanted, asked, found = {}, #arg.statuses > 0, {}
+  for _, status in ipairs(arg.statuses) do wanted[status] = true end
+  local before = arg.before and '(' .. text(arg.before) or '+inf'
+  -- The latest `limit` ids of a set for which `fits` holds, if it is given.
+  local function add(name, fits)
+    local from, kept = 0, 0
+    while kept < arg.limit do
+      local ids = call('ZREVRANGEBYSCORE', name, before, '-inf', 'LIMIT', from, arg.limit)
+      for _, id in ipairs(ids) do
+        if kept < arg.limit and (not fits or fits(id)) then
+          found[#found + 1] = {get_number(id, 'number'), id}
+          kept = kept + 1
+        end
+      end
+      if #ids < arg.limit then break end
+      from = from + arg.limit
+    end
+  end
+  local function is_queued(id) return get(id, 'status') == 'queued' end
+  local function has_no_leader(id) return call('HEXISTS', prefix .. 'leaders', get(id, 'work')) == 0 end
+  if not asked then add(prefix .. 'jobs') end
+  for _, status in ipairs(arg.statuses) do
+    add(key('status', status), status == 'queued' and not wanted.processing and has_no_leader)
+  end
+  if wanted.processing and not wanted.queued then
+    -- Those that wait for a job with the same request key, which is processing: few keys are.
+    for _, work in ipairs(call('HKEYS', prefix .. 'leaders')) do add(key('open', work), is_queued) end
+  end
+  table.sort(found, function(one, other) return one[1] > other[1] end)
+  local page = {}
+  for place = 1, math.min(#found, arg.limit) do page[place] = shown(found[place][2]) end
+  return page
+end
+
+function steps.snapshot()
+  local job = shown(arg.id)
+  if not job then return false end
+  local work, number = get(arg.id, 'work'), get_number(arg.id, 'number')
+  local first = tonumber(first_of(key('open', work))[2] or nil)
+  local mine = '(' .. text(math.min(first or number, number))
+  local count = call('ZCOUNT', prefix .. 'works', '-inf', mine)
+  local seconds, unknown, scale = 0, 0, 1
+  if count > 0 then
+    local works = call('ZRANGEBYSCORE', prefix .. 'works', '-inf', mine, 'LIMIT', 0, SUMMED)
+    local totals = call('HMGET', prefix .. 'totals', unpack(works))
+    local dones = call('HMGET', prefix .. 'dones', unpack(works))
+    for place = 1, #works do
+      local total, done = tonumber(totals[place] or nil), tonumber(dones[place] or nil)
+      if total then seconds = seconds + math.max(total - (done or 0), 0) else unknown = unknown + 1 end
+    end
+    scale = count / #works
+  end
+  local processing = call('ZCARD', key('status', 'processing'))
+  return {job, count, text(seconds * scale), math.floor(unknown * scale + 0.5), processing,
+          call('LRANGE', prefix .. 'speeds', 0, -1)}
+end
+
+function steps.census()
+  local counts = {}
+  for _, status in ipairs({'queued', 'processing', 'completed', 'failed', 'cancelled'}) do
+    counts[#counts + 1] = status
+    counts[#counts + 1] = call('ZCARD', key('status', status))
+  end
+  local oldest = call('ZRANGE', key('status', 'queued'), 0, 0)[1]
+  return {counts, oldest and get(oldest, 'created_at') or false}
+end
+
+function steps.cancel()
+  if unfinished(arg.id) then
+    finish(arg.id, 'cancelled')
+    call('HDEL', prefix .. 'recordings', arg.id)
+  end
+  return shown(arg.id)
+end
+
+function steps.retry()
+  local id, status = arg.id, get(arg.id, 'status')
+  if status ~= 'failed' and status ~= 'completed' then return shown(id) end
+  local work = get(id, 'work')
+  if status == 'completed' then drop_windows_unless_unfinished(work) end
+  local unused = release_result(id)
+  if unused then drop_result(unused) end
+  clear(id, 'started_at', 'finished_at', 'expires_at', 'failure', 'not_before', 'delivery_state', 'delivery_attempts',
+        'delivery_at', 'delivery_detail')
+  set(id, 'failures', 0, 'seconds_done', resumed_from(work))
+  call('ZREM', prefix .. 'expiry', id)
+  call('ZREM', prefix .. 'deliveries', id)
+  set_status(id, 'queued')
+  open(id)
+  schedule_oldest(work)
+  return shown(id)
+end
+
+function steps.delete()
+  local status = get(arg.id, 'status')
+  if not status or status == 'queued' or status == 'processing' then return end
+  local unused = release_result(arg.id)
+  if unused then drop_result(unused) end
+  drop_job(arg.id)
+end
+
+function steps.result()
+  local result = get(arg.id, 'status') == 'completed' and get(arg.id, 'result')
+  return result and call('HGET', key('result', result), 'transcript')
+end

@@ -1,0 +1,41 @@
+-- Messages to Celery workers.
+
+-- The jobs whose message is due: id, attempt, seconds of audio, seconds since acceptance. `idle`: the broker holds no
+-- message, so those sent to it are lost.
+function steps.unsent()
+  local messages, far = prefix .. 'messages', '(' .. text(now + policy.max_resend + policy.max_postponement)
+  local ids = call('ZRANGEBYSCORE', messages, '-inf', text(now), 'LIMIT', 0, arg.limit)
+  for _, id in ipairs(call('ZRANGEBYSCORE', messages, far, '+inf', 'LIMIT', 0, arg.limit)) do ids[#ids + 1] = id end
+  if arg.idle then
+    for _, id in ipairs(call('ZRANGE', key('status', 'queued'), 0, arg.limit - 1)) do
+      if (get_number(id, 'sent_at') or now) < now - policy.unconfirmed then ids[#ids + 1] = id end
+    end
+  end
+  local unsent, seen = {}, {}
+  for _, id in ipairs(ids) do
+    if seen[id] then
+      -- due for more than one reason
+    elseif may_begin(id, '') then
+      seen[id] = true
+      set(id, 'sent_at', now)
+      clear(id, 'held')
+      schedule(id, now + policy.unconfirmed)
+      unsent[#unsent + 1] = {id, get(id, 'attempt'), get(id, 'seconds_total'), text(now - get_number(id, 'created_at'))}
+    elseif unfinished(id) then
+      local not_before = get_number(id, 'not_before') or 0
+      schedule(id, get_number(id, 'lease_until') or (not_before > now and not_before) or now + policy.resend)
+    else
+      call('ZREM', messages, id)
+    end
+  end
+  return unsent
+end
+
+function steps.sent()
+  for id, attempt in pairs(arg.attempts) do
+    if unfinished(id) and get_number(id, 'attempt') == attempt then
+      local before = call('HINCRBY', job_key(id), 'messages_sent', 1) - 1
+      schedule(id, now + math.min(policy.resend * 2 ^ before, policy.max_resend))
+    end
+  end
+end

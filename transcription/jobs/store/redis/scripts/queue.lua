@@ -1,0 +1,138 @@
+-- Claims, leases and attempts of workers. A step that needs a lease returns false when the lease is lost.
+
+local WINDOWS_KEPT = 3600  -- seconds that the windows of a completed job are kept for readers of its events
+
+-- A lease is valid while now < lease_until <= now + policy.lease: should the clock be set back, no job gets stuck.
+local function may_begin(id, owner)
+  local status = get(id, 'status')
+  if status == 'processing' then
+    local lease_until = get_number(id, 'lease_until')
+    return get(id, 'owner') ~= owner and not (now < lease_until and lease_until <= now + policy.lease)
+  end
+  if status ~= 'queued' then return false end
+  local not_before = get_number(id, 'not_before') or 0
+  if now < not_before and not_before <= now + policy.max_postponement then return false end
+  local work = get(id, 'work')
+  return call('HEXISTS', prefix .. 'leaders', work) == 0 and call('ZRANGE', key('open', work), 0, 0)[1] == id
+end
+
+-- The first id of a sorted set for which `wanted` holds.
+local function find(name, wanted)
+  local from, chunk = 0, 100
+  while true do
+    local ids = call('ZRANGE', name, from, from + chunk - 1)
+    for _, id in ipairs(ids) do
+      if wanted(id) then return id end
+    end
+    if #ids < chunk then return false end
+    from = from + chunk
+  end
+end
+
+local function oldest_due(owner)
+  local function due(id) return may_begin(id, owner) end
+  local lost, waiting = find(key('status', 'processing'), due), find(key('status', 'queued'), due)
+  if not lost or not waiting then return lost or waiting end
+  return get_number(lost, 'number') < get_number(waiting, 'number') and lost or waiting
+end
+
+local function begin(id)
+  local work = get(id, 'work')
+  local from = resumed_from(work)
+  call('PERSIST', key('windows', work))
+  if get(id, 'status') == 'processing' then call('HINCRBY', job_key(id), 'failures', 1) end
+  call('HINCRBY', job_key(id), 'attempt', 1)
+  call('HSETNX', job_key(id), 'started_at', now)
+  set(id, 'owner', arg.owner, 'lease_until', now + policy.lease, 'begun_at', now, 'begun_from', from,
+      'seconds_done', math.max(get_number(id, 'seconds_done'), from))
+  clear(id, 'not_before', 'held', 'messages_sent')
+  local total = call('HGET', prefix .. 'totals', work)
+  if total then call('HSETNX', job_key(id), 'seconds_total', total) end
+  set_status(id, 'processing')
+  call('HSET', prefix .. 'leaders', work, id)
+  note_seconds(work, get_number(id, 'seconds_done'))
+  schedule(id, now + policy.lease)
+end
+
+local function hold_lease()
+  set(arg.id, 'lease_until', now + policy.lease)
+  schedule(arg.id, now + policy.lease)
+end
+
+function steps.claim()
+  local id = arg.id
+  if id then id = may_begin(id, arg.owner) and id else id = oldest_due(arg.owner) end
+  if not id then return false end
+  begin(id)
+  return shown(id)
+end
+
+function steps.renew()
+  if not leased() then return false end
+  hold_lease()
+  return 1
+end
+
+function steps.examined()
+  if not unfinished(arg.id) then return end
+  if arg.seconds then
+    set(arg.id, 'seconds_total', arg.seconds)
+    note_seconds(get(arg.id, 'work'), nil, arg.seconds)
+  end
+  if call('HDEL', job_key(arg.id), 'held') == 1 then schedule_oldest(get(arg.id, 'work')) end
+end
+
+function steps.checkpoint()
+  if not leased() then return false end
+  local work = get(arg.id, 'work')
+  local windows = key('windows', work)
+  local kept = call('LLEN', windows)
+  if arg.position > kept then return redis.error_reply('window ' .. arg.position .. ' comes after ' .. kept) end
+  if arg.position == kept then call('RPUSH', windows, text(arg.done) .. ' ' .. payload) end
+  local done = math.max(get_number(arg.id, 'seconds_done'), arg.done)
+  set(arg.id, 'failures', 0, 'seconds_done', done)
+  if arg.total then set(arg.id, 'seconds_total', arg.total) end
+  note_seconds(work, done, arg.total)
+  hold_lease()
+  return 1
+end
+
+function steps.complete()
+  if not leased() then return false end
+  local work, begun_at, from = get(arg.id, 'work'), get_number(arg.id, 'begun_at'), get_number(arg.id, 'begun_from')
+  if now > begun_at and arg.duration > from then
+    call('LPUSH', prefix .. 'speeds', (arg.duration - from) / (now - begun_at))
+    call('LTRIM', prefix .. 'speeds', 0, policy.speed_samples - 1)
+  end
+  local result = keep_result(work, arg.duration)
+  for _, id in ipairs(call('ZRANGE', key('open', work), 0, -1)) do finish_with(id, result, arg.duration) end
+  call('EXPIRE', key('windows', work), WINDOWS_KEPT)
+  return 1
+end
+
+function steps.fail()
+  if not leased() then return false end
+  set(arg.id, 'failure', arg.failure)
+  finish(arg.id, 'failed')
+  return 1
+end
+
+function steps.requeue()
+  if not leased() then return false end
+  call('HINCRBY', job_key(arg.id), 'failures', arg.failures)
+  set(arg.id, 'not_before', arg.delay and now + math.min(arg.delay, policy.max_postponement) or 0)
+  clear(arg.id, 'owner', 'lease_until')
+  set_status(arg.id, 'queued')
+  local work = get(arg.id, 'work')
+  call('HDEL', prefix .. 'leaders', work)
+  call('ZREM', prefix .. 'messages', arg.id)
+  schedule_oldest(work)
+  return 1
+end
+
+function steps.refuse()
+  if get(arg.id, 'status') ~= 'queued' then return false end
+  set(arg.id, 'failure', arg.failure)
+  finish(arg.id, 'failed')
+  return 1
+end

@@ -1,0 +1,31 @@
+"""What a client submits as a job beside the recording, and how a repeated submission is recognized."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from transcription.core.options import TranscriptionRequest
+from transcription.jobs.job import KeptLayout
+from transcription.pipeline.request_key import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The options of a job.
+
+    private: its run is not shared with other requests, and its result does not answer them.
+    """
+
+    request: TranscriptionRequest
+    response_format: str
+    idempotency_key: str | None = None
+    callback_url: str | None = None
+    private: bool = False
+    layout: KeptLayout | None = None
+
+
+def fingerprint(request_key: str, submission: Submission) -> str:
+    """The same for two submissions that agree in everything; compared when an idempotency key is used again."""
+    parts = (request_key, submission.response_format, submission.callback_url)
+    # Without a layout as it was before layouts existed, so that keys of older versions still match.
+    return digest(*parts, asdict(submission.layout)) if submission.layout else digest(*parts)

@@ -1,0 +1,55 @@
+"""What uploads and fetched files have in common: the size that is declared, and the least pace of their bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
+
+Chunk = TypeVar("Chunk")
+
+
+class Stalled(Exception):
+    """No byte arrived within the timeout."""
+
+
+class TooSlow(Exception):
+    """The bytes arrive below the least average rate."""
+
+
+def declared_size(headers: Mapping[str, str]) -> int | None:
+    """Content-Length in bytes; None if it is missing or not a number."""
+    value = headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+class Pace:
+    """Measures how fast a peer sends. Only waiting for the peer counts, so a slow disk here is never held against it.
+
+    timeout: longest wait for the next bytes, seconds. rate: least bytes per second on average, checked once `timeout`
+    seconds have been spent waiting; 0 allows any rate.
+    """
+
+    def __init__(self, timeout: float, rate: int) -> None:
+        self.timeout = timeout
+        self.rate = rate
+        self._waited = 0.0
+        self._received = 0
+
+    async def wait_for(self, chunk: Awaitable[Chunk]) -> Chunk:
+        """The next chunk. Raises Stalled."""
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self.timeout):
+                received = await chunk
+        except TimeoutError:
+            raise Stalled from None
+        self._waited += time.monotonic() - started
+        return received
+
+    def count(self, size: int) -> None:
+        """Add `size` bytes of a transfer that goes on. Raises TooSlow."""
+        self._received += size
+        if self._waited > self.timeout and self._received < self.rate * self._waited:
+            raise TooSlow
