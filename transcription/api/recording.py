@@ -16,8 +16,9 @@ from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import InvalidParameter, NotEnabled
 from transcription.core.settings import Settings
 from transcription.media.intake.fetch import nobody_counts
+from transcription.media.intake.multipart import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, NoFile
 from transcription.media.intake.transfer import declared_size
-from transcription.media.intake.upload import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, NoFile, Upload, receive_upload
+from transcription.media.intake.upload import Upload, receive_upload
 
 URLENCODED = "application/x-www-form-urlencoded"
 

@@ -16,8 +16,9 @@ from python_multipart.multipart import parse_options_header
 
 from transcription.core.errors import InvalidParameter, UnreachableUrl
 from transcription.core.settings import Settings
+from transcription.media.intake.multipart import header_text
 from transcription.media.intake.transfer import Pace, Stalled, TooSlow, declared_size
-from transcription.media.intake.upload import Destination, Upload, header_text, too_large
+from transcription.media.intake.upload import Destination, Upload, too_large
 from transcription.outbound.address_rules import RECORDING, Address, AllowList, Endpoint, objection, parse_url
 from transcription.outbound.http_client import Resolver, addresses_of, bare_transport, request_to
 
