@@ -21,12 +21,12 @@ from transcription.jobs.cluster.dispatcher import WORKERS_POLL_SECONDS, Dispatch
 from transcription.jobs.recordings.folder import open_spool
 from transcription.jobs.store.open import open_shared_store
 from transcription.jobs.worker import Worker
-from transcription.media.intake.sweep import sweep_for_ever
+from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.sandbox.process import warm_up
 from transcription.pipeline.single_flight import Flights
 from transcription.pipeline.transcribe import Pipeline
 from transcription.telemetry.metrics import serve_metrics
-from transcription.telemetry.process_metrics import WORKER, read_for_ever
+from transcription.telemetry.process_metrics import WORKER, update_regularly
 
 READY_POLL_SECONDS = 0.2
 PAUSE_SECONDS = 1.0  # before a message that could not be served is given back
@@ -133,8 +133,8 @@ class WorkerProcess:
                 chores = [
                     # Jobs go on while no API runs.
                     group.create_task(Dispatcher(store, broker, WORKERS_POLL_SECONDS).run()),
-                    group.create_task(sweep_for_ever(settings)),
-                    group.create_task(read_for_ever(WORKER, {"temp": settings.temp_dir})),
+                    group.create_task(sweep_regularly(settings)),
+                    group.create_task(update_regularly(WORKER, {"temp": settings.temp_dir})),
                 ]
                 while not (await runner.state()).ready:
                     await asyncio.sleep(READY_POLL_SECONDS)
