@@ -22,11 +22,12 @@ from faster_whisper.tokenizer import Tokenizer
 
 from runners.batching.layout import Layout, Placement, candidate_layouts, likely_layout
 from runners.models.cache import ModelHandle
+from transcription.core.audio import ENCODER_FRAMES
 
 BUDGET_SECONDS = 10.0
 MARGIN = 1.05  # times the rate of an earlier candidate that a later one must have; less is noise
 BEAM_SIZE = 5
-FULL_FRAMES, FULL_TOKENS = 3000, 96  # 30 s of dense speech, which is what windows are packed from
+FULL_FRAMES, FULL_TOKENS = ENCODER_FRAMES, 96  # 30 s of dense speech, which is what windows are packed from
 SHORT_FRAMES, SHORT_TOKENS = 300, 10
 FULL_TO_SHORT = 15.0  # cost of a full trial in short ones, about
 SAFETY = 0.7  # of the budget is planned for

@@ -16,9 +16,8 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
 from runners.batching.layout import CPU, CUDA, Placement
+from transcription.core.audio import ENCODER_FRAMES, INT16_SCALE
 
-INT16_SCALE = 32768.0
-ENCODER_FRAMES = 3000  # 30 s of 10 ms; the encoder sees no more and no less
 HALF_TYPES = frozenset(("float16", "int8_float16"))  # compute types whose encoder reads float16
 
 log = structlog.get_logger(__name__)

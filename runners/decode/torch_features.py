@@ -22,7 +22,8 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
 from runners.batching.layout import CUDA
-from runners.decode.features import ENCODER_FRAMES, INT16_SCALE, LogMel, Pcm, exchangeable, is_whole
+from runners.decode.features import LogMel, Pcm, exchangeable, is_whole
+from transcription.core.audio import ENCODER_FRAMES, INT16_SCALE
 
 # As faster-whisper's extractor has them.
 TRAILING_ZEROS = 160  # samples

@@ -16,7 +16,16 @@ from runners.models.catalogue import check_known, is_english_only
 from transcription.api.layout_parameters import LayoutParameters
 from transcription.core.errors import InvalidParameter
 from transcription.core.languages import language_code
-from transcription.core.options import DecodeOptions, HallucinationPolicy, Task, TranscriptionRequest, VadOptions
+from transcription.core.options import (
+    VAD_MIN_SILENCE_MS,
+    VAD_SPEECH_PAD_MS,
+    VAD_THRESHOLD,
+    DecodeOptions,
+    HallucinationPolicy,
+    Task,
+    TranscriptionRequest,
+    VadOptions,
+)
 from transcription.core.settings import Settings
 
 FILE = "file"
@@ -80,11 +89,15 @@ class RecordingParameters(BaseModel):
     )
     hotwords: str | None = Field(None, max_length=MAX_PROMPT_CHARACTERS, description="Words to expect.")
     vad_filter: bool = Field(True, description="Leave out what is not speech.")
-    vad_threshold: float = Field(0.5, ge=0, le=1, description="Speech probability from which a moment is speech.")
-    vad_min_silence_ms: int = Field(
-        2000, ge=0, le=MAX_SILENCE_MS, description="A pause at least this long is cut out, milliseconds."
+    vad_threshold: float = Field(
+        VAD_THRESHOLD, ge=0, le=1, description="Speech probability from which a moment is speech."
     )
-    vad_speech_pad_ms: int = Field(400, ge=0, le=MAX_PAD_MS, description="Kept on both sides of speech, milliseconds.")
+    vad_min_silence_ms: int = Field(
+        VAD_MIN_SILENCE_MS, ge=0, le=MAX_SILENCE_MS, description="A pause at least this long is cut out, milliseconds."
+    )
+    vad_speech_pad_ms: int = Field(
+        VAD_SPEECH_PAD_MS, ge=0, le=MAX_PAD_MS, description="Kept on both sides of speech, milliseconds."
+    )
     hallucinations: HallucinationPolicy = Field(
         HallucinationPolicy.DROP,
         description="What to do with text that nobody seems to have said: drop it, mark it under `warnings` of "

@@ -25,9 +25,9 @@ from structlog.testing import capture_logs
 
 from runners.batching.layout import Layout, Placement
 from runners.decode.engine import Engine, WindowTask
-from runners.decode.features import ENCODER_FRAMES, Arrays, HostArrays, Pcm, choose_arrays
+from runners.decode.features import Arrays, HostArrays, Pcm, choose_arrays
 from runners.models.cache import CUBLAS_LIBRARY, ModelHandle, load_cublas, open_model
-from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
+from transcription.core.audio import ENCODER_FRAMES, SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.core.errors import ModelUnavailable
 from transcription.core.options import DecodeOptions
 from transcription.core.settings import EMBEDDED_MODEL_DIR
