@@ -1,4 +1,4 @@
-# The developer's whole interface. Every target installs what it needs into .venv.
+# All commands of a developer. Every target installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS_AT_ONCE ?= 2
@@ -13,7 +13,7 @@ help:  ## show this list
 
 install: .venv/runtime  ## create .venv from the hash-checked lock file
 
-demo: .venv/runtime  ## start the service with the embedded model, transcribe samples/, stop
+demo: .venv/runtime  ## start the service with the embedded model, transcribe samples/, stop it
 	@$(BIN)/python -m scripts.demo
 
 test: .venv/dev  ## run every test, with coverage
@@ -22,48 +22,50 @@ test: .venv/dev  ## run every test, with coverage
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-test-extras: .venv/dev  ## install what a few tests need beside: torch, the vocabulary of openai-whisper
-	@# Without hashes: torch is a build for the CPU on some indexes and for CUDA on others.
+test-extras: .venv/dev  ## install what a few more tests need: torch and the vocabulary of openai-whisper
+	@# Without hashes: depending on the index, torch is a build for CPU or for CUDA.
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps openai-whisper==20250625
 
-fuzz: .venv/dev  ## look FUZZ_SECONDS (60) long for uploads and containers that break us
+fuzz: .venv/dev  ## fuzz uploads and containers for FUZZ_SECONDS (60)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 
-tools: .venv/bin/promtool  ## get what some tests need from Debian's packages (as root)
+tools: .venv/bin/promtool  ## install the Debian packages that some tests need (as root)
 	@command -v redis-server >/dev/null || scripts/get_packages.sh redis-server
 	@command -v chromium >/dev/null || scripts/get_packages.sh chromium fonts-liberation
 	@/usr/bin/python3 -c 'import swift' 2>/dev/null || scripts/get_packages.sh python3-swift
 	@$(MAKE) --no-print-directory .venv/bin/render_chart
 
-audit: .venv/dev  ## known weaknesses and licences of everything that is served
+audit: .venv/dev  ## check the deployed packages for vulnerabilities and licences
 	@$(BIN)/python -m scripts.audit
 	@$(BIN)/python -m scripts.licences
 
-check: .venv/dev  ## ruff and strict mypy
+check: .venv/dev  ## ruff, import rules, file and class sizes, strict mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/python -m scripts.check_sizes
 	@$(BIN)/mypy
 
-serve: .venv/runtime  ## serve on PORT (3000) with WHISPER_MODEL (base, fetched on first start)
+serve: .venv/runtime  ## serve on PORT (3000) with WHISPER_MODEL (base, downloaded on first start)
 	@$(BIN)/python -m scripts.download_models --if-missing
 	@$(BIN)/bentoml serve service:TranscriptionService
 
-eval-demo: .venv/dev  ## measure the embedded model on fresh synthetic speech, write its card
+eval-demo: .venv/dev  ## evaluate the embedded model on new synthetic speech and write its model card
 	@$(BIN)/python -m models.training.evaluate
 
-bench-quick: .venv/dev  ## show in minutes that the benchmark works; docs/PERFORMANCE.md has the real one
+bench-quick: .venv/dev  ## a benchmark of a few minutes, as a test of itself; see docs/PERFORMANCE.md
 	@$(BIN)/python -m benchmarks.benchmark --quick
 
-train-demo: .venv/dev  ## train the embedded model again, resumable, about 75 minutes on two cores
+train-demo: .venv/dev  ## train the embedded model again: resumable, about 75 minutes on two cores
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[train]'
-	@# Features are made beside the training: a second pool of BLAS threads would only fight for the cores.
+	@# Features are computed in parallel with training: BLAS threads would compete with it for the cores.
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m models.training.train
 
-bento: .venv/runtime  ## package the service as a Bento
+bento: .venv/runtime  ## build the Bento
 	@$(BIN)/bentoml build
 
-lock: .venv/dev  ## resolve pyproject.toml into the two lock files again
+lock: .venv/dev  ## resolve pyproject.toml into the two lock files
 	@$(BIN)/python -m scripts.lock
 
 clean:  ## remove .venv and caches
@@ -76,7 +78,7 @@ clean:  ## remove .venv and caches
 
 .venv/runtime: requirements.lock | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@# The command `transcribe`, as a link to this folder; everything that it needs is there already.
+	@# The command `transcribe`, as a link to this folder; its dependencies are installed already.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

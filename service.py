@@ -14,12 +14,12 @@ from transcription.api.middleware.stack import middleware_stack
 from transcription.api.routes.health import is_ready
 from transcription.api.routes.native import ROUTE, NativeInput, TaskInput, answer_native
 from transcription.api.routes.tasks import ROUTE as TASK_ROUTE
-from transcription.api.schemas import TranscriptionResponse
+from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.folder import with_uploads_beside_jobs
 from transcription.telemetry.logs import configure_logging
 
-# Our own time limit comes first and answers in our shape; BentoML's is the safety net.
+# Our own time limit takes effect first and answers in our shape; BentoML's is the safety net.
 TIMEOUT_MARGIN = 60  # seconds
 
 settings = with_uploads_beside_jobs(load_settings())
@@ -38,7 +38,7 @@ bentoml_patches.install((*routes.metric_labels, *(api.route for api in whisper_r
 )
 @bentoml.asgi_app(app, path="/")
 class TranscriptionService:
-    """An audio or video file in, text with timestamps out."""
+    """Transcribes audio and video files into text with timestamps."""
 
     runner = bentoml.depends(whisper_runner)
 
@@ -61,15 +61,15 @@ class TranscriptionService:
 
     @bentoml.api(route=ROUTE, input_spec=NativeInput)  # type: ignore[untyped-decorator]
     async def transcribe(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
-        """Transcribe one recording. The same parameters as POST /transcribe; the answer is always JSON."""
+        """Transcribe one recording. The parameters are those of POST /transcribe; the answer is always JSON."""
         return await answer_native(ctx, self.process.backend)
 
     @bentoml.task(route=TASK_ROUTE, input_spec=TaskInput)  # type: ignore[untyped-decorator]
     async def transcribe_job(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
-        """The same as a task: submit, get_status, get, retry, cancel.
+        """Transcribe one recording as a task: submit, get_status, get, retry, cancel.
 
-        Declared for the schema and the clients. Unless TASK_QUEUE=platform, TaskMiddleware answers all but the call
-        that waits.
+        Declared for the schema and the clients. Unless TASK_QUEUE=platform, TaskMiddleware answers all of them but the
+        synchronous call.
         """
         return await answer_native(ctx, self.process.backend)
 

@@ -1,1 +1,5 @@
-"""The parts of benchmarks/benchmark.py: what is measured (plan), on what (clips), against whom (peers), how (load)."""
+"""Everything that measures.
+
+benchmark.py compares the service with its peers: plan (the cases), clips (the recordings), peers, load (the clients),
+report and goals. jobs.py, scale.py and store.py measure jobs, workers and stores; tune.py measures layouts.
+"""

@@ -1,7 +1,7 @@
-"""Measure the service against what others do with the same weights, on this machine, in one run.
+"""Compare the service with its peers: the same weights, on this machine, in one run.
 
 `python -m benchmarks.benchmark --model base --model-dir models-cache --output results` takes hours on two cores;
-`--quick` takes minutes and shows that the benchmark works. docs/PERFORMANCE.md says what is measured.
+`--quick` takes minutes and tests the benchmark itself. docs/PERFORMANCE.md describes what is measured.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from benchmarks.load import PROBE_INTERVAL, Probe, Service, probing, run_load, r
 from benchmarks.make_model import write_model
 from benchmarks.peers import Contender, FloorCaller, load_peers
 from benchmarks.plan import CONTENDERS, FLOOR, SERVICE, WEBSERVICE, WEBSERVICE_BEAM, cases, interleave
-from runners.batching.layout import Layout, Placement, available_cores, choose_placement
+from runners.placement import DeviceLayout, Placement, available_cores, choose_placement
 from tests.support.service import ROOT, local_service
 from transcription.core.settings import Settings, default_cache
 
 DEMO = ROOT / "models" / "demo"
-SHORT_CLIP = 3.0  # seconds, what arrives in the mix
+SHORT_CLIP = 3.0  # seconds, the clips of the mix
 QUICK_SIZE = "tiny"
 
 
@@ -40,8 +40,8 @@ QUICK_SIZE = "tiny"
 class Plan:
     """What to measure.
 
-    mix: seconds of the long file, 0 for no mix. requests: of each client. probe_interval: seconds between questions to
-    the cheap routes.
+    clips: durations, seconds. requests: per client. mix: duration of the long file, seconds; 0 leaves the mix out.
+    probe_interval: seconds between requests to the routes that need no model.
     """
 
     clips: Sequence[float]
@@ -62,7 +62,7 @@ QUICK = Plan((3.0, 11.0), (1, 4), (5,), repetitions=1, requests=1, mix=60.0, mix
 
 @dataclass(slots=True, frozen=True)
 class Bench:
-    """Everything that runs."""
+    """The contenders, the recordings, and the plan to run them by."""
 
     contenders: Mapping[str, Contender]
     clips: Mapping[float, Clip]
@@ -70,7 +70,7 @@ class Bench:
     probe: Probe
 
     def measure(self) -> list[report.Measurement]:
-        """Every case, contenders in turn."""
+        """Run every case, the contenders in turn."""
         results = []
         plan = cases(self.plan.clips, self.plan.clients, self.plan.beams)
         for run in interleave(plan, tuple(self.contenders), self.plan.repetitions):
@@ -88,13 +88,13 @@ class Bench:
         return results
 
     def measure_mix(self) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-        """Latencies of short clips by contender: alone, and beside the long file."""
+        """Latencies of short clips by contender, seconds: alone, and while the long file is transcribed."""
         alone: dict[str, list[float]] = {}
         mixed: dict[str, list[float]] = {}
         short, long = self.clips[SHORT_CLIP], self.clips[self.plan.mix]
         for name, contender in self.contenders.items():
             if name == FLOOR:
-                continue  # it has no order of service worth comparing
+                continue  # it has no scheduling to compare
             beam = self._beam_of(name)
             self.probe.work = "mix" if name == SERVICE else ""
             lone = run_load(contender, short, beam, clients=1, requests=self.plan.mix_requests)
@@ -105,19 +105,19 @@ class Bench:
         return alone, mixed
 
     def warm_up(self) -> None:
-        """One request each: memory is allocated, files are in the cache. Says who hears nothing."""
+        """Send one request to each, so that memory is allocated and files are cached. Reports empty transcripts."""
         shortest = self.clips[min(self.clips)]
         for name, contender in self.contenders.items():
             if not contender.transcribe(shortest, self._beam_of(name), threading.Event()).strip():
-                # Not an error: the embedded model knows few words, and the recordings may hold none of them.
-                print(f"{name} hears nothing in {shortest.path.name}", flush=True)
+                # Not an error: the embedded model knows few words, and the recordings may contain none of them.
+                print(f"{name}: empty transcript of {shortest.path.name}", flush=True)
 
     def _beam_of(self, name: str) -> int:
         return WEBSERVICE_BEAM if name == WEBSERVICE else max(self.plan.beams)
 
 
-def describe(model: str, placement: Placement, layout: Layout) -> str:
-    """What was measured on what, for the head of the report."""
+def describe(model: str, placement: Placement, layout: DeviceLayout) -> str:
+    """The model, machine and versions, for the head of the report."""
     machine = f"{available_cores()} cores" if placement.device == "cpu" else "GPU"
     return (
         f"Model `{model}`, {placement.compute_type} on {placement.device} ({machine}), "
@@ -138,21 +138,24 @@ def render(
     if reached := check(summaries, mix[1] if mix else {}, probe.latencies):
         parts += ["## Goals (set for base on two cores)", goal_table(reached)]
     if mix is not None:
-        parts += ["## Short clips while a long file runs", report.mix_table(*mix)]
-    parts += ["## Throughput, seconds of audio a second", report.figure_table(summaries, latency=False)]
+        parts += ["## Short clips during a long file", report.mix_table(*mix)]
+    parts += ["## Throughput, seconds of audio per second", report.figure_table(summaries, latency=False)]
     parts += ["## Latency, seconds", report.figure_table(summaries, latency=True)]
     rows = [
         (path, str(len(values)), *(f"{1000 * report.percentile(values, share):.0f}" for share in (0.5, 0.99, 1.0)))
         for path, values in probe.latencies.items()
     ]
-    parts += ["## Beside the work", report.table(("route", "requests", "median, ms", "p99, ms", "worst, ms"), rows)]
+    parts += [
+        "## Other routes under load",
+        report.table(("route", "requests", "median, ms", "p99, ms", "worst, ms"), rows),
+    ]
     memory = [(work, f"{peak / 1e6:.0f}") for work, peak in probe.memory.items()]
-    parts.append(report.table(("work of the service", "peak memory of the API process, MB"), memory))
+    parts.append(report.table(("load", "peak memory of the API process, MB"), memory))
     return "\n\n".join(parts) + "\n"
 
 
 def choose_model(name: str | None, folder: Path, *, quick: bool) -> Path:
-    """The folder of the model that is measured; written first when it is a size that is missing."""
+    """The folder of the model to measure. A missing released size is generated."""
     if name is None and not quick:
         name = "base"
     if name == DEMO.name:
@@ -169,15 +172,15 @@ def choose_model(name: str | None, folder: Path, *, quick: bool) -> Path:
     return chosen
 
 
-def layout_of(log: Path) -> Layout:
-    """What the service chose, from its log."""
+def layout_of(log: Path) -> DeviceLayout:
+    """The layout that the service chose, from its log."""
     lines = (json.loads(line) for line in log.read_text(errors="replace").splitlines() if line.startswith("{"))
     text = next(line["layout"] for line in lines if line.get("message") == "layout_chosen")
-    return Layout(*(int(part) for part in text.split("x")))
+    return DeviceLayout(*(int(part) for part in text.split("x")))
 
 
 def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text: str, output: Path) -> None:
-    """Measure and write everything into `output`."""
+    """Measure and write all results into `output`."""
     settings = Settings(whisper_device=device, whisper_layout=layout_text)
     placement = choose_placement(settings)
     output.mkdir(parents=True, exist_ok=True)
@@ -201,8 +204,8 @@ def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text:
             layout = layout_of(service.log)
             floor = FloorCaller(model, placement, layout, (clips[seconds] for seconds in plan.clips))
             with contextlib.closing(floor):
-                everyone = {SERVICE: Service(service.url), FLOOR: floor, **load_peers(model, placement)}
-                bench = Bench({name: everyone[name] for name in names}, clips, plan, probe)
+                contenders = {SERVICE: Service(service.url), FLOOR: floor, **load_peers(model, placement)}
+                bench = Bench({name: contenders[name] for name in names}, clips, plan, probe)
                 bench.warm_up()
                 measurements = bench.measure()
                 mix = bench.measure_mix() if plan.mix else None
@@ -213,38 +216,38 @@ def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text:
     try:
         drawn = report.plot(measurements, output)
     except ImportError:
-        print("No plots: pip install '.[bench]' brings matplotlib.")
+        print("No plots without matplotlib: pip install '.[bench]'.")
     else:
         print("Plots: " + ", ".join(str(path) for path in drawn))
 
 
 def parse() -> argparse.Namespace:
-    """The command line; what is not given comes from the plan."""
+    """The command line. Options that are not given come from the plan."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--quick", action="store_true", help="under three minutes, with a small model")
-    parser.add_argument("--model", help="a size of make_benchmark_model, demo, or any folder in --model-dir")
+    parser.add_argument("--quick", action="store_true", help="a short run with a small model, under three minutes")
+    parser.add_argument("--model", help="a size of benchmarks.make_model, demo, or any folder in --model-dir")
     parser.add_argument("--model-dir", type=Path, default=default_cache() / "benchmark", help="folder of models")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--layout", default="auto", help="WHISPER_LAYOUT of the service; the floor gets the same")
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmark-results", help="folder for CSV, table, plots")
+    parser.add_argument("--layout", default="auto", help="WHISPER_LAYOUT of the service; the floor uses the same")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmark-results", help="folder for results")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--clips", nargs="+", type=float, help="seconds")
+    parser.add_argument("--clips", nargs="+", type=float, help="durations, seconds")
     parser.add_argument("--clients", nargs="+", type=int)
     parser.add_argument("--beams", nargs="+", type=int)
     parser.add_argument("--repetitions", type=int)
-    parser.add_argument("--requests", type=int, help="requests that each client sends in a load")
-    parser.add_argument("--mix", type=float, help="seconds of the long file that short clips meet, 0 for no mix")
+    parser.add_argument("--requests", type=int, help="requests per client and case")
+    parser.add_argument("--mix", type=float, help="duration of the long file in the mix, seconds; 0 leaves the mix out")
     parser.add_argument(
         "--probe-interval",
         type=float,
         default=PROBE_INTERVAL,
-        help="seconds between questions to /health and /status; shorter tells more of the tail, and costs more",
+        help="seconds between requests to /health and /status; shorter gives better tail figures and costs more",
     )
     return parser.parse_args()
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Run the benchmark; returns the exit code."""
     arguments = parse()
     base = QUICK if arguments.quick else FULL
     plan = Plan(
@@ -264,7 +267,7 @@ def main() -> int:
         print(f"No such model: {error}", file=sys.stderr)
         return 1
     run(plan, model, arguments.contenders, arguments.device, arguments.layout, arguments.output)
-    print(f"Took {time.monotonic() - started:.0f} s; everything is in {arguments.output}.")
+    print(f"Took {time.monotonic() - started:.0f} s. The results are in {arguments.output}.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The recordings that are sent: real speech, repeated to the length that is wanted."""
+"""The recordings to transcribe: real speech, repeated or cut to a duration."""
 
 from __future__ import annotations
 
@@ -22,28 +22,31 @@ INT16_MAX = 32767
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A WAV file, 16 kHz mono. seconds: its length."""
+    """A WAV file, 16 kHz mono. seconds: its duration."""
 
     path: Path
     seconds: float
 
 
 def speech(folder: Path = SHARED_SPEECH) -> NDArray[np.int16]:
-    """All speech in a folder, end to end; by default the shared recordings when they are present, else samples/."""
+    """All recordings of a folder, concatenated: int16, shape (n,), 16 kHz mono.
+
+    The default is the shared recordings if they are present, else samples/.
+    """
     folder = folder if folder.is_dir() else SAMPLES
     files = sorted(path for path in folder.iterdir() if path.suffix in AUDIO)
-    heard = np.concatenate([decode_audio(str(path), SAMPLE_RATE) for path in files])
-    return np.asarray(np.clip(heard, -1, 1) * INT16_MAX, np.int16)
+    samples = np.concatenate([decode_audio(str(path), SAMPLE_RATE) for path in files])
+    return np.asarray(np.clip(samples, -1, 1) * INT16_MAX, np.int16)
 
 
 def make_clips(lengths: Sequence[float], folder: Path) -> dict[float, Clip]:
-    """One file a length (seconds), written into `folder`."""
+    """Write one file per duration (seconds) into `folder`."""
     source = speech()
     return {seconds: write_clip(source, seconds, folder) for seconds in lengths}
 
 
 def write_clip(source: NDArray[np.int16], seconds: float, folder: Path) -> Clip:
-    """The source repeated or cut to `seconds`."""
+    """Write the source, repeated or cut to `seconds`."""
     path = folder / f"{seconds:g}s.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

@@ -1,6 +1,6 @@
-"""A Celery worker whose device takes the same time for every window: `celery -A benchmarks.fixed_cost_worker worker`.
+"""A Celery worker that takes a fixed time per window: `celery -A benchmarks.fixed_cost_worker worker`.
 
-For measuring how throughput grows with workers where there are fewer cores than workers.
+Measures how throughput scales with workers on a machine with fewer cores than workers.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ WINDOW_SECONDS = float(os.environ.get("FIXED_WINDOW_SECONDS", "0.5"))
 
 
 class FixedCostRunner:
-    """One window at a time, WINDOW_SECONDS each, without a model: nobody says anything."""
+    """One window at a time, WINDOW_SECONDS each, without a model. Transcripts are empty."""
 
     def __init__(self, _: Settings) -> None:
         self._device = asyncio.Lock()
 
     def start(self) -> None:
-        """Nothing to load."""
+        """There is no model to load."""
 
     def stop(self) -> None:
-        """Nothing runs."""
+        """There is nothing to stop."""
 
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
-        """An empty result, after a while."""
+        """An empty result, after WINDOW_SECONDS."""
         async with self._device:
             await asyncio.sleep(WINDOW_SECONDS)
         return WindowResult(options.language or "en", 1.0, ())

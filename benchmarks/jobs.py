@@ -1,7 +1,7 @@
-"""How fast jobs are accepted and answered for, while the model is busy.
+"""Measure how fast jobs are accepted and their status is returned while the model is busy.
 
 `python -m benchmarks.jobs` starts the service with the embedded model, sends large uploads as jobs, fills the queue,
-and asks for the status of jobs meanwhile. It prints figures and asserts nothing.
+and requests the status of jobs meanwhile. It prints figures and asserts nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import httpx
 
 from benchmarks.clips import speech, write_clip
 from benchmarks.load import API, resident, service_processes
-from benchmarks.report import table
+from benchmarks.report import percentile, table
 from tests.support.service import LocalService, local_service
 from transcription.core.audio import SAMPLE_RATE
 
@@ -35,7 +35,7 @@ TIMEOUT = 120.0
 
 
 def accept_seconds(url: str, path: Path) -> tuple[float, str]:
-    """Seconds from the last byte of an upload to the answer, and the job's id."""
+    """Seconds from the last byte of an upload to the response, and the job's id."""
     address = urlsplit(url)
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT)
@@ -58,7 +58,7 @@ def accept_seconds(url: str, path: Path) -> tuple[float, str]:
 
 
 def growth_while(service: LocalService, path: Path) -> tuple[float, float]:
-    """Acceptance in seconds, and by how many MB the API process grew at most meanwhile; the job is then cancelled."""
+    """Seconds until acceptance, and the peak growth of the API process meanwhile, MB. Cancels the job afterwards."""
     processes = service_processes(service.process.pid, API)
     before = peak = resident(processes)
     with ThreadPoolExecutor(1) as pool:
@@ -72,7 +72,7 @@ def growth_while(service: LocalService, path: Path) -> tuple[float, float]:
 
 
 def status_latencies(url: str, jobs: Sequence[str], requests: int) -> list[float]:
-    """Seconds of each of `requests` answers to GET /status, one after the other on one connection."""
+    """Latencies of GET /status, seconds: `requests` of them in sequence on one connection."""
     latencies = []
     with httpx.Client(base_url=url, timeout=TIMEOUT) as client:
         for number in range(requests):
@@ -82,19 +82,13 @@ def status_latencies(url: str, jobs: Sequence[str], requests: int) -> list[float
     return latencies
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of them do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 def main() -> int:
-    """The command line."""
+    """Run the measurement; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="demo")
     parser.add_argument("--model-dir", type=Path, default=None)
     parser.add_argument("--upload", type=int, default=1000, help="size of the large upload, MB")
-    parser.add_argument("--jobs", type=int, default=16, help="ten-minute recordings that keep the model busy")
+    parser.add_argument("--jobs", type=int, default=16, help="number of ten-minute recordings that keep the model busy")
     parser.add_argument("--requests", type=int, default=2000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-jobs-") as name:
@@ -110,18 +104,21 @@ def main() -> int:
         large = write_clip(source, (arguments.upload * MB - WAV_HEADER) // BYTES_PER_SECOND, folder).path
         small, long = write_clip(source, 3, folder).path, write_clip(source, 600, folder).path
         with local_service(environment, folder / "log") as service:
-            growth_while(service, small)  # the first request of a process loads what it needs
+            growth_while(service, small)  # the first request of a process is slower
             accepted = [("3 s", *growth_while(service, small))]
             accepted += [(f"{arguments.upload} MB", *growth_while(service, large)) for _ in range(3)]
             jobs = [accept_seconds(service.url, long)[1] for _ in range(arguments.jobs)]
             latencies = status_latencies(service.url, jobs, arguments.requests)
             unfinished = httpx.get(f"{service.url}/jobs?status=queued,processing&limit=200", timeout=TIMEOUT).json()
     print(
-        table(("upload", "accepted after, s", "API grew by, MB"), [(n, f"{s:.3f}", f"{m:.0f}") for n, s, m in accepted])
+        table(
+            ("upload", "accepted after, s", "growth of the API process, MB"),
+            [(n, f"{s:.3f}", f"{m:.0f}") for n, s, m in accepted],
+        )
     )
     p50, p99 = statistics.median(latencies), percentile(latencies, 0.99)
     waiting = len(unfinished["jobs"])
-    print(f"GET /status, {len(latencies)} requests; {waiting} of {arguments.jobs} jobs were unfinished after the last:")
+    print(f"GET /status, {len(latencies)} requests; {waiting} of {arguments.jobs} jobs unfinished at the end:")
     print(f"median {1000 * p50:.1f} ms, p99 {1000 * p99:.1f} ms, worst {1000 * max(latencies):.1f} ms")
     return 0
 

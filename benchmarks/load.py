@@ -1,4 +1,4 @@
-"""Clients at work: how long each request takes, and what the service's processes are like meanwhile."""
+"""Clients that send load and measure latencies, and a probe that watches the service meanwhile."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from benchmarks.clips import Clip
 from benchmarks.peers import Contender
 from tests.support.service import UNSHARED, LocalService
 
-REQUEST_TIMEOUT = 7200.0  # seconds; the longest clip behind many others on a slow machine
-STOP_STEP = 0.2  # seconds between looks at the stop event
-PROBE_INTERVAL = 0.5  # seconds; an answer costs the service a few milliseconds of the cores that are measured
-API, RUNNER = "transcription", "whisper_runner"  # services, by name
+REQUEST_TIMEOUT = 7200.0  # seconds; enough for the longest clip, queued behind others on a slow machine
+STOP_STEP = 0.2  # seconds between checks of the stop event
+PROBE_INTERVAL = 0.5  # seconds; a response costs the service a few milliseconds of the cores being measured
+API, RUNNER = "transcription", "whisper_runner"  # names of the services
 KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one load did. seconds: from the first request to the last answer. latencies: seconds, one a request."""
+    """The result of one load. seconds: from the first request to the last response. latencies: per request, seconds."""
 
     seconds: float
     latencies: tuple[float, ...]
 
 
 def run_load(contender: Contender, clip: Clip, beam: int, *, clients: int, requests: int) -> Load:
-    """`clients` threads send `requests` each, one after the other. Raises what the contender raises."""
+    """Send `requests` in sequence from each of `clients` threads. Raises the contender's errors."""
     never = threading.Event()
     ready = threading.Barrier(clients + 1)
 
@@ -50,9 +50,9 @@ def run_load(contender: Contender, clip: Clip, beam: int, *, clients: int, reque
 
 
 def run_mix(contender: Contender, long: Clip, short: Clip, beam: int, requests: int) -> Load:
-    """Latencies of short clips, sent one after the other while the long one runs, which is then broken off.
+    """Latencies of short clips, sent in sequence while the long one is transcribed; the long one is then cancelled.
 
-    Fewer than `requests` of them when the long one ends first.
+    There are fewer than `requests` if the long one ends first.
     """
     stop = threading.Event()
     latencies: list[float] = []
@@ -69,20 +69,20 @@ def run_mix(contender: Contender, long: Clip, short: Clip, beam: int, requests: 
 
 
 def timed(contender: Contender, clip: Clip, beam: int, stop: threading.Event) -> float:
-    """Seconds that one request takes."""
+    """The latency of one request, seconds."""
     started = time.perf_counter()
     contender.transcribe(clip, beam, stop)
     return time.perf_counter() - started
 
 
 class Service:
-    """The real service over HTTP, upload included."""
+    """The service over HTTP, including the upload."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
-        """Raises httpx.HTTPStatusError."""
+        """The transcript. Raises httpx.HTTPStatusError."""
         return asyncio.run(self._transcribe(clip, beam, stop))
 
     async def _transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
@@ -91,14 +91,14 @@ class Service:
             while not request.done() and not stop.is_set():
                 await asyncio.wait([request], timeout=STOP_STEP)
             if not request.done():
-                request.cancel()  # closes the connection, which takes the windows out of the queue
+                request.cancel()  # closes the connection, which removes the windows from the queue
                 with contextlib.suppress(asyncio.CancelledError):
                     await request
                 return ""
             return request.result()
 
     async def _post(self, client: httpx.AsyncClient, clip: Clip, beam: int) -> str:
-        # AsyncClient wants asynchronous files; the bytes are read beforehand, which costs no time worth measuring.
+        # AsyncClient accepts only asynchronous files, so the content is read beforehand; the time is negligible.
         content = clip.path.read_bytes()
         response = await client.post(
             "/transcribe", files={"file": (clip.path.name, content)}, data={"beam_size": str(beam)}
@@ -108,10 +108,10 @@ class Service:
 
 @dataclass(slots=True)
 class Probe:
-    """What was seen of the service while it worked.
+    """Measurements of the service under load.
 
-    work: what it is doing now, "" while others are measured, which is when nothing is recorded.
-    latencies: seconds, by path. memory: peak bytes of the API process, by work.
+    work: the current load, or "" while other contenders are measured, when nothing is recorded.
+    latencies: by path, seconds. memory: peak of the API process by load, bytes.
     """
 
     work: str = ""
@@ -121,9 +121,9 @@ class Probe:
 
 @contextlib.contextmanager
 def probing(service: LocalService, interval: float = PROBE_INTERVAL) -> Iterator[Probe]:
-    """Ask the cheap routes all the time and watch the API process's memory until the block ends.
+    """Send requests to routes that need no model and watch the API process's memory until the block ends.
 
-    interval: seconds between questions.
+    interval: seconds between requests.
     """
     probe, stop = Probe(), threading.Event()
     thread = threading.Thread(target=_probe, args=(service, probe, stop, interval), daemon=True)
@@ -151,26 +151,26 @@ def _probe(service: LocalService, probe: Probe, stop: threading.Event, interval:
 
 
 def probe_paths(client: httpx.Client) -> dict[str, str]:
-    """The cheap routes by name; /status is that of a job that fails at once, so that it costs the model nothing."""
+    """The paths to probe, by name. /status is that of a job that fails immediately and so does not use the model."""
     answer = client.post("/transcribe", files={"file": ("broken.mp3", b"ID3")}, data={"async": "true"})
     return {"/health": "/health", "/status": str(answer.raise_for_status().json()["status_url"])}
 
 
 def service_processes(root: int, name: str) -> list[int]:
-    """The processes of one BentoML service under the process `root`; none where there is no /proc."""
+    """The processes of one BentoML service under the process `root`; none without /proc."""
     mark = f"--service-name\0{name}\0"  # in the command line
     return [pid for pid in descendants(root) if mark in _command(pid)]
 
 
 def descendants(root: int) -> list[int]:
-    """The process `root` and everything under it."""
+    """The process `root` and its descendants."""
     pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
     parents = {pid: int(_status(pid).get("PPid", "0")) for pid in pids}
     return [pid for pid in pids if _descends(pid, root, parents)]
 
 
 def resident(pids: Iterable[int]) -> int:
-    """Bytes of memory that processes hold."""
+    """The resident memory of processes, bytes."""
     return sum(int(_status(pid).get("VmRSS", "0 kB").split()[0]) * KIB for pid in pids)
 
 
@@ -188,7 +188,7 @@ def _command(pid: int) -> str:
 
 
 def _status(pid: int) -> dict[str, str]:
-    """What the kernel says of a process; empty when it has just ended."""
+    """The fields of /proc/PID/status; empty if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     except OSError:

@@ -1,9 +1,9 @@
-"""Write a Whisper checkpoint that costs what the released one costs and says a scripted text. Nothing is downloaded.
+"""Write a Whisper checkpoint with the cost of a released one and a fixed transcript, without any download.
 
-Every shape, the vocabulary and the tied weights are those of the released size. Encoder and decoder weights are random
-and small; the decoder's position embeddings are large and point, position by position, at the embedding of the token
-that is to come next: language, timestamps, text, end of text. Decoding therefore is sure of itself, triggers no
-fallback, and runs as many steps as a talkative 30 s window does.
+The shapes, the vocabulary and the tied weights are those of the released size. Encoder and decoder weights are small
+and random. The decoder's position embeddings are large, and each points at the embedding of the token to come next:
+language, timestamps, text, end of text. Decoding is therefore confident, triggers no fallback, and runs as many steps
+as a 30 s window of dense speech.
 
 Run it with `python -m benchmarks.make_model --size base --output models-cache`.
 """
@@ -31,16 +31,16 @@ Floats = NDArray[np.float32]
 AUDIO_POSITIONS = 1500  # encoder frames of 20 ms: 30 s
 TEXT_POSITIONS = 448
 LANGUAGE = "en"
-TEXT_TOKENS = 95  # what fast speech fills 30 s with
+TEXT_TOKENS = 95  # 30 s of fast speech
 END_SECONDS = 29.0
 TASK_TOKENS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
 TIMESTAMPS = 1501  # 0.00 to 30.00
 TIMESTAMP_STEP = 0.02  # seconds
 
-POSITION_SCALE = 24.0  # size of a position embedding; what the layers add stays near 1
-SECOND_CHOICE = 0.5  # where two windows of a conditioned decode want one position, the second token's share
-LOGIT = 25.0  # of the scripted token; the others are noise around 0, so that its probability is about 0.9999
-WEIGHT_SCALE = 0.5  # of a layer's output for an input of size 1
+POSITION_SCALE = 24.0  # size of a position embedding; the layers add about 1
+SECOND_CHOICE = 0.5  # share of the second token if two windows of a conditioned decode use the same position
+LOGIT = 25.0  # of the scripted token; the others are noise around 0, so its probability is about 0.9999
+WEIGHT_SCALE = 0.5  # size of a layer's output for an input of size 1
 EMBEDDING_SCALE = 0.05
 
 SCRIPT = (
@@ -54,7 +54,7 @@ SCRIPT = (
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The shape of a released size; encoder and decoder are equally deep. mels: bands of the spectrogram."""
+    """The shape of a released size. layers: of the encoder and of the decoder. mels: bands of the spectrogram."""
 
     width: int
     heads: int
@@ -73,16 +73,16 @@ SIZES = {
 
 
 def special_tokens(languages: int) -> list[str]:
-    """Everything after the text pieces, in Whisper's order."""
+    """All tokens after the text pieces, in Whisper's order."""
     names = ["endoftext", "startoftranscript", *_LANGUAGE_CODES[:languages], *TASK_TOKENS]
     times = [f"{index * TIMESTAMP_STEP:.2f}" for index in range(TIMESTAMPS)]
     return [f"<|{name}|>" for name in (*names, *times)]
 
 
 def released_vocabulary() -> list[bytes]:
-    """The text pieces in order of rank, from the package openai-whisper, which is not imported.
+    """The text pieces in order of rank, from the data of the package openai-whisper, which is not imported.
 
-    Raises FileNotFoundError.
+    Raises FileNotFoundError if it is not installed.
     """
     package = find_spec("whisper")
     file = Path((package.submodule_search_locations or [""])[0]) if package else Path()
@@ -98,7 +98,7 @@ def released_vocabulary() -> list[bytes]:
 
 
 def split_piece(piece: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes] | None:
-    """The two pieces whose merge made `piece`, or None for one that no merge makes."""
+    """The two pieces that were merged into `piece`, or None if it is not the result of a merge."""
     limit = ranks[piece]
     parts = [piece[index : index + 1] for index in range(len(piece))]
     while len(parts) > 2:
@@ -111,14 +111,14 @@ def split_piece(piece: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes] | 
 
 
 def byte_letters() -> list[str]:
-    """The printable character that stands for each byte in a byte-level vocabulary; GPT-2's table."""
+    """The printable character for each byte in a byte-level vocabulary: GPT-2's table."""
     printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
     others = iter(range(256, 512))
     return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
 
 
 def build_tokenizer(pieces: Sequence[bytes], languages: int) -> Tokenizer:
-    """A byte-level BPE tokenizer whose ids are the released ones."""
+    """A byte-level BPE tokenizer with the released ids."""
     ranks = {piece: rank for rank, piece in enumerate(pieces)}
     letters = byte_letters()
 
@@ -147,11 +147,11 @@ def build_tokenizer(pieces: Sequence[bytes], languages: int) -> Tokenizer:
 
 
 def plan_positions(tokenizer: Tokenizer) -> list[tuple[int, ...]]:
-    """The token that each decoder position is to predict, and a second choice where the first may be forbidden.
+    """The token that each decoder position predicts, and a second choice where the first may be forbidden.
 
-    A decode starts at position 2, after start of transcript, language and task. faster-whisper puts the text so far
-    before them, at most 223 tokens of it, so that its second window starts at 100, its third at 197 and all later
-    ones at 226. The third window cannot have the whole script before the fourth begins and is cut short.
+    Decoding starts at position 2, after start of transcript, language and task. faster-whisper prepends the previous
+    text, at most 223 tokens, so that its second window starts at 100, its third at 197 and all later ones at 226.
+    The positions of the fourth window begin before the whole script fits into the third, which is cut short.
     """
 
     def token(content: str) -> int:
@@ -166,14 +166,14 @@ def plan_positions(tokenizer: Tokenizer) -> list[tuple[int, ...]]:
     prompted = [opening, *text[: 226 - 197 - 2], closing]
     positions: list[tuple[int, ...]] = [(token(f"<|{LANGUAGE}|>"),), (token("<|transcribe|>"),)]
     positions += [(item,) for item in (*window, *window, *prompted[1:], *window)]
-    # A timestamp must come first and none may come after the closing one: of two tokens one is always allowed.
+    # The first token must be a timestamp, and none may follow the closing one: one of the two is always allowed.
     positions[197] = (end, opening)
     positions[226] = (opening, end)
     return positions + [(end,)] * (TEXT_POSITIONS - len(positions))
 
 
 class WeightMaker:
-    """Random weights of a fixed seed. Arrays are float16, as in the released checkpoints."""
+    """Random weights with a fixed seed. Arrays are float16, as in the released checkpoints."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = np.random.default_rng(seed)
@@ -185,7 +185,7 @@ class WeightMaker:
 
     def linear(self, layer: Any, outputs: int, inputs: int) -> None:
         layer.weight = self.normal(outputs, inputs, scale=WEIGHT_SCALE / inputs**0.5)
-        # Not zeros: equal arrays would be stored once, which costs a comparison of every pair.
+        # Not zeros: equal arrays are stored once, and to find them every pair is compared.
         layer.bias = self.normal(outputs, scale=0.01)
 
     def norm(self, layer: Any, width: int, gamma: float = 1.0) -> None:
@@ -193,7 +193,7 @@ class WeightMaker:
         layer.beta = self.normal(width, scale=1e-3).astype(np.float32)
 
     def block(self, layer: Any, width: int) -> None:
-        """Attention to itself and the feed-forward net, which encoder and decoder share."""
+        """Self-attention and the feed-forward network, which encoder and decoder have in common."""
         self.norm(layer.self_attention.layer_norm, width)
         self.linear(layer.self_attention.linear[0], 3 * width, width)
         self.linear(layer.self_attention.linear[1], width, width)
@@ -208,7 +208,7 @@ class WeightMaker:
 
 
 def position_embeddings(plan: Sequence[tuple[int, ...]], embeddings: Floats) -> Floats:
-    """Shape (positions, width): each points at the embedding of its token and has POSITION_SCALE in every dimension."""
+    """Shape (positions, width). Rows have the direction of their token's embedding, POSITION_SCALE per dimension."""
     rows = np.stack([embeddings[first] for first, *_ in plan]).astype(np.float32)
     for row, (_, *second) in zip(rows, plan, strict=True):
         for token in second:
@@ -225,7 +225,7 @@ def sinusoids(length: int, width: int) -> Floats:
 
 
 def build_spec(size: Size, tokenizer: Tokenizer) -> WhisperSpec:
-    """The checkpoint in memory: twice the released float16 file."""
+    """The checkpoint in memory, twice the size of the released float16 file."""
     make = WeightMaker()
     width = size.width
     spec = WhisperSpec(size.layers, size.heads, size.layers, size.heads)
@@ -244,20 +244,20 @@ def build_spec(size: Size, tokenizer: Tokenizer) -> WhisperSpec:
     spec.decoder.projection.weight = embeddings
     plan = plan_positions(tokenizer)
     spec.decoder.position_encodings.encodings = position_embeddings(plan, embeddings.astype(np.float32))
-    # The last norm makes every hidden state sqrt(width) long; the gain makes the scripted token's logit LOGIT.
+    # The last norm scales every hidden state to sqrt(width); the gain then gives the scripted token the logit LOGIT.
     make.norm(spec.decoder.layer_norm, width, gamma=LOGIT / (width * EMBEDDING_SCALE))
     return spec
 
 
 def alignment_heads(size: Size) -> Iterator[tuple[int, int]]:
-    """The heads that word times are read from: as many as the released checkpoints name, in the upper half."""
+    """The attention heads for word times: as many as the released checkpoints have, in the upper half of the layers."""
     for layer in range(size.layers // 2, size.layers):
         yield layer, layer % size.heads
         yield layer, (layer + size.heads // 2) % size.heads
 
 
 def write_model(name: str, output: Path) -> Path:
-    """Write the model into `output / name`, a folder that WHISPER_MODEL_DIR can name. Replaces what is there."""
+    """Write the model into `output / name`, replacing existing files. `output` can be used as WHISPER_MODEL_DIR."""
     size = SIZES[name]
     pieces = released_vocabulary()
     tokenizer = build_tokenizer(pieces, size.languages)
@@ -269,7 +269,7 @@ def write_model(name: str, output: Path) -> Path:
     spec.config.suppress_ids = []
     spec.config.suppress_ids_begin = [tokenizer.token_to_id("Ġ"), tokenizer.token_to_id("<|endoftext|>")]
     spec.validate()
-    # Only the tied weights are the same array; optimize() would find that out by comparing every pair.
+    # Only the tied weights are equal; optimize() would find them by comparing every pair of arrays.
     spec.decoder.projection.weight = "decoder/embeddings/weight"
     folder = output / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -280,10 +280,10 @@ def write_model(name: str, output: Path) -> Path:
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Run the command; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--size", choices=SIZES, default="base", help="the released size to copy the shape of")
-    parser.add_argument("--output", type=Path, required=True, help="folder of models, WHISPER_MODEL_DIR")
+    parser.add_argument("--size", choices=SIZES, default="base", help="the released size whose shape is used")
+    parser.add_argument("--output", type=Path, required=True, help="folder of models, for WHISPER_MODEL_DIR")
     arguments = parser.parse_args()
     try:
         folder = write_model(arguments.size, arguments.output)

@@ -1,8 +1,7 @@
-"""Whom we are measured against, on the same weights: each transcribes a file as its users get it by default.
+"""The peers that the service is compared with, on the same weights, each with its defaults.
 
-The peers are called in this process, without HTTP, which favours them by a few milliseconds a request. The floor has a
-process of its own with the same allocator settings as the runner: it is what the model costs there, not what it costs
-somebody else.
+Peers run in this process, without HTTP, which favours them by a few milliseconds per request. The floor runs in a
+separate process with the runner's allocator settings, so that it measures what the model costs there.
 """
 
 from __future__ import annotations
@@ -26,23 +25,23 @@ from numpy.typing import NDArray
 
 from benchmarks.clips import Clip
 from benchmarks.plan import BATCHED, FASTER_WHISPER, WEBSERVICE, WEBSERVICE_BEAM
-from runners.batching.layout import Layout, Placement
+from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.system.malloc import KEEP_MEMORY
 
-DEFAULT_THREADS = 0  # faster-whisper's and CTranslate2's default: one worker with a thread a core, four at most
+DEFAULT_THREADS = 0  # faster-whisper's and CTranslate2's default: one worker with a thread per core, at most four
 
 
 class Contender(Protocol):
-    """Something that transcribes. Any number of threads may call it."""
+    """Transcribes clips. May be called from any number of threads."""
 
     def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
-        """The text; incomplete when `stop` is set meanwhile."""
+        """The transcript; incomplete if `stop` is set meanwhile."""
         ...
 
 
 def read(segments: Iterable[Any], stop: threading.Event) -> str:
-    """The text of faster-whisper's lazy segments."""
+    """The text of faster-whisper's lazy segments, up to `stop`."""
     texts = []
     for segment in segments:
         texts.append(segment.text)
@@ -52,7 +51,7 @@ def read(segments: Iterable[Any], stop: threading.Event) -> str:
 
 
 class FasterWhisper:
-    """`WhisperModel.transcribe` with its defaults; a thread a client, and no lock but CTranslate2's own queue."""
+    """`WhisperModel.transcribe` with its defaults: one thread per client, no lock; CTranslate2 queues the calls."""
 
     def __init__(self, whisper: WhisperModel) -> None:
         self._whisper = whisper
@@ -62,7 +61,7 @@ class FasterWhisper:
 
 
 class Batched:
-    """`BatchedInferencePipeline`, new for every request as in speaches, which finds speech and batches by 8."""
+    """`BatchedInferencePipeline`, created per request as speaches does. It detects speech and batches by 8."""
 
     def __init__(self, whisper: WhisperModel) -> None:
         self._whisper = whisper
@@ -74,7 +73,7 @@ class Batched:
 
 
 class Webservice:
-    """whisper-asr-webservice: one lock around the whole transcription, beam 5. Reading the file is outside of it."""
+    """whisper-asr-webservice: a lock around the whole transcription, beam size 5. The file is read outside the lock."""
 
     def __init__(self, whisper: WhisperModel) -> None:
         self._whisper = whisper
@@ -89,12 +88,12 @@ class Webservice:
 
 
 class Floor:
-    """The least that the model costs: bare CTranslate2 calls in one layout, on features made beforehand.
+    """The minimum cost of the model: plain CTranslate2 calls in one layout, with features computed beforehand.
 
-    Windows of all clients wait in one queue; each slot takes its share, up to `layout.batch` with one beam size.
+    Windows of all clients share one queue. Each slot takes its share, up to `layout.batch` with the same beam size.
     """
 
-    def __init__(self, folder: Path, placement: Placement, layout: Layout) -> None:
+    def __init__(self, folder: Path, placement: Placement, layout: DeviceLayout) -> None:
         self._whisper = load_model(folder, placement, layout.threads, layout.slots)
         self._layout = layout
         self._features: dict[Path, list[NDArray[np.float32]]] = {}
@@ -106,7 +105,7 @@ class Floor:
             threading.Thread(target=self._serve, daemon=True).start()
 
     def prepare(self, clip: Clip) -> None:
-        """Compute the features of a clip, outside of any measurement."""
+        """Compute the features of a clip, before anything is measured."""
         audio = decode_audio(str(clip.path), SAMPLE_RATE)
         starts = range(0, len(audio), WINDOW_SAMPLES)
         features = (self._whisper.feature_extractor(audio[start : start + WINDOW_SAMPLES]) for start in starts)
@@ -147,16 +146,16 @@ class Floor:
 
 
 class FloorProcess(BaseManager):
-    """Holds a `Floor`; every thread that calls it has a thread of its own there."""
+    """The process of a `Floor`. Each calling thread is served by its own thread there."""
 
 
 FloorProcess.register("Floor", Floor)
 
 
 class FloorCaller:
-    """The floor, from this process. The few bytes of a call cost well under a millisecond."""
+    """Calls the floor from this process, which costs well under a millisecond."""
 
-    def __init__(self, folder: Path, placement: Placement, layout: Layout, clips: Iterable[Clip]) -> None:
+    def __init__(self, folder: Path, placement: Placement, layout: DeviceLayout, clips: Iterable[Clip]) -> None:
         self._process = FloorProcess(ctx=get_context("spawn"))
         with environment(KEEP_MEMORY):  # read when the process starts
             self._process.start()
@@ -165,17 +164,17 @@ class FloorCaller:
             self._floor.prepare(clip)
 
     def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
-        """Cannot be stopped: what it has begun it ends."""
+        """The transcript. `stop` is ignored."""
         return str(self._floor.transcribe(clip, beam))
 
     def close(self) -> None:
-        """End its process."""
+        """End the process."""
         self._process.shutdown()
 
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables for processes that start meanwhile."""
+    """Set environment variables for processes that are started inside the block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -189,7 +188,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def load_model(folder: Path, placement: Placement, threads: int, workers: int) -> WhisperModel:
-    """The model in one layout."""
+    """Load the model in one layout."""
     return WhisperModel(
         str(folder),
         device=placement.device,
@@ -201,6 +200,6 @@ def load_model(folder: Path, placement: Placement, threads: int, workers: int) -
 
 
 def load_peers(folder: Path, placement: Placement) -> dict[str, Contender]:
-    """Everyone but the service and the floor. They share one model, whose layout they all leave at its default."""
+    """The peers. They share one model in its default layout."""
     default = load_model(folder, placement, DEFAULT_THREADS, 1)
     return {FASTER_WHISPER: FasterWhisper(default), BATCHED: Batched(default), WEBSERVICE: Webservice(default)}

@@ -1,4 +1,4 @@
-"""What is measured, in which order. Decides only."""
+"""The cases to measure and their order."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ WEBSERVICE = "asr-webservice"
 FLOOR = "floor"
 PEERS = (FASTER_WHISPER, BATCHED, WEBSERVICE)
 CONTENDERS = (SERVICE, *PEERS, FLOOR)
-WEBSERVICE_BEAM = 5  # written into its code; a caller cannot change it
+WEBSERVICE_BEAM = 5  # fixed in its code
 
-LONG_CLIP = 60.0  # seconds; from here on a clip is measured with few clients
+LONG_CLIP = 60.0  # seconds; clips at least this long are measured with LONG_CLIP_CLIENTS
 LONG_CLIP_CLIENTS = 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Case:
-    """One load. clip: seconds of audio. clients: requests in flight at once."""
+    """One load. clip: duration, seconds. clients: concurrent requests. beam: beam size."""
 
     clip: float
     clients: int
@@ -29,7 +29,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measurement of one contender. repetition: counts from 0."""
+    """One measurement of one contender. repetition: from 0."""
 
     case: Case
     contender: str
@@ -37,7 +37,7 @@ class Run:
 
 
 def cases(clips: Sequence[float], clients: Sequence[int], beams: Sequence[int]) -> list[Case]:
-    """Every combination, long clips with one client only: they fill the device by themselves."""
+    """Every combination, but long clips with one client only: a single one uses the whole device."""
     return [
         Case(clip, count, beam)
         for clip in clips
@@ -48,9 +48,9 @@ def cases(clips: Sequence[float], clients: Sequence[int], beams: Sequence[int]) 
 
 
 def interleave(cases: Sequence[Case], contenders: Sequence[str], repetitions: int) -> Iterator[Run]:
-    """Every contender once before anyone comes again, and each repetition begins with another one.
+    """Each repetition runs every contender once and starts with a different one.
 
-    What changes slowly (temperature, other work on the machine) then touches all contenders alike.
+    Slow changes of the machine, such as its temperature or other load, then affect all contenders alike.
     """
     for case in cases:
         fit = [name for name in contenders if can_run(name, case)]
@@ -61,5 +61,5 @@ def interleave(cases: Sequence[Case], contenders: Sequence[str], repetitions: in
 
 
 def can_run(contender: str, case: Case) -> bool:
-    """Whether the contender offers what the case asks for."""
+    """Whether the contender supports the case."""
     return contender != WEBSERVICE or case.beam == WEBSERVICE_BEAM

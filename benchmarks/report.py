@@ -1,4 +1,4 @@
-"""From measurements to figures that can be read: ratios first, then medians with their spread."""
+"""Tables, a CSV file and plots of measurements: ratios first, then medians with quartiles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIN_FOR_SPREAD = 2
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One contender under one load. seconds: of the whole load. latencies: seconds, one a request."""
+    """One contender under one load. seconds: of the whole load. latencies: per request, seconds."""
 
     case: Case
     contender: str
@@ -30,13 +30,13 @@ class Measurement:
 
     @property
     def throughput(self) -> float:
-        """Seconds of audio transcribed in a second."""
+        """Seconds of audio per second."""
         return self.case.clip * len(self.latencies) / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A median and the quartiles around it."""
+    """A median with its quartiles."""
 
     median: float
     low: float
@@ -47,7 +47,7 @@ class Figure:
 
 
 def figure(values: Sequence[float]) -> Figure:
-    """Median and quartiles; of a single value, that value. Raises statistics.StatisticsError for none."""
+    """The median and quartiles; a single value stands for all three. Raises StatisticsError if there are no values."""
     median = statistics.median(values)
     if len(values) < MIN_FOR_SPREAD:
         return Figure(median, median, median)
@@ -56,7 +56,7 @@ def figure(values: Sequence[float]) -> Figure:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` (0 to 1) of them do not exceed."""
+    """The smallest value that a share (0..1) of the values does not exceed."""
     ranked = sorted(values)
     return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
 
@@ -69,7 +69,7 @@ def short(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One case, everyone who ran it."""
+    """The figures of one case by contender."""
 
     case: Case
     throughput: Mapping[str, Figure]
@@ -82,14 +82,14 @@ class Summary:
         return max(peers, key=lambda name: self.throughput[name].median, default=None)
 
     def ratio(self, other: str | None) -> float | None:
-        """How many times the other's throughput the service has; None when one of them did not run."""
+        """The service's throughput divided by the other's; None if one of them did not run."""
         if other is None or other not in self.throughput or SERVICE not in self.throughput:
             return None
         return self.throughput[SERVICE].median / self.throughput[other].median
 
 
 def summarize(measurements: Iterable[Measurement]) -> list[Summary]:
-    """Repetitions put together, in order of the cases."""
+    """Repetitions combined, in order of the cases."""
     groups: dict[Case, dict[str, list[Measurement]]] = defaultdict(lambda: defaultdict(list))
     for measurement in measurements:
         groups[measurement.case][measurement.contender].append(measurement)
@@ -104,7 +104,7 @@ def summarize(measurements: Iterable[Measurement]) -> list[Summary]:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; the first column is text, the others are figures."""
+    """A Markdown table. The first column is text, the others are figures."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -116,7 +116,7 @@ def label(case: Case) -> str:
 
 
 def ratio_table(summaries: Sequence[Summary]) -> str:
-    """The service against the best peer and against the floor."""
+    """The service compared with the best peer and with the floor."""
     rows = []
     for summary in summaries:
         peer, floor = summary.ratio(summary.best_peer), summary.ratio(FLOOR)
@@ -131,7 +131,7 @@ def ratio_table(summaries: Sequence[Summary]) -> str:
 
 
 def figure_table(summaries: Sequence[Summary], *, latency: bool) -> str:
-    """Medians with quartiles: latency in seconds, or throughput in seconds of audio a second."""
+    """Medians with quartiles: latency in seconds, or throughput in seconds of audio per second."""
     ran = {name for summary in summaries for name in summary.throughput}
     names = [name for name in CONTENDERS if name in ran]
     rows = []
@@ -142,7 +142,7 @@ def figure_table(summaries: Sequence[Summary], *, latency: bool) -> str:
 
 
 def mix_table(alone: Mapping[str, Sequence[float]], mixed: Mapping[str, Sequence[float]]) -> str:
-    """Latency of short clips alone and beside a long file."""
+    """Latency of short clips, alone and during a long file."""
     rows = []
     for name, latencies in mixed.items():
         lone, beside = figure(alone[name]), figure(latencies)
@@ -151,7 +151,7 @@ def mix_table(alone: Mapping[str, Sequence[float]], mixed: Mapping[str, Sequence
 
 
 def write_csv(measurements: Iterable[Measurement], path: Path) -> None:
-    """A row for every request."""
+    """Write one row per request."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(CSV_FIELDS)
@@ -162,8 +162,11 @@ def write_csv(measurements: Iterable[Measurement], path: Path) -> None:
 
 
 def plot(measurements: Sequence[Measurement], folder: Path) -> list[Path]:
-    """Throughput against clients, latency distribution, cost against length. Raises ImportError without matplotlib."""
-    # Imported here: an extra, without which everything else works.
+    """Plot throughput by clients, the distribution of latency, and cost by duration.
+
+    Raises ImportError without matplotlib.
+    """
+    # Imported here: matplotlib is optional.
     import_module("matplotlib").use("Agg")
     pyplot = import_module("matplotlib.pyplot")
     summaries = summarize(measurements)
@@ -171,7 +174,7 @@ def plot(measurements: Sequence[Measurement], folder: Path) -> list[Path]:
     chosen = [summary for summary in summaries if summary.case.beam == beam]
     charts: dict[str, dict[str, list[tuple[float, float]]]] = {"throughput": {}, "latency": {}, "cost": {}}
     clip = max((s.case.clip for s in chosen if s.case.clients > 1), default=chosen[-1].case.clip)
-    crowd = max(s.case.clients for s in chosen if s.case.clip == clip)
+    most_clients = max(s.case.clients for s in chosen if s.case.clip == clip)
     for name in CONTENDERS:
         for summary in (s for s in chosen if name in s.throughput):
             case, rate = summary.case, summary.throughput[name].median
@@ -182,16 +185,16 @@ def plot(measurements: Sequence[Measurement], folder: Path) -> list[Path]:
         values = sorted(
             value
             for run in measurements
-            if run.contender == name and run.case == Case(clip, crowd, beam)
+            if run.contender == name and run.case == Case(clip, most_clients, beam)
             for value in run.latencies
         )
         if values:
             points = [(value, (index + 1) / len(values)) for index, value in enumerate(values)]
             charts["latency"][name] = points
     titles = {
-        "throughput": (f"{clip:g} s clips, beam {beam}", "clients", "seconds of audio a second"),
-        "latency": (f"{clip:g} s clips, beam {beam}, {crowd} clients", "latency, s", "share of requests"),
-        "cost": (f"one client, beam {beam}", "length of the clip, s", "seconds for a second of audio"),
+        "throughput": (f"{clip:g} s clips, beam {beam}", "clients", "seconds of audio per second"),
+        "latency": (f"{clip:g} s clips, beam {beam}, {most_clients} clients", "latency, s", "share of requests"),
+        "cost": (f"one client, beam {beam}", "duration of the clip, s", "seconds per second of audio"),
     }
     written = []
     for chart, lines in charts.items():
@@ -208,7 +211,7 @@ def plot(measurements: Sequence[Measurement], folder: Path) -> list[Path]:
 
 
 def draw(axes: Any, lines: Mapping[str, Sequence[tuple[float, float]]], title: str, x: str, y: str) -> None:
-    """One line a contender."""
+    """Draw one line per contender."""
     for name, points in lines.items():
         axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
     axes.set(title=title, xlabel=x, ylabel=y)

@@ -1,8 +1,7 @@
-"""How throughput grows with Celery workers, and what a status costs with many jobs in the store.
+"""Measure how throughput scales with Celery workers, and the cost of a status with many jobs in the store.
 
-`python -m benchmarks.scale` starts Redis, one API replica and 1, 2 and 4 workers, one after the other. A worker's
-device takes a fixed time for every window, so that the cores of this machine do not decide. It prints figures and
-asserts nothing.
+`python -m benchmarks.scale` starts Redis, one API replica and 1, 2 and 4 workers, in turn. A worker takes a fixed
+time per window, so that the result does not depend on the cores of this machine. It prints figures and asserts nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from tests.support.service import UNSHARED
 from transcription.jobs.store.redis.store import RedisStore
 
 WORKERS = (1, 2, 4)
-WINDOW_SECONDS = 0.5  # of the device
+WINDOW_SECONDS = 0.5  # a worker's time per window
 CLIP_SECONDS = 60  # three windows
 TIMEOUT = 120.0
 SENDERS = 4
@@ -37,9 +36,9 @@ REQUESTS = 1000
 
 
 def main() -> int:
-    """The command line."""
+    """Run the measurement; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=40, help="recordings of a minute")
+    parser.add_argument("--jobs", type=int, default=40, help="number of one-minute recordings")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     times: dict[int, list[float]] = {workers: [] for workers in WORKERS}
@@ -52,25 +51,25 @@ def main() -> int:
                 place.mkdir()
                 with local_cluster(
                     place, environment(), apis=1, workers=workers, app="benchmarks.fixed_cost_worker"
-                ) as it:
-                    times[workers].append(seconds_for(it.urls[0], clip, arguments.jobs))
+                ) as cluster:
+                    times[workers].append(seconds_for(cluster.urls[0], clip, arguments.jobs))
         place = folder / "stored"
         place.mkdir()
         with local_cluster(place, environment(), apis=1, workers=0) as cluster:
             reads = [(stored, *read(cluster, stored)) for stored in STORED]
     print(throughput_table(times, arguments.jobs))
     rows = [(f"{stored}", *(f"{1000 * value:.2f} ms" for value in figures)) for stored, *figures in reads]
-    print(table(("stored jobs, half of them queued", "GET /status, median", "p99", "of it in Redis"), rows))
+    print(table(("stored jobs, half of them queued", "GET /status, median", "p99", "of which Redis"), rows))
     return 0
 
 
 def environment() -> dict[str, str]:
-    """Settings of the cluster. Nothing is found in the cache, and silence is decoded, too."""
+    """The settings of the cluster."""
     return {"WHISPER_MODEL": "demo", "JOB_CONCURRENCY": "4", "FIXED_WINDOW_SECONDS": str(WINDOW_SECONDS)}
 
 
 def seconds_for(url: str, clip: Path, jobs: int) -> float:
-    """From the first submission to the end of the last job."""
+    """Seconds from the first submission to the end of the last job."""
     content = clip.read_bytes()
 
     def submit(_: int) -> str:
@@ -93,26 +92,26 @@ def seconds_for(url: str, clip: Path, jobs: int) -> float:
 
 
 def throughput_table(times: dict[int, list[float]], jobs: int) -> str:
-    """Medians with their spread, and ratios to one worker."""
+    """Medians, their ranges, and the ratio to one worker."""
     one = statistics.median(times[WORKERS[0]])
     rows = []
     for workers, seconds in times.items():
         median = statistics.median(seconds)
         spread = f"{min(seconds):.1f} to {max(seconds):.1f} s"
         rows.append((f"{workers}", f"{median:.1f} s", spread, f"{60 * jobs / median:.0f}", f"{one / median:.2f}"))
-    return table(("workers", "median", "spread", "jobs a minute", "of one worker"), rows)
+    return table(("workers", "median", "spread", "jobs per minute", "ratio to one worker"), rows)
 
 
 def read(cluster: Cluster, stored: int) -> tuple[float, float, float]:
-    """Median and 99th percentile of GET /status in seconds, and the median of Redis's own part."""
+    """The median and the 99th percentile of GET /status, and the median of its call to Redis, seconds."""
     jobs = asyncio.run(fill(cluster.redis_url, stored))
-    status_latencies(cluster.urls[0], jobs, 50)  # what a first request loads
+    status_latencies(cluster.urls[0], jobs, 50)  # the first requests are slower
     latencies = status_latencies(cluster.urls[0], jobs, REQUESTS)
     return statistics.median(latencies), percentile(latencies, 0.99), asyncio.run(in_redis(cluster.redis_url, jobs))
 
 
 async def fill(url: str, stored: int) -> list[str]:
-    """Ids of that many jobs, every other one cancelled."""
+    """Store this many jobs, every other one cancelled. Returns their ids."""
     store = RedisStore(url, result_ttl=1e6)
     jobs = [f"{stored}-{number}" for number in range(stored)]
     for number, job in enumerate(jobs):
@@ -125,7 +124,7 @@ async def fill(url: str, stored: int) -> list[str]:
 
 
 async def in_redis(url: str, jobs: Sequence[str]) -> float:
-    """Median seconds of `snapshot`, the one step that a status needs, of jobs that wait."""
+    """The median of `snapshot`, which a status needs, for queued jobs; seconds."""
     store = RedisStore(url, result_ttl=1e6)
     waiting = jobs[-2::-2][:REQUESTS]
     times = []

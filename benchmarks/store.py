@@ -1,4 +1,4 @@
-"""How long each store of jobs takes, with 10,000 jobs in it, and which indexes the queries of SQLite use."""
+"""Measure the operations of each job store with 10,000 jobs in it, and print which indexes SQLite's queries use."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ Call = Callable[[], Awaitable[Any]]
 
 
 async def main() -> None:
+    """Run the measurement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--unfinished", type=int, default=1_000)
-    parser.add_argument("--folder", type=Path, help="on the disk in question; a temporary one by default")
+    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure; the default is a temporary one")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
@@ -62,10 +63,12 @@ async def main() -> None:
             shared = RedisStore(url, result_ttl=TTL)
             empty = await used_memory(url)
             await fill(shared, args.jobs, args.unfinished)
-            print(f"memory: {(await used_memory(url) - empty) / args.jobs:.0f} bytes a job without windows and result")
+            print(
+                f"memory: {(await used_memory(url) - empty) / args.jobs:.0f} bytes per job without windows and result"
+            )
             before = await used_memory(url)
             await keep_windows(shared)
-            print(f"memory: {(await used_memory(url) - before) / 1024:.0f} KiB for the windows of an hour")
+            print(f"memory: {(await used_memory(url) - before) / 1024:.0f} KiB for the windows of an hour of audio")
             await measure(shared, args.jobs)
             await measure_server(shared, url, args.jobs)
             await shared.close()
@@ -84,15 +87,15 @@ async def measure(store: JobStore, jobs: int) -> None:
     chosen = random.Random(0)
     get: Call = lambda: store.get(f"{chosen.randrange(jobs)}")  # noqa: E731
     await timed("get", 5000, get)
-    writer = asyncio.create_task(checkpoint_without_end(store))
-    await timed("get, beside checkpoints as fast as they go", 5000, get)
+    writer = asyncio.create_task(checkpoint_continuously(store))
+    await timed("get, during continuous checkpoints", 5000, get)
     late = iter(range(300))
-    await timed("submit, beside them", 300, lambda: store.submit(new_job(f"late {next(late)}")))
+    await timed("submit, during continuous checkpoints", 300, lambda: store.submit(new_job(f"late {next(late)}")))
     writer.cancel()
     newest = (await store.list_jobs((), None, 1))[0]
     await timed("snapshot of the newest", 100, lambda: store.snapshot(newest.id))
     await timed("list_jobs, 50 of any status", 100, lambda: store.list_jobs((), None, 50))
-    await timed("list_jobs, of a status that no job has", 20, lambda: store.list_jobs({JobStatus.FAILED}, None, 50))
+    await timed("list_jobs, of a status without jobs", 20, lambda: store.list_jobs({JobStatus.FAILED}, None, 50))
     await timed("claim", 200, lambda: store.claim("measure"))
     await timed("recordings_in_use", 5, store.recordings_in_use)
     await timed("back_up", 3, store.back_up)
@@ -104,7 +107,7 @@ async def measure(store: JobStore, jobs: int) -> None:
 
 
 async def measure_server(store: RedisStore, url: str, jobs: int) -> None:
-    """How long the one thread of Redis is busy with a step, without the client and without the disk."""
+    """Print the CPU time of Redis's thread per operation, without the client and the disk."""
     lease = await store.claim("server")
     assert lease is not None
     chosen, numbers, positions = random.Random(1), iter(range(1000)), iter(range(1000))
@@ -123,7 +126,7 @@ async def measure_server(store: RedisStore, url: str, jobs: int) -> None:
             for _ in range(200):
                 await call()
             busy = (await redis.info("commandstats"))["cmdstat_evalsha"]["usec_per_call"]
-            print(f"Redis is busy with {name}: {busy:.0f} us")
+            print(f"Redis, CPU time of {name}: {busy:.0f} us")
 
 
 async def keep_windows(store: JobStore) -> None:
@@ -134,13 +137,13 @@ async def keep_windows(store: JobStore) -> None:
 
 
 async def used_memory(url: str) -> int:
-    """Bytes that the Redis holds."""
+    """The memory that Redis uses, bytes."""
     async with Redis.from_url(url) as redis:
         found: int = (await redis.info("memory"))["used_memory"]
         return found
 
 
-async def checkpoint_without_end(store: JobStore) -> None:
+async def checkpoint_continuously(store: JobStore) -> None:
     lease = await store.claim("writer")
     assert lease is not None
     position = 0

@@ -1,7 +1,7 @@
-"""Measure every sensible layout of a model on this machine, and remember the fastest for WHISPER_LAYOUT=auto.
+"""Measure all sensible layouts of a model on this machine, and store the fastest for WHISPER_LAYOUT=auto.
 
-`auto` measures a few layouts by itself when the service first starts, for ten seconds at most. This takes its time:
-full windows, every batch size, several repetitions, interleaved. Run it with `python -m benchmarks.tune --model base`.
+`auto` itself measures a few layouts when the service first starts, for at most ten seconds. This is thorough: full
+windows, all batch sizes, several interleaved repetitions. Run it with `python -m benchmarks.tune --model base`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.report import figure, table
-from runners.batching.layout import CUDA, Layout, available_cores, choose_placement, default_layout, likely_layout
+from runners.batching.layout import default_layout, likely_layout
 from runners.batching.tuning import LAYOUTS_FILE, Choice, LayoutStore, ModelBench, Trial, choose, machine_key
-from runners.models.cache import open_model
+from runners.decode.model import open_model
 from runners.models.catalogue import canonical, resolve
+from runners.placement import CUDA, DeviceLayout, available_cores, choose_placement
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
 from transcription.system.malloc import KEEP_MEMORY
@@ -27,20 +28,20 @@ GPU_BATCHES = (1, 4, 8, 16, 32, 64)
 GPU_SLOTS = (1, 2, 3)
 
 
-def grid(device: str, cores: int, batches: Sequence[int]) -> list[Layout]:
-    """Every layout that uses the whole device, faster-whisper's default first."""
+def grid(device: str, cores: int, batches: Sequence[int]) -> list[DeviceLayout]:
+    """All layouts that use the whole device, faster-whisper's default first."""
     if device == CUDA:
         shapes = [(slots, 1) for slots in GPU_SLOTS]
     else:
         shapes = [(slots, cores // slots) for slots in range(1, cores + 1) if cores % slots == 0]
-    layouts = [Layout(slots, threads, batch) for slots, threads in shapes for batch in batches]
+    layouts = [DeviceLayout(slots, threads, batch) for slots, threads in shapes for batch in batches]
     return list(dict.fromkeys((default_layout(device, cores), *layouts)))
 
 
-def measure(bench: ModelBench, layouts: Sequence[Layout], repetitions: int) -> dict[Layout, list[float]]:
-    """Windows a second of each layout, by repetition. A layout that the device has no memory for is left out."""
-    rates: dict[Layout, list[float]] = {}
-    broken: set[Layout] = set()
+def measure(bench: ModelBench, layouts: Sequence[DeviceLayout], repetitions: int) -> dict[DeviceLayout, list[float]]:
+    """Windows per second of each layout, by repetition. Layouts that exceed the device's memory are left out."""
+    rates: dict[DeviceLayout, list[float]] = {}
+    broken: set[DeviceLayout] = set()
     for repetition in range(repetitions):
         for layout in layouts:
             if layout in broken:
@@ -52,12 +53,12 @@ def measure(bench: ModelBench, layouts: Sequence[Layout], repetitions: int) -> d
                 print(f"{layout!s:>9}  left out: {error}", flush=True)
                 continue
             rates.setdefault(layout, []).append(trial.rate)
-            print(f"{layout!s:>9}  {trial.rate:8.3f} windows a second  ({repetition + 1}/{repetitions})", flush=True)
+            print(f"{layout!s:>9}  {trial.rate:8.3f} windows per second  ({repetition + 1}/{repetitions})", flush=True)
     return {layout: values for layout, values in rates.items() if layout not in broken}
 
 
-def report(rates: dict[Layout, list[float]], choice: Choice) -> str:
-    """The table, fastest first."""
+def report(rates: dict[DeviceLayout, list[float]], choice: Choice) -> str:
+    """A table of the layouts, fastest first."""
     figures = {layout: figure(values) for layout, values in rates.items()}
     default = next(iter(figures.values())).median
     rows = [
@@ -69,12 +70,12 @@ def report(rates: dict[Layout, list[float]], choice: Choice) -> str:
         )
         for layout, rate in sorted(figures.items(), key=lambda item: -item[1].median)
     ]
-    return table(("slots x threads x batch", "windows a second", "of the default", "seconds a batch"), rows)
+    return table(("slots x threads x batch", "windows per second", "ratio to the default", "seconds per batch"), rows)
 
 
-def plot(rates: dict[Layout, list[float]], name: str, path: Path) -> None:
-    """Throughput against batch size, a line for each number of slots. Raises ImportError without matplotlib."""
-    import_module("matplotlib").use("Agg")  # an extra, without which everything else works
+def plot(rates: dict[DeviceLayout, list[float]], name: str, path: Path) -> None:
+    """Plot throughput by batch size, one line per number of slots. Raises ImportError without matplotlib."""
+    import_module("matplotlib").use("Agg")  # optional
     drawing, axes = import_module("matplotlib.pyplot").subplots(figsize=(7, 4.5))
     lines: dict[str, list[tuple[int, float]]] = {}
     for layout, values in sorted(rates.items(), key=lambda item: item[0].batch):
@@ -82,7 +83,7 @@ def plot(rates: dict[Layout, list[float]], name: str, path: Path) -> None:
         lines.setdefault(shape, []).append((layout.batch, figure(values).median))
     for shape, points in lines.items():
         axes.plot(*zip(*points, strict=True), marker="o", label=shape)
-    axes.set(title=f"{name}: slots x threads", xlabel="windows in a batch", ylabel="windows a second", ylim=(0, None))
+    axes.set(title=f"{name}: slots x threads", xlabel="windows in a batch", ylabel="windows per second", ylim=(0, None))
     axes.set_xscale("log", base=2)
     axes.grid(alpha=0.3)
     axes.legend()
@@ -91,7 +92,7 @@ def plot(rates: dict[Layout, list[float]], name: str, path: Path) -> None:
 
 
 def parse(settings: Settings) -> argparse.Namespace:
-    """The command line; the defaults are the service's own settings."""
+    """The command line. The defaults are the service's settings."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--model", default=settings.whisper_model, help="a name of GET /models (%(default)s)")
     parser.add_argument("--model-dir", type=Path, default=settings.whisper_model_dir, help="WHISPER_MODEL_DIR")
@@ -99,13 +100,13 @@ def parse(settings: Settings) -> argparse.Namespace:
     parser.add_argument("--compute-type", default=settings.whisper_compute_type, help="WHISPER_COMPUTE_TYPE")
     parser.add_argument("--batches", nargs="+", type=int, help="batch sizes to try")
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--plot", type=Path, default=Path("tune.png"), help="where the plot goes (%(default)s)")
-    parser.add_argument("--no-save", action="store_true", help="do not tell the service")
+    parser.add_argument("--plot", type=Path, default=Path("tune.png"), help="file for the plot (%(default)s)")
+    parser.add_argument("--no-save", action="store_true", help="do not store the result for the service")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Run the measurement; returns the exit code."""
     settings = Settings()
     arguments = parse(settings)
     settings = Settings(
@@ -131,17 +132,17 @@ def main() -> int:
         plot(rates, title, arguments.plot)
         print(f"Plot: {arguments.plot}")
     except ImportError:
-        print("No plot: pip install '.[bench]' brings matplotlib.")
+        print("No plot without matplotlib: pip install '.[bench]'.")
     if not arguments.no_save:
         key = machine_key(canonical(settings.whisper_model), folder, placement, cores)
         LayoutStore(settings.cache_dir / LAYOUTS_FILE).save(key, choice.layout, trials)
-        print(f"WHISPER_LAYOUT=auto now takes {choice.layout} for this model here.")
+        print(f"WHISPER_LAYOUT=auto now uses {choice.layout} for this model on this machine.")
     return 0
 
 
 if __name__ == "__main__":
     if any(os.environ.get(name) != value for name, value in KEEP_MEMORY.items()):
-        # The runner's allocator settings, which are read when a process starts.
+        # The runner's allocator settings are read when a process starts.
         os.execve(
             sys.executable, [sys.executable, "-m", "benchmarks.tune", *sys.argv[1:]], {**os.environ, **KEEP_MEMORY}
         )

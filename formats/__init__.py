@@ -1,1 +1,1 @@
-"""Transcripts as bytes: one pure function for each format, and the registry that finds it."""
+"""Transcripts as text: one pure function per format, and the registry of formats."""

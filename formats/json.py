@@ -1,4 +1,4 @@
-"""JSON as section 3.1.1 of the specification gives it."""
+"""The format `json`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ TIME_DIGITS = 2  # Whisper's timestamps are 20 ms apart
 
 
 def render(transcript: Transcript) -> str:
-    """One JSON object, UTF-8 text kept readable."""
+    """One JSON object. Characters outside ASCII are not escaped."""
     return json.dumps(to_dict(transcript), ensure_ascii=False)
 
 
 def to_dict(transcript: Transcript) -> dict[str, Any]:
-    """`words` is there when word timestamps were asked for, also when nobody spoke."""
+    """The document as a dict. It has `words` if word timestamps were requested, even when there is no speech.
+
+    Times are seconds, rounded to TIME_DIGITS.
+    """
     document: dict[str, Any] = {
         "text": transcript.text,
         "language": transcript.language,
@@ -42,7 +45,7 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
 
 
 def word_to_dict(word: Word) -> dict[str, Any]:
-    """A word without its leading space."""
+    """A word without its leading space, its times in seconds, its confidence 0..1."""
     return {
         "word": word.text.strip(),
         "start": round(word.start, TIME_DIGITS),

@@ -1,4 +1,4 @@
-"""JSON as OpenAI's audio API has it: https://platform.openai.com/docs/api-reference/audio"""
+"""JSON in the shape of OpenAI's audio API: https://platform.openai.com/docs/api-reference/audio"""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from transcription.core.languages import LANGUAGES
 from transcription.core.options import Task
 from transcription.core.transcript import Segment, Transcript, Word
 
-LEAST_PROBABILITY = 1e-10  # JSON has no infinity for the logarithm of nothing
-UNKNOWN_LANGUAGE = "unknown"  # nobody spoke
+MIN_PROBABILITY = 1e-10  # JSON cannot represent the logarithm of zero
+UNKNOWN_LANGUAGE = "unknown"  # no speech, so no language was detected
 
 
 def render_json(transcript: Transcript, *, logprobs: bool = False) -> str:
-    """The text. logprobs: with an entry a word, which the words' times must have been asked for."""
+    """The text. logprobs: add one entry per word, for which the transcript must have word times."""
     document: dict[str, Any] = {"text": transcript.text}
     if logprobs:
         document["logprobs"] = [logprob(word) for word in transcript.words]
@@ -24,7 +24,7 @@ def render_json(transcript: Transcript, *, logprobs: bool = False) -> str:
 
 
 def render_verbose_json(transcript: Transcript, *, segments: bool, words: bool) -> str:
-    """The text with its segments and words, as asked for."""
+    """The text, with its segments and words as requested."""
     document: dict[str, Any] = {
         "task": transcript.task.value,
         "language": _language(transcript),
@@ -39,22 +39,25 @@ def render_verbose_json(transcript: Transcript, *, segments: bool, words: bool) 
 
 
 def usage(transcript: Transcript) -> dict[str, Any]:
-    """What was transcribed, as OpenAI counts it."""
+    """The usage object: OpenAI bills these models by duration, in seconds."""
     return {"type": "duration", "seconds": round(transcript.duration, TIME_DIGITS)}
 
 
 def logprob(word: Word) -> dict[str, Any]:
-    """A word and the logarithm of its probability, the mean over its tokens: the decoder tells no less."""
+    """A word and the logarithm of its probability, which is the mean over its tokens.
+
+    OpenAI reports tokens; the decoder gives probabilities of words only.
+    """
     return {
         "token": word.text,
-        "logprob": math.log(max(word.probability, LEAST_PROBABILITY)),
+        "logprob": math.log(max(word.probability, MIN_PROBABILITY)),
         "bytes": list(word.text.encode()),
     }
 
 
 def _language(transcript: Transcript) -> str:
     if transcript.task is Task.TRANSLATE:
-        return "english"  # what the text is in
+        return "english"  # the language of the text, not of the speech
     return LANGUAGES.get(transcript.language, UNKNOWN_LANGUAGE).lower()
 
 

@@ -1,35 +1,83 @@
-"""Transcripts as bytes on the wire: one pure function a format, and the table that finds it."""
+"""The formats of a transcript, each one record, and `render`, which writes a transcript in one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
+from typing import Self
 
 from formats import json, text, verbose_json
 from formats.subtitles import lrc, srt, tsv, vtt
-from formats.subtitles.layout import SubtitleLayout, has_words, is_fast, laid_out
+from formats.subtitles.layout import SubtitleLayout, has_word_times, is_fast, lay_out
 from transcription.core.errors import InvalidParameter, WrongJobState
 from transcription.core.transcript import Transcript
 
 
-class ResponseFormat(StrEnum):
-    """What `response_format` takes."""
+class Kind(Enum):
+    """What a format can show of a subtitle layout."""
 
-    JSON = "json"
-    TEXT = "text"
-    SRT = "srt"
-    VTT = "vtt"
-    TSV = "tsv"
-    LRC = "lrc"
-    VERBOSE_JSON = "verbose_json"
+    DOCUMENT = auto()  # nothing: it has no cues
+    LINES = auto()  # cues of one line, without markup
+    CUES = auto()  # cues of several lines, with underlined words
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format.
+
+    name: the value of `response_format`. title: the name shown on the web page.
+    content_type: the Content-Type header, with its charset. ending: of file names, with its leading dot.
+    write: the file's text. A layout of None keeps the segments as cues; documents ignore the layout.
+    """
+
+    name: str
+    title: str
+    content_type: str
+    ending: str
+    kind: Kind
+    write: Callable[[Transcript, SubtitleLayout | None], str]
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type without its parameters."""
+        return self.content_type.partition(";")[0]
+
+
+def _document(write: Callable[[Transcript], str]) -> Callable[[Transcript, SubtitleLayout | None], str]:
+    return lambda transcript, _: write(transcript)
+
+
+class ResponseFormat(StrEnum):
+    """What `response_format` takes. Each member's `record` is the format it names."""
+
+    record: Format
+
+    def __new__(cls, record: Format | str) -> Self:
+        assert isinstance(record, Format)  # str is there for type checkers: ResponseFormat("srt") never comes here
+        member = str.__new__(cls, record.name)
+        member._value_ = record.name
+        member.record = record
+        return member
+
+    JSON = Format("json", "JSON", "application/json", ".json", Kind.DOCUMENT, _document(json.render))
+    TEXT = Format("text", "Text", "text/plain; charset=utf-8", ".txt", Kind.DOCUMENT, _document(text.render))
+    SRT = Format("srt", "SRT subtitles", "application/x-subrip; charset=utf-8", ".srt", Kind.CUES, srt.render)
+    VTT = Format("vtt", "WebVTT subtitles", "text/vtt; charset=utf-8", ".vtt", Kind.CUES, vtt.render)
+    TSV = Format("tsv", "TSV", "text/tab-separated-values; charset=utf-8", ".tsv", Kind.LINES, tsv.render)
+    # LRC has no registered media type; text/plain is what players and browsers open.
+    LRC = Format("lrc", "LRC lyrics", "text/plain; charset=utf-8", ".lrc", Kind.LINES, lrc.render)
+    VERBOSE_JSON = Format(
+        *("verbose_json", "JSON with all details", "application/json", ".verbose.json"),
+        *(Kind.DOCUMENT, _document(verbose_json.render)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """A response body and its Content-Type.
 
-    fast_cues: how many cues are faster than `SubtitleLayout.max_chars_per_second`; None when nobody asked.
+    fast_cues: the number of cues faster than `SubtitleLayout.max_chars_per_second`; None if not requested.
     """
 
     body: str
@@ -37,66 +85,39 @@ class Rendered:
     fast_cues: int | None = None
 
 
-# LRC has no registered media type; text/plain is what players and browsers open.
-_CONTENT_TYPES = {
-    ResponseFormat.JSON: "application/json",
-    ResponseFormat.TEXT: "text/plain; charset=utf-8",
-    ResponseFormat.SRT: "application/x-subrip; charset=utf-8",
-    ResponseFormat.VTT: "text/vtt; charset=utf-8",
-    ResponseFormat.TSV: "text/tab-separated-values; charset=utf-8",
-    ResponseFormat.LRC: "text/plain; charset=utf-8",
-    ResponseFormat.VERBOSE_JSON: "application/json",
-}
-_DOCUMENTS: dict[ResponseFormat, Callable[[Transcript], str]] = {
-    ResponseFormat.JSON: json.render,
-    ResponseFormat.TEXT: text.render,
-    ResponseFormat.VERBOSE_JSON: verbose_json.render,
-}
-_SUBTITLES: dict[ResponseFormat, Callable[[Transcript, SubtitleLayout | None], str]] = {
-    ResponseFormat.SRT: srt.render,
-    ResponseFormat.VTT: vtt.render,
-    ResponseFormat.TSV: tsv.render,
-    ResponseFormat.LRC: lrc.render,
-}
-ONE_LINE = frozenset({ResponseFormat.TSV, ResponseFormat.LRC})  # and no markup
-
-
-def content_type(response_format: ResponseFormat) -> str:
-    """The Content-Type of a format."""
-    return _CONTENT_TYPES[response_format]
-
-
 def check_layout(layout: SubtitleLayout | None, response_format: ResponseFormat) -> None:
-    """Raises InvalidParameter when a format cannot show what the layout asks for."""
+    """Raise InvalidParameter if the format cannot show what the layout asks for."""
     if layout is None:
         return
-    if response_format in _DOCUMENTS:
+    kind = response_format.record.kind
+    if kind is Kind.DOCUMENT:
+        subtitles = [each for each in ResponseFormat if each.record.kind is not Kind.DOCUMENT]
         raise InvalidParameter(
-            f"The layout of subtitles has no effect on response_format={response_format.value}. Send srt, vtt, tsv or "
-            "lrc, or leave the layout out."
+            f"The layout of subtitles has no effect on response_format={response_format}. Send "
+            f"{', '.join(subtitles[:-1])} or {subtitles[-1]}, or leave the layout out."
         )
-    if response_format in ONE_LINE and layout.highlight_words:
-        raise InvalidParameter(f"'highlight_words' needs srt or vtt: {response_format.value} knows no underlining.")
-    if response_format in ONE_LINE and (layout.max_line_count or 1) > 1:
-        raise InvalidParameter(f"{response_format.value} has one line a cue. Send max_line_count=1 or leave it out.")
+    if kind is Kind.LINES and layout.highlight_words:
+        raise InvalidParameter(f"'highlight_words' needs srt or vtt: {response_format} cannot underline words.")
+    if kind is Kind.LINES and (layout.max_line_count or 1) > 1:
+        raise InvalidParameter(f"{response_format} has one line per cue. Send max_line_count=1 or leave it out.")
 
 
 def render(transcript: Transcript, response_format: ResponseFormat, layout: SubtitleLayout | None = None) -> Rendered:
-    """The transcript in the format asked for. What the format cannot show of the layout is left out: `check_layout`.
+    """The transcript in a format. What the format cannot show of the layout is left out; see `check_layout`.
 
-    Raises WrongJobState when words are to be highlighted and the transcript does not know their times.
+    Raises WrongJobState if words are to be highlighted and the transcript has no word times.
     """
-    media_type = content_type(response_format)
-    if response_format in _DOCUMENTS:
-        return Rendered(_DOCUMENTS[response_format](transcript), media_type)
-    if layout and response_format in ONE_LINE:
+    record = response_format.record
+    if record.kind is Kind.DOCUMENT or layout is None:
+        return Rendered(record.write(transcript, None), record.content_type)
+    if record.kind is Kind.LINES:
         layout = layout.one_line()
-    if layout and layout.highlight_words and not has_words(transcript):
+    if layout.highlight_words and not has_word_times(transcript):
         raise WrongJobState(
             "The words of this transcript have no times, so 'highlight_words' cannot mark them. Submit the recording "
             "again with highlight_words=true or timestamp_granularity=word."
         )
-    fast = None
-    if layout and layout.max_chars_per_second is not None:
-        fast = sum(is_fast(cue, layout) for cue in laid_out(transcript, layout))
-    return Rendered(_SUBTITLES[response_format](transcript, layout), media_type, fast)
+    fast_cues = None
+    if layout.max_chars_per_second is not None:
+        fast_cues = sum(is_fast(cue, layout) for cue in lay_out(transcript, layout))
+    return Rendered(record.write(transcript, layout), record.content_type, fast_cues)

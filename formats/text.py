@@ -1,4 +1,4 @@
-"""Plain text."""
+"""The format `text`."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from transcription.core.transcript import Transcript
 
 
 def render(transcript: Transcript) -> str:
-    """The words alone, one line; empty when nobody spoke."""
+    """The text on one line; an empty file when there is no speech."""
     return f"{transcript.text}\n" if transcript.text else ""

@@ -1,4 +1,4 @@
-"""The JSON of section 3.1.1 plus everything the decoder knows, under OpenAI's names."""
+"""The format `verbose_json`: `json` plus the decoder's figures, under OpenAI's names."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from formats.json import TIME_DIGITS, word_to_dict
 from formats.json import to_dict as plain_dict
 from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript
 
-WHY = {
-    Reason.REPETITION: "The same words over and over: the model seems to be stuck in a loop.",
-    Reason.COMPRESSION_RATIO: "The text repeats itself at every temperature that was tried.",
-    Reason.NO_VOICE: "No voice is heard there, and the model is not sure of the words.",
-    Reason.LOW_CONFIDENCE: "The model doubts the words at every temperature, and that anybody speaks.",
-    Reason.NO_SPEECH: "The model hears no speech there, and is not sure of the words; Whisper leaves them out.",
+REASON_TEXT = {
+    Reason.REPETITION: "The same words repeat: the model seems to be stuck in a loop.",
+    Reason.COMPRESSION_RATIO: "The text is repetitive at every temperature that was tried.",
+    Reason.NO_VOICE: "No voice was detected here, and the model is unsure of the words.",
+    Reason.LOW_CONFIDENCE: "The model is unsure of the words at every temperature, and of whether there is speech.",
+    Reason.NO_SPEECH: "The model detected no speech here and is unsure of the words; Whisper omits them.",
 }
-REMEDY = {
-    Action.DROPPED: "Send hallucinations=mark to have such segments back.",
-    Action.MARKED: "Check it before you rely on it.",
+ACTION_TEXT = {
+    Action.DROPPED: "Send hallucinations=mark to keep such segments.",
+    Action.MARKED: "Check the text before you rely on it.",
 }
 
 
 def render(transcript: Transcript) -> str:
-    """One JSON object, a superset of format `json`."""
+    """One JSON object, a superset of `json`."""
     return json.dumps(to_dict(transcript), ensure_ascii=False)
 
 
 def to_dict(transcript: Transcript) -> dict[str, Any]:
-    """Format `json` with task, model, warnings and the decoder's figures for every segment."""
+    """The document of `json` with task, model, warnings and the decoder's figures of each segment."""
     document = plain_dict(transcript)
     for plain, segment in zip(document["segments"], transcript.segments, strict=True):
         plain.update(_figures(segment))
@@ -50,7 +50,7 @@ def _warning(concern: Concern) -> dict[str, Any]:
         "text": concern.text.strip(),
         "reason": concern.reason.value,
         "action": concern.action.value,
-        "message": f"{WHY[concern.reason]} {REMEDY[concern.action]}",
+        "message": f"{REASON_TEXT[concern.reason]} {ACTION_TEXT[concern.action]}",
     }
 
 

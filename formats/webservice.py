@@ -1,4 +1,4 @@
-"""JSON and text as whisper-asr-webservice writes them: https://ahmetoner.com/whisper-asr-webservice/endpoints/"""
+"""JSON and text in the shape of whisper-asr-webservice: https://ahmetoner.com/whisper-asr-webservice/endpoints/"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transcription.core.transcript import Segment, Transcript
 
 
 def render_json(transcript: Transcript) -> str:
-    """Its JSON, with faster-whisper's fields for every segment."""
+    """Its JSON, with faster-whisper's fields of each segment."""
     document = {
         "text": "".join(segment.text for segment in transcript.segments),
         "segments": [_segment(number, segment) for number, segment in enumerate(transcript.segments)],
@@ -20,7 +20,7 @@ def render_json(transcript: Transcript) -> str:
 
 
 def render_text(transcript: Transcript) -> str:
-    """A line a segment."""
+    """One line per segment."""
     return "".join(f"{one_line(segment.text)}\n" for segment in transcript.segments)
 
 

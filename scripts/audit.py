@@ -1,6 +1,6 @@
-"""Ask for known weaknesses of everything that is served, by requirements.lock: `python -m scripts.audit`.
+"""Check requirements.lock for known vulnerabilities: `python -m scripts.audit`.
 
-Fails when there are some. Where nobody can be asked it says so and passes: a machine without a network is no weakness.
+Fails if there are any. If the vulnerability database cannot be reached, it says so and passes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ COMMAND = (
     *("--requirement", str(LOCK), "--disable-pip", "--no-deps"),
     *("--format", "json", "--progress-spinner", "off", "--timeout", "10"),
 )
-PATIENCE_SECONDS = 60
-# What requests and urllib3 say when nobody answers.
-OUT_OF_REACH = (
+TIMEOUT_SECONDS = 60
+# Parts of the messages of requests and urllib3 when the database cannot be reached.
+UNREACHABLE = (
     "ConnectionError",
     "ConnectTimeout",
     "ReadTimeout",
@@ -36,28 +36,28 @@ OUT_OF_REACH = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to say, and whether it is a failure."""
+    """The message to print, and whether the audit failed."""
 
     failed: bool
     message: str
 
 
-def judge(answer: str, complaints: str) -> Verdict:
-    """What pip-audit's output means. answer: its JSON, if it came so far. complaints: what it wrote beside."""
+def judge(output: str, errors: str) -> Verdict:
+    """The verdict on a run of pip-audit. output: its JSON, or empty if it failed. errors: its standard error."""
     try:
-        packages = json.loads(answer)["dependencies"]
+        packages = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        if any(text in complaints for text in OUT_OF_REACH):
-            return Verdict(False, "The list of known weaknesses is out of reach: nothing was checked.")
-        return Verdict(True, f"pip-audit failed:\n{complaints.strip()}")
-    weak = [_line(package, found) for package in packages for found in package.get("vulns", ())]
-    if weak:
-        return Verdict(True, "Known weaknesses; raise the versions with make lock:\n" + "\n".join(weak))
+        if any(text in errors for text in UNREACHABLE):
+            return Verdict(False, "The vulnerability database cannot be reached: nothing was checked.")
+        return Verdict(True, f"pip-audit failed:\n{errors.strip()}")
+    vulnerable = [_line(package, found) for package in packages for found in package.get("vulns", ())]
+    if vulnerable:
+        return Verdict(True, "Known vulnerabilities; raise the versions and run make lock:\n" + "\n".join(vulnerable))
     unchecked = [package["name"] for package in packages if "skip_reason" in package]
     if len(unchecked) == len(packages):
-        return Verdict(False, "The index answers without a list of known weaknesses: nothing was checked.")
-    but = f" Not checked, because the index does not know them: {', '.join(unchecked)}." if unchecked else ""
-    return Verdict(False, f"No known weaknesses in {len(packages) - len(unchecked)} packages.{but}")
+        return Verdict(False, "The package index provides no vulnerability data: nothing was checked.")
+    skipped = f" Not checked, because the index does not list them: {', '.join(unchecked)}." if unchecked else ""
+    return Verdict(False, f"No known vulnerabilities in {len(packages) - len(unchecked)} packages.{skipped}")
 
 
 def _line(package: dict[str, str], found: dict[str, Any]) -> str:
@@ -66,9 +66,9 @@ def _line(package: dict[str, str], found: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Run the audit; returns the exit code."""
     try:
-        done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+        done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
         verdict = judge(done.stdout, done.stderr)
     except subprocess.TimeoutExpired:
         verdict = judge("", "timed out")

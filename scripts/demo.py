@@ -1,4 +1,4 @@
-"""Start the service with the embedded model, transcribe the recordings in samples/, stop.
+"""Start the service with the embedded model, transcribe the recordings in samples/ and stop it.
 
 Run it with `make demo`.
 """
@@ -16,11 +16,11 @@ from tests.support.service import ROOT, DidNotStart, local_service
 
 SAMPLES = ROOT / "samples"
 AUDIO = {".mp3", ".wav", ".flac", ".ogg", ".m4a"}
-TIMEOUT = 120.0  # seconds for one sample, generous for a busy machine
+TIMEOUT = 120.0  # seconds per sample, generous for a busy machine
 
 
 def transcribe(url: str, sample: Path, response_format: str) -> httpx.Response:
-    """POST one file. Raises httpx.HTTPStatusError."""
+    """Transcribe one file. Raises httpx.HTTPStatusError."""
     with sample.open("rb") as file:
         response = httpx.post(
             f"{url}/transcribe",
@@ -32,14 +32,16 @@ def transcribe(url: str, sample: Path, response_format: str) -> httpx.Response:
 
 
 def show(url: str, sample: Path) -> float:
-    """Print what is said in one sample; its length in seconds."""
-    heard = transcribe(url, sample, "json").json()
-    print(f"\n{sample.name}  ({heard['duration']:.1f} s, {heard['language']}, took {heard['processing_time']:.2f} s)")
-    print(f"  {heard['text']}")
-    return float(heard["duration"])
+    """Print the transcript of a sample. Returns its duration in seconds."""
+    transcript = transcribe(url, sample, "json").json()
+    figures = f"{transcript['duration']:.1f} s, {transcript['language']}, in {transcript['processing_time']:.2f} s"
+    print(f"\n{sample.name}  ({figures})")
+    print(f"  {transcript['text']}")
+    return float(transcript["duration"])
 
 
 def main() -> int:
+    """Run the demonstration; returns the exit code."""
     samples = sorted(path for path in SAMPLES.iterdir() if path.suffix in AUDIO)
     with tempfile.TemporaryDirectory(prefix="transcription-demo-") as folder:
         environment = {"WHISPER_MODEL": "demo", "TEMP_DIR": f"{folder}/uploads"}
@@ -53,7 +55,7 @@ def main() -> int:
         except DidNotStart as error:
             print(error, file=sys.stderr)
             return 1
-    print("Stopped. `make serve` runs it with a released Whisper model.")
+    print("Stopped. `make serve` runs the service with a released Whisper model.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Fetch Whisper models from the model hub, for this machine or to be carried to one without access."""
+"""Download Whisper models from the model hub, for this machine or for one without access to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if not __package__:  # run as a file: what it needs lies beside the folder it is in
+if not __package__:  # run as a file: the packages are in the parent folder
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runners.models.catalogue import (
@@ -22,11 +22,11 @@ from runners.models.catalogue import (
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings, load_settings
 
-EXIT_CODES = "Exit codes: 0 every model is there, 1 a model could not be fetched, 2 wrong usage."
+EXIT_CODES = "Exit codes: 0 every model is present, 1 a model could not be downloaded, 2 wrong usage."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     settings = load_settings()
     if options.output:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failures = 0
     for name in dict.fromkeys(options.model or [settings.whisper_model]):
         try:
-            _provide(name, settings, if_missing=options.if_missing)
+            _ensure(name, settings, if_missing=options.if_missing)
         except TranscriptionError as error:
             failures += 1
             print(f"error: {error.message}", file=sys.stderr)
@@ -43,18 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failures else 0
 
 
-def _provide(name: str, settings: Settings, *, if_missing: bool) -> None:
+def _ensure(name: str, settings: Settings, *, if_missing: bool) -> None:
     check_known(name, settings)
     folder = folder_of(name, settings)
     if name == EMBEDDED_MODEL:
         if not if_missing:
-            print(f"{name}: part of the repository, nothing to fetch")
+            print(f"{name}: part of the repository, nothing to download")
         return
     if is_complete(folder):
         if not if_missing:
             print(f"{name}: already in {folder}")
         return
-    print(f"{name}: fetching into {folder} ...", flush=True)
+    print(f"{name}: downloading into {folder} ...", flush=True)
     print(f"{name}: {download(canonical(name), settings.whisper_model_dir)}")
 
 
@@ -65,10 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         "--model",
         action="append",
         metavar="NAME",
-        help=f"may be given several times; WHISPER_MODEL if left out; one of: {names}",
+        help=f"may be given several times; WHISPER_MODEL by default; one of: {names}",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="put them here instead of into WHISPER_MODEL_DIR")
-    parser.add_argument("--if-missing", action="store_true", help="say nothing about models that are already there")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the models instead of WHISPER_MODEL_DIR")
+    parser.add_argument("--if-missing", action="store_true", help="print nothing about models that are already present")
     return parser
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install Debian packages, with fresh lists where the machine has none or old ones. Needs root.
+# Install Debian packages; update the package lists if they are missing or outdated. Needs root.
 set -eu
-command -v apt-get >/dev/null || { echo "$* come from Debian's packages, and there is no apt-get here" >&2; exit 1; }
+command -v apt-get >/dev/null || { echo "apt-get is not available; these Debian packages are needed: $*" >&2; exit 1; }
 export DEBIAN_FRONTEND=noninteractive
 install() { apt-get install --yes --quiet --no-install-recommends "$@"; }
 install "$@" || { apt-get --quiet update && install "$@"; }

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Unpack promtool of Debian's package prometheus into the folder $1, without installing the server.
+# Extract promtool from the Debian package prometheus into the folder $1, without installing the server.
 set -eu
 folder=$1
-command -v apt-get >/dev/null || { echo "promtool comes from Debian's packages, and there is no apt-get here" >&2; exit 1; }
+command -v apt-get >/dev/null || { echo "apt-get is not available; promtool is part of the Debian package prometheus" >&2; exit 1; }
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
 cd "$unpacked"

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Build the chart renderer into the folder $1, from Debian's packages of Go and of Helm's template functions.
-# With --no-install it is only built, when the packages are there.
+# Build the chart renderer into the folder $1, with the Debian packages of Go and of Helm's template functions.
+# --no-install: fail if those packages are missing instead of installing them.
 set -eu
 folder=$1
 packages="golang-go golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev"
 sources=$(cd "$(dirname "$0")/render_chart" && pwd)
 if ! { command -v go && [ -d /usr/share/gocode/src/github.com/Masterminds/sprig ] \
     && [ -d /usr/share/gocode/src/github.com/ghodss/yaml ]; } >/dev/null; then
-  [ "${2:-}" != --no-install ] || { echo "these Debian packages are missing: $packages (make tools)" >&2; exit 3; }
+  [ "${2:-}" != --no-install ] || { echo "Debian packages are missing: $packages. Run make tools." >&2; exit 3; }
   # shellcheck disable=SC2086  # a list
   "$(dirname "$0")/get_packages.sh" $packages
 fi

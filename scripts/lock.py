@@ -10,7 +10,7 @@ COMMON = (
     "--universal",
     "--python-version=3.11",
     "--generate-hashes",
-    "--no-emit-index-url",  # the locks name packages, never where a machine gets them from
+    "--no-emit-index-url",  # the lock files name packages, not the index of one machine
     "--no-annotate",
     "--custom-compile-command=make lock",
     "--quiet",
@@ -18,7 +18,7 @@ COMMON = (
 
 
 def compile_lock(output: str, *extra: str) -> None:
-    """Write one lock file; `extra` selects dependency groups."""
+    """Write one lock file. extra: options of uv, such as dependency groups."""
     command = [sys.executable, "-m", "uv", "pip", "compile", *COMMON, *extra, f"--output-file={output}"]
     subprocess.run(command, check=True)
     print(f"wrote {output}")
@@ -26,5 +26,5 @@ def compile_lock(output: str, *extra: str) -> None:
 
 if __name__ == "__main__":
     compile_lock("requirements.lock")
-    # Built on top of the first, so that tests run on exactly what is served.
+    # Constrained by the first, so that tests run with the versions that are deployed.
     compile_lock("requirements-dev.lock", "--group=dev", "--constraint=requirements.lock")

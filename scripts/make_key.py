@@ -1,4 +1,4 @@
-"""Make an API key: prints the key, which is stored nowhere, and the entry for API_KEYS_FILE."""
+"""Create an API key. Prints the key, which is not stored, and its entry for API_KEYS_FILE."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from transcription.api.middleware.api_keys import KeyEntry, digest_of, make_key
 
 
 def main() -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", required=True, help="who calls with it: letters, digits, '.', '_' and '-'")
-    parser.add_argument("--uploads-per-minute", type=int, help="limit of this key; without, everybody's")
-    parser.add_argument("--reads-per-minute", type=int, help="limit of this key; without, everybody's")
+    parser.add_argument("--name", required=True, help="name of the client: letters, digits, '.', '_' and '-'")
+    parser.add_argument("--uploads-per-minute", type=int, help="limit of this key; by default the general limit")
+    parser.add_argument("--reads-per-minute", type=int, help="limit of this key; by default the general limit")
     arguments = parser.parse_args()
     key = make_key()
     try:
         entry = KeyEntry(sha256=digest_of(key), **vars(arguments))
     except ValidationError as error:
         parser.error("; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors()))
-    print(f"Key, for the caller. It is shown only now:\n\n{key}\n\nEntry, for API_KEYS_FILE:\n\n{entry_text(entry)}")
+    print(
+        f"Key, for the client. It cannot be shown again:\n\n{key}\n\nEntry, for API_KEYS_FILE:\n\n{entry_text(entry)}"
+    )
 
 
 def entry_text(entry: KeyEntry) -> str:
-    """An entry as API_KEYS_FILE has it, TOML."""
+    """The entry as TOML, the syntax of API_KEYS_FILE."""
     fields = entry.model_dump(exclude_none=True)
     lines = [f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in fields.items()]
     return "\n".join(["[[keys]]", *lines])

@@ -1,4 +1,4 @@
-"""The pictures in docs/PAGE.md: `python -m scripts.take_screenshots`. Needs chromium (`make tools`)."""
+"""Take the screenshots in docs/PAGE.md: `python -m scripts.take_screenshots`. Needs chromium (`make tools`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PICTURES = {
 
 
 def take(browser: Browser, url: str, name: str) -> None:
-    """One picture of a recording that is done, a word of it lit."""
+    """One screenshot of the page with a finished transcript and one word highlighted."""
     scheme, size = PICTURES[name]
     with browser.new_context(color_scheme=scheme, viewport=size) as context:  # type: ignore[arg-type]
         page = context.new_page()
@@ -40,10 +40,10 @@ def take(browser: Browser, url: str, name: str) -> None:
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all screenshots."""
     chromium = shutil.which("chromium")
     if not chromium:
-        sys.exit("chromium is not installed: make tools")
+        sys.exit("chromium is not installed. Run make tools.")
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         settings = {"WHISPER_MODEL": "demo", "TEMP_DIR": f"{folder}/uploads", "CACHE_DIR": f"{folder}/cache"}

@@ -1,1 +1,1 @@
-"""Measurements behind the decision records: each prints the table that its record shows."""
+"""Measurements behind decision records. Each prints the table in its record."""

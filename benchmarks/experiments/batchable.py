@@ -1,7 +1,7 @@
-"""Why windows are not batched by BentoML's `batchable=True`: the same load on its dispatcher and on our scheduler.
+"""Compare BentoML's `batchable=True` with our scheduler under the same load.
 
-`python -m benchmarks.experiments.batchable` takes about two minutes. docs/decisions/0007-own-scheduler.md has its
-output.
+`python -m benchmarks.experiments.batchable` takes about two minutes. Its output is in
+docs/decisions/0007-own-scheduler.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.transcript import WindowResult
 
 BURST = 64
-LONE_BEFORE, LONE_AFTER = 12, 50  # its dispatcher trains on the first eleven requests
+SINGLE_BEFORE, SINGLE_AFTER = 12, 50  # BentoML's dispatcher is trained on the first eleven requests
 PATIENT_MS, IMPATIENT_MS = 60_000, 2_000
 START_SECONDS = 60.0
 SLOTS = 2
@@ -39,7 +39,7 @@ REFUSED = 503
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One request. batch, at_once: size of its batch and batches on the device then; 0 for one that was refused."""
+    """One request. batch: the size of its batch. at_once: batches on the device then. Both are 0 if it was refused."""
 
     seconds: float
     batch: int = 0
@@ -51,7 +51,7 @@ Ask = Callable[[int], Awaitable[Answer]]
 
 @dataclass(slots=True)
 class Findings:
-    """Answers to lone requests, to a burst, and to lone requests again."""
+    """Answers to single requests, to a burst, and to single requests after it."""
 
     before: Sequence[Answer] = ()
     burst: Sequence[Answer] = ()
@@ -71,22 +71,22 @@ class Findings:
 
 
 def median(answers: Sequence[Answer]) -> float:
-    """Seconds."""
+    """The median latency, seconds."""
     return float(np.median([answer.seconds for answer in answers]))
 
 
 async def load(ask: Ask) -> Findings:
-    """Lone requests, one after the other; a burst; lone requests again."""
+    """Send single requests in sequence, then a burst, then single requests again."""
     findings = Findings()
-    findings.before = [await ask(number) for number in range(LONE_BEFORE)]
+    findings.before = [await ask(number) for number in range(SINGLE_BEFORE)]
     findings.burst = await asyncio.gather(*(ask(number) for number in range(BURST)))
-    findings.after = [await ask(number) for number in range(LONE_AFTER)]
+    findings.after = [await ask(number) for number in range(SINGLE_AFTER)]
     return findings
 
 
 @contextmanager
 def served(max_latency_ms: int) -> Iterator[str]:
-    """The service with BentoML's dispatcher; its address."""
+    """Start the service with BentoML's dispatcher; yields its address."""
     port = free_port()
     command = [sys.executable, "-m", "bentoml", "serve", "benchmarks.experiments.batchable_service:BatchableService"]
     environment = {"MAX_LATENCY_MS": str(max_latency_ms), "BENTOML_DO_NOT_TRACK": "True"}
@@ -108,7 +108,7 @@ def served(max_latency_ms: int) -> Iterator[str]:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Raises TimeoutError."""
+    """Wait until the service is ready. Raises TimeoutError."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -121,7 +121,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 async def on_bentoml(url: str) -> Findings:
-    """The load on BentoML's dispatcher."""
+    """Run the load on BentoML's dispatcher."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, timeout=300, limits=limits) as client:
 
@@ -139,7 +139,7 @@ async def on_bentoml(url: str) -> Findings:
 
 @dataclass(slots=True)
 class SleepingModel:
-    """Costs what the service's method costs; the texts of its results are its figures."""
+    """Takes as long as the service's method. Results carry the figures of the batch instead of a language."""
 
     running: list[int] = field(default_factory=list)
 
@@ -152,18 +152,18 @@ class SleepingModel:
 
 
 class NoEvents:
-    """Nobody listens."""
+    """Ignores all events."""
 
-    def batch_formed(self, windows: int) -> None: ...
+    def batch_formed(self, windows: int, max_batch: int) -> None: ...
 
     def ran_out_of_memory(self, model: str) -> None: ...
 
-    def hangs(self, model: str, seconds: float) -> None: ...
+    def hung(self, model: str, seconds: float) -> None: ...
 
 
 async def on_ours() -> Findings:
-    """The same load on our scheduler."""
-    scheduler = Scheduler(slots=SLOTS, max_batch=MAX_BATCH, max_queue_seconds=300, cheap_company=True)
+    """Run the same load on our scheduler."""
+    scheduler = Scheduler(slots=SLOTS, max_batch=MAX_BATCH, max_queue_seconds=300, cheap_batching=True)
     model = SleepingModel()
     device = Device(scheduler, lambda name: nullcontext(model), NoEvents())
     device.start(SLOTS, MAX_BATCH)
@@ -182,7 +182,7 @@ async def on_ours() -> Findings:
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Run the comparison; returns the exit code."""
     rows = []
     for latency in (PATIENT_MS, IMPATIENT_MS):
         with served(latency) as url:
@@ -191,12 +191,12 @@ def main() -> int:
     print(f"A batch of n takes {CALL_SECONDS} s + n x {WINDOW_SECONDS} s, at most {MAX_BATCH} in one; seconds.\n")
     header = (
         "queue",
-        "lone",
+        "single",
         f"slowest of {BURST} at once",
         "refused",
         "batches at once",
-        "next lone one",
-        f"lone one {LONE_AFTER} later",
+        "next single one",
+        f"single one {SINGLE_AFTER} later",
     )
     print(table(header, rows))
     return 0

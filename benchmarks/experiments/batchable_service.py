@@ -1,6 +1,6 @@
-"""A service whose batches cost what a model's do, on BentoML's own dispatcher. `batchable.py` starts it.
+"""A service with BentoML's dispatcher whose batches take as long as those of a model; started by `batchable.py`.
 
-MAX_LATENCY_MS (60000): what the dispatcher may let a request wait.
+MAX_LATENCY_MS (60000): the dispatcher's limit for the wait of a request.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import time
 
 import bentoml
 
-CALL_SECONDS, WINDOW_SECONDS = 0.3, 0.1  # of every batch, and of every window in it: the shape of a device's cost
+CALL_SECONDS, WINDOW_SECONDS = 0.3, 0.1  # per batch and per window in it, the typical cost of a device
 MAX_BATCH = 16
 
 
 @bentoml.service(workers=1, traffic={"timeout": 300, "max_concurrency": 1000})
 class BatchableService:
-    """One method, which sleeps as long as a device would work."""
+    """One method, which sleeps as long as a device would compute."""
 
     def __init__(self) -> None:
         self._running = 0
@@ -27,7 +27,7 @@ class BatchableService:
         batchable=True, max_batch_size=MAX_BATCH, max_latency_ms=int(os.environ.get("MAX_LATENCY_MS", "60000"))
     )
     def work(self, numbers: list[int]) -> list[list[int]]:
-        """For each number: the size of its batch, and how many batches ran at once."""
+        """For each number: the size of its batch, and the number of batches running then."""
         with self._lock:
             self._running += 1
             at_once = self._running

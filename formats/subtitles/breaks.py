@@ -1,4 +1,4 @@
-"""Where a text is broken into cues and lines: the cheapest way of all that keep the limits."""
+"""Breaks a text into cues and lines: of all ways within the limits, the one with the lowest cost."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from itertools import accumulate, pairwise
 
 from formats.subtitles.phrases import Ending, Glue, Piece, ending, glue, joined, width
 
-PAUSE_SECONDS = 0.4  # a silence at least this long is heard as a break
-ENOUGH_SECONDS = 1.0  # a shorter cue is hard to read
-CUE_COST = 3.0  # of every cue, so that there are few
-SHORT_COST = 2.0  # of a cue that flashes by
-SLACK_COST = 4.0  # of a cue that is nearly empty beside full ones
+PAUSE_SECONDS = 0.4  # the shortest silence that is heard as a break
+MIN_READABLE_SECONDS = 1.0  # a shorter cue is hard to read
+CUE_COST = 3.0  # of each cue, to keep their number low
+SHORT_COST = 2.0  # of a cue shorter than MIN_READABLE_SECONDS
+SLACK_COST = 4.0  # of a cue that uses nothing of its limits
 END_COST = {Ending.SENTENCE: 0.0, Ending.CLAUSE: 1.5, Ending.WORD: 6.0, Ending.LEADING_WORD: 8.0}
-PAUSE_COST = 2.0  # of ending at a pause in the middle of a clause
+PAUSE_COST = 2.0  # of ending a cue at a pause within a clause
 LINE_END_COST = {Ending.SENTENCE: 0.0, Ending.CLAUSE: 0.05, Ending.WORD: 0.15, Ending.LEADING_WORD: 0.4}
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """A piece of text and when it is said, milliseconds, start <= end."""
+class TimedPiece:
+    """A piece of text with its times in milliseconds, start <= end."""
 
     piece: Piece
     start: int
@@ -29,7 +29,10 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a cue may hold at most; None is no limit. width: characters. words: in a line. duration: milliseconds."""
+    """The limits of a cue; None is no limit.
+
+    lines: per cue. width: characters per line. words: per line. duration: of the cue, milliseconds.
+    """
 
     lines: int = 1
     width: int | None = None
@@ -37,21 +40,21 @@ class Limits:
     duration: int | None = None
 
 
-Line = tuple[Timed, ...]
+Line = tuple[TimedPiece, ...]
 
 
-def broken(parts: Sequence[Timed], limits: Limits) -> list[tuple[Line, ...]]:
-    """The text of one segment as cues, each of one line or more. Nothing is left out.
+def break_into_cues(parts: Sequence[TimedPiece], limits: Limits) -> list[tuple[Line, ...]]:
+    """The text of one segment as cues of one or more lines. No text is lost.
 
-    A limit gives way only to a single piece that exceeds it.
+    Only a single piece that is larger than a limit may exceed it.
     """
     if not parts:
         return []
     return _Breaker(tuple(parts), limits).cues()
 
 
-def blocks(parts: Sequence[Timed], limits: Limits) -> list[Line]:
-    """The parts in groups that stay on one line: glued ones, unless they exceed a limit together."""
+def blocks(parts: Sequence[TimedPiece], limits: Limits) -> list[Line]:
+    """Groups of parts that stay on one line: those that are glued, unless the group exceeds a limit."""
     joints = [
         glue(before.piece.text, after.piece.text) if after.piece.spaced else Glue.NONE
         for before, after in pairwise(parts)
@@ -73,7 +76,7 @@ def _groups(parts: Line, joints: Sequence[Glue], limits: Limits, given_up: Glue)
 
 
 def _fits(line: Line, limits: Limits) -> bool:
-    """Whether parts fit on one line of a cue of their own."""
+    """Whether the parts fit on the only line of a cue."""
     return (
         (limits.width is None or width(joined([part.piece for part in line])) <= limits.width)
         and (limits.words is None or len(line) <= limits.words)
@@ -82,7 +85,7 @@ def _fits(line: Line, limits: Limits) -> bool:
 
 
 class _Breaker:
-    """One segment. Indices are those of blocks."""
+    """Breaks one segment. begin, end: indices of its blocks, end exclusive."""
 
     def __init__(self, parts: Line, limits: Limits) -> None:
         self._limits = limits
@@ -99,7 +102,7 @@ class _Breaker:
         ]
 
     def cues(self) -> list[tuple[Line, ...]]:
-        """The cheapest cues, by dynamic programming from the front."""
+        """The cues with the lowest total cost, by dynamic programming."""
         count = len(self._blocks)
         if self._end_of_lines(0, self._limits.lines) == count and not self._lasts_too_long(0, count):
             return [self._lines(0, count)]
@@ -122,7 +125,7 @@ class _Breaker:
         return self._width[end] - self._width[begin] - self._spaces[begin]
 
     def _overflows(self, begin: int, end: int) -> bool:
-        """Whether several blocks are too much for a line."""
+        """Whether several blocks exceed the limits of a line. A single block never does."""
         limits = self._limits
         return end > begin + 1 and (
             (limits.width is not None and self._line_width(begin, end) > limits.width)
@@ -130,7 +133,7 @@ class _Breaker:
         )
 
     def _end_of_lines(self, begin: int, lines: int) -> int:
-        """Behind the last block that fits into so many lines."""
+        """The index after the last block that fits on this many lines."""
         end = begin
         for _ in range(lines):
             start = end
@@ -145,8 +148,8 @@ class _Breaker:
         return self._blocks[end - 1][-1].end - self._blocks[begin][0].start
 
     def _cost(self, begin: int, end: int) -> float:
-        """Of a cue that holds these blocks."""
-        is_short = self._duration(begin, end) < ENOUGH_SECONDS * 1000
+        """The cost of a cue of these blocks."""
+        is_short = self._duration(begin, end) < MIN_READABLE_SECONDS * 1000
         slack = max(0.0, 1.0 - self._fullness(begin, end))
         return CUE_COST + self._end_cost(end) + SHORT_COST * is_short + SLACK_COST * slack**2
 
@@ -158,7 +161,7 @@ class _Breaker:
         return min(cost, PAUSE_COST) if pause >= PAUSE_SECONDS * 1000 else cost
 
     def _fullness(self, begin: int, end: int) -> float:
-        """Share of the tightest limit that is used."""
+        """The share of the tightest limit that is used, 0..1."""
         limits, shares = self._limits, [0.0]
         if limits.width:
             shares.append(self._line_width(begin, end) / (limits.width * limits.lines))
@@ -169,7 +172,7 @@ class _Breaker:
         return max(shares)
 
     def _lines(self, begin: int, end: int) -> tuple[Line, ...]:
-        """Blocks of one cue in as few lines as they need, the most even ones."""
+        """The blocks of one cue on as few lines as possible, of widths as even as possible."""
         count = 1
         while self._end_of_lines(begin, count) < end:
             count += 1

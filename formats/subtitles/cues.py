@@ -1,4 +1,4 @@
-"""What every subtitle format starts from: timed lines in order, never overlapping, never empty."""
+"""Cues, which every subtitle format is written from: timed text in order, never overlapping, never empty."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ MS_PER_HOUR = 60 * MS_PER_MINUTE
 
 @dataclass(frozen=True, slots=True)
 class CueWord:
-    """A word of a cue that was laid out. start <= end, milliseconds; line: which one it stands on, from 0.
+    """A word of a cue that was laid out.
 
-    spaced: whether a space stands before it, unless it begins a line.
+    start, end: milliseconds, start <= end. line: index of its line within the cue.
+    spaced: whether a space precedes it, unless it begins a line.
     """
 
     text: str
@@ -28,25 +29,25 @@ class CueWord:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What is on the screen at one time. start < end, milliseconds.
+    """Text shown on the screen from start to end, milliseconds, start < end.
 
-    text: all of it as one line, no surrounding space. words: of a cue that was laid out, else none.
-    lit: index of the word that is underlined.
+    text: the whole text as one line, without surrounding space. words: empty unless the cue was laid out.
+    highlighted: index of the word that is underlined.
     """
 
     start: int
     end: int
     text: str
     words: tuple[CueWord, ...] = ()
-    lit: int | None = None
+    highlighted: int | None = None
 
     def on_screen(self, escape: Callable[[str], str]) -> str:
-        """The text in its lines, the lit word underlined. escape: what the format does to plain text."""
+        """The text in its lines, the highlighted word underlined. escape: the format's escaping of plain text."""
         if not self.words:
             return escape(self.text)
         written: list[str] = []
         for number, word in enumerate(self.words):
-            text = f"<u>{escape(word.text)}</u>" if number == self.lit else escape(word.text)
+            text = f"<u>{escape(word.text)}</u>" if number == self.highlighted else escape(word.text)
             if number and word.line != self.words[number - 1].line:
                 written.append("\n")
             elif number and word.spaced:
@@ -56,9 +57,9 @@ class Cue:
 
 
 def cues(transcript: Transcript) -> Iterator[Cue]:
-    """The transcript's segments as cues.
+    """The segments of a transcript as cues, without the empty ones.
 
-    A cue starts no earlier than the one before it ended and lasts at least 1 ms: players drop or misplace others.
+    A cue starts no earlier than the previous one ends and lasts at least 1 ms: players drop or misplace others.
     """
     previous_end = 0
     for segment in transcript.segments:
@@ -72,12 +73,12 @@ def cues(transcript: Transcript) -> Iterator[Cue]:
 
 
 def one_line(text: str) -> str:
-    """`text` with every run of white space, line breaks and control characters included, as one space."""
+    """`text` with each run of white space, line breaks and control characters replaced by one space."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def clock(milliseconds: int, decimal_mark: str) -> str:
-    """HH:MM:SS plus milliseconds after `decimal_mark`; hours grow past 99 rather than wrap."""
+    """HH:MM:SS, `decimal_mark` and milliseconds. Hours grow past 99 rather than wrap."""
     hours, rest = divmod(milliseconds, MS_PER_HOUR)
     minutes, rest = divmod(rest, MS_PER_MINUTE)
     seconds, fraction = divmod(rest, MS_PER_SECOND)

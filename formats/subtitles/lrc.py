@@ -1,17 +1,17 @@
-"""LRC lyrics: [mm:ss.xx] before each line; minutes grow past 59, the format has no hours."""
+"""LRC lyrics: [mm:ss.xx] before each line. Minutes grow past 59, as the format has no hours."""
 
 from __future__ import annotations
 
 from formats.subtitles.cues import MS_PER_MINUTE
-from formats.subtitles.layout import SubtitleLayout, laid_out
+from formats.subtitles.layout import SubtitleLayout, lay_out
 from transcription.core.transcript import Transcript
 
 MS_PER_CENTISECOND = 10
 
 
 def render(transcript: Transcript, layout: SubtitleLayout | None = None) -> str:
-    """A line a cue, and an empty one where the last ends, so that players clear it."""
-    lines = [(cue.start, cue.end, cue.text) for cue in laid_out(transcript, layout)]
+    """One line per cue, and an empty line at the end of the last one, so that players clear it."""
+    lines = [(cue.start, cue.end, cue.text) for cue in lay_out(transcript, layout)]
     if not lines:
         return ""
     stamped = [f"{_stamp(start)}{text}" for start, _, text in lines]

@@ -1,4 +1,4 @@
-"""Text as the pieces that a line may be made of, and where it had better not be broken. Pure rules about writing."""
+"""Splits text into pieces and rates the places between them as line breaks. Rules of writing only, no times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class Glue(IntEnum):
-    """How firmly two neighbours hold together; the weaker is given up first where they do not fit."""
+    """How strongly two neighbours are kept on one line. If they do not fit, the weaker glue is given up first."""
 
     NONE = 0
     NAME = 1  # New York
@@ -18,7 +18,7 @@ class Glue(IntEnum):
 
 
 class Ending(IntEnum):
-    """What a piece ends, the best place to break first."""
+    """What a piece ends. The best places for a break come first."""
 
     SENTENCE = 0
     CLAUSE = 1
@@ -30,7 +30,7 @@ class Ending(IntEnum):
 class Piece:
     """A word with its punctuation, or one character of a script without spaces.
 
-    spaced: whether a space stands before it on the same line.
+    spaced: whether a space precedes it on the same line.
     """
 
     text: str
@@ -45,7 +45,7 @@ CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،", "—", "–")
 UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-# ... except before these and after those, as Japanese and Chinese are set.
+# Except before NEVER_FIRST and after NEVER_LAST: the rules of Japanese and Chinese typesetting.
 NEVER_FIRST = frozenset("。、，．！？；：」』）】》〉〕ー…々ゃゅょっぁぃぅぇぉャュョッァィゥェォ・")
 NEVER_LAST = frozenset("「『（【《〈〔")
 
@@ -58,7 +58,7 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# English, German, French, Spanish: the languages that can be read off the words themselves. Compared without case.
+# English, German, French and Spanish, regardless of the transcript's language. Compared without case.
 NUMBER_WORDS = _set(
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion half "
@@ -98,7 +98,7 @@ LEADING_WORDS = _set(
 
 
 def pieces(line: str) -> tuple[Piece, ...]:
-    """`line`, one line without surrounding space, in pieces that joined give it back."""
+    """The pieces of a line without surrounding space; `joined` gives the line back."""
     return tuple(
         Piece(text, spaced=number == 0 and position > 0)
         for position, word in enumerate(line.split())
@@ -112,31 +112,31 @@ def joined(parts: Sequence[Piece]) -> str:
 
 
 def width(text: str) -> int:
-    """Characters as they are counted for subtitles: a full-width one is one, what combines with another is none."""
+    """The number of characters. A full-width character counts as one, a combining mark as none."""
     return sum(unicodedata.category(character) not in ("Mn", "Me", "Cf") for character in text)
 
 
 def _characters(word: str) -> list[str]:
-    """A word whole, or where its script has no spaces, cut wherever a line may be broken."""
+    """The word as one item; in a script without spaces, split wherever a line may be broken."""
     if not UNSPACED.search(word):
         return [word]
     cut: list[str] = []
     for character in word:
-        if cut and not _may_part(cut[-1], character):
+        if cut and not _may_split(cut[-1], character):
             cut[-1] += character
         else:
             cut.append(character)
     return cut
 
 
-def _may_part(before: str, character: str) -> bool:
+def _may_split(before: str, character: str) -> bool:
     if character in NEVER_FIRST or before[-1] in NEVER_LAST or width(character) == 0:
         return False
     return bool(UNSPACED.match(character) or UNSPACED.search(before))
 
 
 def ending(word: str, following: str | None) -> Ending:
-    """What `word` ends. following: the next one, None at the end of the text."""
+    """What `word` ends. following: the next word, or None at the end of the text."""
     if following is None:
         return Ending.SENTENCE
     bare = word.rstrip(CLOSERS)
@@ -150,7 +150,7 @@ def ending(word: str, following: str | None) -> Ending:
 
 
 def glue(word: str, following: str) -> Glue:
-    """How firmly a word holds on to the next one."""
+    """How strongly a word is kept on the line of the next one."""
     if _is_number_with_unit(word, following) or _is_title(word, following):
         return Glue.FIRM
     if word[:1].isupper() and word[-1:].isalnum() and (following[:1].isupper() or NUMBER.match(following)):
@@ -178,6 +178,6 @@ def _is_title(word: str, following: str) -> bool:
 
 
 def _is_abbreviation(word: str) -> bool:
-    """Whether a full stop after it need not end a sentence."""
+    """Whether the full stop of `word` may be that of an abbreviation."""
     is_title = word.endswith(".") and word[:-1].casefold() in TITLES
     return is_title or bool(INITIALS.fullmatch(word)) or word.casefold() in BEFORE_NUMBERS

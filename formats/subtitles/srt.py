@@ -1,20 +1,20 @@
-"""SubRip (.srt): numbered cues, comma before the milliseconds."""
+"""SubRip (.srt): numbered cues, with a comma before the milliseconds."""
 
 from __future__ import annotations
 
 import re
 
 from formats.subtitles.cues import Cue, clock
-from formats.subtitles.layout import SubtitleLayout, frames, laid_out
+from formats.subtitles.layout import SubtitleLayout, frames, lay_out
 from transcription.core.transcript import Transcript
 
-# SRT has no escape: an arrow inside the text would read as a timing line.
+# SRT has no escaping: an arrow in the text would be read as a timing line.
 ARROW = re.compile(r"-{2,}>")
 
 
 def render(transcript: Transcript, layout: SubtitleLayout | None = None) -> str:
-    """An SRT file; an empty transcript is an empty file, which players accept."""
-    shown = (frame for cue in laid_out(transcript, layout) for frame in frames(cue, layout))
+    """An SRT file. An empty transcript gives an empty file, which players accept."""
+    shown = (frame for cue in lay_out(transcript, layout) for frame in frames(cue, layout))
     return "\n".join(_block(number, cue) for number, cue in enumerate(shown, start=1))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from formats.subtitles.cues import Cue, clock
-from formats.subtitles.layout import SubtitleLayout, characters_per_second, frames, is_fast, laid_out
+from formats.subtitles.layout import SubtitleLayout, characters_per_second, frames, is_fast, lay_out
 from transcription.core.transcript import Transcript
 
 
 def render(transcript: Transcript, layout: SubtitleLayout | None = None) -> str:
-    """A WebVTT file; an empty transcript is the header alone. A note stands before each cue that is read too fast."""
-    blocks = (block for cue in laid_out(transcript, layout) for block in _blocks(cue, layout))
+    """A WebVTT file. An empty transcript gives the header alone. A NOTE precedes each cue that is too fast to read."""
+    blocks = (block for cue in lay_out(transcript, layout) for block in _blocks(cue, layout))
     return "\n".join(["WEBVTT\n", *blocks])
 
 
@@ -23,5 +23,5 @@ def _blocks(cue: Cue, layout: SubtitleLayout | None) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    # Section 4.2.2: cue text may hold neither "&" nor "<" unescaped, and never "-->".
+    # WebVTT, 4.2.2: cue text contains neither "&" nor "<" unescaped, and never "-->".
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

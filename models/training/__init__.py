@@ -1,1 +1,1 @@
-"""How the embedded checkpoint is made: sentences, synthetic speech, windows, network, training, conversion."""
+"""Creates the embedded checkpoint: sentences, synthetic speech, windows, network, training, conversion, evaluation."""

@@ -1,4 +1,4 @@
-"""What happens to speech between a mouth and a file: rooms, microphones, noise, levels."""
+"""Augmentation of audio: rooms, microphones, noise and levels. Audio is float32, -1..1, at SAMPLE_RATE."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Audio = NDArray[np.float32]
 
 
 def fast_length(length: int) -> int:
-    """The next multiple of 4096: a length that is a large prime makes an FFT many times slower."""
+    """The next multiple of 4096: an FFT of a length with large prime factors is many times slower."""
     return -(-length // 4096) * 4096
 
 
 def coloured_noise(length: int, rng: Generator) -> Audio:
-    """Unit-variance noise whose power falls with frequency by a random slope, white to brown."""
+    """Noise of unit variance with a random spectral slope, from white to brown."""
     size = fast_length(length)
     spectrum = np.fft.rfft(rng.standard_normal(size).astype(np.float32))
     slope = rng.uniform(0.0, 1.0)
@@ -27,7 +27,7 @@ def coloured_noise(length: int, rng: Generator) -> Audio:
 
 
 def reverberate(audio: Audio, rng: Generator) -> Audio:
-    """A small room: exponentially decaying noise as impulse response, 0.05 to 0.35 s."""
+    """The sound of a small room. The impulse response is exponentially decaying noise of 0.05 to 0.35 s."""
     decay = rng.uniform(0.05, 0.35)
     length = int(decay * SAMPLE_RATE)
     response = rng.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length) * rng.uniform(0.02, 0.12)
@@ -38,7 +38,7 @@ def reverberate(audio: Audio, rng: Generator) -> Audio:
 
 
 def filter_band(audio: Audio, rng: Generator) -> Audio:
-    """A cheap microphone or a telephone: spectral tilt and band limits."""
+    """The sound of a cheap microphone or a telephone: spectral tilt and band limits."""
     size = fast_length(len(audio))
     spectrum = np.fft.rfft(audio, size)
     frequency = np.linspace(0, SAMPLE_RATE / 2, len(spectrum))
@@ -50,7 +50,7 @@ def filter_band(audio: Audio, rng: Generator) -> Audio:
 
 
 def augment(audio: Audio, rng: Generator) -> Audio:
-    """Any mix of the above, a random level, now and then clipping. Values stay within -1..1."""
+    """A random combination of these effects, a random level, and sometimes clipping. Values stay within -1..1."""
     if rng.random() < 0.15:
         audio = reverberate(audio, rng)
     if rng.random() < 0.2:

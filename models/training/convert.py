@@ -1,4 +1,4 @@
-"""A training checkpoint as a CTranslate2 model folder, the form in which released models come."""
+"""Converts a training checkpoint to a CTranslate2 model folder, the format of released models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEPT_FILES = ("model.bin", "config.json", "vocabulary.json", "tokenizer.json", "
 
 
 def convert(checkpoint: Path, tokenizer: Path, output: Path, quantization: str = "int8") -> None:
-    """Write `output` so that faster-whisper and this service load it like any released size."""
+    """Write the folder `output`, which faster-whisper and this service load like a released model."""
     vocabulary = Vocabulary.load(tokenizer)
     shape = Shape(len(vocabulary))
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +87,7 @@ def _languages(vocabulary: Vocabulary) -> dict[str, int]:
 
 def _complete_config(path: Path, vocabulary: Vocabulary, shape: Shape) -> None:
     config: dict[str, Any] = json.loads(path.read_text())
-    # Without lang_ids language detection returns nothing; the guided heads are the ones that follow the speech.
+    # Language detection needs lang_ids. The guided heads are those whose attention follows the speech.
     config["lang_ids"] = sorted(_languages(vocabulary).values())
     config["alignment_heads"] = [[shape.decoder_layers - 1, head] for head in range(GUIDED_HEADS)]
     config["suppress_ids"] = []

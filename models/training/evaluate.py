@@ -1,7 +1,7 @@
-"""Measure the embedded checkpoint on fresh synthetic speech and write its model card's table.
+"""Evaluate the embedded checkpoint on new synthetic speech and write the table of its model card.
 
-Speaks new random sentences in voice variants that were never trained on, one to four to a recording, transcribes them
-as the service does, and compares words, language and segment boundaries. Exits with 1 when a goal is missed.
+Synthesises random sentences in held-out voice variants, one to four per recording, transcribes them as the service
+does, and compares words, language and segment boundaries. Exits with 1 if a goal is missed.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from models.training.speech import SAMPLE_RATE, synthesiser
 ROOT = Path(__file__).resolve().parents[2]
 CARD = ROOT / "models" / "demo" / "MODEL_CARD.md"
 TABLE = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- /figures -->)", re.DOTALL)
-MOST_WORD_ERRORS = 0.10
-LEAST_LANGUAGES_RIGHT = 0.95
-MOST_BOUNDARY_ERROR = 0.3  # seconds, median
+MAX_WORD_ERROR_RATE = 0.10
+MIN_LANGUAGE_ACCURACY = 0.95
+MAX_BOUNDARY_ERROR = 0.3  # seconds, median
 SENTENCES_PER_RECORDING = (1, 1, 2, 4)
 QUIET_RECORDINGS = 40
 
@@ -38,7 +38,7 @@ Audio = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Spoken sentences with the time of each. boundaries: (start, end), seconds."""
+    """Spoken sentences. boundaries: start and end of each sentence, seconds."""
 
     language: str
     audio: Audio
@@ -48,13 +48,13 @@ class Recording:
 
 @dataclass(slots=True)
 class Score:
-    """What was counted for one language."""
+    """The counts of one language."""
 
     sentences: int = 0
     recordings: int = 0
     words: int = 0
     word_errors: int = 0
-    languages_right: int = 0
+    languages_correct: int = 0
     boundary_errors: list[float] = field(default_factory=list)
 
     @property
@@ -63,23 +63,23 @@ class Score:
 
     @property
     def language_accuracy(self) -> float:
-        return self.languages_right / self.recordings
+        return self.languages_correct / self.recordings
 
     @property
     def boundary_error(self) -> float:
         return statistics.median(self.boundary_errors)
 
     @property
-    def good(self) -> bool:
+    def meets_goals(self) -> bool:
         return (
-            self.word_error_rate <= MOST_WORD_ERRORS
-            and self.language_accuracy >= LEAST_LANGUAGES_RIGHT
-            and self.boundary_error <= MOST_BOUNDARY_ERROR
+            self.word_error_rate <= MAX_WORD_ERROR_RATE
+            and self.language_accuracy >= MIN_LANGUAGE_ACCURACY
+            and self.boundary_error <= MAX_BOUNDARY_ERROR
         )
 
 
 def recordings(language: str, sentences: int, rng: random.Random) -> Iterator[Recording]:
-    """Recordings of one speaker each, until `sentences` have been spoken."""
+    """Recordings with one voice each, of `sentences` sentences in all."""
     while sentences > 0:
         count = min(sentences, rng.choice(SENTENCES_PER_RECORDING))
         sentences -= count
@@ -87,14 +87,14 @@ def recordings(language: str, sentences: int, rng: random.Random) -> Iterator[Re
 
 
 def record(language: str, sentences: tuple[str, ...], rng: random.Random) -> Recording:
-    """One held-out voice says the sentences with pauses of 0.4 to 1.5 s, over faint noise."""
+    """The sentences in a held-out voice, with pauses of 0.4 to 1.5 s and faint noise."""
     voice = random_voice(language, HELD_OUT_VARIANTS, rng)
     parts: list[Audio] = [_silence(rng.uniform(0.1, 0.8))]
     boundaries = []
     for sentence in sentences:
         spoken = synthesiser().speak(sentence, voice)
         if spoken is None:
-            raise RuntimeError(f"espeak-ng did not say: {sentence}")
+            raise RuntimeError(f"espeak-ng produced no speech for: {sentence}")
         start = sum(map(len, parts)) / SAMPLE_RATE
         boundaries.append((start, start + len(spoken.samples) / SAMPLE_RATE))
         parts += [spoken.samples.astype(np.float32) / 32768, _silence(rng.uniform(0.4, 1.5))]
@@ -109,37 +109,37 @@ def _silence(seconds: float) -> Audio:
     return np.zeros(int(seconds * SAMPLE_RATE), np.float32)
 
 
-def word_errors(reference: Sequence[str], heard: Sequence[str]) -> int:
-    """Levenshtein distance in words."""
-    row = list(range(len(heard) + 1))
+def word_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
+    """The Levenshtein distance in words."""
+    row = list(range(len(hypothesis) + 1))
     for index, word in enumerate(reference, start=1):
         previous, row[0] = row[0], index
-        for column, other in enumerate(heard, start=1):
+        for column, other in enumerate(hypothesis, start=1):
             previous, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, previous + (word != other))
     return row[-1]
 
 
 def measure(model: WhisperModel, recording: Recording, score: Score, show: bool) -> None:
-    """Transcribe one recording and count."""
+    """Transcribe one recording and add the counts to `score`. show: print errors."""
     segments, info = model.transcribe(recording.audio, vad_filter=True, condition_on_previous_text=False, beam_size=5)
     found = list(segments)
     reference = " ".join(recording.sentences).split()
-    heard = "".join(segment.text for segment in found).split()
-    errors = word_errors(reference, heard)
+    hypothesis = "".join(segment.text for segment in found).split()
+    errors = word_errors(reference, hypothesis)
     if show and errors:
-        print(f"  {recording.language}: {' '.join(reference)}\n      {' '.join(heard)}")
+        print(f"  {recording.language}: {' '.join(reference)}\n      {' '.join(hypothesis)}")
     score.recordings += 1
     score.sentences += len(recording.sentences)
     score.words += len(reference)
     score.word_errors += errors
-    score.languages_right += info.language == recording.language
+    score.languages_correct += info.language == recording.language
     if len(found) == len(recording.boundaries):
         for segment, (start, end) in zip(found, recording.boundaries, strict=True):
             score.boundary_errors += [abs(segment.start - start), abs(segment.end - end)]
 
 
 def words_on_quiet(model: WhisperModel, seed: int) -> int:
-    """Words heard, with and without voice activity detection, in silence and in noise of every colour and level."""
+    """The number of words transcribed from silence and noise, with and without voice activity detection."""
     rng = np.random.default_rng(seed)
     words = 0
     for index in range(QUIET_RECORDINGS):
@@ -153,7 +153,7 @@ def words_on_quiet(model: WhisperModel, seed: int) -> int:
 
 
 def table(scores: dict[str, Score], quiet_words: int) -> str:
-    """The figures as Markdown."""
+    """The figures as a Markdown table."""
     rows = [
         "| language | sentences | word error rate | language detected | boundary error, median | segments matched |",
         "|---|---|---|---|---|---|",
@@ -172,14 +172,17 @@ def table(scores: dict[str, Score], quiet_words: int) -> str:
 
 
 def main() -> int:
+    """Run the evaluation; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--model", type=Path, default=ROOT / "models" / "demo", help="model folder (default: the embedded one)"
     )
-    parser.add_argument("--sentences", type=int, default=200, help="sentences a language (default: 200)")
-    parser.add_argument("--seed", type=int, default=2026, help="of sentences, voices and noise (default: 2026)")
-    parser.add_argument("--show", action="store_true", help="print what was misheard")
-    parser.add_argument("--no-card", action="store_true", help="leave the model card as it is")
+    parser.add_argument("--sentences", type=int, default=200, help="sentences per language (default: 200)")
+    parser.add_argument(
+        "--seed", type=int, default=2026, help="random seed of sentences, voices and noise (default: 2026)"
+    )
+    parser.add_argument("--show", action="store_true", help="print transcription errors")
+    parser.add_argument("--no-card", action="store_true", help="do not update the model card")
     arguments = parser.parse_args()
     model = WhisperModel(str(arguments.model), device="cpu", compute_type="int8", cpu_threads=2)
     scores = {}
@@ -194,7 +197,7 @@ def main() -> int:
     if not arguments.no_card:
         CARD.write_text(TABLE.sub(lambda _: figures, CARD.read_text()))
         print(f"Wrote the table into {CARD}.")
-    return 0 if quiet_words == 0 and all(score.good for score in scores.values()) else 1
+    return 0 if quiet_words == 0 and all(score.meets_goals for score in scores.values()) else 1
 
 
 if __name__ == "__main__":

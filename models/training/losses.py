@@ -1,4 +1,4 @@
-"""What the network is trained for."""
+"""The training losses."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ IGNORE = -100
 
 
 def token_loss(logits: Tensor, targets: Tensor, first_timestamp: int) -> Tensor:
-    """Cross-entropy of the next token; timestamps are soft, a neighbour is nearly right.
+    """Cross-entropy of the next token. The targets of timestamps are spread over neighbouring ones.
 
     logits: (batch, tokens, vocabulary). targets: (batch, tokens), IGNORE where not trained.
     """
     known = targets != IGNORE
     log_probs = logits[known].log_softmax(-1)
-    wanted = targets[known]
-    hard = -log_probs.gather(1, wanted[:, None])[:, 0]
-    is_time = wanted >= first_timestamp
+    expected = targets[known]
+    hard = -log_probs.gather(1, expected[:, None])[:, 0]
+    is_time = expected >= first_timestamp
     if is_time.any():
-        times = wanted[is_time]
+        times = expected[is_time]
         shifts = torch.arange(len(SOFT_TIMESTAMP)) - len(SOFT_TIMESTAMP) // 2
         near = (times[:, None] + shifts).clamp(first_timestamp, logits.shape[-1] - 1)
         hard[is_time] = -(log_probs[is_time].gather(1, near) * torch.tensor(SOFT_TIMESTAMP)).sum(1)
@@ -31,7 +31,7 @@ def token_loss(logits: Tensor, targets: Tensor, first_timestamp: int) -> Tensor:
 
 
 def guided_attention_loss(attention: Tensor, spans: Tensor, slack: int = 3) -> Tensor:
-    """Mean attention mass outside the time a token is spoken in.
+    """The mean share of attention outside the time in which a token is spoken, 0..1.
 
     attention: (batch, heads, tokens, frames). spans: (batch, tokens, 2) in frames, -1 where unknown.
     """
@@ -46,7 +46,10 @@ def guided_attention_loss(attention: Tensor, spans: Tensor, slack: int = 3) -> T
 
 
 def ctc_loss(logits: Tensor, frames: Tensor, characters: Tensor, lengths: Tensor) -> Tensor:
-    """CTC over characters, per character. logits: (batch, frames, classes); frames: audio frames of each window."""
+    """CTC over characters, per character.
+
+    logits: (batch, frames, classes). frames, lengths: audio frames and characters of each window.
+    """
     spoken = lengths > 0
     if not spoken.any():
         return logits.new_zeros(())

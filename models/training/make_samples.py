@@ -1,6 +1,6 @@
-"""Make the recordings in samples/: short speech in four languages and five formats, by a speech synthesiser.
+"""Create the recordings in samples/: short synthetic speech in four languages and five formats.
 
-The voices are ones that the embedded checkpoint was never trained on.
+The voice variants are held out from the training of the embedded checkpoint.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAUSE = 1.2  # seconds between sentences
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One recording: its file name decides the format."""
+    """One recording. file: its extension selects the format."""
 
     file: str
     language: str
@@ -54,13 +54,13 @@ ALL = (
 
 
 def record(sample: Sample, folder: Path) -> None:
-    """Speak one sample into a file of its format."""
+    """Synthesise one sample and write it in its format."""
     silence = np.zeros(int(LEAD_IN * SAMPLE_RATE), np.int16)
     parts = [silence]
     for sentence in sample.sentences:
         spoken = synthesiser().speak(sentence, sample.voice)
         if spoken is None:
-            raise RuntimeError(f"espeak-ng did not say: {sentence}")
+            raise RuntimeError(f"espeak-ng produced no speech for: {sentence}")
         parts += [spoken.samples, np.zeros(int(PAUSE * SAMPLE_RATE), np.int16)]
     parts[-1] = silence
     raw = folder / f".{sample.file}.wav"
@@ -84,6 +84,7 @@ def record(sample: Sample, folder: Path) -> None:
 
 
 def main() -> None:
+    """Write all samples and their transcripts."""
     SAMPLES.mkdir(exist_ok=True)
     for sample in ALL:
         record(sample, SAMPLES)

@@ -1,7 +1,7 @@
-"""Whisper's network with transformers' parameter names, plus heads that only training uses.
+"""Whisper's network with the parameter names of transformers, plus heads that only training uses.
 
-Written out rather than imported, because training wants the last layer's cross-attention weights and shifted encoder
-positions at full speed; the weights load into transformers' WhisperForConditionalGeneration unchanged.
+Not imported from transformers, because training needs the last layer's cross-attention weights and shifted encoder
+positions at full speed. The weights load unchanged into transformers' WhisperForConditionalGeneration.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sinusoids(length: int, channels: int) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention; keys have no bias, as in Whisper."""
+    """Multi-head attention. As in Whisper, keys have no bias."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class DecoderLayer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-        """The next hidden states, and what the cross-attention was asked with."""
+        """The next hidden states, and the input of the cross-attention's queries."""
         normed = self.self_attn_layer_norm(x)
         x = x + self.self_attn(normed, normed, causal=True)
         query = self.encoder_attn_layer_norm(x)
@@ -138,7 +138,7 @@ class Decoder(nn.Module):
 
 
 class Whisper(nn.Module):
-    """encoder and decoder are Whisper; phoneme_head and ctc_head teach the encoder and are thrown away."""
+    """Whisper's encoder and decoder. phoneme_head and ctc_head are for training and not converted."""
 
     def __init__(self, shape: Shape, phonemes: int, characters: int, first_timestamp: int) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class Whisper(nn.Module):
                 continue
             nn.init.normal_(parameter, std=0.04 * (deep if name.endswith(("out_proj.weight", "fc2.weight")) else 1))
         with torch.no_grad():
-            # Neighbouring times and positions start out alike instead of unrelated.
+            # Neighbouring timestamps and positions start with similar embeddings.
             times = shape.vocabulary - first_timestamp
             self.decoder.embed_tokens.weight[first_timestamp:] = 0.05 * sinusoids(times, shape.width)
             self.decoder.embed_positions.weight[:] = 0.05 * sinusoids(MAX_TOKENS, shape.width)

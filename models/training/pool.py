@@ -1,4 +1,4 @@
-"""Thousands of spoken sentences on disk, made once; windows are assembled from them on the fly."""
+"""A pool of synthesised sentences on disk, created once. Windows are assembled from it during training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VOICES = {
     "de": ("de",),
     "fr": ("fr", "fr-be", "fr-ch"),
 }
-# Never trained on: what the evaluation speaks with.
+# For the evaluation only.
 HELD_OUT_VARIANTS = ("f2", "m4", "linda", "Michael")
 VARIANTS = (
     "", "f1", "f3", "f4", "f5", "m1", "m2", "m3", "m5", "m6", "m7", "m8", "klatt", "klatt2", "klatt3", "klatt4",
@@ -33,7 +33,7 @@ VARIANTS = (
     "AnxiousAndy", "RicishayMax", "Tweaky", "robosoft", "UniRobot",
 )  # fmt: skip
 SENTENCES = {"en": 5200, "es": 3800, "de": 3600, "fr": 3800}
-CHUNK = 400  # sentences a task of the process pool
+CHUNK = 400  # sentences per task of the process pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Sentence:
 
 
 def random_voice(language: str, variants: tuple[str, ...], rng: random.Random) -> Voice:
-    """Any voice of the language at 115 to 195 words a minute."""
+    """A random voice of the language, at 115 to 195 words per minute."""
     variant = rng.choice(variants)
     name = rng.choice(VOICES[language]) + (f"+{variant}" if variant else "")
     return Voice(name, rng.randint(115, 195), rng.randint(20, 80), rng.randint(20, 80))
@@ -65,7 +65,7 @@ def speak_many(language: str, count: int, variants: tuple[str, ...], seed: int) 
 
 
 def make_pool(path: Path, processes: int = 2) -> None:
-    """Write the pool: `path`.pcm holds the samples end to end, `path` the rest."""
+    """Write the pool: all samples, concatenated, to pcm_path(path), and the rest to `path`."""
     tasks = [
         (language, min(CHUNK, total - first), VARIANTS, first)
         for language, total in SENTENCES.items()
@@ -92,12 +92,12 @@ def make_pool(path: Path, processes: int = 2) -> None:
 
 
 def pcm_path(path: Path) -> Path:
-    """Where the samples of the pool at `path` are."""
+    """The file with the samples of the pool at `path`."""
     return path.with_suffix(".pcm")
 
 
 def load_pool(path: Path) -> dict[str, list[Sentence]]:
-    """Sentences by language, in memory: about 1 GB, read at random all the time."""
+    """The sentences by language, in memory (about 1 GB), as they are accessed at random."""
     pcm: NDArray[np.int16] = np.fromfile(pcm_path(path), dtype=np.int16)
     pool: dict[str, list[Sentence]] = {language: [] for language in GRAMMARS}
     for language, text, offset, length, words, phonemes in pickle.loads(path.read_bytes()):
@@ -107,14 +107,5 @@ def load_pool(path: Path) -> dict[str, list[Sentence]]:
 
 
 def texts(pool: dict[str, list[Sentence]]) -> Iterable[str]:
-    """Every text of the pool, for the tokenizer."""
+    """All texts of the pool, for the tokenizer."""
     return (sentence.text for sentences in pool.values() for sentence in sentences)
-
-
-if __name__ == "__main__":
-    import sys
-    import time
-
-    started = time.time()
-    make_pool(Path(sys.argv[1]))
-    print(time.time() - started)

@@ -1,4 +1,4 @@
-"""Sentence templates in four languages: the whole small world that the embedded checkpoint understands."""
+"""Sentence templates in four languages: all that the embedded checkpoint is trained to transcribe."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ SLOT = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """Patterns with {SLOT}s, and the words or phrases that may stand in each slot."""
+    """Patterns with {SLOT}s, and the words or phrases for each slot."""
 
     patterns: tuple[str, ...]
     slots: dict[str, tuple[str, ...]]
 
     def sentence(self, rng: random.Random) -> str:
-        """One random sentence: lower case, no punctuation."""
+        """A random sentence in lower case, without punctuation."""
         return SLOT.sub(lambda slot: rng.choice(self.slots[slot[1]]), rng.choice(self.patterns))
 
     def words(self) -> set[str]:
-        """Every word that a sentence can hold."""
+        """All words that a sentence can contain."""
         fixed = {word for pattern in self.patterns for word in SLOT.sub(" ", pattern).split()}
         return fixed | {word for choices in self.slots.values() for choice in choices for word in choice.split()}
 

@@ -1,4 +1,4 @@
-"""Synthetic speech from espeak-ng's C library, with the time of every word and phoneme."""
+"""Speech synthesis with espeak-ng's C library, with the time of each word and phoneme."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """name: an espeak voice with its variant, such as `en-us+f3`. rate: words a minute. pitch, spread: 0..99."""
+    """name: an espeak voice with its variant, such as `en-us+f3`. rate: words per minute. pitch, spread: 0..99."""
 
     name: str
     rate: int
@@ -54,8 +54,8 @@ class Utterance:
     """One spoken sentence.
 
     samples: int16, 16 kHz, trimmed to the speech.
-    word_starts: sample at which each word of the text begins, as many as words, ascending.
-    phonemes: (name, first sample), ascending.
+    word_starts: index of the first sample of each word of the text, ascending.
+    phonemes: name and index of the first sample, ascending.
     """
 
     samples: NDArray[np.int16]
@@ -65,22 +65,22 @@ class Utterance:
 
 @cache
 def synthesiser() -> Synthesiser:
-    """The one synthesiser of this process: the C library keeps global state and starts once."""
+    """The synthesiser of this process. There is only one, because the C library has global state."""
     return Synthesiser()
 
 
 class Synthesiser:
-    """espeak-ng in this process; get it from `synthesiser()`."""
+    """espeak-ng in this process. Use `synthesiser()` to get it."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = str(Path(espeakng_loader.get_data_path()).parent).encode()
         self._rate = self._library.espeak_Initialize(_SYNCHRONOUS, 200, data, _PHONEME_EVENTS)
         if self._rate <= 0:
-            raise RuntimeError(f"espeak-ng did not start with data in {data.decode()}")
+            raise RuntimeError(f"espeak-ng failed to start with the data in {data.decode()}")
         self._blocks: list[NDArray[np.int16]] = []
         self._events: list[tuple[int, int, int, str]] = []
-        self._callback = _Callback(self._receive)  # kept: C holds only a pointer
+        self._callback = _Callback(self._receive)  # keeps a reference: C has only a pointer
         self._library.espeak_SetSynthCallback(self._callback)
 
     def _receive(self, wav: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
@@ -96,7 +96,7 @@ class Synthesiser:
         return 0
 
     def speak(self, text: str, voice: Voice) -> Utterance | None:
-        """`text` in `voice`; None where espeak says nothing."""
+        """The text in a voice, or None if espeak-ng produces no speech. Raises ValueError for an unknown voice."""
         self._blocks, self._events = [], []
         if self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:
             raise ValueError(f"espeak-ng has no voice {voice.name}")
@@ -120,7 +120,7 @@ class Synthesiser:
         if not len(loud):
             return None
         first, last = max(0, int(loud[0]) - 160), min(len(samples), int(loud[-1]) + 160)
-        # espeak speaks some pairs ("in the") as one unit: the second word starts in proportion to the letters.
+        # espeak-ng speaks some pairs ("in the") as one unit: the start of the second word is interpolated by letters.
         known = sorted(starts)
         times = np.interp(positions, [*known, len(text)], [*(starts[p] for p in known), last])
         words = tuple(max(0, int(time) - first) for time in times)

@@ -1,4 +1,4 @@
-"""The training loop: resumable, scheduled by the minutes it may take."""
+"""The training loop: resumable, with a schedule in minutes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FULL_SHARE = 0.4  # of the batches of the second stage
 GUIDED_HEADS = 2
 PEAK_RATE = 2e-3
 WARM_UP_STEPS = 150
-DECAY_FROM = 0.4  # share of the time after which the learning rate falls
+DECAY_FROM = 0.4  # share of the time after which the learning rate decreases
 LAST_RATE = 0.02  # of the peak
 BF16 = True
 WEIGHT_CTC = 0.1
@@ -38,12 +38,12 @@ WEIGHT_GUIDE = 0.1
 SAVE_EVERY = 150.0  # seconds
 LOG_EVERY = 25  # steps
 VALIDATE_EVERY = 300  # steps
-VALIDATION_SENTENCES = 60  # a language
+VALIDATION_SENTENCES = 60  # per language
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """minutes: of the short stage and of the full stage."""
+    """The folder, the minutes of each stage, and the CPU threads of a training run."""
 
     work_dir: Path
     short_minutes: float
@@ -53,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Examples as tensors, padded to the longest; see Example for the fields."""
+    """Examples as tensors, padded to the longest. See Example for the fields."""
 
     features: Tensor
     tokens: Tensor
@@ -66,8 +66,8 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Everything that examples are made from."""
+class Corpus:
+    """The sentences, vocabulary and classes from which examples are made."""
 
     pool: dict[str, list[Sentence]]
     held_out: dict[str, list[Sentence]]
@@ -79,8 +79,8 @@ class World:
         return WindowMaker(pool, self.vocabulary, self.phonemes, self.characters)
 
 
-def make_world(work_dir: Path) -> World:
-    """Speak the pools and train the tokenizer, or read what an earlier run made."""
+def make_corpus(work_dir: Path) -> Corpus:
+    """Synthesise the pools and train the tokenizer, or load them if an earlier run did."""
     work_dir.mkdir(parents=True, exist_ok=True)
     pool_file, held_file, tokenizer_file = (work_dir / name for name in ("pool.pkl", "held_out.pkl", "tokenizer.json"))
     if not pool_file.exists():
@@ -98,7 +98,7 @@ def make_world(work_dir: Path) -> World:
         for name, _ in sentence.spoken.phonemes
     }
     characters = "".join(sorted(set("".join(texts(pool)))))
-    return World(
+    return Corpus(
         pool,
         pickle.loads(held_file.read_bytes()),
         Vocabulary.load(tokenizer_file),
@@ -108,7 +108,7 @@ def make_world(work_dir: Path) -> World:
 
 
 def collate(examples: list[Example]) -> Batch:
-    """Pad a list of examples to one batch."""
+    """One padded batch of the examples."""
     longest = max(len(example.tokens) for example in examples)
     most = max(1, *(len(example.characters) for example in examples))
 
@@ -129,7 +129,7 @@ def collate(examples: list[Example]) -> Batch:
 
 
 class Batches(IterableDataset[Batch]):
-    """An endless stream of random batches, made in the data loader's own process."""
+    """An infinite stream of random batches, created in the process of the data loader."""
 
     def __init__(self, maker: WindowMaker, full_share: float, seed: int) -> None:
         self._maker = maker
@@ -145,7 +145,7 @@ class Batches(IterableDataset[Batch]):
 
 
 def losses(model: Whisper, batch: Batch, first_timestamp: int) -> dict[str, Tensor]:
-    """Every loss by name, unweighted, and the share of text tokens that were right."""
+    """The losses by name, unweighted, and the accuracy on text tokens, 0..1."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=BF16):
         hidden = model.encoder(batch.features, batch.offsets)
         logits, attention = model.decoder(batch.tokens, hidden, GUIDED_HEADS)
@@ -153,13 +153,13 @@ def losses(model: Whisper, batch: Batch, first_timestamp: int) -> dict[str, Tens
     frames = (batch.phonemes != IGNORE).sum(1)
     phonemes = model.phoneme_head(hidden)
     text = (batch.targets != IGNORE) & (batch.targets < first_timestamp)
-    right = (logits.argmax(-1) == batch.targets)[text].float().mean()
+    accuracy = (logits.argmax(-1) == batch.targets)[text].float().mean()
     return {
         "tokens": token_loss(logits, batch.targets, first_timestamp),
         "phonemes": nn.functional.cross_entropy(phonemes.flatten(0, 1), batch.phonemes.flatten(), ignore_index=IGNORE),
         "ctc": ctc_loss(model.ctc_head(hidden), frames, batch.characters, batch.lengths),
         "guide": guided_attention_loss(attention, batch.spans),
-        "right": right.detach(),
+        "accuracy": accuracy.detach(),
     }
 
 
@@ -174,7 +174,10 @@ def total(parts: dict[str, Tensor]) -> Tensor:
 
 
 def rate_at(step: int, share: float) -> float:
-    """Learning rate over its peak: warm-up by steps, a plateau, then a cosine by the share of time that is over."""
+    """The learning rate relative to its peak: a warm-up by steps, a plateau, and a cosine decay by time.
+
+    share: of the planned time that has passed, 0..1.
+    """
     warm = min(1.0, (step + 1) / WARM_UP_STEPS)
     if share <= DECAY_FROM:
         return warm
@@ -196,19 +199,19 @@ def optimisers(model: Whisper) -> list[torch.optim.Optimizer]:
 
 @dataclass(slots=True)
 class State:
-    """How far training has come. seconds: spent in steps so far, over all runs."""
+    """The progress of training. seconds: spent in steps, over all runs."""
 
     step: int = 0
     seconds: float = 0.0
 
 
 def train(plan: Plan) -> Path:
-    """Train, or go on training, until the plan's minutes are over; the path of the last checkpoint."""
+    """Train, or resume training, for the plan's minutes. Returns the path of the last checkpoint."""
     torch.set_num_threads(plan.threads)
-    world = make_world(plan.work_dir)
-    vocabulary = world.vocabulary
+    corpus = make_corpus(plan.work_dir)
+    vocabulary = corpus.vocabulary
     shape = Shape(len(vocabulary))
-    model = Whisper(shape, len(world.phonemes), len(world.characters), vocabulary.first_timestamp)
+    model = Whisper(shape, len(corpus.phonemes), len(corpus.characters), vocabulary.first_timestamp)
     steppers = optimisers(model)
     state = State()
     checkpoint = plan.work_dir / "checkpoint.pt"
@@ -220,17 +223,17 @@ def train(plan: Plan) -> Path:
         state = State(saved["step"], saved["seconds"])
     parameters = sum(p.numel() for p in model.encoder.parameters()) + sum(p.numel() for p in model.decoder.parameters())
     print(f"{parameters / 1e6:.2f} M parameters, {len(vocabulary)} tokens, from step {state.step}", flush=True)
-    validation = validation_batch(world)
+    validation = validation_batch(corpus)
     for share_of_full, minutes in ((0.0, plan.short_minutes), (FULL_SHARE, plan.short_minutes + plan.full_minutes)):
-        run_stage(model, steppers, state, world, share_of_full, 60 * minutes, plan, validation)
+        run_stage(model, steppers, state, corpus, share_of_full, 60 * minutes, plan, validation)
     save(checkpoint, model, steppers, state)
     return checkpoint
 
 
-def validation_batch(world: World) -> list[Batch]:
-    """The same windows each time, of voices that are never trained on."""
+def validation_batch(corpus: Corpus) -> list[Batch]:
+    """Batches of held-out voices, the same ones each time."""
     rng = np.random.default_rng(7)
-    maker = world.maker(world.held_out)
+    maker = corpus.maker(corpus.held_out)
     return [collate([maker.example(SHORT, rng) for _ in range(SHORT_BATCH)]) for _ in range(4)]
 
 
@@ -238,17 +241,20 @@ def run_stage(
     model: Whisper,
     steppers: list[torch.optim.Optimizer],
     state: State,
-    world: World,
+    corpus: Corpus,
     full_share: float,
     until: float,
     plan: Plan,
     validation: list[Batch],
 ) -> None:
-    """Train on one mix of windows until `until` seconds have been spent in all."""
+    """Train on one mix of windows until the total training time is `until` seconds.
+
+    full_share: share of batches with 30 s windows, 0..1.
+    """
     if state.seconds >= until:
         return
     overall = 60 * (plan.short_minutes + plan.full_minutes)
-    dataset = Batches(world.maker(world.pool), full_share, seed=state.step)
+    dataset = Batches(corpus.maker(corpus.pool), full_share, seed=state.step)
     loader = iter(DataLoader(dataset, batch_size=None, num_workers=1, prefetch_factor=4))
     last_save = time.monotonic()
     meter: dict[str, float] = {}
@@ -259,7 +265,7 @@ def run_stage(
             for group in stepper.param_groups:
                 group["lr"] = PEAK_RATE * rate
             stepper.zero_grad(set_to_none=True)
-        parts = losses(model, next(loader), world.vocabulary.first_timestamp)
+        parts = losses(model, next(loader), corpus.vocabulary.first_timestamp)
         total(parts).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for stepper in steppers:
@@ -274,8 +280,10 @@ def run_stage(
             meter = {}
         if state.step % VALIDATE_EVERY == 0:
             with torch.no_grad():
-                seen = [losses(model, batch, world.vocabulary.first_timestamp) for batch in validation]
-            figures = "  ".join(f"{name} {sum(float(s[name]) for s in seen) / len(seen):.3f}" for name in seen[0])
+                validated = [losses(model, batch, corpus.vocabulary.first_timestamp) for batch in validation]
+            figures = "  ".join(
+                f"{name} {sum(float(s[name]) for s in validated) / len(validated):.3f}" for name in validated[0]
+            )
             print(f"       held-out voices: {figures}", flush=True)
         if time.monotonic() - last_save > SAVE_EVERY:
             save(plan.work_dir / "checkpoint.pt", model, steppers, state)
@@ -283,7 +291,7 @@ def run_stage(
 
 
 def save(path: Path, model: Whisper, steppers: list[torch.optim.Optimizer], state: State) -> None:
-    """Write a checkpoint that a killed run can go on from."""
+    """Write a checkpoint atomically, so that a killed run can be resumed."""
     fresh = path.with_suffix(".new")
     torch.save(
         {

@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer for the small world, followed by Whisper's special tokens in Whisper's order."""
+"""A small byte-level BPE tokenizer, with Whisper's special tokens in Whisper's order."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ TASK_TOKENS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech"
 
 
 def special_tokens() -> list[str]:
-    """Everything after the text pieces, in Whisper's order."""
+    """All tokens after the text pieces, in Whisper's order."""
     names = ["endoftext", "startoftranscript", *LANGUAGE_CODES, *TASK_TOKENS]
     times = [f"{index * TIMESTAMP_STEP:.2f}" for index in range(TIMESTAMPS)]
     return [f"<|{name}|>" for name in (*names, *times)]
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """Learn the text pieces; each text is seen as Whisper writes it, after a space."""
+    """Train the text pieces. As in Whisper, each text starts with a space."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -35,7 +35,7 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
     tokenizer.train_from_iterator((f" {text}" for text in texts), trainer)
     document = json.loads(tokenizer.to_str())
     vocabulary = document["model"]["vocab"]
-    # CTranslate2 calls a Whisper model multilingual when the vocabulary holds the empty string.
+    # CTranslate2 regards a Whisper model as multilingual if its vocabulary contains the empty string.
     vocabulary[""] = len(vocabulary)
     first = len(vocabulary)
     document["added_tokens"] = [
@@ -67,7 +67,7 @@ class Vocabulary:
         return int(self.tokenizer.get_vocab_size(with_added_tokens=True))
 
     def id(self, name: str) -> int:
-        """Id of the special token <|name|>."""
+        """The id of the special token <|name|>."""
         token: int = self.tokenizer.token_to_id(f"<|{name}|>")
         return token
 
@@ -76,10 +76,10 @@ class Vocabulary:
         return self.id("0.00")
 
     def timestamp(self, seconds: float) -> int:
-        """The timestamp token nearest to `seconds`, 0 to 30."""
+        """The id of the timestamp token nearest to `seconds`, 0..30."""
         return self.first_timestamp + min(TIMESTAMPS - 1, max(0, round(seconds / TIMESTAMP_STEP)))
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Token ids of " " + text, and for each the character range in `text` that it covers."""
+        """The token ids of " " + text, and for each the range of characters in `text` that it covers."""
         encoding = self.tokenizer.encode(f" {text}", add_special_tokens=False)
         return encoding.ids, [(max(0, a - 1), max(0, b - 1)) for a, b in encoding.offsets]

@@ -1,4 +1,4 @@
-"""Training examples: sentences laid out in a window, with targets for decoder, encoder and attention."""
+"""Training examples: windows of sentences, with targets for decoder, encoder and attention."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CUT_SHARE = 0.12  # windows that end in the middle of a sentence
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """seconds: context length. single_share: windows with one sentence only."""
+    """seconds: duration of the window. single_share: share of windows with a single sentence, 0..1."""
 
     seconds: int
     single_share: float
@@ -35,7 +35,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A sentence and where in the window it starts, samples."""
+    """A sentence in a window. start: its offset in the window, samples."""
 
     sentence: Sentence
     start: int
@@ -49,7 +49,7 @@ class Placed:
 class Example:
     """features: (80, 100 * seconds). tokens, targets: decoder input and what follows each, IGNORE where not trained.
 
-    spans: (len(tokens), 2), encoder frames that the next token is spoken in, -1 where unknown.
+    spans: (len(tokens), 2), first and last encoder frame of the next token, -1 where unknown.
     phonemes: (50 * seconds,), IGNORE after the audio. characters: for CTC. offset: encoder position of frame 0.
     """
 
@@ -63,7 +63,7 @@ class Example:
 
 
 class WindowMaker:
-    """Makes random examples from a pool of spoken sentences."""
+    """Creates random examples from a pool of spoken sentences."""
 
     def __init__(
         self, pool: dict[str, list[Sentence]], vocabulary: Vocabulary, phonemes: Sequence[str], characters: str
@@ -75,7 +75,7 @@ class WindowMaker:
         self._extract = FeatureExtractor(feature_size=80)
 
     def example(self, layout: Layout, rng: Generator) -> Example:
-        """One random window."""
+        """A random window."""
         if rng.random() < NO_SPEECH_SHARE:
             return self._silent(layout, rng)
         language = str(rng.choice(list(self._pool)))
@@ -83,7 +83,7 @@ class WindowMaker:
         audio = np.zeros(length, np.float32)
         for item in placed if cut is None else [*placed, cut]:
             part = item.sentence.spoken.samples[: length - item.start].astype(np.float32) / 32768
-            # Speakers differ in loudness inside a window, too.
+            # Loudness also varies within a window.
             audio[item.start : item.start + len(part)] += part * np.float32(10 ** rng.uniform(-0.3, 0))
         offset = 0
         room = 30 - layout.seconds
@@ -101,7 +101,7 @@ class WindowMaker:
         )
 
     def features(self, audio: NDArray[np.float32], seconds: int) -> NDArray[np.float32]:
-        """Log-mel of the audio alone, then zeros, exactly as faster-whisper pads a short clip."""
+        """The log-mel features of the audio, then zeros, exactly as faster-whisper pads a short clip."""
         frames = seconds * MEL_FRAMES_PER_SECOND
         mel = self._extract(audio)[:, :-1][:, :frames]
         return np.pad(mel, ((0, 0), (0, frames - mel.shape[1]))).astype(np.float32)
@@ -157,7 +157,7 @@ class WindowMaker:
             spans.append((-1, -1))
         body.append(vocabulary.id("endoftext"))
         spans.append((-1, -1))
-        # Without timestamps the cut sentence would be neither heard nor refused: leave its end untrained.
+        # Without timestamps it is undefined whether the cut sentence is transcribed: its end is not trained.
         targets = body[1:]
         if not timestamps and cut is not None:
             targets[-1] = IGNORE
@@ -196,7 +196,7 @@ class WindowMaker:
         vocabulary = self._vocabulary
         length = int(rng.uniform(0.2, layout.seconds) * SAMPLE_RATE)
         language = vocabulary.id(str(rng.choice(list(self._pool))))
-        # What an ordinary prompt must give on silence: <|nospeech|> first, then no text at all.
+        # For silence after an ordinary prompt: <|nospeech|> first, then no text.
         tokens = [vocabulary.id("startoftranscript"), language, vocabulary.id("transcribe"), vocabulary.timestamp(0)]
         targets = [vocabulary.id("nospeech"), IGNORE, vocabulary.timestamp(0), vocabulary.id("endoftext")]
         return Example(
@@ -211,6 +211,6 @@ class WindowMaker:
 
 
 def phoneme_name(language: str, name: str) -> str:
-    """An espeak mnemonic without stress marks, qualified by language; "" for pauses."""
+    """An espeak-ng mnemonic without stress marks, qualified by the language; "" for a pause."""
     bare = name.lstrip("',%=")
     return "" if not bare or bare.startswith("_") else f"{language}:{bare}"

@@ -1,7 +1,7 @@
 """The loop that owns the device: slot threads that ask the scheduler for work and hand results to asyncio.
 
-What one window does to the device is never another one's fault: a batch that fails is tried again window by window, one
-that does not fit into memory in halves, and what was on the device when the process died is remembered.
+One window never fails another: a batch that fails is tried again window by window, one that does not fit into memory in
+halves, and windows that were on the device when the process died are quarantined.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runners.batching.quarantine import Journal, Verdict, fingerprint
-from runners.batching.scheduler import HALVED_SECONDS, Batch, Item, Scheduler, batch_key
+from runners.batching.queue import Item, batch_key
+from runners.batching.scheduler import HALVED_SECONDS, Batch, Scheduler
 from runners.client.interface import RESTART_SECONDS
 from runners.decode.engine import WindowTask
 from transcription.core.errors import RefusedWindow, ServiceUnavailable, TranscriptionError
@@ -24,14 +25,14 @@ from transcription.core.options import Priority, Ticket
 from transcription.core.transcript import WindowResult
 from transcription.telemetry.tracing import QUEUE, Stage, past_span, recorded
 
-STOP_SECONDS = 30.0  # the longest that a running batch may hold up a shutdown
-WATCH_SECONDS = 0.5  # between looks at what is overdue
+STOP_SECONDS = 30.0  # a running batch delays a shutdown by at most this
+WATCH_SECONDS = 0.5  # between checks for overdue batches
 # What CTranslate2, torch and cuBLAS say; none of them has an exception of its own for it.
 OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class Decoder(Protocol):
-    """A loaded model, as `Engine` is one."""
+    """A loaded model, such as `Engine`."""
 
     def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
         """Results in the order of the batch."""
@@ -43,28 +44,30 @@ Outcome = WindowResult | Exception
 
 
 class Events(Protocol):
-    """What the owner of a device is told. Called from threads of the device; must return at once."""
+    """What a device reports. Called from threads of the device; must return at once."""
 
-    def batch_formed(self, windows: int) -> None: ...
+    def batch_formed(self, windows: int, max_batch: int) -> None:
+        """max_batch: windows that would have fitted."""
+        ...
 
     def ran_out_of_memory(self, model: str) -> None: ...
 
-    def hangs(self, model: str, seconds: float) -> None:
-        """A batch did not end within its deadline: this process will never answer again."""
+    def hung(self, model: str, seconds: float) -> None:
+        """A batch has not ended within its deadline: this process will never answer again. seconds: since its start."""
         ...
 
 
 @dataclass(slots=True)
 class _Trace:
-    """What is done for a caller, told by the threads of the device. queued, taken: nanoseconds since the epoch."""
+    """Stages of one window, filled in by the threads of the device. queued, taken: nanoseconds since the epoch."""
 
     queued: int
     taken: int = 0
     batch: int = 0
     stages: Sequence[Stage] = ()
 
-    def tell(self) -> None:
-        """As spans of the caller's request."""
+    def export(self) -> None:
+        """Record the stages as spans of the caller's request."""
         if self.taken:
             past_span(Stage(QUEUE, self.queued, self.taken))
         for each in self.stages:
@@ -73,7 +76,7 @@ class _Trace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    """A caller and what it waits for."""
+    """A window in the queue or on the device, and the future that its caller awaits."""
 
     task: WindowTask
     fingerprint: str
@@ -84,7 +87,7 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the device has to do. backlog, longest_wait: seconds, see `Scheduler`."""
+    """Windows waiting and batches running. backlog, longest_wait: seconds, see `Scheduler`."""
 
     waiting: int
     running: int
@@ -93,10 +96,10 @@ class Load:
 
 
 class Device:
-    """Runs batches in as many threads as it has slots. The scheduler decides; this class only carries out.
+    """Runs batches in one thread per slot. The scheduler decides; this class carries out.
 
-    lease: the model by name, kept in memory for as long as the context lasts.
-    journal: what earlier processes died of; None where nothing can be remembered.
+    lease: gives the model of a name, and keeps it in memory until the context ends.
+    journal: windows that were on the device when earlier processes died; None where it cannot be kept.
     """
 
     def __init__(
@@ -117,14 +120,16 @@ class Device:
         self._ids = itertools.count()
         self._stopping = threading.Event()
         self._hanging = False
+        self._max_batch = 1
         self._threads: list[threading.Thread] = []
 
     def start(self, slots: int, max_batch: int) -> None:
-        """Start to work on what waits, which may have been submitted before."""
+        """Start the slots. Windows may have been submitted before."""
         with self._work:
             if self._stopping.is_set():
                 return
             self._scheduler.resize(slots, max_batch)
+            self._max_batch = max_batch
             self._threads = [
                 threading.Thread(target=self._serve_slot, name=f"slot-{number}", daemon=True) for number in range(slots)
             ]
@@ -133,11 +138,11 @@ class Device:
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def stop(self) -> None:
-        """Finish what runs, refuse what waits. Blocks for STOP_SECONDS at most."""
+        """Finish the running batches and refuse the waiting windows. Blocks for at most STOP_SECONDS."""
         with self._work:
             self._stopping.set()
             self._work.notify_all()
-        self._answer_everyone(ServiceUnavailable("The service is stopping. Try again in a moment."))
+        self._answer_all(ServiceUnavailable("The service is stopping. Try again in a moment."))
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             if thread.ident is not None:
@@ -146,7 +151,7 @@ class Device:
             self._journal.close()
 
     def load(self) -> Load:
-        """What waits and what runs now."""
+        """The load at this moment."""
         with self._work:
             return Load(
                 self._scheduler.waiting,
@@ -158,13 +163,13 @@ class Device:
     async def decode(self, task: WindowTask, ticket: Ticket) -> WindowResult:
         """Queue one window and wait for its result.
 
-        Cancelling takes it out of the queue; a batch that runs already is not interrupted, its result is dropped.
-        Raises ServiceUnavailable when too much waits, RefusedWindow for one that keeps killing the process, and what
-        the model raises.
+        Cancelling takes it out of the queue; a batch that is already running is not interrupted, its result is dropped.
+        Raises ServiceUnavailable when the queue is full, RefusedWindow for a quarantined window, and what the model
+        raises.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(task, fingerprint(task), loop, loop.create_future(), _Trace(time.time_ns()))
-        alone = self._is_suspect(waiting.fingerprint)
+        alone = self._must_run_alone(waiting.fingerprint)
         with self._work:
             if self._stopping.is_set():
                 raise ServiceUnavailable("The service is stopping. Try again in a moment.")
@@ -177,24 +182,24 @@ class Device:
         try:
             return await waiting.future
         finally:
-            waiting.trace.tell()
+            waiting.trace.export()
             with self._work:
                 self._scheduler.cancel(item.id)
                 self._waiting.pop(item.id, None)
 
-    def _is_suspect(self, name: str) -> bool:
+    def _must_run_alone(self, name: str) -> bool:
         verdict = self._journal.verdict(name) if self._journal else Verdict.CLEAR
         if verdict is Verdict.REFUSED:
             raise RefusedWindow(
-                "Twice the model's process died while it worked on this recording, so that it is not tried again for "
-                "an hour. Convert the recording, leave out the part, or use another model."
+                "The model's process crashed twice while it worked on this recording, which is not tried again for an "
+                "hour. Convert the recording, cut out the part, or use another model."
             )
         return verdict is Verdict.ALONE
 
     def _serve_slot(self) -> None:
         while batch := self._next_batch():
             with self._work:
-                # A caller may leave between the choice and here; its window is then decoded for nobody, or not at all.
+                # A caller may disconnect between the choice and here; its window is then skipped.
                 callers = [self._waiting[item.id] for item in batch.items if item.id in self._waiting]
             outcomes: Sequence[Outcome] = ()
             try:
@@ -206,7 +211,7 @@ class Device:
                     self._work.notify_all()
 
     def _next_batch(self) -> Batch | None:
-        """The next batch, waited for; None when the device stops."""
+        """Wait for the next batch; None when the device stops."""
         with self._work:
             while not self._stopping.is_set():
                 if batch := self._scheduler.next_batch(self._clock()):
@@ -215,19 +220,19 @@ class Device:
         return None
 
     def _run(self, batch: Batch, callers: Sequence[_Waiting]) -> Sequence[Outcome]:
-        """Answer every caller; what they were told."""
+        """Answer every caller, and return the answers."""
         try:
             outcomes = self._recorded(batch, callers) if callers else []
         except Exception as error:
-            # Not swallowed: it is the callers' answer, and the slot lives on.
+            # Not swallowed: it becomes the callers' answer, and the slot goes on.
             outcomes = [error] * len(callers)
         for caller, outcome in zip(callers, outcomes, strict=True):
             _settle(caller, outcome)
         return outcomes
 
     def _recorded(self, batch: Batch, callers: Sequence[_Waiting]) -> list[Outcome]:
-        """A result or an error for each window; until then the journal knows what is on the device."""
-        self._events.batch_formed(len(callers))
+        """A result or an error for each window; meanwhile the journal lists what is on the device."""
+        self._events.batch_formed(len(callers), self._max_batch)
         if self._journal:
             self._journal.begin(batch.id, (caller.fingerprint for caller in callers))
         try:
@@ -254,34 +259,34 @@ class Device:
         return [outcome for part in parts for outcome in self._decode(name, model, part)]
 
     def _size_after(self, error: Exception, name: str, windows: int) -> int:
-        """How many windows to try at once after so many failed."""
+        """How many windows to try at once after a batch of `windows` failed."""
         if not is_out_of_memory(error):
-            return 1  # most likely one window's fault, for which the others shall not suffer
+            return 1  # most likely one window is at fault; the others are decoded without it
         with self._work:
             limit = self._scheduler.ran_out_of_memory(windows, self._clock())
         self._events.ran_out_of_memory(name)
         return limit
 
     def _watch(self) -> None:
-        """Tell the owner when a batch will never end. Its thread cannot be stopped, only the process."""
+        """Report a batch that is overdue. Its thread cannot be stopped, only the process."""
         while not self._stopping.wait(WATCH_SECONDS):
             with self._work:
                 now = self._clock()
                 overdue = self._scheduler.overdue(now)
                 self._hanging = bool(overdue)
             if overdue:
-                self._answer_everyone(_being_replaced())
-                self._events.hangs(overdue[0].key.model, now - overdue[0].formed_at)
+                self._answer_all(_being_replaced())
+                self._events.hung(overdue[0].key.model, now - overdue[0].formed_at)
                 return
 
-    def _answer_everyone(self, error: TranscriptionError) -> None:
+    def _answer_all(self, error: TranscriptionError) -> None:
         with self._work:
             for waiting in self._waiting.values():
                 _settle(waiting, error)
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether the device, or the machine, had no memory for a batch."""
+    """Whether the device or the machine ran out of memory."""
     return isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)
 
 
@@ -302,13 +307,13 @@ def _being_replaced() -> ServiceUnavailable:
 
 
 def _settle(caller: _Waiting, outcome: Outcome) -> None:
-    """Give a caller its answer from any thread, unless it left."""
+    """Give a caller its answer, from any thread, unless it has gone."""
 
     def settle() -> None:
         if caller.future.done():
             return
         if isinstance(outcome, Exception):
-            # One exception object answers one caller: raising it changes its traceback.
+            # One exception object per caller: raising it changes its traceback.
             caller.future.set_exception(_own_copy(outcome))
         else:
             caller.future.set_result(outcome)

@@ -1,7 +1,7 @@
-"""Which windows were on the device when a runner died: once makes a suspect, twice and it is refused.
+"""Windows that were on the device when a runner died: after one death they run alone, after two they are refused.
 
-A window is known by its fingerprint. Each process keeps the fingerprints that are on its device in a file of its own,
-which it holds a lock on; a file that nobody holds was left by a process that died.
+A window is identified by its fingerprint. Each process writes the fingerprints on its device to a file of its own and
+holds a lock on it; a file without a lock was left behind by a process that died.
 """
 
 from __future__ import annotations
@@ -19,55 +19,64 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
+import structlog
+
 from runners.decode.engine import WindowTask
 
-SUSPECT_SECONDS = 3600.0  # for so long a death is held against a window
+QUARANTINE_SECONDS = 3600.0  # a death counts against a window for this long
 REFUSED_FROM = 2  # deaths
-SUSPECTS = "suspects.json"
+DEATHS_FILE = "suspects.json"
 JOURNAL = "runner"  # folder in CACHE_DIR
 RUNNING_SUFFIX = ".running"
-CLOSED = -1  # in the place of a descriptor
+CLOSED = -1  # in place of a descriptor
+
+
+log = structlog.get_logger(__name__)
 
 
 class Verdict(StrEnum):
-    """What to do with a window."""
+    """How a window may be decoded."""
 
     CLEAR = "clear"
-    ALONE = "alone"  # it was there when a process died, perhaps by chance
+    ALONE = "alone"  # it was on the device when a process died, perhaps by chance
     REFUSED = "refused"
 
 
-class Suspects:
-    """Deaths by fingerprint. Decides only. deaths: times, seconds since the epoch."""
+class Quarantine:
+    """Decides from the deaths of a window how it may be decoded. No I/O.
+
+    deaths: times by fingerprint, seconds since the epoch.
+    """
 
     def __init__(self, deaths: dict[str, list[float]] | None = None) -> None:
         self.deaths = deaths or {}
 
-    def accuse(self, fingerprints: Iterable[str], now: float) -> None:
-        """These were on the device of a process that died."""
+    def record_death(self, fingerprints: Iterable[str], now: float) -> None:
+        """These windows were on the device of a process that died."""
         for fingerprint in fingerprints:
             self.deaths.setdefault(fingerprint, []).append(now)
 
     def verdict(self, fingerprint: str, now: float) -> Verdict:
-        recent = [death for death in self.deaths.get(fingerprint, ()) if now - death < SUSPECT_SECONDS]
+        """How a window may be decoded now."""
+        recent = [death for death in self.deaths.get(fingerprint, ()) if now - death < QUARANTINE_SECONDS]
         if len(recent) >= REFUSED_FROM:
             return Verdict.REFUSED
         return Verdict.ALONE if recent else Verdict.CLEAR
 
     def forget_old(self, now: float) -> None:
-        """Drop what no verdict rests on any more."""
+        """Drop deaths that affect no verdict any more."""
         recent = {
-            fingerprint: [death for death in deaths if now - death < SUSPECT_SECONDS]
+            fingerprint: [death for death in deaths if now - death < QUARANTINE_SECONDS]
             for fingerprint, deaths in self.deaths.items()
         }
         self.deaths = {fingerprint: deaths for fingerprint, deaths in recent.items() if deaths}
 
 
 class Journal:
-    """Remembers across processes. Thread-safe.
+    """Keeps the quarantine across processes. Thread-safe.
 
-    folder: shared by every runner of the machine; made if need be.
-    Raises OSError when nothing can be written there.
+    folder: shared by every runner of the machine; created if missing.
+    Raises OSError when it is not writable.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
@@ -75,16 +84,16 @@ class Journal:
         self._clock = clock
         self._running: dict[int, tuple[str, ...]] = {}
         self._lock = threading.Lock()
-        with (folder / SUSPECTS).open("a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # a process that starts now must not take our file for a dead one's
-            self._suspects = _recover(file, folder, clock())
+        with (folder / DEATHS_FILE).open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # a process that starts now must not take our file for one left behind
+            self._quarantine = _recover(file, folder, clock())
             self._descriptor, path = tempfile.mkstemp(RUNNING_SUFFIX, dir=folder)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         self._path = Path(path)
 
     def verdict(self, fingerprint: str) -> Verdict:
-        """What earlier deaths say of a window."""
-        return self._suspects.verdict(fingerprint, self._clock())
+        """How a window may be decoded, after the deaths of earlier processes."""
+        return self._quarantine.verdict(fingerprint, self._clock())
 
     def begin(self, batch_id: int, fingerprints: Iterable[str]) -> None:
         """These windows are on the device from now on."""
@@ -99,7 +108,7 @@ class Journal:
             self._write()
 
     def close(self) -> None:
-        """An orderly end: nobody is to blame for what still runs, and nothing is written any more."""
+        """End in order: windows still on the device are not held responsible, and nothing is written any more."""
         with self._lock:
             self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
@@ -109,34 +118,47 @@ class Journal:
         if self._descriptor == CLOSED:
             return
         data = json.dumps([name for names in self._running.values() for name in names]).encode()
-        # A full disk is no reason not to decode. Not fsync: it is the process that dies, not the machine.
+        # A full disk must not stop decoding. No fsync: the process dies, not the machine.
         with contextlib.suppress(OSError):
             os.pwrite(self._descriptor, data, 0)
             os.ftruncate(self._descriptor, len(data))
 
 
+def open_journal(cache_dir: Path) -> Journal | None:
+    """The journal of this machine's runners; None, with a warning, where nothing can be written."""
+    try:
+        return Journal(cache_dir / JOURNAL)
+    except OSError as error:
+        log.warning(
+            "no_journal",
+            error=str(error),
+            remedy="make CACHE_DIR writable; until then a window that crashes the process is not quarantined",
+        )
+        return None
+
+
 def fingerprint(task: WindowTask) -> str:
-    """The same for the same samples and options."""
+    """SHA-256 over samples and options, hexadecimal."""
     digest = hashlib.sha256(task.samples.tobytes())
     digest.update(repr(task.options).encode())
     return digest.hexdigest()
 
 
-def _recover(file: TextIO, folder: Path, now: float) -> Suspects:
-    """What is known so far in the file, and what dead processes left in the folder; the file then has both."""
+def _recover(file: TextIO, folder: Path, now: float) -> Quarantine:
+    """Merge the deaths in the file with what dead processes left in the folder, and write both back."""
     file.seek(0)
-    suspects = Suspects(_read_json(file.read(), {}))
+    quarantine = Quarantine(_read_json(file.read(), {}))
     for path in folder.glob(f"*{RUNNING_SUFFIX}"):
-        suspects.accuse(_take_left(path), now)
-    suspects.forget_old(now)
+        quarantine.record_death(_take_left(path), now)
+    quarantine.forget_old(now)
     file.seek(0)
     file.truncate()
-    json.dump(suspects.deaths, file)
-    return suspects
+    json.dump(quarantine.deaths, file)
+    return quarantine
 
 
 def _take_left(path: Path) -> list[str]:
-    """Fingerprints that a dead process left in `path`, which is removed; none while its owner lives."""
+    """Fingerprints that a dead process left in `path`, which is removed; none while its owner is alive."""
     with path.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -148,7 +170,7 @@ def _take_left(path: Path) -> list[str]:
 
 
 def _read_json(text: str, otherwise: Any) -> Any:
-    """A file that was cut off says nothing."""
+    """The document, or `otherwise` for a file that was cut off."""
     try:
         return json.loads(text)
     except ValueError:

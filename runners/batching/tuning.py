@@ -1,7 +1,7 @@
-"""Which layout is fastest here: a few are tried on the model itself, and the answer is kept on disk.
+"""Measures at start which device layout is fastest for the default model, and keeps the result on disk.
 
-The work of a trial is that of the engine without its end of text: encode a window of noise, decode a fixed number of
-tokens with beam 5. A model that would take too long gets a part of a window, down to a tenth; the encoder takes it.
+A trial does the work of the engine without its end of text: encode a window of noise, decode a fixed number of tokens
+with beam 5. A model that would take too long gets a part of a window, down to a tenth; the encoder accepts it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import ctranslate2
 import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 
-from runners.batching.layout import Layout, Placement, candidate_layouts, likely_layout
-from runners.models.cache import ModelHandle
+from runners.batching.layout import candidate_layouts, likely_layout
+from runners.decode.model import ModelHandle
+from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import ENCODER_FRAMES
 
 BUDGET_SECONDS = 10.0
-MARGIN = 1.05  # times the rate of an earlier candidate that a later one must have; less is noise
+MARGIN = 1.05  # a later candidate must be this many times faster than an earlier one; less is noise
 BEAM_SIZE = 5
 FULL_FRAMES, FULL_TOKENS = ENCODER_FRAMES, 96  # 30 s of dense speech, which is what windows are packed from
 SHORT_FRAMES, SHORT_TOKENS = 300, 10
@@ -33,39 +34,39 @@ FULL_TO_SHORT = 15.0  # cost of a full trial in short ones, about
 SAFETY = 0.7  # of the budget is planned for
 LAYOUTS_FILE = "layouts.json"
 
-Open = Callable[[Layout], ModelHandle]
+Open = Callable[[DeviceLayout], ModelHandle]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One layout, measured. rate: windows a second; comparable within one tuning only."""
 
-    layout: Layout
+    layout: DeviceLayout
     rate: float
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A layout and, for the log, why it is the one."""
+    """A layout and, for the log, why it was chosen."""
 
-    layout: Layout
+    layout: DeviceLayout
     reason: str
 
 
 class Bench(Protocol):
-    """Something that can try layouts."""
+    """Can try layouts."""
 
-    def predict(self, layout: Layout) -> float:
-        """Seconds that a trial would take, 0 while nothing is known."""
+    def predict(self, layout: DeviceLayout) -> float:
+        """Estimated seconds of a trial; 0 before the first one."""
         ...
 
-    def try_out(self, layout: Layout) -> Trial:
+    def try_out(self, layout: DeviceLayout) -> Trial:
         """Raises RuntimeError or MemoryError when the device cannot do it."""
         ...
 
 
 def tune(
-    bench: Bench, candidates: Sequence[Layout], budget: float, clock: Callable[[], float] = time.monotonic
+    bench: Bench, candidates: Sequence[DeviceLayout], budget: float, clock: Callable[[], float] = time.monotonic
 ) -> list[Trial]:
     """Trials of the candidates in their order, as many as the budget (seconds) has room for."""
     started = clock()
@@ -73,19 +74,19 @@ def tune(
     for layout in candidates:
         if clock() - started + bench.predict(layout) > budget:
             continue  # a smaller one may still fit
-        # A device without memory for a layout is an answer too.
+        # A device without memory for a layout is a valid result: the layout is not chosen.
         with contextlib.suppress(RuntimeError, MemoryError):
             trials.append(bench.try_out(layout))
     return trials
 
 
-def choose(trials: Sequence[Trial], fallback: Layout) -> Choice:
+def choose(trials: Sequence[Trial], fallback: DeviceLayout) -> Choice:
     """The fastest of what was measured; an earlier one unless a later one is clearly faster.
 
     trials: faster-whisper's default first, so that nothing slower than it is ever chosen.
     """
     if not trials:
-        return Choice(fallback, "nothing could be measured; python -m benchmarks.tune takes its time over it")
+        return Choice(fallback, "nothing could be measured; python -m benchmarks.tune has no time limit")
     best = trials[0]
     for trial in trials[1:]:
         if trial.rate > MARGIN * best.rate:
@@ -110,11 +111,11 @@ class ModelBench:
         self._window_seconds = 0.0  # of one slot, at most
         self._frames, self._tokens = FULL_FRAMES, FULL_TOKENS
 
-    def predict(self, layout: Layout) -> float:
+    def predict(self, layout: DeviceLayout) -> float:
         loading = 0.0 if self._shape == (layout.slots, layout.threads) else self._load_seconds
         return loading + layout.batch * self._window_seconds
 
-    def try_out(self, layout: Layout) -> Trial:
+    def try_out(self, layout: DeviceLayout) -> Trial:
         handle = self._loaded(layout)
         if not self._window_seconds and self._rounds:
             self._choose_length(handle)
@@ -122,7 +123,7 @@ class ModelBench:
         self._window_seconds = max(self._window_seconds, seconds / layout.batch)
         return Trial(layout, layout.slots * layout.batch / seconds)
 
-    def _loaded(self, layout: Layout) -> ModelHandle:
+    def _loaded(self, layout: DeviceLayout) -> ModelHandle:
         shape = (layout.slots, layout.threads)
         if self._handle is None or shape != self._shape:
             self._handle = None  # first out, then in
@@ -140,7 +141,7 @@ class ModelBench:
         self._frames = max(SHORT_FRAMES, round(share * FULL_FRAMES))
         self._tokens = max(SHORT_TOKENS, round(share * FULL_TOKENS))
 
-    def _run(self, handle: ModelHandle, layout: Layout) -> float:
+    def _run(self, handle: ModelHandle, layout: DeviceLayout) -> float:
         with ThreadPoolExecutor(layout.slots) as slots:
             started = time.perf_counter()
             calls = [
@@ -166,23 +167,23 @@ class ModelBench:
 
 
 class LayoutStore:
-    """Layouts that were measured before, in one file. Never fails: what cannot be read or written is measured again.
+    """Layouts that were measured before, in one file. Never fails: an unreadable layout is measured again.
 
-    path: of the file; its folder is made if need be.
+    path: of the file; its folder is created if missing.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def find(self, key: str) -> Layout | None:
+    def find(self, key: str) -> DeviceLayout | None:
         """The layout stored under a key."""
         try:
-            return Layout(**self._read()[key]["layout"])
+            return DeviceLayout(**self._read()[key]["layout"])
         except (KeyError, TypeError):
             return None
 
-    def save(self, key: str, layout: Layout, trials: Sequence[Trial]) -> None:
-        """Keep a layout and what it was chosen from."""
+    def save(self, key: str, layout: DeviceLayout, trials: Sequence[Trial]) -> None:
+        """Store a layout and the trials it was chosen from."""
         known = self._read()
         rates = {str(trial.layout): round(trial.rate, 4) for trial in trials}
         known[key] = {"layout": asdict(layout), "windows_a_second": rates}
@@ -201,7 +202,7 @@ class LayoutStore:
 
 
 def machine_key(model: str, folder: Path, placement: Placement, cores: int) -> str:
-    """What a measurement holds for: this model, on this device, of this machine, with this library."""
+    """Identifies a measurement: this model, on this device of this machine, with this library."""
     size = (folder / "model.bin").stat().st_size
     library = f"ctranslate2 {ctranslate2.__version__}"
     return " / ".join(
@@ -220,7 +221,7 @@ def processor() -> str:
 
 
 def auto_layout(open_layout: Open, store: LayoutStore, key: str, device: str, cores: int) -> Choice:
-    """The layout for `auto`: remembered, or measured now within BUDGET_SECONDS and remembered.
+    """The layout for `auto`: stored by an earlier start, or measured now within BUDGET_SECONDS and stored.
 
     Raises what `open_layout` raises.
     """

@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 class RunnerClient:
     """Calls a `WhisperRunner` in another process.
 
-    proxy: what `bentoml.depends(whisper_runner)` gives inside a service.
+    proxy: the value of `bentoml.depends(whisper_runner)` inside a service.
     """
 
     def __init__(self, proxy: Any) -> None:
@@ -41,7 +41,7 @@ class RunnerClient:
         return reply.unpack()
 
     async def state(self) -> RunnerState:
-        """What the runner says of itself.
+        """The runner's current state.
 
         Raises ServiceUnavailable when its process does not answer.
         """
@@ -60,7 +60,7 @@ async def _answer(call: Awaitable[Answer]) -> Answer:
     except (aiohttp.ClientError, BentoMLException, TimeoutError) as error:
         # Domain errors travel inside the reply, so this is the process itself: dead, starting, or overwhelmed.
         raise ServiceUnavailable(
-            "The model's process does not answer; it is restarted by itself. Try again in a moment.",
+            "The model's process does not answer; it is being restarted. Try again in a moment.",
             detail=f"{type(error).__name__}: {error}",
             retry_after=RESTART_SECONDS,
         ) from error

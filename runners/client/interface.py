@@ -1,4 +1,4 @@
-"""What the rest of the service knows of the runner."""
+"""The runner as the rest of the service sees it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transcription.core.audio import Window
 from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.transcript import WindowResult
 
-RESTART_SECONDS = 10.0  # about what the supervisor needs to bring a dead runner back
+RESTART_SECONDS = 10.0  # about what the supervisor needs to restart a dead runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class ModelState:
 
 @dataclass(frozen=True, slots=True)
 class RunnerState:
-    """What the runner's process says of itself.
+    """The state of the runner's process.
 
     ready: the default model has decoded something since the process started.
     error: why the default model could not be loaded, with the remedy, or "".
@@ -50,5 +50,5 @@ class Runner(Protocol):
         ...
 
     async def state(self) -> RunnerState:
-        """Cheap; never waits for the model."""
+        """The current state. Cheap; never waits for the model."""
         ...

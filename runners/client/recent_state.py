@@ -1,4 +1,4 @@
-"""What the runner said of itself a moment ago, for those who ask often and must not wait for its process."""
+"""The runner's latest state, cached for callers that ask often and must not wait for its process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from copy import copy
 from runners.client.interface import Runner, RunnerState
 from transcription.core.errors import ServiceUnavailable
 
-FRESH_SECONDS = 1.0  # the runner is not asked more often
-STALE_SECONDS = 5.0  # an older answer is not given: then the next one is waited for
+FRESH_SECONDS = 1.0  # the runner is asked at most this often
+STALE_SECONDS = 5.0  # an older answer is not returned; the next one is awaited
 
 
 class RecentState:
-    """Asks the runner at most once a second, however many want to know.
+    """Asks the runner at most once per FRESH_SECONDS, however many callers there are.
 
     clock: monotonic seconds.
     """
@@ -35,9 +35,9 @@ class RecentState:
             self._asked_at = now
             self._asking = asyncio.create_task(self._ask())
         if self._asking and (self._answer is None or now - self._answered_at >= STALE_SECONDS):
-            await asyncio.shield(self._asking)  # others wait for it too
+            await asyncio.shield(self._asking)  # other callers await it, too
         if isinstance(self._answer, ServiceUnavailable):
-            raise copy(self._answer)  # one object would collect the traceback of everybody
+            raise copy(self._answer)  # one object would collect the tracebacks of all callers
         assert self._answer is not None
         return self._answer
 

@@ -1,4 +1,4 @@
-"""What a runner answers across the process border: a result or a failure.
+"""A runner's answer across the process border: a result or a failure.
 
 BentoML replaces every exception of a dependency by one of its own, without the message, so errors travel as values.
 """

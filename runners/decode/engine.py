@@ -17,22 +17,22 @@ from faster_whisper.transcribe import WhisperModel, get_suppressed_tokens
 from faster_whisper.utils import get_end
 from numpy.typing import NDArray
 
-from runners.decode.features import Arrays, LogMel
+from runners.decode.arrays import Arrays, LogMel
+from runners.decode.model import ModelHandle
 from runners.decode.rules import (
     Attempt,
     Cut,
     Split,
     average_logprob,
     choose_best,
-    compression_ratio,
     likeliest,
     needs_fallback,
     should_skip,
     split_segments,
 )
-from runners.models.cache import ModelHandle
 from transcription.core.errors import InvalidParameter, ModelUnavailable
 from transcription.core.options import DecodeOptions
+from transcription.core.text import compression_ratio
 from transcription.core.transcript import Segment, WindowResult, Word
 from transcription.telemetry.tracing import MODEL_DECODE, MODEL_ENCODE, stage
 
@@ -46,7 +46,7 @@ APPENDED_MARKS = "\"'.。,，!！?？:：”)]}、"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowTask:
-    """What is to be decoded. samples: int16, shape (n,), 16 kHz mono, at most 30 s."""
+    """A window to decode. samples: int16, shape (n,), 16 kHz mono, at most 30 s."""
 
     samples: NDArray[np.int16]
     options: DecodeOptions
@@ -54,7 +54,10 @@ class WindowTask:
 
 @dataclass(slots=True, eq=False)
 class _Reading:
-    """How far one window has been read. features: log-mel, shape (n_mels, content_frames + 1)."""
+    """How far one window has been decoded.
+
+    features: log-mel, shape (n_mels, content_frames + 1). seek: next frame to decode. last_speech: seconds.
+    """
 
     features: LogMel
     options: DecodeOptions
@@ -92,9 +95,9 @@ class Engine:
         self._suppressed = list(get_suppressed_tokens(self._tokenizer(ENGLISH, "transcribe"), [-1]))
 
     def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
-        """Results in the order of the batch, whose options must share one `scheduler.BatchKey`.
+        """Results in the order of the batch, whose options must share one `queue.BatchKey`.
 
-        Raises InvalidParameter for a language the model does not know, ModelUnavailable for a model that cannot tell
+        Raises InvalidParameter for a language the model does not know, ModelUnavailable for a model that cannot detect
         languages, RuntimeError when the device fails.
         """
         features = self._arrays.log_mel([task.samples for task in batch])
@@ -110,7 +113,7 @@ class Engine:
         return _Reading(features, options, language, 1.0 if language else 0.0, prompt)
 
     def _read_on(self, readings: Sequence[_Reading]) -> None:
-        """Decode what is left of each window, at most 30 s, and move its `seek` on."""
+        """Decode the rest of each window, at most 30 s, and advance its `seek`."""
         frames = [min(self._max_frames, reading.content_frames - reading.seek) for reading in readings]
         parts = [
             reading.features[:, reading.seek : reading.seek + count]
@@ -140,12 +143,12 @@ class Engine:
         for row, ranking in zip(unknown, guesses, strict=True):
             if not ranking:
                 raise ModelUnavailable(
-                    f"The model '{self._name}' cannot tell languages: its config.json lacks lang_ids. "
-                    "Convert it again, or name the language with the request."
+                    f"The model '{self._name}' cannot detect languages: its config.json lacks lang_ids. "
+                    "Convert it again, or state the language in the request."
                 )
-            heard = [(token[2:-2], float(probability)) for token, probability in ranking]  # <|en|>
+            ranked = [(token[2:-2], float(probability)) for token, probability in ranking]  # <|en|>
             readings[row].language, readings[row].language_probability = likeliest(
-                heard, readings[row].options.languages
+                ranked, readings[row].options.languages
             )
 
     def _decode_with_fallback(self, readings: Sequence[_Reading], encoded: ctranslate2.StorageView) -> list[Attempt]:
@@ -210,7 +213,7 @@ class Engine:
     def _accept(
         self, reading: _Reading, frames: int, attempt: Attempt, encoded: ctranslate2.StorageView, row: int
     ) -> None:
-        """Turn an attempt into segments and move the window's `seek` on."""
+        """Turn an attempt into segments and advance the window's `seek`."""
         started_at = reading.seek
         split = self._split(reading, frames, attempt)
         next_seek = split.next_seek
@@ -218,13 +221,13 @@ class Engine:
         if reading.options.word_timestamps:
             timed, next_seek = self._time_words(reading, split, frames, self._arrays.take_rows(encoded, [row]))
         reading.segments += self._segments(timed, attempt, started_at)
-        # The text has been given; without it as a prompt the next decode cannot fall into a loop.
+        # The prompt applies to the first decode only: repeated, it could send the next one into a loop.
         reading.prompt = []
-        # A decode that consumes nothing would be repeated for ever.
+        # A decode that consumes nothing would be repeated indefinitely.
         reading.seek = next_seek if next_seek > started_at else started_at + frames
 
     def _pass_over(self, reading: _Reading, frames: int, attempt: Attempt) -> None:
-        """Nobody speaks there. What was decoded all the same is kept apart."""
+        """Skip a part without speech. Text that was decoded all the same is kept apart, as `unspoken`."""
         cuts = [(cut, ()) for cut in self._split(reading, frames, attempt).cuts]
         reading.unspoken += self._segments(cuts, attempt, reading.seek)
         reading.seek += frames
@@ -243,7 +246,7 @@ class Engine:
     def _segments(
         self, timed: Sequence[tuple[Cut, tuple[Word, ...]]], attempt: Attempt, seek: int
     ) -> Iterator[Segment]:
-        """Those that say something and last."""
+        """Segments that have text and a duration."""
         for cut, words in timed:
             text = self._text(cut.tokens)
             if cut.start != cut.end and text.strip():
@@ -252,7 +255,7 @@ class Engine:
     def _time_words(
         self, reading: _Reading, split: Split, frames: int, encoded: ctranslate2.StorageView
     ) -> tuple[list[tuple[Cut, tuple[Word, ...]]], int]:
-        """Segments with their words, tightened around them, and where to read on.
+        """Segments with their words, tightened around them, and the frame where decoding continues.
 
         encoded: the encoder's output for this window alone.
         """
@@ -277,7 +280,7 @@ class Engine:
         return timed, next_seek
 
     def _tokenizer(self, language: str, task: str) -> Tokenizer:
-        """The tokenizer for a language and a task; cheap, its expensive half is shared.
+        """The tokenizer of a language and a task. Cheap: the expensive half is shared.
 
         Raises InvalidParameter.
         """

@@ -6,7 +6,6 @@ of a batch, and tested against the original.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from transcription.core.audio import FRAMES_PER_TIMESTAMP
 from transcription.core.options import DecodeOptions
 
 TIME_PRECISION = 0.02  # seconds between two timestamp tokens
-TINY = 1e-9  # in place of a sum of probabilities that is nothing
+TINY = 1e-9  # in place of a sum of probabilities that is 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Split:
     """Tokens of one decode, cut into segments.
 
     next_seek: frame at which the next decode starts.
-    single_ending: the last timestamp stands alone, which means that nobody speaks after it.
+    single_ending: the last timestamp stands alone, which means that no speech follows.
     """
 
     cuts: tuple[Cut, ...]
@@ -59,19 +58,13 @@ def average_logprob(score: float, length: int) -> float:
     return score * length / (length + 1)
 
 
-def compression_ratio(text: str) -> float:
-    """How often the text repeats itself: bytes before and after compression. Plain speech stays below 2.4."""
-    data = text.encode()
-    return len(data) / len(zlib.compress(data))
-
-
-def likeliest(heard: Sequence[tuple[str, float]], languages: Sequence[str]) -> tuple[str, float]:
+def likeliest(ranked: Sequence[tuple[str, float]], languages: Sequence[str]) -> tuple[str, float]:
     """The language that is spoken, and its probability among `languages`, or among all when that is empty.
 
-    heard: every language that the model knows with its probability, best first, never empty.
+    ranked: every language that the model knows with its probability, best first, never empty.
     """
-    among = [(code, probability) for code, probability in heard if not languages or code in languages]
-    if not among:  # the model was not trained on any of them; the caller says that it is one of them
+    among = [(code, probability) for code, probability in ranked if not languages or code in languages]
+    if not among:  # the model was not trained on any of them, but the request says that it is one of them
         return languages[0], 0.0
     code, probability = among[0]
     return code, probability if not languages else probability / max(sum(each for _, each in among), TINY)
@@ -97,9 +90,9 @@ def choose_best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
 
 
 def should_skip(attempt: Attempt, options: DecodeOptions) -> bool:
-    """Whether nobody speaks in the window: the model says so, and is not sure of the words either."""
-    sure_of_words = attempt.avg_logprob > options.log_prob_threshold
-    return attempt.no_speech_prob > options.no_speech_threshold and not sure_of_words
+    """Whether the window has no speech: the model says so, and is not confident of the words either."""
+    confident = attempt.avg_logprob > options.log_prob_threshold
+    return attempt.no_speech_prob > options.no_speech_threshold and not confident
 
 
 def split_segments(

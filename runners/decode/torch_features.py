@@ -1,10 +1,10 @@
-"""The arithmetic around a model on a GPU, in torch: nothing but samples goes in, nothing but text comes back.
+"""The arithmetic around a model on a GPU, in torch: samples go to the GPU, text comes back, and nothing else crosses.
 
 What the code relies on, from CTranslate2's source and documentation (docs/decisions/0008-features-on-the-gpu.md):
 
 - `StorageView.from_array` shares a CUDA tensor's memory and keeps the tensor alive; it refuses strided tensors.
-- CTranslate2 works on streams of its own and does not look at torch's. So torch must be done before a view is handed
-  over, and done reading before a view of CTranslate2's is let go.
+- CTranslate2 works on streams of its own and does not look at torch's. So torch must have finished before a view is
+  handed over, and have finished reading before a view of CTranslate2's is released.
 - `encode`, `generate`, `detect_language` and `align` copy the view they are given, on the device, before they return;
   what `encode` returns is complete.
 """
@@ -21,8 +21,8 @@ import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
-from runners.batching.layout import CUDA
-from runners.decode.features import LogMel, Pcm, exchangeable, is_whole
+from runners.decode.arrays import LogMel, Pcm, exchangeable, is_whole
+from runners.placement import CUDA
 from transcription.core.audio import ENCODER_FRAMES, INT16_SCALE
 
 # As faster-whisper's extractor has them.
@@ -98,7 +98,7 @@ class TorchArrays:
 
     @contextmanager
     def _finished(self) -> Iterator[None]:
-        """What the block computes is complete when the block ends, even by an exception: what it reads may go then."""
+        """Wait at the end of the block, even after an exception, until torch has finished: inputs may be freed."""
         if self._stream is None:
             yield
             return

@@ -2,88 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Generic, TypeVar
-
-from faster_whisper import WhisperModel
-
-from runners.batching.layout import CUDA, Layout, Placement
-from runners.decode.features import Arrays, choose_arrays
-from transcription.core.errors import ModelUnavailable
-
-CUBLAS_PACKAGE = "nvidia-cublas-cu12"
-CUBLAS_LIBRARY = "libcublas.so.12"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelHandle:
-    """A loaded model. Every method of `whisper` and `arrays` may be called from several threads at once.
-
-    arrays: what is computed around the model, on its device.
-    """
-
-    name: str
-    whisper: WhisperModel
-    arrays: Arrays
-
-
-def open_model(name: str, folder: Path, placement: Placement, layout: Layout) -> ModelHandle:
-    """Load a model from its folder, with a worker for every slot.
-
-    Raises ModelUnavailable.
-    """
-    if not (folder / "tokenizer.json").is_file():
-        # faster-whisper would fetch one from the hub, and it might not fit the model's vocabulary.
-        raise ModelUnavailable(f"The model '{name}' has no tokenizer.json in {folder}. Copy it from its repository.")
-    if placement.device == CUDA:
-        load_cublas()
-    try:
-        whisper = WhisperModel(
-            str(folder),
-            device=placement.device,
-            compute_type=placement.compute_type,
-            cpu_threads=layout.threads,
-            num_workers=layout.slots,
-            local_files_only=True,
-        )
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ModelUnavailable(
-            f"The model '{name}' in {folder} cannot be loaded. Delete the folder to fetch it again, or replace it with "
-            "a Whisper model in CTranslate2's format.",
-            detail=str(error),
-        ) from error
-    return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor))
-
-
-def load_cublas() -> None:
-    """Load the cuBLAS of the extra `gpu`, if it is installed; otherwise the system's own is left to be found.
-
-    CTranslate2 asks for it by its bare name when it first multiplies, and pip's folder is on no search path. A library
-    that is loaded already is found by that name.
-    Raises ModelUnavailable when the library is there and cannot be loaded.
-    """
-    try:
-        files = metadata.files(CUBLAS_PACKAGE) or ()
-    except metadata.PackageNotFoundError:
-        return
-    for file in files:
-        if file.name != CUBLAS_LIBRARY:
-            continue
-        try:
-            ctypes.CDLL(str(file.locate()))
-        except OSError as error:
-            raise ModelUnavailable(
-                f"No model can run on the GPU: {CUBLAS_LIBRARY} cannot be loaded. Install {CUBLAS_PACKAGE} again.",
-                detail=str(error),
-            ) from error
-
 
 Model = TypeVar("Model")
 
@@ -116,6 +41,11 @@ class ModelCache(Generic[Model]):
         """Names of the models in memory. Never waits for one that is loading."""
         with self._lock:
             return frozenset(name for name, entry in self._entries.items() if entry.model is not None)
+
+    def load(self, name: str) -> None:
+        """Make sure that the model is in memory now. Raises what `lease` raises."""
+        with self.lease(name):
+            pass
 
     @contextmanager
     def lease(self, name: str) -> Iterator[Model]:

@@ -1,4 +1,4 @@
-"""Which models there are, where they lie on disk, and how they get there."""
+"""The known models, their folders on disk, and their download."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HUB_TIMEOUT = 5.0  # seconds until a hub that does not answer counts as unreacha
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """A released model. size, speed, accuracy: for people, as `/models` shows them. repository: on the model hub."""
+    """A released model. size, speed, accuracy: as `/models` shows them. repository: on the model hub."""
 
     name: str
     size: str
@@ -38,7 +38,7 @@ class CatalogueEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelOnDisk:
-    """A model that can be asked for. entry: None for a folder that is not in the catalogue."""
+    """A model that requests may name. entry: None for a folder that is not in the catalogue."""
 
     name: str
     on_disk: bool
@@ -79,7 +79,7 @@ ALIASES: Mapping[str, str] = {"large": "large-v3", "turbo": "large-v3-turbo"}
 
 
 def canonical(name: str) -> str:
-    """The name under which a model lies on disk.
+    """The name of a model's folder on disk.
 
     Raises UnknownModel when `name` cannot be the name of a model.
     """
@@ -91,7 +91,7 @@ def canonical(name: str) -> str:
 
 
 def folder_of(name: str, settings: Settings) -> Path:
-    """Where the model `name` lies, or would lie once it is downloaded.
+    """Folder of the model `name`, before and after its download.
 
     Raises UnknownModel.
     """
@@ -144,7 +144,7 @@ def resolve(name: str, settings: Settings) -> Path:
 
 
 def list_models(settings: Settings) -> tuple[ModelOnDisk, ...]:
-    """Every model that may be asked for: the catalogue, then other folders in WHISPER_MODEL_DIR by name."""
+    """Every model that requests may name: the catalogue, then other folders in WHISPER_MODEL_DIR by name."""
     known = [ModelOnDisk(name, is_complete(folder_of(name, settings)), entry) for name, entry in CATALOGUE.items()]
     others = [ModelOnDisk(name, True, None) for name in _custom_names(settings)]
     return (*known, *others)
@@ -189,7 +189,7 @@ def download(name: str, root: Path) -> Path:
 
 
 def _fetch(entry: CatalogueEntry, target: Path) -> None:
-    # The cheapest question first: an unreachable hub is noticed in seconds, not after the client's many retries.
+    # The cheapest request first: an unreachable hub is noticed in seconds, not after the client's many retries.
     httpx.head(f"{constants.ENDPOINT}/{entry.repository}/resolve/main/config.json", timeout=HUB_TIMEOUT)
     snapshot_download(
         entry.repository, local_dir=target, allow_patterns=HUB_FILES, etag_timeout=HUB_TIMEOUT, max_workers=2
@@ -203,7 +203,7 @@ def _put_in_place(partial: Path, folder: Path) -> None:
     if not folder.exists():
         partial.rename(folder)
         return
-    # Someone else's files, or another process was faster: fill the gaps, and last the
+    # Files of another tool, or of a process that was faster: add what is missing, and last the
     # config.json that makes the folder count as a model.
     for file in sorted(partial.iterdir(), key=lambda file: file.name == "config.json"):
         if not (folder / file.name).exists():

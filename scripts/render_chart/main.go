@@ -1,9 +1,9 @@
-// Render a Helm chart to standard output, where Helm itself cannot be installed: Go's text/template, sprig and the
-// functions that Helm adds, as `helm template` has them. Subcharts, hooks and releases are not for us and not here.
+// Render a Helm chart to standard output where Helm cannot be installed: Go's text/template, sprig and the functions
+// that Helm adds, like `helm template`. Subcharts, hooks and releases are not supported, as the chart has none.
 //
 //	render_chart [-f VALUES]... [-release NAME] [-namespace NAME] [-api GROUP/VERSION]... CHART
 //
-// What is wrong in a template or in the values ends it with status 1 and a message on standard error.
+// An error in a template or in the values is printed to standard error, and the exit status is 1.
 package main
 
 import (
@@ -28,7 +28,7 @@ type many []string
 func (m *many) String() string         { return strings.Join(*m, ",") }
 func (m *many) Set(value string) error { *m = append(*m, value); return nil }
 
-// Has says whether the cluster knows an API, as .Capabilities.APIVersions.Has of Helm does.
+// Has reports whether the cluster has an API, like .Capabilities.APIVersions.Has of Helm.
 func (m many) Has(name string) bool {
 	for _, known := range m {
 		if known == name {
@@ -38,10 +38,10 @@ func (m many) Has(name string) bool {
 	return false
 }
 
-// chartFiles is .Files of Helm: what lies in the chart beside its templates.
+// chartFiles is .Files of Helm: the files of the chart other than its templates.
 type chartFiles struct{ folder string }
 
-// Get returns the file, or "" like Helm when there is none.
+// Get returns the content of a file or, like Helm, "" if there is none.
 func (f chartFiles) Get(name string) string {
 	content, err := os.ReadFile(filepath.Join(f.folder, name))
 	if err != nil {
@@ -101,16 +101,16 @@ func render(folder, release, namespace string, valueFiles, apis many) error {
 		if err := all.ExecuteTemplate(&out, name, context); err != nil {
 			return err
 		}
-		// A missing key of a map of any type prints so, whatever the option; Helm takes it out, too.
+		// text/template prints this for a missing key of a map, whatever the option; Helm removes it, too.
 		text := strings.ReplaceAll(out.String(), "<no value>", "")
-		if strings.TrimSpace(text) != "" && !strings.HasSuffix(name, ".txt") { // notes are rendered and not shown
+		if strings.TrimSpace(text) != "" && !strings.HasSuffix(name, ".txt") { // notes are rendered, but not printed
 			fmt.Printf("---\n# Source: %s\n%s\n", name, strings.TrimSpace(text))
 		}
 	}
 	return nil
 }
 
-// parse reads every template; names are those that make manifests, in order.
+// parse reads every template. names: those that produce manifests, in order.
 func parse(folder, base string) (*template.Template, []string, error) {
 	all := template.New("chart").Option("missingkey=zero")
 	all.Funcs(sprig.TxtFuncMap()).Funcs(functions(all))
@@ -136,7 +136,7 @@ func parse(folder, base string) (*template.Template, []string, error) {
 	return all, names, nil
 }
 
-// functions are those that Helm has beside sprig's, and without those of sprig's that Helm takes away.
+// functions returns sprig's functions and Helm's own, without those of sprig that Helm removes.
 func functions(all *template.Template) template.FuncMap {
 	depth := 0
 	include := func(name string, data interface{}) (string, error) {
@@ -198,7 +198,7 @@ func readYAML(path string) (map[string]interface{}, error) {
 	return document, nil
 }
 
-// merge lays over on base: maps key by key, everything else whole; null takes a key away.
+// merge overrides base with over: maps key by key, other values as a whole; null removes a key.
 func merge(base, over map[string]interface{}) map[string]interface{} {
 	merged := map[string]interface{}{}
 	for key, value := range base {
@@ -219,7 +219,7 @@ func merge(base, over map[string]interface{}) map[string]interface{} {
 	return merged
 }
 
-// titled makes .Chart.Version of version, as Helm's struct has it.
+// titled capitalises keys: version becomes .Chart.Version, as in Helm's struct.
 func titled(document map[string]interface{}) map[string]interface{} {
 	named := map[string]interface{}{}
 	for key, value := range document {

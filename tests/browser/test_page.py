@@ -120,13 +120,13 @@ def test_a_long_recording_can_be_cancelled(visit: OpenPage, long: Path, site: Lo
     assert newest["status"] == "cancelled"
 
 
-def test_a_recording_of_nobody_is_done_and_empty(visit: OpenPage, tmp_path: Path) -> None:
+def test_a_recording_without_speech_completes_with_an_empty_transcript(visit: OpenPage, tmp_path: Path) -> None:
     silence = tmp_path / "silence.wav"
     run_ffmpeg("-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono", "-t", "3", str(silence))
     visited = visit()
     visited.transcribe(silence)
     visited.wait_until_done()
-    expect(visited.page.locator("#live")).to_have_text("Done. Nobody speaks in this recording.")
+    expect(visited.page.locator("#live")).to_have_text("Done. This recording contains no speech.")
 
 
 # Listening
@@ -146,8 +146,8 @@ def test_the_word_that_is_said_is_lit_and_a_click_on_a_word_goes_there(done: Vis
 
 def test_the_layout_is_that_of_the_service(done: Visit, site: LocalService) -> None:
     page = done.page
-    page.get_by_text("Layout of subtitles").click()
-    page.get_by_label("Characters in a line").fill("20")
+    page.get_by_text("Subtitle layout").click()
+    page.get_by_label("Characters per line").fill("20")
     page.get_by_label("Count cues above").fill("5")
     choose_format(page, "vtt")
     name, content = downloaded(page)
@@ -170,7 +170,7 @@ def test_corrections_are_kept_and_downloaded_and_can_be_undone(done: Visit) -> N
     page.get_by_label("Text from 0:00").fill("The meeting starts at ten & not <later>.")
     page.get_by_role("button", name="Correct the text").click()
     assert words(page) == "The meeting starts at ten & not <later>."
-    expect(page.locator("#note")).to_contain_text("With your corrections")
+    expect(page.locator("#note")).to_contain_text("Includes your corrections")
     name, content = downloaded(page)
     assert name == "en-meeting.srt"
     [line] = pysubs2.SSAFile.from_string(content, format_="srt")
@@ -213,12 +213,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
 def test_a_key_is_asked_for_and_kept_until_the_tab_is_closed(visit: OpenPage, guarded: LocalService) -> None:
     visited = visit(guarded)
     page = visited.page
-    expect(page.get_by_role("alert")).to_contain_text("An API key is needed")
+    expect(page.get_by_role("alert")).to_contain_text("An API key is required")
     field = page.get_by_label("Key", exact=True)
     expect(field).to_be_focused()
     field.fill("wrong")
     field.press("Tab")
-    expect(page.get_by_role("alert")).to_contain_text("not valid")
+    expect(page.get_by_role("alert")).to_contain_text("is invalid")
     field.fill(KEY)
     field.press("Tab")
     expect(page.get_by_label("Language").locator("option")).to_have_count(101)

@@ -13,7 +13,7 @@ from tests.integration.conftest import SpokenClip
 from tests.integration.test_transcribe import ACCEPTABLE_LOSS, words_missing
 from tests.support.service import ROOT, LocalService
 
-PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "API.md").read_text(encoding="utf-8"), re.DOTALL)
+PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "JOBS.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_there_are_two() -> None:

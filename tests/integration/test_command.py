@@ -1,4 +1,4 @@
-"""The command `transcribe` as people start it: in its own process, with a server and without one."""
+"""The command `transcribe` in a process of its own, with a server and without one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def talk(tmp_path: Path, spoken_clip: SpokenClip) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """The command with these arguments, to its end."""
+    """Runs the command with these arguments until it ends."""
 
     def call(*arguments: object, input: bytes | None = None, **more: str) -> Done:
         done = subprocess.run(
@@ -59,11 +59,13 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture(params=["server", "here"])
 def anywhere(request: pytest.FixtureRequest, service: LocalService) -> list[str]:
-    """The arguments that say who does the work."""
+    """The arguments that select the server, or none for this process."""
     return ["--server", service.url] if request.param == "server" else []
 
 
-def test_text_lands_beside_the_recording(run: Run, talk: Path, spoken_clip: SpokenClip, anywhere: list[str]) -> None:
+def test_the_text_is_written_next_to_the_recording(
+    run: Run, talk: Path, spoken_clip: SpokenClip, anywhere: list[str]
+) -> None:
     done = run(talk, *anywhere)
     assert done.returncode == 0, done.stderr
     assert talk.with_suffix(".txt").read_text() == f"{spoken_clip.text}\n"
@@ -80,7 +82,7 @@ def test_every_format_at_once_from_one_transcription(run: Run, talk: Path, anywh
     assert json.loads(talk.with_suffix(".json").read_text())["words"]
 
 
-def test_a_bad_file_is_named_and_the_others_are_done(run: Run, talk: Path, anywhere: list[str]) -> None:
+def test_a_bad_file_is_reported_and_the_others_are_transcribed(run: Run, talk: Path, anywhere: list[str]) -> None:
     bad = talk.with_name("bad.mp3")
     bad.write_text("no recording")
     done = run(bad, talk.with_name("nowhere.mp3"), talk, *anywhere)
@@ -97,7 +99,7 @@ def test_standard_input_goes_to_standard_output(run: Run, spoken_clip: SpokenCli
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{spoken_clip.text}\n", "")
 
 
-def test_parameters_are_those_of_the_service(run: Run, talk: Path, anywhere: list[str]) -> None:
+def test_parameters_of_the_service_can_be_set(run: Run, talk: Path, anywhere: list[str]) -> None:
     done = run(talk, *anywhere, "--stdout", "-f", "srt", "--language", "en", "--set", "max_line_width=20")
     lines = [line for line in done.stdout.splitlines() if line and "-->" not in line and not line.isdigit()]
     assert len(lines) > 1
@@ -107,7 +109,7 @@ def test_parameters_are_those_of_the_service(run: Run, talk: Path, anywhere: lis
     assert "Did you mean 'beam_size'?" in wrong.stderr
 
 
-def test_nothing_that_is_there_is_replaced_unless_told_so(run: Run, talk: Path) -> None:
+def test_an_existing_file_is_replaced_only_with_overwrite(run: Run, talk: Path) -> None:
     text = talk.with_suffix(".txt")
     text.write_text("corrected by hand")
     refused = run(talk)
@@ -118,7 +120,7 @@ def test_nothing_that_is_there_is_replaced_unless_told_so(run: Run, talk: Path) 
     assert text.read_text() != "corrected by hand"
 
 
-def test_results_go_where_they_are_told_to(run: Run, talk: Path, tmp_path: Path) -> None:
+def test_results_are_written_into_the_output_folder(run: Run, talk: Path, tmp_path: Path) -> None:
     assert run(talk, "-d", tmp_path / "new" / "folder").returncode == 0
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["talk.txt"]
 
@@ -132,13 +134,13 @@ def test_wrong_usage_ends_with_2(run: Run, arguments: list[str]) -> None:
     assert "Error:" in done.stderr
 
 
-def test_a_server_that_is_not_there_ends_with_3(run: Run, talk: Path) -> None:
+def test_an_unreachable_server_ends_with_3(run: Run, talk: Path) -> None:
     done = run(talk, "--server", f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 3
     assert "Is the service running?" in done.stderr
 
 
-def test_an_address_of_something_else_is_said(run: Run, talk: Path, service: LocalService) -> None:
+def test_a_wrong_address_is_reported_with_the_request_id(run: Run, talk: Path, service: LocalService) -> None:
     done = run(talk, "--server", f"{service.url}/docs", "--stdout")
     assert done.returncode == 1
     assert "(request " in done.stderr
@@ -177,7 +179,7 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
         assert jobs[0]["status"] == "cancelled"
 
 
-def test_the_help_says_what_the_codes_mean_and_completion_is_there(run: Run) -> None:
+def test_the_help_lists_the_exit_codes_and_shell_completion_works(run: Run) -> None:
     assert "130 interrupted" in run("--help").stdout
     installed = Path(sys.executable).with_name("transcribe")
     completing = {**os.environ, "_TRANSCRIBE_COMPLETE": "bash_source"}

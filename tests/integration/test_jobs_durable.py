@@ -17,7 +17,7 @@ from tests.integration.test_jobs import PATIENCE, finished, read_events, segment
 from tests.support.recordings import Recordings
 from tests.support.service import DidNotStart, LocalService, local_service
 
-STOP_SECONDS = 15.0  # README, "Stopping": from SIGTERM to the end of the last process
+STOP_SECONDS = 15.0  # docs/RELIABILITY.md, "Stopping": from SIGTERM to the end of the last process
 
 
 def serve(folder: Path, *, wait_until_ready: bool = True, **settings: str) -> AbstractContextManager[LocalService]:

@@ -25,7 +25,7 @@ ROUTE = "/api/transcribe_job"
 @contextmanager
 def tasks_of(service: LocalService) -> Iterator[Any]:
     """BentoML's client. In 1.4.39 and 1.4.40 its `submit` stumbles over an attribute that it never sets, after the
-    request was answered (BentoML's pull request 5706); docs/API.md tells callers the same way out.
+    request was answered (BentoML's pull request 5706); docs/JOBS.md tells callers the same way out.
     """
     with bentoml.SyncHTTPClient(service.url) as client:
         client._opened_files = []

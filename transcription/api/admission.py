@@ -1,4 +1,4 @@
-"""Whether there is room for new work; asked before an upload is read. What runs goes on."""
+"""Whether there are enough resources for new work. Checked before an upload is read; running work continues."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from transcription.core.errors import InsufficientStorage, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.system.cgroup_memory import read_memory
 
-MEMORY_RETRY_SECONDS = 15.0  # about what a recording takes that is worked on now
+MEMORY_RETRY_SECONDS = 15.0  # about the time until a recording in progress is finished
 DISK_RETRY_SECONDS = 60.0
 
 
 def check_room(settings: Settings) -> None:
-    """Raises ServiceUnavailable, InsufficientStorage."""
+    """Check memory and disk. Raises ServiceUnavailable, InsufficientStorage."""
     if reason := memory_shortage(settings):
         raise ServiceUnavailable(reason, retry_after=MEMORY_RETRY_SECONDS)
     if reason := disk_shortage(settings):
@@ -21,18 +21,18 @@ def check_room(settings: Settings) -> None:
 
 
 def memory_shortage(settings: Settings) -> str:
-    """Why there is too little memory, with the remedy; "" when there is enough, or nobody knows."""
+    """Why there is too little memory, and what to do; "" if there is enough, or if the limit is unknown."""
     memory = read_memory()
     if memory is None or memory.ratio * 100 <= settings.memory_limit_percent:
         return ""
     return (
-        f"{memory.ratio:.0%} of the memory is used, more than MEMORY_LIMIT_PERCENT ({settings.memory_limit_percent}). "
+        f"{memory.ratio:.0%} of memory is in use, more than MEMORY_LIMIT_PERCENT ({settings.memory_limit_percent}). "
         "Try again later."
     )
 
 
 def disk_shortage(settings: Settings) -> str:
-    """Why uploads have no room, with the remedy, or ""."""
+    """Why there is too little disk space for uploads, and what to do; "" if there is enough."""
     free = shutil.disk_usage(settings.temp_dir).free
     if free >= settings.min_free_disk:
         return ""

@@ -1,4 +1,4 @@
-"""From a recording to its answer: the one flow of every route that takes a recording.
+"""From a recording to its answer: the steps that all routes that take a recording share.
 
 A route says where the recording comes from and what to answer with. Admission, the time limit, cancellation on
 disconnect, logging, tracing, rendering and the common headers are here.
@@ -7,9 +7,8 @@ disconnect, logging, tracing, rendering and the common headers are here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, TypeVar
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -19,7 +18,6 @@ from formats.registry import Rendered
 from transcription.api.admission import check_room
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
-from transcription.api.layout_parameters import warning_headers
 from transcription.api.request_headers import is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
@@ -31,28 +29,28 @@ from transcription.pipeline.transcriber import Source
 from transcription.telemetry.logs import current_request_id, metadata_of
 from transcription.telemetry.tracing import FORMAT, UPLOAD, traced
 
-Result = TypeVar("Result")
 Recording = AbstractAsyncContextManager[Upload]
 Respond = Callable[[Upload], Awaitable[Response]]
 Render = Callable[[Transcript], Rendered]
 
 TIMEOUT_RETRY_SECONDS = 60
-# RFC 9211.
+CACHE_STATUS_HEADER = "Cache-Status"  # RFC 9211
 CACHE_STATUS = {
     Source.HIT: "transcription; hit",
     Source.JOIN: "transcription; fwd=miss; collapsed; detail=join",
     Source.MISS: "transcription; fwd=miss; detail=miss",
     Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
 }
+SUBTITLE_WARNINGS_HEADER = "X-Subtitle-Warnings"  # number of cues that are too fast to read, if requested
 
 log = structlog.get_logger(__name__)
 
 
-async def answer_recording(request: Request, backend: Backend, recording: Recording, respond: Respond) -> Response:
-    """Receive a recording and answer with what `respond` makes of it, within REQUEST_TIMEOUT.
+async def answer_recording(backend: Backend, recording: Recording, respond: Respond) -> Response:
+    """Receive a recording and return the response that `respond` makes of it, within REQUEST_TIMEOUT.
 
-    recording: entered once there is room for it; left, and its file deleted, before this returns.
-    Raises ServiceUnavailable and InsufficientStorage, and what `recording` and `respond` raise.
+    recording: entered once resources are available; left, and its file deleted, before this returns.
+    Raises ServiceUnavailable, InsufficientStorage, and what `recording` and `respond` raise.
     """
     try:
         async with asyncio.timeout(backend.settings.request_timeout), AsyncExitStack() as stack:
@@ -70,38 +68,43 @@ async def answer_transcript(
     request: Request,
     backend: Backend,
     upload: Upload,
-    wanted: TranscriptionRequest,
+    options: TranscriptionRequest,
     render: Render,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Transcribe and render. headers: beside those that every transcript has, whose Content-Type is the rendering's.
+    """Transcribe and render.
 
+    headers: added to the common ones, which they may replace.
     Raises ClientDisconnect, and the errors of the pipeline.
     """
-    work = backend.transcriber.transcribe(upload, wanted, Ticket(current_request_id()), is_no_store(request))
-    transcript, source = await while_connected(request, work)
+    work = backend.transcriber.transcribe(upload, options, Ticket(current_request_id()), is_no_store(request))
+    transcript, source = await cancel_on_disconnect(request.receive, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):
-        # In a thread: laying out the subtitles of an hour takes a second.
+        # In a thread: the subtitles of a one-hour recording take a second to lay out.
         rendered = await asyncio.to_thread(render, transcript)
-    common = {"Content-Type": rendered.content_type, "Cache-Status": CACHE_STATUS[source]}
-    return Response(rendered.body, headers=common | warning_headers(rendered) | dict(headers or {}))
+    return rendered_response(rendered, {CACHE_STATUS_HEADER: CACHE_STATUS[source], **(headers or {})})
+
+
+def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:
+    """The response with a rendered transcript. headers: added to the common ones, which they may replace."""
+    common = {"Content-Type": rendered.content_type}
+    if rendered.fast_cues is not None:
+        common[SUBTITLE_WARNINGS_HEADER] = str(rendered.fast_cues)
+    return Response(rendered.body, headers={**common, **(headers or {})})
 
 
 def check_jobs(request: Request, backend: Backend) -> None:
-    """Whether a job of the declared size can be accepted now. Raises NotEnabled, InsufficientStorage."""
+    """Check that a job with an upload of the declared size can be accepted. Raises NotEnabled, InsufficientStorage."""
     if not backend.settings.enable_async:
-        raise NotEnabled("Jobs are turned off here (ENABLE_ASYNC=false). Leave 'async' out and wait for the answer.")
+        raise NotEnabled(
+            "Jobs are turned off in this deployment (ENABLE_ASYNC=false). Leave 'async' out and wait for the answer."
+        )
     backend.jobs.check_space(declared_size(request.headers) or 0)
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`, which is cancelled when the client disconnects. Raises ClientDisconnect."""
-    return await cancel_on_disconnect(request.receive, work)
-
-
 def timed_out(seconds: float) -> ServiceUnavailable:
-    """The error for a request that takes longer than REQUEST_TIMEOUT."""
+    """The error of a request that took longer than `seconds`, the REQUEST_TIMEOUT."""
     return ServiceUnavailable(
         f"The request took longer than {seconds:g} s. Send a shorter recording, or try again when the service is less "
         "busy.",

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from transcription.api import page
-from transcription.api.documentation import DESCRIPTION, add_security, error_responses
-from transcription.api.errors import INTERNAL_ERROR, KINDS, answer_domain_error, answer_validation_error
+from transcription.api.documentation import add_security, error_responses
+from transcription.api.errors import answer_domain_error, answer_validation_error
 from transcription.api.openai import routes as openai_routes
 from transcription.api.route_facts import RouteTable, declared
 from transcription.api.routes import (
@@ -35,11 +35,16 @@ from transcription.core.errors import (
 )
 from transcription.core.settings import Settings
 
-# Errors that may be the answer to any request, by a route or by the middlewares.
-ANYWHERE = [
-    INTERNAL_ERROR,
-    *(KINDS[error] for error in (InvalidParameter, MissingApiKey, InvalidApiKey, RateLimitExceeded, TooManyHeaders)),
-]
+DESCRIPTION = """Transcribes audio and video files into text with timestamps.
+
+All errors of all routes have the same shape: `error`, `message`, `detail`, `timestamp`, `request_id`. The header
+`X-Request-ID` is taken from the request or generated; it is in every response and every log line.
+BentoML's clients use `POST /api/transcribe`, which the page at `/` documents."""
+# Errors that any route may answer with.
+COMMON_ERRORS = (
+    *(TranscriptionError, InvalidParameter, MissingApiKey, InvalidApiKey),
+    *(RateLimitExceeded, TooManyHeaders),
+)
 MODULES = (transcription, jobs, events, health, catalogue, openai_routes, webservice, page, api_docs)
 
 
@@ -52,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=OPENAPI_PATH,
         docs_url=None,
         redoc_url=None,
-        responses=error_responses(ANYWHERE),
+        responses=error_responses(*COMMON_ERRORS),
     )
     app.add_exception_handler(TranscriptionError, answer_domain_error)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
@@ -63,12 +68,12 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def declare_security(app: FastAPI, settings: Settings) -> None:
-    """Put the ways to send a key into the API document. AuthenticationMiddleware checks it."""
+    """Document how to send an API key. AuthenticationMiddleware checks it."""
     make_document = app.openapi
     open_paths = route_table().open_paths(protect_probes=settings.protect_probes)
 
     def openapi() -> dict[str, Any]:
-        return add_security(make_document(), open_paths, needed=settings.enable_api_key)
+        return add_security(make_document(), open_paths, required=settings.enable_api_key)
 
     app.openapi = openapi  # type: ignore[method-assign]
 

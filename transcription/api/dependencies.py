@@ -1,4 +1,4 @@
-"""What the handlers of a running service stand on."""
+"""The parts of the running service that route handlers depend on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transcription.pipeline.transcriber import Transcriber
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Made once, when the process starts to serve. started: monotonic seconds."""
+    """Built once, when the process starts to serve. started: monotonic time, in seconds."""
 
     settings: Settings
     runner: Runner
@@ -37,7 +37,7 @@ class Backend:
 
 
 def backend_of(request: Request) -> Backend:
-    """The backend that service.py put into the application."""
+    """The backend that service.py put into the state of the application."""
     return cast(Backend, request.app.state.backend)
 
 

@@ -1,4 +1,4 @@
-"""Errors on the wire: the only place that knows status codes, and the one shape that every error has."""
+"""Errors over HTTP: the status code of each error, and the body that all errors share."""
 
 from __future__ import annotations
 
@@ -14,117 +14,120 @@ from starlette.responses import JSONResponse
 from transcription.core import errors
 from transcription.telemetry.logs import current_request_id
 
-CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the log: nobody is left to read it
+CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the access log: the client is gone
 RETRY_SECONDS = 5
-MODEL_RETRY_SECONDS = 30  # the runner tries again to load its model that often
+MODEL_RETRY_SECONDS = 30  # the interval at which the runner retries to load its model
 
 
 class ErrorBody(BaseModel):
-    """What every error of every route looks like."""
+    """The body of every error of every route."""
 
-    error: str = Field(description="Stable machine-readable type.", examples=["no_audio_stream"])
+    error: str = Field(description="Stable, machine-readable code.", examples=["no_audio_stream"])
     message: str = Field(description="What was wrong and what to do about it.")
-    detail: str = Field(description="More for an engineer; may be empty.")
+    detail: str = Field(description="Technical details for an engineer; may be empty.")
     timestamp: str = Field(description="UTC, ISO 8601.", examples=["2026-11-23T10:30:00Z"])
-    request_id: str = Field(description="The same as in the header X-Request-ID and in the log.")
+    request_id: str = Field(description="The same as in the X-Request-ID header and in the log.")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How a kind of error is answered. example: a message, for the API document."""
+class ErrorKind:
+    """How a kind of error is answered. code: the `error` of its body. example: a message, for the API document."""
 
     status: int
-    error: str
+    code: str
     example: str
 
 
-INTERNAL_ERROR = Kind(
-    500, "internal_error", "Something went wrong on our side. Try again; if it stays, report the request_id."
-)
-SERVICE_UNAVAILABLE = Kind(503, "service_unavailable", "The service is not ready. Try again in a moment.")
+NOT_READY = "The service is not ready. Try again in a moment."
+_STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] = {
+    errors.TranscriptionError: (
+        500,
+        "Something went wrong in the service. Try again; if the error persists, report the request_id.",
+    ),
+    errors.UnsupportedFormat: (
+        400,
+        "The file is not a recording in a supported format. Send mp3, wav, ogg, flac, ...",
+    ),
+    errors.MissingApiKey: (401, "An API key is required. Send it as X-API-Key: KEY."),
+    errors.InvalidApiKey: (403, "The API key is invalid. Ask the operator of this service for one."),
+    errors.UnknownJob: (404, "There is no job '0d3a'. Finished jobs are kept for one day."),
+    errors.UploadTooSlow: (408, "No data arrived for 30 s. Check the connection and send the upload again."),
+    errors.WrongJobState: (409, "The job is processing and has no result yet. Try again later."),
+    errors.IdempotencyConflict: (409, "The Idempotency-Key was used for another submission. Choose a new one."),
+    errors.FileTooLarge: (413, "The upload is larger than 1 GiB. Send a smaller file."),
+    errors.AudioTooLong: (413, "The recording is longer than 3600 s. Split it."),
+    errors.InvalidParameter: (422, "temperature: Input should be less than or equal to 1"),
+    errors.UnknownModel: (422, "There is no model 'hugo'. GET /models lists the names."),
+    errors.UndecodableMedia: (422, "The recording cannot be decoded. Export it again."),
+    errors.NoAudioStream: (422, "No audio stream (1 video stream). Send a file with sound."),
+    errors.AudioTooShort: (422, "The recording is shorter than 0.1 s. Send a longer one."),
+    errors.UnreachableUrl: (422, "The URL answers 404. Check it, or send the file itself."),
+    errors.RefusedWindow: (
+        422,
+        "The model's process crashed twice on this recording. Convert the recording, or use another model.",
+    ),
+    errors.TooManyRequests: (429, "Too many concurrent requests. Try again in a moment."),
+    errors.RateLimitExceeded: (429, "More than 30 uploads per minute. Try again in 17 s."),
+    errors.TooManyUploads: (429, "You have 16 uploads in progress, the maximum. Wait until one has finished."),
+    errors.TooManyHeaders: (431, "The request has 200 headers; the limit is 100. Send fewer."),
+    errors.RepeatedlyInterrupted: (
+        500,
+        "The service was interrupted 4 times while it worked on this recording. Convert the recording.",
+    ),
+    errors.RecordingLost: (500, "The job's recording is no longer in the recording store. Submit it again."),
+    errors.DamagedStore: (500, "The job database is damaged. Tell the operator of this service."),
+    errors.NotEnabled: (501, "Jobs are turned off in this deployment. Leave 'async' out and wait for the answer."),
+    errors.ServiceUnavailable: (503, NOT_READY),
+    errors.OutcomeUnknown: (503, NOT_READY),
+    errors.InsufficientStorage: (503, "There is no space left to store another job. Try again later."),
+    errors.ModelUnavailable: (503, "The model 'base' could not be downloaded from the hub."),
+    errors.JobTookTooLong: (
+        504,
+        "The recording took longer than JOB_TIMEOUT, 14400 s. Retry the job, or split the recording.",
+    ),
+}
 # A class without an entry of its own is answered as its nearest base.
-KINDS: Mapping[type[errors.TranscriptionError], Kind] = {
-    errors.TranscriptionError: INTERNAL_ERROR,
-    errors.UnsupportedFormat: Kind(
-        400, "unsupported_format", "The file is not a recording of a supported format. Send mp3, wav, ogg, flac, ..."
-    ),
-    errors.FileTooLarge: Kind(413, "file_too_large", "The upload is larger than 1 GiB. Send a smaller file."),
-    errors.AudioTooLong: Kind(413, "audio_too_long", "The recording is longer than 3600 s. Split it."),
-    errors.InvalidParameter: Kind(422, "invalid_parameter", "temperature: Input should be less than or equal to 1"),
-    errors.UnknownModel: Kind(422, "unknown_model", "No model is named 'hugo'. GET /models lists the names."),
-    errors.UndecodableMedia: Kind(422, "undecodable_media", "The recording cannot be decoded. Export it again."),
-    errors.NoAudioStream: Kind(422, "no_audio_stream", "No audio stream (1 video stream). Send a file with sound."),
-    errors.AudioTooShort: Kind(422, "audio_too_short", "The recording is shorter than 0.1 s. Send a longer one."),
-    errors.UnreachableUrl: Kind(422, "unreachable_url", "The URL answers 404. Check it, or send the file itself."),
-    errors.RefusedWindow: Kind(
-        422, "refused_recording", "Twice the model's process died of this recording. Convert it, or use another model."
-    ),
-    errors.MissingApiKey: Kind(401, "missing_api_key", "An API key is needed here. Send it as X-API-Key: KEY."),
-    errors.InvalidApiKey: Kind(403, "invalid_api_key", "The API key is not valid here. Ask the operator for one."),
-    errors.UploadTooSlow: Kind(408, "upload_too_slow", "No byte of the upload came for 30 s. Send it again."),
-    errors.TooManyHeaders: Kind(431, "too_many_headers", "The request has 200 headers; at most 100 are read."),
-    errors.UnknownJob: Kind(404, "unknown_job", "There is no job '0d3a'. Finished jobs are kept for a day."),
-    errors.WrongJobState: Kind(409, "wrong_job_state", "The job is processing and has no result. Ask again later."),
-    errors.IdempotencyConflict: Kind(
-        409, "idempotency_conflict", "The Idempotency-Key was used for another submission. Choose a new one."
-    ),
-    errors.TooManyRequests: Kind(429, "too_many_requests", "Too many requests at once. Try again in a moment."),
-    errors.RateLimitExceeded: Kind(429, "rate_limit_exceeded", "More than 30 uploads a minute. Try again in 17 s."),
-    errors.TooManyUploads: Kind(
-        429, "too_many_uploads", "You have 16 uploads at once, as many as are allowed. Wait for one to end."
-    ),
-    errors.RepeatedlyInterrupted: Kind(
-        500, "repeatedly_interrupted", "The service stopped 4 times while it worked on this recording. Convert it."
-    ),
-    errors.JobTookTooLong: Kind(
-        504, "job_took_too_long", "The recording took longer than JOB_TIMEOUT, 14400 s. Retry the job, or split it."
-    ),
-    errors.RecordingLost: Kind(
-        500, "recording_lost", "The recording of the job is gone from the store of recordings. Submit it again."
-    ),
-    errors.DamagedStore: Kind(500, "damaged_store", "The database of the jobs is damaged. Tell the operator."),
-    errors.NotEnabled: Kind(501, "not_enabled", "Jobs are turned off here. Leave 'async' out and wait for the answer."),
-    errors.InsufficientStorage: Kind(
-        503, "insufficient_storage", "There is no space left to store another job. Try again later."
-    ),
-    errors.ServiceUnavailable: SERVICE_UNAVAILABLE,
-    errors.OutcomeUnknown: SERVICE_UNAVAILABLE,
-    errors.ModelUnavailable: Kind(503, "model_unavailable", "The model 'base' could not be fetched from the hub."),
+KINDS: Mapping[type[errors.TranscriptionError], ErrorKind] = {
+    error: ErrorKind(status, error.code, example) for error, (status, example) in _STATUS_AND_EXAMPLE.items()
 }
-# Answers of the frameworks below us, which know nothing of our errors.
-FOREIGN: Mapping[int, Kind] = {
-    400: Kind(400, "bad_request", "The request is malformed. GET /docs shows what each route takes."),
-    404: Kind(404, "not_found", "There is no such route. GET /docs lists the routes."),
-    405: Kind(405, "method_not_allowed", "This route does not take that method. GET /docs lists the routes."),
-    413: Kind(413, "file_too_large", "The request is too large. Send a smaller file."),
-    415: Kind(415, "unsupported_media_type", "This content type is not accepted. Send multipart/form-data."),
-    422: Kind(422, "invalid_parameter", "A parameter is wrong. GET /docs lists the parameters."),
-    429: Kind(429, "too_many_requests", "Too many requests at once. Try again in a moment."),
-    500: INTERNAL_ERROR,
-    CLIENT_CLOSED_REQUEST: Kind(CLIENT_CLOSED_REQUEST, "client_closed_request", "The client went away."),
-    501: Kind(501, "not_implemented", "This is not there yet."),
-    503: SERVICE_UNAVAILABLE,
-    504: Kind(504, "timeout", "The request took too long. Send a shorter recording."),
+INTERNAL_ERROR = KINDS[errors.TranscriptionError]
+SERVICE_UNAVAILABLE = KINDS[errors.ServiceUnavailable]
+# Errors of the frameworks below, which do not know the errors of the domain.
+FRAMEWORK_ERRORS: Mapping[int, ErrorKind] = {
+    kind.status: kind
+    for kind in (
+        ErrorKind(400, "bad_request", "The request is malformed. GET /docs describes what each route accepts."),
+        ErrorKind(404, "not_found", "There is no such route. GET /docs lists the routes."),
+        ErrorKind(405, "method_not_allowed", "The route does not support this method. GET /docs lists the routes."),
+        ErrorKind(413, "file_too_large", "The request is too large. Send a smaller file."),
+        ErrorKind(415, "unsupported_media_type", "The content type is not accepted. Send multipart/form-data."),
+        ErrorKind(422, "invalid_parameter", "A parameter is invalid. GET /docs lists the parameters."),
+        ErrorKind(429, "too_many_requests", "Too many concurrent requests. Try again in a moment."),
+        ErrorKind(CLIENT_CLOSED_REQUEST, "client_closed_request", "The client disconnected."),
+        ErrorKind(501, "not_implemented", "Not implemented."),
+        ErrorKind(504, "timeout", "The request took too long. Send a shorter recording."),
+        INTERNAL_ERROR,
+        SERVICE_UNAVAILABLE,
+    )
 }
 
 
-def kind_of(error: errors.TranscriptionError) -> Kind:
+def kind_of(error: errors.TranscriptionError) -> ErrorKind:
     """How an error of the domain is answered."""
     return next(KINDS[base] for base in type(error).__mro__ if base in KINDS)
 
 
-def foreign_kind(status: int) -> Kind:
-    """How an answer of a framework, 400 and above, reads in our shape."""
-    if status in FOREIGN:
-        return FOREIGN[status]
-    like = FOREIGN[400] if status < INTERNAL_ERROR.status else INTERNAL_ERROR
-    return replace(like, status=status)
+def framework_error(status: int) -> ErrorKind:
+    """How an error of a framework is answered. status: 400 to 599; it is kept."""
+    if status in FRAMEWORK_ERRORS:
+        return FRAMEWORK_ERRORS[status]
+    return replace(FRAMEWORK_ERRORS[400] if status < 500 else INTERNAL_ERROR, status=status)
 
 
-def error_body(kind: Kind, message: str, detail: str = "") -> ErrorBody:
-    """The one shape, stamped with the time and the id of the current request."""
+def error_body(kind: ErrorKind, message: str, detail: str = "") -> ErrorBody:
+    """The body of an error, with the time and the id of the current request."""
     return ErrorBody(
-        error=kind.error,
+        error=kind.code,
         message=message,
         detail=detail,
         timestamp=utc_now(),
@@ -143,22 +146,22 @@ def error_response(error: errors.TranscriptionError) -> JSONResponse:
     elif isinstance(error, errors.MissingApiKey):
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, errors.UploadTooSlow):
-        headers["Connection"] = "close"  # the rest of the body is not waited for
+        headers["Connection"] = "close"  # the rest of the body is not read
     body = error_body(kind, error.message, error.detail).model_dump()
-    if isinstance(error, errors.InvalidParameter) and error.parameter:  # OpenAI's shape has a place for it
+    if isinstance(error, errors.InvalidParameter) and error.parameter:  # for OpenAI's shape, which has a field for it
         body["param"] = error.parameter
     return JSONResponse(body, kind.status, headers)
 
 
 async def answer_domain_error(_: Request, error: Exception) -> JSONResponse:
-    """FastAPI's exception handler for the errors of the domain."""
+    """FastAPI's exception handler for errors of the domain."""
     if not isinstance(error, errors.TranscriptionError):
         raise error
     return error_response(error)
 
 
 async def answer_validation_error(_: Request, error: Exception) -> JSONResponse:
-    """FastAPI's exception handler for parameters that it checks itself."""
+    """FastAPI's exception handler for parameters that FastAPI validates."""
     if not isinstance(error, RequestValidationError):
         raise error
     problems = [f"{item['loc'][-1]}: {item['msg']}" for item in error.errors()]
@@ -166,5 +169,5 @@ async def answer_validation_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def utc_now() -> str:
-    """Now, UTC, ISO 8601 with seconds, ending in Z."""
+    """The current time in UTC as ISO 8601 with whole seconds, ending in Z."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""The life of a process that serves the API: what is checked before it, what it starts, how it stops."""
+"""Start and stop of a process that serves the API, and the checks before the start."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def check_settings(settings: Settings) -> None:
 
 
 class ApiProcess:
-    """What one process runs between its start and its stop. backend: for the handlers of requests.
+    """The parts of one process from start to stop. backend: the parts that route handlers use.
 
-    runner: the BentoML dependency through which the runner's process is called.
+    runner: the BentoML dependency that calls the runner's process.
     """
 
     def __init__(self, settings: Settings, runner: Any) -> None:
@@ -56,7 +56,7 @@ class ApiProcess:
         pipeline = Pipeline(settings, client)
 
         async def callback_body(jobs: JobService, job: Job) -> bytes:
-            """A webhook sends what GET /status answers."""
+            """The body of a webhook: the answer of GET /status."""
             return await status_body(jobs, await jobs.snapshot(job.id), settings.job_concurrency)
 
         jobs = open_jobs(settings, client, pipeline, callback_body)
@@ -66,7 +66,7 @@ class ApiProcess:
         self.backend = Backend(settings, client, RecentState(client), pipeline, jobs.transcriber, jobs.service, fetcher)
 
     def start(self) -> None:
-        """Start every background task: jobs, the cleaning of TEMP_DIR, process metrics."""
+        """Start the background tasks: jobs, the sweep of TEMP_DIR, process metrics."""
         self._housekeeping.start()
         folders = {"temp": self._settings.temp_dir, "jobs": job_folders(self._settings)[0]}
         self._background = [
@@ -76,7 +76,7 @@ class ApiProcess:
         call_on_sigterm(self._housekeeping.stop_soon)
 
     async def stop(self) -> None:
-        """Stop every background task. Running jobs return to the queue."""
+        """Stop the background tasks. Running jobs return to the queue."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -84,13 +84,13 @@ class ApiProcess:
 
 
 def start_process(settings: Settings, runner: Any) -> ApiProcess:
-    """Prepare this process and start to serve. To be called in the event loop. runner: as for ApiProcess."""
-    give_memory_back_early()  # not on import: the runner's process imports service.py, too, and wants the opposite
+    """Prepare this process and start to serve. Call in the event loop. runner: as for ApiProcess."""
+    give_memory_back_early()  # not at import: the runner's process also imports service.py, and needs the opposite
     settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     warm_up()
     process = ApiProcess(settings, runner)
     process.start()
-    gc.freeze()  # the imported modules stay for good, and scanning them would stop the event loop for 0.3 s
+    gc.freeze()  # imported modules are never freed, and scanning them would block the event loop for 0.3 s
     return process
 
 

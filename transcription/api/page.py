@@ -1,21 +1,25 @@
-"""GET /ui: the web page. Its few files are known by name and read once."""
+"""GET /ui: the web page. Its files are read once."""
 
 from __future__ import annotations
 
 import hashlib
+import html
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from formats.registry import Kind, ResponseFormat
 from transcription.api.content_security import as_header
 from transcription.api.route_facts import route_facts
 
 ROOT = "/ui"
 FOLDER = Path(__file__).resolve().parent.parent / "web"
 INDEX = "index.html"
+FORMATS = b"<!-- formats -->"  # placeholder in the index for the <option> elements
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -39,24 +43,36 @@ POLICY = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file of the page. tag: its ETag, which changes with the content."""
+    """A file of the page. tag: its ETag, derived from the content."""
 
     content: bytes
     media_type: str
     tag: str
 
 
-def _load(name: str) -> Asset:
+@cache
+def read_asset(name: str) -> Asset:
+    """A file of the page; the index with its formats filled in."""
     content = (FOLDER / name).read_bytes()
+    if name == INDEX:
+        content = content.replace(FORMATS, format_options().encode())
     return Asset(content, TYPES[Path(name).suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
-ASSETS = {name: _load(name) for name in NAMES}
+def format_options() -> str:
+    """An <option> per format, with the facts that the script needs."""
+    return "".join(
+        f'<option value="{each}" data-ending="{each.record.ending}"'
+        f"{'' if each.record.kind is Kind.DOCUMENT else ' data-takes-layout'}"
+        f"{' selected' if each is ResponseFormat.SRT else ''}>{html.escape(each.record.title)}</option>"
+        for each in ResponseFormat
+    )
+
 
 router = APIRouter(include_in_schema=False)
 
 
-# Public: nothing in the files is secret, and the routes that the page calls check the key.
+# Public: the files contain no secrets, and the routes that the page calls check the key.
 @route_facts(public=True, content_security_policy=as_header(POLICY))
 async def index(request: Request) -> Response:
     """The page itself."""
@@ -70,8 +86,8 @@ async def asset(request: Request) -> Response:
 
 
 def answer(name: str, request: Request) -> Response:
-    """The file, or 304 if the browser has the same one."""
-    file = ASSETS[name]
+    """The file, or 304 if the browser already has this version."""
+    file = read_asset(name)
     headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
     if file.tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -79,5 +95,5 @@ def answer(name: str, request: Request) -> Response:
 
 
 for path in PATHS:
-    # A route for each file: only a path without a parameter can be open without a key.
+    # One route per file: only a path without parameters can be open without a key.
     router.add_api_route(path, index if path == ROOT else asset, methods=["GET"])

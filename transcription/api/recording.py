@@ -1,4 +1,4 @@
-"""How a recording arrives: in the request's body, or from a URL that the request names."""
+"""The recording of a request: in its body, or at a URL that it contains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from starlette.requests import Request
 
 from transcription.api.dependencies import Backend
 from transcription.api.middleware.caller import COUNT_BYTES
-from transcription.api.parameters import FILE, MAX_URL_CHARACTERS, URL
+from transcription.api.parameters.parsing import FILE, URL
+from transcription.api.parameters.transcription import MAX_URL_CHARACTERS
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import InvalidParameter, NotEnabled
 from transcription.core.settings import Settings
@@ -28,14 +29,14 @@ Fields = list[tuple[str, str]]
 def upload_in(
     request: Request, settings: Settings, *, field: str = FILE, head: bytes = b""
 ) -> AbstractAsyncContextManager[Upload]:
-    """The file in a request's body, while the context lasts. Takes and raises what `receive_upload` does."""
+    """The file in a request's body, while the context lasts. Parameters and errors are those of `receive_upload`."""
     content_type = request.headers.get("content-type", "")
     size = declared_size(request.headers)
     return receive_upload(request.stream(), content_type, size, settings, field=field, head=head)
 
 
 def url_in(fields: Fields) -> str:
-    """The one URL among fields, "" for none. Raises InvalidParameter."""
+    """The URL among the fields, or "" without one. Raises InvalidParameter."""
     urls = [value.strip() for name, value in fields if name == URL and value.strip()]
     if len(urls) > 1:
         raise InvalidParameter(f"'{URL}' is given twice. Send it once.")
@@ -45,15 +46,15 @@ def url_in(fields: Fields) -> str:
 
 
 def without_url(fields: Fields) -> Fields:
-    """The others."""
+    """The fields other than the URL."""
     return [(name, value) for name, value in fields if name != URL]
 
 
 @asynccontextmanager
 async def recording_of(request: Request, backend: Backend) -> AsyncIterator[Upload]:
-    """The recording in the request's body, or at its `url`, while the context lasts; `fields` are without the URL.
+    """The recording in the request's body or at its `url`, while the context lasts. Its `fields` are without the URL.
 
-    Raises what `receive_upload` and `Fetcher.fetch` raise, NotEnabled.
+    Raises NotEnabled, and what `receive_upload` and `Fetcher.fetch` raise.
     """
     url = url_in(request.query_params.multi_items())
     if url and _has_no_body(request):
@@ -61,12 +62,12 @@ async def recording_of(request: Request, backend: Backend) -> AsyncIterator[Uplo
     elif request.headers.get("content-type", "").partition(";")[0].strip().lower() == URLENCODED:
         fields = await _read_fields(request)
     elif request.method == "GET":
-        raise _nothing_to_transcribe()
+        raise _no_recording()
     else:
         try:
             async with upload_in(request, backend.settings) as upload:
                 if url or url_in(list(upload.fields)):
-                    raise InvalidParameter(f"The request has a file and a '{URL}'. Send one of the two.")
+                    raise InvalidParameter(f"The request has both a file and a '{URL}'. Send only one of the two.")
                 yield upload
                 return
         except NoFile as error:
@@ -86,9 +87,11 @@ async def _fetched(request: Request, backend: Backend, url: str, fields: Fields)
     if url and in_form:
         raise InvalidParameter(f"'{URL}' is in the query and in the form. Send it once.")
     if not (url or in_form):
-        raise _nothing_to_transcribe()
+        raise _no_recording()
     if not backend.settings.enable_url_input:
-        raise NotEnabled("Fetching from URLs is turned off here (ENABLE_URL_INPUT=false). Send the file itself.")
+        raise NotEnabled(
+            "Downloads from URLs are turned off in this deployment (ENABLE_URL_INPUT=false). Send the file itself."
+        )
     count = request.scope.get(COUNT_BYTES, nobody_counts)
     async with backend.fetcher.fetch(url or in_form, count) as upload:
         yield upload
@@ -98,21 +101,20 @@ def _has_no_body(request: Request) -> bool:
     return not declared_size(request.headers) and "transfer-encoding" not in request.headers
 
 
-def _nothing_to_transcribe() -> InvalidParameter:
+def _no_recording() -> InvalidParameter:
     return InvalidParameter(
-        f"There is nothing to transcribe. Send the recording as the field '{FILE}' of a multipart form, or its address "
-        f"as '{URL}'."
+        f"The request has no recording. Send it as the field '{FILE}' of a multipart form, or its URL as '{URL}'."
     )
 
 
 async def _read_fields(request: Request) -> Fields:
-    """A form without a file. Raises InvalidParameter."""
+    """The fields of a URL-encoded form. Raises InvalidParameter."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_ALL_FIELDS_BYTES:
-            raise InvalidParameter(f"The form has more than {MAX_ALL_FIELDS_BYTES} bytes.")
+            raise InvalidParameter(f"The form is larger than {MAX_ALL_FIELDS_BYTES} bytes.")
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:
-        raise InvalidParameter("The form cannot be read.", str(error)) from None
+        raise InvalidParameter("The form is malformed.", str(error)) from None

@@ -1,4 +1,4 @@
-"""What the middlewares need to know about a route before it is called. Each route declares it where it is defined.
+"""Facts about a route that the middlewares need before it is called. Each route declares them where it is defined.
 
 @router.post("/transcribe")
 @route_facts(upload=True)
@@ -26,12 +26,12 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 class RouteFacts:
     """Facts about a route.
 
-    upload: a request brings work, so the limits of uploads apply to it and not those of reads.
-    probe: supervisors call it every few seconds. It has no limits, is logged at DEBUG, and needs no key unless
-        PROTECT_PROBES is set.
-    public: never needs a key.
-    content_security_policy: the header of its HTML answers.
-    metric_label: its name in metrics, if that is not its path.
+    upload: requests bring work, so the limits of uploads apply and not those of reads.
+    probe: supervisors call it every few seconds. No limits apply, requests are logged at DEBUG, and no key is required
+        unless PROTECT_PROBES is set.
+    public: no key is ever required.
+    content_security_policy: the header of HTML responses.
+    metric_label: the name of the route in metrics; its path if empty.
     """
 
     upload: bool = False
@@ -46,7 +46,7 @@ UNKNOWN_ROUTE = RouteFacts()
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path, such as /status/{job_id}, with the facts about one of its methods."""
+    """One method of a path, such as /status/{job_id}, with its facts."""
 
     method: str
     path: str
@@ -75,8 +75,8 @@ def declared(routes: Iterable[BaseRoute]) -> list[Route]:
 class RouteTable:
     """Finds the facts about the route of a request.
 
-    Raises ValueError if a route that may be open without a key has a parameter in its path: open paths are compared as
-    a whole, so that none is open that merely resembles one.
+    Raises ValueError if a route that requires no key has a parameter in its path: open paths are compared as a whole,
+    so that a path that merely resembles one is not open.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
@@ -88,20 +88,20 @@ class RouteTable:
         self._patterns = [(_pattern(path), path) for path in self._paths if "{" in path]
 
     def facts(self, scope: Scope) -> RouteFacts:
-        """The facts about the route that a request is for; the defaults if there is none."""
+        """The facts about the route of a request; the defaults if there is no such route."""
         methods = self._paths.get(self._template(scope["path"]))
         if methods is None:
             return UNKNOWN_ROUTE
-        # A method that the route does not take brings no work: it is refused.
+        # A method that the route does not support brings no work: the request is refused.
         return methods.get(scope["method"]) or replace(next(iter(methods.values())), upload=False)
 
     def open_paths(self, *, protect_probes: bool) -> frozenset[str]:
-        """The paths that need no key."""
+        """The paths that require no key."""
         return self.public_paths if protect_probes else self.public_paths | self.probe_paths
 
     @property
     def public_paths(self) -> frozenset[str]:
-        """The paths of what never needs a key."""
+        """The paths that never require a key."""
         return self._where(lambda facts: facts.public)
 
     @property

@@ -1,1 +1,1 @@
-"""The command `transcribe`: recordings to text and subtitles, by a server or in this process."""
+"""The command `transcribe`: transcribes recordings on a server or in this process."""

@@ -1,4 +1,4 @@
-"""`transcribe FILE...`: options, what is shown meanwhile, and the exit code."""
+"""`transcribe FILE...`: the options, the progress bar and the exit code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -14,19 +14,24 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from formats.registry import ResponseFormat
-from transcription.cli.order import Failed, Order, Transcriber, Unreachable
-from transcription.cli.order import Progress as Report
 from transcription.cli.output import Output
-from transcription.cli.remote import Server
+from transcription.cli.remote import RemoteTranscriber
+from transcription.cli.transcriber import (
+    RecordingFailed,
+    RecordingRequest,
+    ReportProgress,
+    ServerUnavailable,
+    Transcriber,
+)
 from transcription.core.languages import LANGUAGES
 from transcription.core.options import Task
 
 STDIN = "-"
 FORMATS = [each.value for each in ResponseFormat]
-SOME_FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+SOME_FAILED, SERVER_UNAVAILABLE, INTERRUPTED = 1, 3, 130  # click itself exits with 2 on wrong usage
 DEFAULT_TIMEOUT = 3600.0  # seconds
 EPILOG = """\b
-Exit codes: 0 all done, 1 some recording failed, 2 wrong usage, 3 the server cannot be reached or has no room,
+Exit codes: 0 success, 1 a recording failed, 2 wrong usage, 3 the server cannot be reached or has no capacity,
 130 interrupted.
 
 Shell completion: eval "$(_TRANSCRIBE_COMPLETE=bash_source transcribe)", or zsh_source, fish_source.
@@ -42,44 +47,55 @@ Shell completion: eval "$(_TRANSCRIBE_COMPLETE=bash_source transcribe)", or zsh_
     multiple=True,
     default=["text"],
     type=click.Choice(FORMATS),
-    help="Repeatable.",
+    help="Format of the result. May be given several times.",
     show_default=True,
 )
 @click.option(
-    "-d", "--output-dir", type=click.Path(file_okay=False, path_type=Path), help="In place of the recording's folder."
+    "-d",
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write results here instead of next to the recording.",
 )
-@click.option("--stdout", is_flag=True, help="Print the result and write no file.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--stdout", is_flag=True, help="Print the result instead of writing a file.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
     "-s",
     "--server",
     envvar="TRANSCRIBE_SERVER",
     metavar="URL",
-    help="Who does the work; this machine itself without it.  [env: TRANSCRIBE_SERVER]",
+    help="Address of the server. Without it, the model runs on this machine.  [env: TRANSCRIBE_SERVER]",
 )
-@click.option("--api-key", envvar="TRANSCRIBE_API_KEY", help="Better in the environment: TRANSCRIBE_API_KEY.")
 @click.option(
-    "-l", "--language", type=click.Choice(sorted(LANGUAGES)), metavar="CODE", help="Of the speech; detected without it."
+    "--api-key",
+    envvar="TRANSCRIBE_API_KEY",
+    help="API key of the server. Better set TRANSCRIBE_API_KEY: command lines are visible to others.",
 )
-@click.option("-m", "--model", metavar="NAME", help="The server's default, or WHISPER_MODEL, without it.")
+@click.option(
+    "-l",
+    "--language",
+    type=click.Choice(sorted(LANGUAGES)),
+    metavar="CODE",
+    help="Language of the speech; detected by default.",
+)
+@click.option("-m", "--model", metavar="NAME", help="Model; by default that of the server, or WHISPER_MODEL.")
 @click.option("--task", type=click.Choice([each.value for each in Task]), help="translate gives English text.")
-@click.option("--words", is_flag=True, help="Times of words in json and verbose_json.")
+@click.option("--words", is_flag=True, help="Include word times in json and verbose_json.")
 @click.option("--prompt", help="Text that sets the style and the spelling of names.")
 @click.option("--hotwords", help="Words to expect.")
-@click.option("--no-vad", is_flag=True, help="Transcribe what seems to be no speech, too.")
+@click.option("--no-vad", is_flag=True, help="Turn off voice activity detection: transcribe all of the audio.")
 @click.option(
     "--set",
     "others",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any other parameter of POST /transcribe, such as max_line_width=42.",
+    help="Any other parameter of POST /transcribe, such as max_line_width=42. May be given several times.",
 )
 @click.option(
     "--timeout",
     default=DEFAULT_TIMEOUT,
     show_default=True,
     type=click.FloatRange(min=1),
-    help="Seconds that a server may take for a recording.",
+    help="Seconds that a server may take per recording.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 def main(
@@ -94,9 +110,9 @@ def main(
     quiet: bool,
     **choices: object,
 ) -> None:
-    """Turn recordings into text and subtitles.
+    """Transcribe recordings to text and subtitles.
 
-    FILES are audio or video; - is standard input, whose result is printed. Results are written beside the recordings.
+    FILES are audio or video; - is standard input, whose result is printed. Results are written next to the recordings.
     """
     wanted = tuple(dict.fromkeys(ResponseFormat(each) for each in formats))
     to_stdout = stdout or Path(STDIN) in files
@@ -104,24 +120,25 @@ def main(
         raise click.UsageError("Standard output takes one --format.")
     output = Output(output_dir, to_stdout, overwrite)
     parameters = parameters_of(choices)
-    transcriber = choose(server, api_key, timeout, parameters)
     console = Console(stderr=True)
     failures = 0
-    try:
-        for file in files:
-            try:
-                one(file, wanted, parameters, output, transcriber, console, quiet=quiet)
-            except Failed as error:
-                failures += 1
-                complain(file, error)
-    except Unreachable as error:
-        complain(file, error)
-        sys.exit(UNREACHABLE)
-    except KeyboardInterrupt:
-        complain(file, Failed("interrupted; nothing of it is left"))
-        sys.exit(INTERRUPTED)
-    finally:
-        transcriber.close()
+    file = files[0]
+    with ExitStack() as stack:
+        try:
+            transcriber = transcriber_for(server, api_key, timeout, parameters)
+            stack.callback(transcriber.close)
+            for file in files:
+                try:
+                    transcribe_file(file, wanted, parameters, output, transcriber, console, quiet=quiet)
+                except RecordingFailed as error:
+                    failures += 1
+                    print_error(file, error)
+        except ServerUnavailable as error:
+            print_error(file, error)
+            sys.exit(SERVER_UNAVAILABLE)
+        except KeyboardInterrupt:
+            print_error(file, RecordingFailed("interrupted; nothing was written"))
+            sys.exit(INTERRUPTED)
     sys.exit(SOME_FAILED if failures else 0)
 
 
@@ -149,18 +166,21 @@ def parameters_of(choices: dict[str, object]) -> dict[str, str]:
     return parameters
 
 
-def choose(server: str | None, api_key: str | None, timeout: float, parameters: dict[str, str]) -> Transcriber:
-    """Who does the work."""
+def transcriber_for(server: str | None, api_key: str | None, timeout: float, parameters: dict[str, str]) -> Transcriber:
+    """The transcriber on the server, or in this process if there is none."""
     if server:
-        return Server(server, api_key or "", timeout)
-    from transcription.cli.local import Here  # the model's libraries take a second to load, and a server needs none
+        return RemoteTranscriber(server, api_key or "", timeout)
+    # Imported late: the model's libraries take a second to load and are not needed with a server.
+    from transcription.cli.local import LocalTranscriber
     from transcription.core.settings import load_settings
 
     settings = load_settings()
-    return Here(settings.model_copy(update={"whisper_model": parameters.get("model", settings.whisper_model)}))
+    return LocalTranscriber(
+        settings.model_copy(update={"whisper_model": parameters.get("model", settings.whisper_model)})
+    )
 
 
-def one(
+def transcribe_file(
     file: Path,
     formats: tuple[ResponseFormat, ...],
     parameters: dict[str, str],
@@ -170,19 +190,19 @@ def one(
     *,
     quiet: bool,
 ) -> None:
-    """One recording from the file to its results. Raises Failed, Unreachable."""
-    with readable(file) as path, shown(file, console, quiet=quiet) as report:
+    """Transcribe one recording and write its results. Raises RecordingFailed and ServerUnavailable."""
+    with open_recording(file) as path, progress_bar(file, console, quiet=quiet) as report:
         targets = output.targets(file, formats)
         name = "recording" if str(file) == STDIN else file.name
-        results = transcriber.transcribe(Order(path, name, formats, parameters), report)
+        results = transcriber.transcribe(RecordingRequest(path, name, formats, parameters), report)
         output.write(results, targets)
     if targets and not quiet:
         click.echo(f"{file}: {', '.join(str(path) for path in targets.values())}", err=True)
 
 
 @contextmanager
-def readable(file: Path) -> Iterator[Path]:
-    """The recording as a file on this disk. Raises Failed."""
+def open_recording(file: Path) -> Iterator[Path]:
+    """The path of a readable file with the recording. Raises RecordingFailed."""
     if str(file) == STDIN:
         with tempfile.NamedTemporaryFile(prefix="transcribe-") as copy:
             shutil.copyfileobj(sys.stdin.buffer, copy)
@@ -193,13 +213,13 @@ def readable(file: Path) -> Iterator[Path]:
         with file.open("rb"):
             pass
     except OSError as error:
-        raise Failed(f"cannot be read: {error.strerror}") from None
+        raise RecordingFailed(f"cannot be read: {error.strerror}") from None
     yield file
 
 
 @contextmanager
-def shown(file: Path, console: Console, *, quiet: bool) -> Iterator[Report]:
-    """A bar on a terminal, nothing elsewhere."""
+def progress_bar(file: Path, console: Console, *, quiet: bool) -> Iterator[ReportProgress]:
+    """A progress bar if standard error is a terminal, else nothing."""
     if quiet or not console.is_terminal:
         yield lambda step, share: None
         return
@@ -213,6 +233,6 @@ def shown(file: Path, console: Console, *, quiet: bool) -> Iterator[Report]:
         yield report
 
 
-def complain(file: Path, error: Exception) -> None:
-    """One line on standard error."""
+def print_error(file: Path, error: Exception) -> None:
+    """Print an error on one line of standard error."""
     click.echo(f"{file}: {' '.join(str(error).split())}", err=True)

@@ -1,4 +1,4 @@
-"""Where results go: beside the recording, into a folder, or to standard output."""
+"""Writes results next to the recording, into a folder, or to standard output."""
 
 from __future__ import annotations
 
@@ -11,40 +11,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from formats.registry import ResponseFormat
-from transcription.cli.order import Failed
-
-ENDINGS = {
-    ResponseFormat.JSON: ".json",
-    ResponseFormat.VERBOSE_JSON: ".verbose.json",
-    ResponseFormat.TEXT: ".txt",
-    ResponseFormat.SRT: ".srt",
-    ResponseFormat.VTT: ".vtt",
-    ResponseFormat.TSV: ".tsv",
-    ResponseFormat.LRC: ".lrc",
-}
+from transcription.cli.transcriber import RecordingFailed
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """folder: None for that of the recording. to_stdout: print and write no file."""
+    """Where results are written.
+
+    folder: None means the folder of the recording. to_stdout: print results instead of writing files.
+    """
 
     folder: Path | None = None
     to_stdout: bool = False
     overwrite: bool = False
 
     def targets(self, recording: Path, formats: tuple[ResponseFormat, ...]) -> dict[ResponseFormat, Path]:
-        """The file of each format. Raises Failed when one is there already and must not be replaced."""
+        """The file of each format; none for standard output.
+
+        Raises RecordingFailed if a file exists and must not be replaced.
+        """
         if self.to_stdout:
             return {}
         folder = self.folder or recording.parent
-        files = {each: folder / f"{recording.stem}{ENDINGS[each]}" for each in formats}
-        there = [str(path) for path in files.values() if path.exists()]
-        if there and not self.overwrite:
-            raise Failed(f"{', '.join(there)} exists. Use --overwrite, or another --output-dir.")
+        files = {each: folder / f"{recording.stem}{each.record.ending}" for each in formats}
+        existing = [str(path) for path in files.values() if path.exists()]
+        if existing and not self.overwrite:
+            raise RecordingFailed(f"{', '.join(existing)} exists. Use --overwrite or another --output-dir.")
         return files
 
     def write(self, results: Mapping[ResponseFormat, str], targets: Mapping[ResponseFormat, Path]) -> None:
-        """Raises Failed when a file cannot be written."""
+        """Write the results into `targets` or print them. Raises RecordingFailed if a file cannot be written."""
         if self.to_stdout:
             sys.stdout.write("".join(results.values()))
             sys.stdout.flush()
@@ -52,13 +48,13 @@ class Output:
         for each, path in targets.items():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, results[each])
+                write_atomically(path, results[each])
             except OSError as error:
-                raise Failed(f"{path} cannot be written: {error.strerror or error}.") from None
+                raise RecordingFailed(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is never seen half-written. Raises OSError."""
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that it is never visible with a part of its content. Raises OSError."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Work that a server does: the recording becomes a job there, which is followed to its end."""
+"""Transcribes on a server: submits each recording as a job and polls it until it ends."""
 
 from __future__ import annotations
 
@@ -10,142 +10,149 @@ from typing import Any, BinaryIO
 import httpx
 
 from formats.registry import ResponseFormat
-from transcription.cli.order import Failed, Order, Progress, Unreachable
+from transcription.cli.transcriber import RecordingFailed, RecordingRequest, ReportProgress, ServerUnavailable
 
 POLL_SECONDS = 0.5
-PATIENCE = httpx.Timeout(60.0, connect=10.0)
-RETRIED = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
-LONGEST_WAIT = 60.0  # seconds between two tries, whatever the server asks for
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+RETRIED_STATUSES = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
+MAX_RETRY_SECONDS = 60.0  # upper limit for the server's Retry-After
 
 
-class Server:
-    """timeout: seconds that one recording may take, waiting for the server included."""
+class RemoteTranscriber:
+    """Transcribes on the server at `url`.
+
+    timeout: seconds that one recording may take, including waits for the server.
+    """
 
     def __init__(self, url: str, api_key: str, timeout: float) -> None:
         self._url = url
         self._timeout = timeout
         self._http = httpx.Client(
-            base_url=url.rstrip("/"), headers={"X-API-Key": api_key} if api_key else {}, timeout=PATIENCE
+            base_url=url.rstrip("/"), headers={"X-API-Key": api_key} if api_key else {}, timeout=TIMEOUT
         )
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def transcribe(self, order: Order, progress: Progress) -> Mapping[ResponseFormat, str]:
-        """As a job; where the server has none, in one request a format."""
+    def transcribe(self, request: RecordingRequest, report: ReportProgress) -> Mapping[ResponseFormat, str]:
+        """The transcript in each format, from one job. If jobs are turned off there, from one request per format."""
         deadline = time.monotonic() + self._timeout
-        parameters = {**order.parameters, "async": "true", "response_format": order.formats[0].value}
-        answer = self._upload(order, parameters, deadline, progress)
+        parameters = {**request.parameters, "async": "true", "response_format": request.formats[0].value}
+        answer = self._upload(request, parameters, deadline, report)
         if answer.status_code == httpx.codes.NOT_IMPLEMENTED:
-            return {each: self._at_once(order, each, deadline, progress) for each in order.formats}
+            return {each: self._transcribe_synchronously(request, each, deadline, report) for each in request.formats}
         job = str(_accepted(answer).json()["job_id"])
         try:
-            self._follow(job, deadline, progress)
+            self._follow(job, deadline, report)
         except BaseException:
             self._cancel(job)
             raise
-        return {each: self._result(job, each) for each in order.formats}
+        return {each: self._result(job, each) for each in request.formats}
 
-    def _at_once(self, order: Order, each: ResponseFormat, deadline: float, progress: Progress) -> str:
-        parameters = {**order.parameters, "response_format": each.value}
-        return _accepted(self._upload(order, parameters, deadline, progress)).text
+    def _transcribe_synchronously(
+        self, request: RecordingRequest, each: ResponseFormat, deadline: float, report: ReportProgress
+    ) -> str:
+        parameters = {**request.parameters, "response_format": each.value}
+        return _accepted(self._upload(request, parameters, deadline, report)).text
 
     def _upload(
-        self, order: Order, parameters: Mapping[str, str], deadline: float, progress: Progress
+        self, request: RecordingRequest, parameters: Mapping[str, str], deadline: float, report: ReportProgress
     ) -> httpx.Response:
-        """The last answer; the server may ask for patience before it."""
+        """The response to an upload, which is repeated while the server asks to retry later."""
         while True:
-            with order.path.open("rb") as file:
-                sent = Counted(file, order.path.stat().st_size, progress)
+            with request.path.open("rb") as file:
+                upload = UploadedFile(file, request.path.stat().st_size, report)
                 try:
                     left = max(1.0, deadline - time.monotonic())
                     answer = self._http.post(
                         "/transcribe",
-                        files={"file": (order.name, sent)},  # type: ignore[dict-item]  # all that is used of a file
+                        files={"file": (request.name, upload)},  # type: ignore[dict-item]  # has what httpx uses of a file
                         data=dict(parameters),
-                        timeout=httpx.Timeout(left, connect=PATIENCE.connect),
+                        timeout=httpx.Timeout(left, connect=TIMEOUT.connect),
                     )
                 except httpx.ConnectError as error:
-                    raise Unreachable(f"{self._url} cannot be reached: {error}. Is the service running?") from None
+                    raise ServerUnavailable(
+                        f"{self._url} cannot be reached: {error}. Is the service running?"
+                    ) from None
                 except httpx.TransportError as error:
-                    raise Failed(f"the connection broke off: {error or type(error).__name__}") from None
-            if answer.status_code not in RETRIED:
+                    raise RecordingFailed(f"the connection was lost: {error or type(error).__name__}") from None
+            if answer.status_code not in RETRIED_STATUSES:
                 return answer
-            self._wait(answer, deadline, progress)
+            self._wait(answer, deadline, report)
 
-    def _wait(self, answer: httpx.Response, deadline: float, progress: Progress) -> None:
-        """Raises Unreachable when the time is over before the server wants to be asked again."""
-        asked_for = answer.headers.get("retry-after", "")
-        seconds = min(float(asked_for) if asked_for.isdigit() else 5.0, LONGEST_WAIT)
+    def _wait(self, answer: httpx.Response, deadline: float, report: ReportProgress) -> None:
+        """Wait as long as Retry-After says. Raises ServerUnavailable if the deadline is earlier."""
+        retry_after = answer.headers.get("retry-after", "")
+        seconds = min(float(retry_after) if retry_after.isdigit() else 5.0, MAX_RETRY_SECONDS)
         if time.monotonic() + seconds > deadline:
-            raise Unreachable(f"{self._url} has no room: {_message(answer)}")
-        progress("waiting for the server", None)
+            raise ServerUnavailable(f"{self._url} has no capacity: {_message(answer)}")
+        report("waiting for the server", None)
         time.sleep(seconds)
 
-    def _follow(self, job: str, deadline: float, progress: Progress) -> None:
+    def _follow(self, job: str, deadline: float, report: ReportProgress) -> None:
         while True:
-            status = self._ask(f"/status/{job}").json()
+            status = self._get(f"/status/{job}").json()
             if status["status"] == "completed":
-                progress("transcribed", 1.0)
+                report("transcribed", 1.0)
                 return
             if status["status"] in ("failed", "cancelled"):
-                raise Failed(status.get("detail") or f"the job was {status['status']} on the server")
+                raise RecordingFailed(status.get("detail") or f"the job was {status['status']} on the server")
             if time.monotonic() > deadline:
-                raise Failed(f"not done within {self._timeout:g} s; the job was cancelled. Use a longer --timeout.")
+                raise RecordingFailed(
+                    f"not finished within {self._timeout:g} s; the job was cancelled. Use a longer --timeout."
+                )
             share = status.get("progress")
-            progress(
-                "queued" if status["status"] == "queued" else "transcribing", None if share is None else share / 100
-            )
+            report("queued" if status["status"] == "queued" else "transcribing", None if share is None else share / 100)
             time.sleep(POLL_SECONDS)
 
     def _result(self, job: str, each: ResponseFormat) -> str:
-        return self._ask(f"/jobs/{job}/result", response_format=each.value).text
+        return self._get(f"/jobs/{job}/result", response_format=each.value).text
 
-    def _ask(self, path: str, **query: str) -> httpx.Response:
-        """Raises Failed, when the server does not answer several times in a row."""
-        for patience in (1.0, 2.0, 4.0, 8.0, 0.0):
+    def _get(self, path: str, **query: str) -> httpx.Response:
+        """GET, repeated after errors of the connection. Raises ServerUnavailable and RecordingFailed."""
+        for delay in (1.0, 2.0, 4.0, 8.0, 0.0):
             try:
                 answer = self._http.get(path, params=query)
             except httpx.TransportError as error:
-                if not patience:
-                    raise Unreachable(f"{self._url} does not answer any more: {error}") from None
+                if not delay:
+                    raise ServerUnavailable(f"{self._url} stopped responding: {error}") from None
             else:
-                if answer.status_code not in RETRIED or not patience:
+                if answer.status_code not in RETRIED_STATUSES or not delay:
                     return _accepted(answer)
-            time.sleep(patience)
-        raise AssertionError("the last try returns or raises")
+            time.sleep(delay)
+        raise AssertionError("the last attempt returns or raises")
 
     def _cancel(self, job: str) -> None:
-        with suppress(httpx.TransportError):  # then the server is gone, too
+        with suppress(httpx.TransportError):  # the error that led here is raised in any case
             self._http.delete(f"/jobs/{job}", timeout=5)
 
 
-class Counted:
-    """A file that tells how much of it was read."""
+class UploadedFile:
+    """A file that reports how much of it has been read."""
 
-    def __init__(self, file: BinaryIO, size: int, progress: Progress) -> None:
+    def __init__(self, file: BinaryIO, size: int, report: ReportProgress) -> None:
         self._file = file
         self._size = size
-        self._progress = progress
+        self._report = report
         self._read = 0
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         block = self._file.read(size)
         self._read += len(block)
-        self._progress("uploading", self._read / self._size if self._size else 1.0)
+        self._report("uploading", self._read / self._size if self._size else 1.0)
         return block
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)  # seek, tell, fileno: httpx asks for the length
+        return getattr(self._file, name)  # seek, tell and fileno, by which httpx finds the length
 
 
 def _accepted(answer: httpx.Response) -> httpx.Response:
-    """Raises Failed with what the server says."""
+    """The response if it is a success. Raises RecordingFailed with the server's message."""
     if answer.is_success:
         return answer
-    raise Failed(_message(answer))
+    raise RecordingFailed(_message(answer))
 
 
 def _message(answer: httpx.Response) -> str:
@@ -153,4 +160,6 @@ def _message(answer: httpx.Response) -> str:
         body = answer.json()
         return f"{body['message']} (request {body['request_id']})"
     except (ValueError, KeyError, TypeError):
-        return f"the server answers {answer.status_code}, and not as this service does. Is the address right?"
+        return (
+            f"the server returned status {answer.status_code} without an error of this service. Is the address right?"
+        )

@@ -17,179 +17,198 @@ LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d*x[1-9]\d*x[1-9]\d*")
 
 
 def default_cache() -> Path:
-    """The user's cache folder, as the XDG base directory specification names it."""
+    """The user's cache folder according to the XDG base directory specification."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transcription-service"
 
 
 def default_jobs() -> Path:
-    """The user's data folder, as the XDG base directory specification names it."""
+    """The user's data folder according to the XDG base directory specification."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "transcription-service" / "jobs"
 
 
 class Settings(BaseSettings):
-    """One field an environment variable; the variable's name is the field's name in capitals."""
+    """One field per environment variable; the variable's name is the field's name in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
 
     # Application
-    app_name: str = Field("transcription-service", description="Name in logs and in the API document.")
-    app_version: str = Field("1.0.0", description="Version in /health and in the API document.")
+    app_name: str = Field("transcription-service", description="Service name in logs and in the OpenAPI document.")
+    app_version: str = Field("1.0.0", description="Version in /health and in the OpenAPI document.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
-        "INFO", description="Least severe level that is logged."
+        "INFO", description="Lowest level that is logged."
     )
 
     # Server
     host: str = Field("0.0.0.0", description="Address to listen on.")
     port: int = Field(3000, ge=1, le=65535, description="Port to listen on.")
-    workers: int = Field(1, ge=1, le=64, description="API processes. The model has a process of its own.")
-    request_timeout: int = Field(3600, ge=1, description="Longest a synchronous request may take, seconds.")
+    workers: int = Field(1, ge=1, le=64, description="Number of API processes. The model runs in a separate process.")
+    request_timeout: int = Field(3600, ge=1, description="Time limit of a synchronous request, seconds.")
 
     # Whisper
-    whisper_model: str = Field("base", description="Default model: a size, or a folder in WHISPER_MODEL_DIR.")
-    whisper_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
+    whisper_model: str = Field(
+        "base", description="Default model: a released model or a sub-folder of WHISPER_MODEL_DIR."
+    )
+    whisper_device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Device the model runs on; auto is a GPU if there is one."
+    )
     whisper_compute_type: Literal["auto", "int8", "int8_float16", "float16", "float32"] = Field(
-        "auto", description="Number format of the weights; auto is int8 on a CPU, float16 on a GPU."
+        "auto", description="Number format of the weights; auto is int8 on a CPU and float16 on a GPU."
     )
     whisper_model_dir: Path = Field(
-        default_factory=lambda: default_cache() / "models", description="Folder of models, one sub-folder each."
+        default_factory=lambda: default_cache() / "models", description="Folder with one sub-folder per model."
     )
     whisper_layout: str = Field(
-        "auto", description="auto (measured), latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4."
+        "auto", description="auto (measured at first use), latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4."
     )
-    max_loaded_models: int = Field(3, ge=1, le=32, description="Models kept in memory; the oldest unused goes first.")
+    max_loaded_models: int = Field(
+        3, ge=1, le=32, description="Models kept in memory; the least recently used one is evicted first."
+    )
     max_queue_seconds: int = Field(
-        300, ge=1, description="New requests are refused while they would wait longer than this, seconds."
+        300, ge=1, description="Longest estimated wait at which new requests are accepted, seconds."
     )
     batch_timeout: int = Field(
-        120, ge=1, description="A batch may take at least this long, seconds; much longer, and the process is replaced."
+        120,
+        ge=1,
+        description="Seconds any batch may take; one that takes longer, and far longer than usual, is hung.",
     )
     cache_dir: Path = Field(
-        default_factory=default_cache, description="What was learnt about this machine: layouts, recordings that kill."
+        default_factory=default_cache,
+        description="Folder for measured layouts and the quarantine of recordings that crashed the model.",
     )
 
     # Files
-    max_file_size: int = Field(1_073_741_824, ge=1, description="Largest upload, bytes (1 GiB).")
-    max_duration: int = Field(3600, ge=1, description="Longest recording, seconds.")
-    temp_dir: Path = Field(Path("/tmp/transcription"), description="Uploads live here while they are worked on.")
+    max_file_size: int = Field(1_073_741_824, ge=1, description="Maximum size of an upload, bytes (1 GiB).")
+    max_duration: int = Field(3600, ge=1, description="Maximum duration of a recording, seconds.")
+    temp_dir: Path = Field(Path("/tmp/transcription"), description="Folder for uploads while they are processed.")
     cleanup_interval: int = Field(
-        3600, ge=1, description="Seconds between sweeps of TEMP_DIR, and the age at which a file there is an orphan."
+        3600,
+        ge=1,
+        description="Interval between sweeps of TEMP_DIR, and the age at which an unused file is deleted, seconds.",
     )
     min_free_disk: int = Field(
-        268_435_456, ge=0, description="Bytes that must stay free under TEMP_DIR; readiness is red below."
+        268_435_456, ge=0, description="Free space below which new work is refused and /health/ready is 503, bytes."
     )
     ffmpeg_path: Path | None = Field(
-        None, description="The ffmpeg to use; by default the system's, otherwise the one that imageio-ffmpeg ships."
+        None, description="Path of ffmpeg; by default the system's, otherwise the one in the package imageio-ffmpeg."
     )
-    decode_timeout: int = Field(600, ge=1, description="Longest ffmpeg may run on one file, seconds.")
+    decode_timeout: int = Field(600, ge=1, description="Time limit of ffmpeg per file, seconds.")
     decode_memory_limit: int = Field(
-        1_610_612_736, ge=134_217_728, description="Address space of the ffmpeg process, bytes (1.5 GiB)."
+        1_610_612_736, ge=134_217_728, description="Address space limit of an ffmpeg process, bytes (1.5 GiB)."
     )
 
     # Limits
-    enable_rate_limit: bool = Field(True, description="Limit what each key, or else each address, may ask.")
-    rate_limit_per_minute: int = Field(30, ge=1, description="Uploads a minute, unless a key has a limit of its own.")
-    rate_limit_reads_per_minute: int = Field(600, ge=1, description="All other requests a minute, likewise.")
-    max_client_uploads: int = Field(16, ge=1, description="Uploads of one caller at once.")
-    max_client_bytes: int = Field(4_294_967_296, ge=1, description="Bytes of them together (4 GiB).")
+    enable_rate_limit: bool = Field(
+        True, description="Limit requests per API key, or per address for requests without one."
+    )
+    rate_limit_per_minute: int = Field(
+        30, ge=1, description="Uploads per minute for each client, unless its key has a limit of its own."
+    )
+    rate_limit_reads_per_minute: int = Field(
+        600, ge=1, description="Other requests per minute for each client, unless its key has a limit of its own."
+    )
+    max_client_uploads: int = Field(16, ge=1, description="Concurrent uploads of one client.")
+    max_client_bytes: int = Field(
+        4_294_967_296, ge=1, description="Total size of the concurrent uploads of one client, bytes (4 GiB)."
+    )
     trusted_proxies: str = Field(
-        "", description="Addresses and networks whose X-Forwarded-For is believed, comma-separated."
+        "", description="Proxies whose X-Forwarded-For is trusted: addresses and networks, comma-separated."
     )
     redis_url: str = Field(
         "",
         repr=False,
-        description="Where API processes and machines count together; else CELERY_BROKER_URL, or each alone.",
+        description="Redis for rate limits shared by all API processes; by default CELERY_BROKER_URL.",
     )
 
-    # Guards
+    # Overload
     memory_limit_percent: int = Field(
-        90, ge=1, le=100, description="New work is refused while more of the container's memory is used, percent."
+        90, ge=1, le=100, description="Share of the container's memory in use above which new work is refused, percent."
     )
 
     # Jobs
-    enable_async: bool = Field(True, description="Take jobs; without, async=true answers 501.")
+    enable_async: bool = Field(True, description="Accept jobs; if false, async=true answers 501.")
     jobs_dir: Path = Field(
-        default_factory=default_jobs, description="Database and files of jobs; give it a disk that lasts."
+        default_factory=default_jobs,
+        description="Folder for the database and the recordings of jobs; needs persistent storage.",
     )
-    job_result_ttl: int = Field(86_400, ge=1, description="Seconds that a finished job and its result are kept.")
+    job_result_ttl: int = Field(86_400, ge=1, description="Time a finished job and its result are kept, seconds.")
     job_retries: int = Field(
-        3, ge=0, le=100, description="Attempts after the first when the machinery fails; never after a bad file."
+        3, ge=0, le=100, description="Retries after internal failures; a job with an invalid file is not retried."
     )
-    job_concurrency: int = Field(
-        4, ge=1, le=64, description="Jobs that one API process, or one Celery worker, works on at once."
-    )
+    job_concurrency: int = Field(4, ge=1, le=64, description="Concurrent jobs per API process or Celery worker.")
     job_timeout: int = Field(
-        14_400, ge=1, description="Longest one attempt of a job may take, seconds; a job that takes longer fails."
+        14_400, ge=1, description="Time limit of one attempt of a job, seconds; after it the job fails."
     )
     job_backend: Literal["sqlite", "celery"] = Field(
-        "sqlite", description="sqlite: one machine, nothing to install. celery: many, with Redis and Celery workers."
+        "sqlite", description="sqlite for one machine; celery for several, with Redis and Celery workers."
     )
-    celery_broker_url: str = Field(
-        "", repr=False, description="Redis that carries Celery's messages; by default REDIS_URL."
-    )
+    celery_broker_url: str = Field("", repr=False, description="Redis for Celery's messages; by default REDIS_URL.")
     celery_result_backend: str = Field(
-        "", repr=False, description="Redis that keeps jobs and their results; by default CELERY_BROKER_URL."
+        "", repr=False, description="Redis for jobs and their results; by default CELERY_BROKER_URL."
     )
     spool_url: str = Field(
         "",
         repr=False,
-        description="Where recordings of jobs are kept: a folder, or an fsspec URL such as s3://BUCKET/PATH.",
+        description="Storage for the recordings of jobs: a folder, or an fsspec URL such as s3://BUCKET/PATH.",
     )
-    enable_cache: bool = Field(True, description="Answer the same request from the stored result for JOB_RESULT_TTL.")
+    enable_cache: bool = Field(True, description="Answer repeated requests from stored results for JOB_RESULT_TTL.")
     task_queue: Literal["own", "platform"] = Field(
-        "own", description="Who serves BentoML's tasks: our jobs, or the queue of BentoCloud."
+        "own", description="Queue of BentoML's tasks: own for this service's jobs, platform for BentoCloud's queue."
     )
-    webhook_secret: str = Field(
-        "", description="Key that callbacks are signed with; without it callback_url is refused."
-    )
+    webhook_secret: str = Field("", description="Key for signing callbacks; without it callback_url is refused.")
     webhook_allow: str = Field(
-        "", description="Hosts and networks that callbacks may go to beside public https, comma-separated."
+        "", description="Hosts and networks allowed for callbacks besides public https, comma-separated."
     )
-    webhook_timeout: int = Field(10, ge=1, le=300, description="Longest one try of a callback may take, seconds.")
+    webhook_timeout: int = Field(
+        10, ge=1, le=300, description="Time limit of one delivery attempt of a callback, seconds."
+    )
 
     # Metrics
     metrics_port: int = Field(
-        9090, ge=0, le=65535, description="Where Celery workers and the queue exporter serve /metrics; 0 for nowhere."
+        9090,
+        ge=0,
+        le=65535,
+        description="Port on which Celery workers and the queue exporter serve /metrics; 0 for none.",
     )
 
     # URL input
-    enable_url_input: bool = Field(True, description="Fetch recordings from URLs that callers give.")
-    url_allow: str = Field(
-        "", description="Hosts and networks that recordings are fetched from beside public https, comma-separated."
-    )
+    enable_url_input: bool = Field(True, description="Accept URLs of recordings (the parameter url).")
+    url_allow: str = Field("", description="Hosts and networks allowed for url besides public https, comma-separated.")
 
     # Access
-    enable_api_key: bool = Field(False, description="Every route but the probes needs an API key.")
-    api_key: str = Field("", repr=False, description="The one key, at least 32 characters.")
+    enable_api_key: bool = Field(False, description="Require an API key on every route except the probes.")
+    api_key: str = Field("", repr=False, description="A single API key, at least 32 characters.")
     api_keys_file: Path | None = Field(
-        None, description="TOML file of many keys, as hashes with names; read again when it changes."
+        None, description="TOML file with several API keys, as hashes with names; reloaded when it changes."
     )
-    protect_probes: bool = Field(False, description="/health, /metrics and the other probes need a key too.")
-    cors_origins: str = Field(
-        "", description="Origins whose pages may call, comma-separated; * for all, empty for none."
+    protect_probes: bool = Field(
+        False, description="Require an API key on /health, /metrics and the other probes as well."
     )
-    upload_timeout: int = Field(30, ge=1, description="Longest an upload may pause, seconds.")
+    cors_origins: str = Field("", description="Origins allowed by CORS, comma-separated; * for all, empty for none.")
+    upload_timeout: int = Field(30, ge=1, description="Longest pause of an upload, seconds.")
     min_upload_rate: int = Field(
-        1000, ge=0, description="Least average pace of an upload after UPLOAD_TIMEOUT, bytes a second; 0 for any."
+        1000,
+        ge=0,
+        description="Minimum average rate of an upload after UPLOAD_TIMEOUT, bytes per second; 0 for no minimum.",
     )
 
     @property
     def origins(self) -> list[str]:
-        """CORS_ORIGINS, one by one."""
+        """CORS_ORIGINS as a list."""
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
     def broker_url(self) -> str:
-        """The Redis that carries Celery's messages."""
+        """The Redis for Celery's messages."""
         return self.celery_broker_url or self.redis_url
 
     @property
     def limits_redis_url(self) -> str:
-        """The Redis in which callers are counted, empty when each process counts alone."""
+        """The Redis that holds the rate limits; empty if each process counts on its own."""
         return self.redis_url or (self.broker_url if self.job_backend == "celery" else "")
 
     @property
     def jobs_redis_url(self) -> str:
-        """The Redis that keeps jobs when JOB_BACKEND is celery."""
+        """The Redis for jobs if JOB_BACKEND is celery."""
         return self.celery_result_backend or self.broker_url
 
     @field_validator("log_level", mode="before")
@@ -222,7 +241,7 @@ class Settings(BaseSettings):
     def _known_server(cls, value: str) -> str:
         try:
             known = not value or (urlsplit(value).scheme in ("redis", "rediss") and urlsplit(value).port != 0)
-        except ValueError:  # the port is no number
+        except ValueError:  # the port is not a number
             known = False
         if not known:
             raise ValueError("must be redis://HOST:PORT/DATABASE, or rediss:// for TLS")
@@ -241,24 +260,24 @@ class Settings(BaseSettings):
 
 
 class InvalidSettings(SystemExit):
-    """Start-up stops here: the message names each variable that is wrong."""
+    """Stops the start of the process. The message names every invalid variable."""
 
 
 def load_settings() -> Settings:
-    """Read the environment and `.env` once.
+    """Read the environment and `.env`.
 
-    Raises InvalidSettings, which names every offending variable with the reason.
+    Raises InvalidSettings, which names every invalid variable with the reason.
     """
     try:
         return Settings()
     except ValidationError as error:
         problems = []
         for item in error.errors():
-            if not item["loc"]:  # of all together, and all of them may hold a secret
+            if not item["loc"]:  # a rule about several variables; its input holds all of them, secrets included
                 problems.append(f"  {item['msg']}")
                 continue
             name = "_".join(str(part) for part in item["loc"])
             field = Settings.model_fields.get(name)
-            value = repr(item["input"]) if field is None or field.repr else "..."  # a secret is no business of the log
+            value = repr(item["input"]) if field is None or field.repr else "..."  # secrets stay out of the log
             problems.append(f"  {name.upper()}={value}: {item['msg']}")
         raise InvalidSettings("Invalid settings:\n" + "\n".join(problems)) from None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from transcription.core.audio import INT16_SCALE, SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
 from transcription.core.options import VadOptions
-from transcription.system.thread_priority import give_way
+from transcription.system.thread_priority import lower_priority
 from transcription.telemetry.tracing import VAD, traced
 
 Samples = NDArray[np.int16]
@@ -34,7 +34,7 @@ MIN_GAIN = 8.0  # 18 dB. Silero needs no less: it detects speech down to about 3
 MAX_GAIN = 100.0  # 40 dB
 
 # One thread for all requests: each thread that runs Silero holds 60 MB, and one analyses 300 s of audio per second.
-_ANALYST = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initializer=give_way)
+_VAD_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initializer=lower_priority)
 
 
 async def cut_windows(
@@ -61,7 +61,7 @@ async def cut_windows(
         buffer = np.concatenate((buffer, *fresh))
         with traced(VAD, seconds=len(buffer) / SAMPLE_RATE):
             loop = asyncio.get_running_loop()
-            kept, speech = await loop.run_in_executor(_ANALYST, analyse, find, buffer, vad, listen)
+            kept, speech = await loop.run_in_executor(_VAD_THREAD, analyse, find, buffer, vad, listen)
         spans = [part for span in kept for part in split(buffer, span)]
         settled, rest = (spans, len(buffer)) if ended else settle(spans, len(buffer), vad)
         for span in settled:

@@ -20,9 +20,9 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.decode.rules import compression_ratio
 from transcription.core.audio import SAMPLE_RATE, Span
 from transcription.core.options import DecodeOptions, HallucinationPolicy
+from transcription.core.text import compression_ratio
 from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript
 
 # How often a phrase may come in a row before what follows is surplus, by its number of words; longer ones as the last.

@@ -1,6 +1,6 @@
-"""How much of its memory a container uses: that of its control group, or of the machine where there is none.
+"""Memory use and limit of the container: of its control group, or of the machine where there is none.
 
-The files are those of the Linux kernel's cgroup v2 and v1, and of proc(5). They are read without waiting for a disk.
+The files are those of the Linux kernel's cgroup v2 and v1, and of proc(5). Reading them never waits for a disk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ UNLIMITED = 1 << 60  # v1 writes "no limit" as about 2^63, rounded down to a pag
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes. used: without what the kernel can take back at once. limit: never 0."""
+    """Bytes. used: without what the kernel can reclaim at once. limit: never 0."""
 
     used: int
     limit: int
@@ -38,7 +38,7 @@ V2 = _Files("memory.max", "memory.current", "inactive_file")
 
 
 def read_memory(root: Path = Path("/")) -> Memory | None:
-    """The fullest of this process's groups that have a limit, else the machine; None where there is no /proc.
+    """The fullest of this process's groups that have a limit, otherwise the machine; None where there is no /proc.
 
     root: of the file system.
     """
@@ -49,7 +49,7 @@ def read_memory(root: Path = Path("/")) -> Memory | None:
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, _Files]]:
-    """This process's groups and those they are in, as far as they can be seen from here."""
+    """This process's groups and their parents, as far as they are visible from here."""
     mounts = list(_mounts(root))
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
@@ -65,7 +65,7 @@ def _groups(root: Path) -> Iterator[tuple[Path, _Files]]:
 def _chain(mount: Path, path: str, source: str) -> Iterator[Path]:
     """The folder of a group and those above it. source: what part of the hierarchy is mounted."""
     group = PurePosixPath(path)
-    # A container often sees its own group as the whole hierarchy, under a path of outside.
+    # A container often sees its own group as the whole hierarchy, under the path it has on the host.
     below = group.relative_to(source) if group.is_relative_to(source) else PurePosixPath()
     yield from (mount / part for part in (below, *below.parents))
 

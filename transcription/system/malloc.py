@@ -1,7 +1,7 @@
-"""How the C library's allocator treats large blocks: one way for the API's process, the other for the model's.
+"""Settings of the C library's allocator for large blocks, which differ between the API's process and the model's.
 
-The API holds audio for moments and must stay small; the model's process asks for the same large blocks again and again
-and must not pay for fresh pages every time.
+The API holds audio briefly and must stay small; the model's process allocates the same large blocks again and again and
+must not pay for fresh pages every time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 
 # glibc, malloc.h. Its own thresholds rise with the largest block ever freed, after which arrays of some megabytes come
-# from the heap, fragment it and are never given back: 260 MB after an hour of audio instead of 130 MB.
+# from the heap, fragment it and are never returned: 260 MB after an hour of audio instead of 130 MB.
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 THRESHOLD_BYTES = 1 << 20
@@ -33,7 +33,7 @@ KEEP_MEMORY = {
 
 
 def give_memory_back_early() -> bool:
-    """Give every freed block of a megabyte or more back to the system, and share what is kept between threads.
+    """Return every freed block of a megabyte or more to the system, and share one arena between threads.
 
     False where the C library is not glibc.
     """

@@ -1,4 +1,4 @@
-"""Who goes first when all threads of this machine want a core."""
+"""Scheduling priority of threads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import os
 import sys
 import threading
 
-NICENESS = 5  # a third of the share of others, when all of them want a core
+NICENESS = 5  # a third of the CPU share of other threads while all of them want a core
 
 
-def give_way() -> None:
-    """Let short work go before what this thread does: event loops, and whoever asks how a job stands. Linux only."""
+def lower_priority() -> None:
+    """Let short work, such as event loops and status requests, go before the current thread. Linux only.
+
+    A process that was started with a lower priority still keeps it: raising it again takes a privilege.
+    """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

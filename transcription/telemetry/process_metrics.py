@@ -43,8 +43,6 @@ class ProcessMetrics:
             metrics.RESIDENT.labels(process=self._name).set(self._process.memory_info().rss)
             metrics.DESCRIPTORS.labels(process=self._name).set(self._process.num_fds())
 
-    take = update  # as below, for runners/
-
 
 def resident_bytes() -> int:
     """Resident memory of this process, in bytes."""
@@ -67,18 +65,12 @@ class GpuMetrics:
                 busy = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
                 metrics.GPU_BUSY.labels(gpu=str(number)).set(busy / PERCENT)
 
-    take = update  # as below, for runners/
-
     def memory_used(self) -> int:
         """Bytes used on all GPUs together; 0 if one of them does not answer."""
         try:
             return sum(int(pynvml.nvmlDeviceGetMemoryInfo(gpu).used) for gpu in self._gpus)
         except pynvml.NVMLError:
             return 0
-
-
-# The names before the rename, for runners/ until it uses the new ones.
-ProcessReading, GpuReading = ProcessMetrics, GpuMetrics
 
 
 def _gpus() -> list[Any]:

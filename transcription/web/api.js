@@ -1,12 +1,12 @@
-// The service's HTTP interface.
+// Client of the service's HTTP API.
 
 const KEY = "api-key";
 const RECONNECT_MS = [500, 1000, 2000, 4000, 8000];
 
-/** What the service says is wrong. retryAfter: seconds, or null. */
+/** An error response of the service. retryAfter: seconds, or null. */
 export class ServiceError extends Error {
   constructor(status, body, retryAfter) {
-    super(body?.message ?? `The service answers ${status}.`);
+    super(body?.message ?? `The service answered ${status}.`);
     this.status = status;
     this.requestId = body?.request_id ?? "";
     this.retryAfter = retryAfter;
@@ -27,12 +27,12 @@ function errorOf(status, text, retryAfter) {
   try {
     body = JSON.parse(text);
   } catch {
-    // not ours: a proxy's page
+    // not from the service, perhaps the page of a proxy
   }
   return new ServiceError(status, body, Number.parseInt(retryAfter ?? "", 10) || null);
 }
 
-/** A response. Throws ServiceError, TypeError when nobody answers, AbortError. */
+/** Send a request. Throws ServiceError, TypeError if there is no response, AbortError. */
 export async function ask(path, options = {}) {
   const response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
   if (!response.ok) throw errorOf(response.status, await response.text(), response.headers.get("Retry-After"));
@@ -41,12 +41,12 @@ export async function ask(path, options = {}) {
 
 export const askJson = async (path, options) => (await ask(path, options)).json();
 
-/** Submit a recording as a job. onProgress: share that is sent, 0..1. Returns the job's id. */
+/** Submit a recording as a job. onProgress: called with the share that has been sent, 0..1. Resolves to the id of the job. */
 export function submit(file, fields, onProgress, signal) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
   form.append("file", file, file.name);
-  // XMLHttpRequest, because fetch does not tell how much is sent.
+  // XMLHttpRequest, because fetch does not report upload progress.
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "transcribe");
@@ -56,14 +56,14 @@ export function submit(file, fields, onProgress, signal) {
       if (request.status === 202) resolve(JSON.parse(request.responseText).job_id);
       else reject(errorOf(request.status, request.responseText, request.getResponseHeader("Retry-After")));
     };
-    request.onerror = () => reject(new TypeError("The connection broke off."));
+    request.onerror = () => reject(new TypeError("The connection was lost."));
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(form);
   });
 }
 
-/** Events of a job from its beginning: { event, data }. Takes up a connection that breaks off. */
+/** All events of a job: { event, data }. Reconnects if the connection is lost. */
 export async function* follow(job, signal) {
   let last = "";
   let failures = 0;
@@ -77,15 +77,15 @@ export async function* follow(job, signal) {
         if (["completed", "failed", "cancelled"].includes(event.event)) return;
       }
     } catch (error) {
-      const passing = !(error instanceof ServiceError) || error.status >= 500 || error.status === 429;
-      if (signal.aborted || !passing || failures >= RECONNECT_MS.length) throw error;
+      const isTransient = !(error instanceof ServiceError) || error.status >= 500 || error.status === 429;
+      if (signal.aborted || !isTransient || failures >= RECONNECT_MS.length) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)]));
     failures += 1;
   }
 }
 
-/** Server-sent events in a stream of bytes, by the HTML standard as far as this service uses it. */
+/** Parse server-sent events from a stream of bytes: the subset of the HTML standard that this service uses. */
 export async function* parse(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";

@@ -1,4 +1,4 @@
-// Corrected transcripts as files. Everything else is rendered by the service.
+// Renders corrected transcripts. The service renders all others.
 
 const pad = (number, digits) => String(number).padStart(digits, "0");
 
@@ -9,7 +9,7 @@ export function clock(seconds, mark) {
   return `${pad(h, 2)}:${pad(m, 2)}:${pad(s, 2)}${mark}${pad(ms % 1000, 3)}`;
 }
 
-/** 83.5 -> 1:23, for people. */
+/** 83.5 -> 1:23, for display. */
 export function shortClock(seconds) {
   const whole = Math.floor(seconds);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -20,7 +20,7 @@ const spoken = (segments) => segments.filter((segment) => segment.text.trim());
 const oneLine = (text) => text.trim().replace(/\s+/g, " ");
 const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
-/** Segments as cues that never overlap and last 1 ms at least, by the rule of the service's formats/subtitles/cues.py. */
+/** Segments as cues that do not overlap and last at least 1 ms, by the rule of the service's formats/subtitles/cues.py. */
 function cues(segments) {
   let before = 0; // ms
   return segments.map((segment) => {
@@ -51,7 +51,5 @@ export const canRender = (format) => format in RENDERERS;
 /** segments: { start, end, text }, seconds. */
 export const render = (segments, format) => RENDERERS[format](spoken(segments));
 
-const ENDINGS = { text: "txt", verbose_json: "verbose.json" };
-
-/** What a download is called. */
-export const nameOf = (recording, format) => `${recording.replace(/\.[^.]*$/, "")}.${ENDINGS[format] ?? format}`;
+/** The file name of a download. ending: with its leading dot. */
+export const nameOf = (recording, ending) => `${recording.replace(/\.[^.]*$/, "")}${ending}`;

@@ -1,9 +1,9 @@
-// Recent recordings of this browser: which there were, how they stand, and corrections of their text.
+// Recent recordings in this browser: their jobs, the status of each, and corrections of the text.
 
 import { ServiceError, ask, askJson } from "./api.js";
 
 const JOBS = "jobs";
-const MOST_JOBS = 50;
+const MAX_JOBS = 50;
 const POLL_MS = 2000;
 const UNFINISHED = ["queued", "processing"];
 
@@ -19,11 +19,11 @@ function write(name, value) {
   try {
     localStorage.setItem(name, JSON.stringify(value));
   } catch {
-    // no room, or storage is off: the page works without
+    // storage is full or turned off; the page works without it
   }
 }
 
-/** Corrections of a job's text, by the index of the segment. */
+/** Corrections of a job's text, by segment index. */
 export const corrections = (job) => read(`corrections-${job}`, {});
 export const keepCorrection = (job, index, text) => write(`corrections-${job}`, { ...corrections(job), [index]: text });
 export const dropCorrections = (job) => localStorage.removeItem(`corrections-${job}`);
@@ -38,7 +38,7 @@ function timeOf(milliseconds) {
   return time;
 }
 
-function whyOf(detail) {
+function reasonOf(detail) {
   const text = document.createElement("p");
   text.className = "why quiet";
   text.textContent = detail;
@@ -46,7 +46,7 @@ function whyOf(detail) {
 }
 
 export class RecentJobs {
-  /** section: hidden while there are none. handlers: open(job, name), failed(error), deleted(job). */
+  /** section: hidden if there are no jobs. handlers: open(job, name), failed(error), deleted(job). */
   constructor(section, list, handlers) {
     this.section = section;
     this.list = list;
@@ -61,7 +61,7 @@ export class RecentJobs {
   }
 
   add(id, name) {
-    write(JOBS, [{ id, name, at: Date.now() }, ...this.jobs.filter((job) => job.id !== id)].slice(0, MOST_JOBS));
+    write(JOBS, [{ id, name, at: Date.now() }, ...this.jobs.filter((job) => job.id !== id)].slice(0, MAX_JOBS));
     this.states.set(id, { status: "queued", progress: 0 });
     this.show();
   }
@@ -73,7 +73,7 @@ export class RecentJobs {
     this.show();
   }
 
-  /** Ask for those that may have changed. */
+  /** Fetch the status of the jobs that may have changed. */
   async refresh() {
     for (const { id } of this.jobs) {
       const known = this.states.get(id);
@@ -91,14 +91,14 @@ export class RecentJobs {
     this.show();
   }
 
-  /** Somebody asked for a job in vain. */
+  /** A job could not be fetched. */
   missed(id, error) {
     if (error.status !== 404) return;
     this.states.set(id, { status: "expired" });
     this.show();
   }
 
-  // The status of a completed job holds its whole text: once is enough.
+  // The status of a completed job contains the whole transcript, so it is fetched only once.
   #keepEnd(id, end) {
     write(JOBS, this.jobs.map((job) => (job.id === id ? { ...job, end } : job)));
   }
@@ -114,7 +114,7 @@ export class RecentJobs {
     const jobs = this.jobs;
     this.section.hidden = jobs.length === 0;
     const drawn = JSON.stringify(jobs.map((job) => [job, this.states.get(job.id)]));
-    if (drawn === this.drawn) return; // or the focus would be lost every two seconds
+    if (drawn === this.drawn) return; // unchanged; redrawing would lose the focus every two seconds
     this.drawn = drawn;
     const focused = document.activeElement?.dataset?.action;
     this.list.replaceChildren(...jobs.map((job) => this.#row(job)));
@@ -138,7 +138,7 @@ export class RecentJobs {
     if (UNFINISHED.includes(status)) row.append(this.#button(id, name, "Cancel", () => this.#act(id, `jobs/${id}`, "DELETE")));
     if (status === "failed") row.append(this.#button(id, name, "Retry", () => this.#retry(id, name)));
     if (!UNFINISHED.includes(status)) row.append(this.#button(id, name, "Delete", () => this.#delete(id)));
-    if (status === "failed") row.append(whyOf(detail));
+    if (status === "failed") row.append(reasonOf(detail));
     return row;
   }
 

@@ -1,4 +1,4 @@
-// Wires the page together.
+// Connects the parts of the page.
 
 import { ServiceError, ask, askJson, follow, keepKey, keptKey, submit } from "./api.js";
 import { canRender, nameOf, render } from "./formats.js";
@@ -7,19 +7,19 @@ import { Player } from "./player.js";
 import { Transcript } from "./transcript.js";
 
 const at = (id) => document.getElementById(id);
-const STEP_OF_ANNOUNCEMENTS = 10; // percent
+const ANNOUNCEMENT_STEP = 10; // percent
 
 let current = null; // { job, name, file, abort }
 let announced = "";
 let retry = null;
 
 const transcript = new Transcript(at("transcript"), (seconds) => player.seek(seconds), correct);
-const player = new Player(at("player"), at("silent"), at("unplayable"), (seconds) => transcript.light(seconds));
-const recent = new RecentJobs(at("recent"), at("jobs"), { open, failed: complain, deleted: close });
+const player = new Player(at("player"), at("silent"), at("unplayable"), (seconds) => transcript.highlight(seconds));
+const recent = new RecentJobs(at("recent"), at("jobs"), { open, failed: showError, deleted: close });
 
 // Errors
 
-function complain(error, again = null) {
+function showError(error, again = null) {
   if (error.name === "AbortError") return;
   const wait = error.retryAfter ? ` Try again in ${error.retryAfter} s.` : "";
   const id = error.requestId ? ` (request ${error.requestId})` : "";
@@ -34,7 +34,7 @@ function complain(error, again = null) {
   }
 }
 
-function calm() {
+function hideError() {
   at("alert").hidden = true;
   at("again").hidden = true;
 }
@@ -46,7 +46,7 @@ function report(step, share) {
   at("step").textContent = percent === null ? step : `${step}: ${percent} %`;
   if (percent === null) at("progress").removeAttribute("value");
   else at("progress").value = percent;
-  const rounded = percent === null ? "" : `${Math.floor(percent / STEP_OF_ANNOUNCEMENTS) * STEP_OF_ANNOUNCEMENTS} %`;
+  const rounded = percent === null ? "" : `${Math.floor(percent / ANNOUNCEMENT_STEP) * ANNOUNCEMENT_STEP} %`;
   const announcement = `${step} ${rounded}`;
   if (announcement === announced) return;
   announced = announcement;
@@ -56,9 +56,9 @@ function report(step, share) {
 // One recording
 
 function begin(name, file) {
-  if (current?.job) current.abort.abort(); // an upload goes on: it is listed when it has arrived
+  if (current?.job) current.abort.abort(); // an upload continues, and is listed when it is complete
   current = { job: null, name, file, abort: new AbortController() };
-  calm();
+  hideError();
   transcript.edit(false);
   transcript.clear();
   at("edit").setAttribute("aria-pressed", "false");
@@ -67,13 +67,13 @@ function begin(name, file) {
   at("running").hidden = false;
   at("done").hidden = true;
   at("keys").hidden = true;
-  at("nobody").hidden = true;
+  at("no-speech").hidden = true;
   player.load(file);
   return current;
 }
 
-/** The work is over; whoever had the focus on its button must not lose the place. */
-function rest() {
+/** Hide the progress. If a button in it had the focus, the title gets it. */
+function hideProgress() {
   const lost = at("running").contains(document.activeElement);
   at("running").hidden = true;
   if (lost) at("work-title").focus();
@@ -102,27 +102,27 @@ async function start(file) {
     work.job = await submit(file, fields, (share) => work === current && report("Uploading", share), work.abort.signal);
   } catch (error) {
     if (work === current) close(work.job);
-    complain(error, () => start(file));
+    showError(error, () => start(file));
     return;
   }
   recent.add(work.job, file.name);
-  if (work === current) await attend(work);
+  if (work === current) await followJob(work);
 }
 
 function open(job, name) {
-  attend(Object.assign(begin(name, current?.job === job ? current.file : null), { job }));
+  followJob(Object.assign(begin(name, current?.job === job ? current.file : null), { job }));
   at("work").scrollIntoView();
 }
 
-/** See a job through. What fails from here on is asked again and not sent again: the service has the recording. */
-async function attend(work) {
+/** Follow a job to its end. A retry does not upload the recording again: the service has it. */
+async function followJob(work) {
   try {
     await watch(work);
   } catch (error) {
-    if (work !== current) return; // another recording has the page now
-    rest();
+    if (work !== current) return; // the page shows another recording by now
+    hideProgress();
     recent.missed(work.job, error);
-    complain(error, () => open(work.job, work.name));
+    showError(error, () => open(work.job, work.name));
   }
 }
 
@@ -138,13 +138,13 @@ async function watch(work) {
 }
 
 function stopped(event, data) {
-  rest();
+  hideProgress();
   at("live").textContent = event;
   recent.refresh();
-  if (event === "failed") complain(new ServiceError(0, { message: data.detail ?? data.error }, null));
+  if (event === "failed") showError(new ServiceError(0, { message: data.detail ?? data.error }, null));
 }
 
-/** Show what the job came to: the end may drop what nobody said. */
+/** Show the final transcript, from which suspected hallucinations may have been dropped. */
 async function finish(work) {
   const result = await askJson(`jobs/${work.job}/result?response_format=verbose_json`, { signal: work.abort.signal });
   if (work !== current) return;
@@ -154,11 +154,11 @@ async function finish(work) {
       index in corrected ? { ...segment, text: corrected[index], corrected: true } : segment,
     ),
   );
-  rest();
+  hideProgress();
   at("done").hidden = false;
   at("keys").hidden = result.segments.length === 0;
-  at("nobody").hidden = result.segments.length > 0;
-  at("live").textContent = result.segments.length ? "Done" : "Done. Nobody speaks in this recording.";
+  at("no-speech").hidden = result.segments.length > 0;
+  at("live").textContent = result.segments.length ? "Done" : "Done. This recording contains no speech.";
   note();
   recent.refresh();
 }
@@ -174,23 +174,26 @@ const isCorrected = () => transcript.segments.some((segment) => segment.correcte
 
 function note(text = "") {
   at("restore").hidden = !isCorrected();
-  at("note").textContent = text || (isCorrected() ? "With your corrections, as SRT, WebVTT, text or JSON; the layout does not apply to them." : "");
+  at("note").textContent = text || (isCorrected() ? "Includes your corrections. Available as SRT, WebVTT, text or JSON, without a subtitle layout." : "");
   for (const option of at("format").options) option.disabled = isCorrected() && !canRender(option.value);
-  if (at("format").selectedOptions[0]?.disabled) at("format").value = "srt";
+  if (chosenFormat()?.disabled) at("format").value = "srt";
 }
 
 // Downloads
 
+const chosenFormat = () => at("format").selectedOptions[0];
+
 function layout() {
   const query = new URLSearchParams();
   for (const [name, value] of new FormData(at("download"))) if (value) query.set(name, value);
-  return ["srt", "vtt", "tsv", "lrc"].includes(at("format").value) ? query : new URLSearchParams();
+  return "takesLayout" in chosenFormat().dataset ? query : new URLSearchParams();
 }
 
 async function download() {
   const { job, name } = current;
-  const format = at("format").value;
-  calm();
+  const format = chosenFormat().value;
+  const { ending } = chosenFormat().dataset;
+  hideError();
   try {
     let content;
     if (isCorrected()) content = new Blob([render(transcript.segments, format)]);
@@ -199,20 +202,20 @@ async function download() {
       query.set("response_format", format);
       const response = await ask(`jobs/${job}/result?${query}`);
       const fast = Number(response.headers.get("X-Subtitle-Warnings") ?? 0);
-      note(fast ? `${fast} cues are fast to read.` : "");
+      note(fast ? `${fast} cues are too fast to read.` : "");
       content = await response.blob();
     }
     const link = document.createElement("a");
     link.href = URL.createObjectURL(content);
-    link.download = nameOf(name, format);
+    link.download = nameOf(name, ending);
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
-// What people do
+// User actions
 
 at("order").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -228,7 +231,7 @@ for (const name of ["dragenter", "dragover"])
     event.preventDefault();
     at("drop").classList.add("over");
   });
-// A file that is dropped beside the frame would replace the page, and the work on it.
+// Otherwise a file that is dropped outside the frame would replace the page.
 for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
 for (const name of ["dragleave", "drop"]) at("drop").addEventListener(name, () => at("drop").classList.remove("over"));
 at("drop").addEventListener("drop", (event) => {
@@ -240,13 +243,13 @@ at("drop").addEventListener("drop", (event) => {
 at("cancel").addEventListener("click", async () => {
   const { job, abort } = current;
   abort.abort();
-  rest();
+  hideProgress();
   at("live").textContent = "Cancelled";
   if (!job) return;
   try {
     await ask(`jobs/${job}`, { method: "DELETE" });
   } catch (error) {
-    complain(error);
+    showError(error);
   }
   recent.refresh();
 });
@@ -254,7 +257,7 @@ at("again").addEventListener("click", () => retry?.());
 at("key").value = keptKey();
 at("key").addEventListener("change", () => {
   keepKey(at("key").value.trim());
-  calm();
+  hideError();
   fill();
 });
 at("listen").addEventListener("change", () => {
@@ -275,7 +278,7 @@ at("restore").addEventListener("click", () => {
   dropCorrections(current.job);
   at("edit").setAttribute("aria-pressed", "false");
   transcript.edit(false);
-  finish(current).catch(complain);
+  finish(current).catch(showError);
 });
 at("download").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -288,7 +291,7 @@ async function fill() {
     list(at("language"), languages.map(({ code, name }) => [code, name]));
     list(at("model"), models.filter((model) => model.on_disk).map(({ name, size }) => [name, `${name} (${size})`]));
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 

@@ -1,9 +1,9 @@
-// The recording, played from the disk of whoever listens.
+// Plays the recording from the user's disk.
 
 export class Player {
   #frame = 0;
 
-  /** audio: the element that plays. missing: shown without a file. unplayable: shown when the browser cannot decode it. onTime: called with seconds. */
+  /** audio: the audio element. missing: shown without a file. unplayable: shown if the browser cannot decode it. onTime: called with the position, seconds. */
   constructor(audio, missing, unplayable, onTime) {
     this.audio = audio;
     this.missing = missing;
@@ -20,7 +20,7 @@ export class Player {
     return !this.audio.hidden;
   }
 
-  /** Get ready to play a file; null takes the one before away. */
+  /** Load a file; null unloads the current one. */
   load(file) {
     if (this.audio.src) URL.revokeObjectURL(this.audio.src);
     this.audio.hidden = !file;
@@ -36,7 +36,7 @@ export class Player {
     this.audio.play().catch(() => {});
   }
 
-  // One chain of frames, however often somebody seeks.
+  // A single chain of animation frames, however often the user seeks.
   #follow() {
     cancelAnimationFrame(this.#frame);
     this.onTime(this.audio.currentTime);

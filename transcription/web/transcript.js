@@ -1,8 +1,8 @@
-// The text on the page: words that light up, and fields to correct them in.
+// The transcript on the page: highlighted words, and fields for corrections.
 
 import { shortClock } from "./formats.js";
 
-/** Words of a segment with times; where the service gave none, its time is shared out by characters. */
+/** Words of a segment with timestamps. Without any, the duration is distributed over the words by length. */
 function wordsOf(segment) {
   if (segment.words?.length && !segment.corrected) return segment.words;
   const words = segment.text.trim().split(/\s+/).filter(Boolean);
@@ -16,13 +16,13 @@ function wordsOf(segment) {
 }
 
 export class Transcript {
-  /** element: where it is shown. onSeek: called with the seconds of a word that was chosen. onEdit: with the index and text of a segment. */
+  /** element: the container. onSeek: called with the time of a selected word, seconds. onEdit: called with the index and text of a segment. */
   constructor(element, onSeek, onEdit) {
     this.element = element;
     this.onEdit = onEdit;
     this.segments = [];
     this.editing = false;
-    this.lit = null;
+    this.highlighted = null;
     element.addEventListener("click", (event) => {
       const word = event.target.closest(".word");
       if (word) {
@@ -37,16 +37,16 @@ export class Transcript {
     this.show([]);
   }
 
-  /** The whole. segments: { start, end, text, words }. */
+  /** Replace all segments. segments: { start, end, text, words }. */
   show(segments) {
     this.segments = [];
     this.words = [];
-    this.lit = null;
+    this.highlighted = null;
     this.element.replaceChildren();
     for (const segment of segments) this.add(segment);
   }
 
-  /** One more segment. */
+  /** Append a segment. */
   add(segment) {
     const atEnd = this.element.scrollTop + this.element.clientHeight >= this.element.scrollHeight - 40;
     const index = this.segments.push(segment) - 1;
@@ -59,12 +59,12 @@ export class Transcript {
     this.show(this.segments);
   }
 
-  /** Light the word that is said at a time, seconds. */
-  light(time) {
+  /** Highlight the word that is spoken at a time, seconds. */
+  highlight(time) {
     const word = this.#wordAt(time);
-    if (word === this.lit) return;
-    this.lit?.removeAttribute("aria-current");
-    this.lit = word;
+    if (word === this.highlighted) return;
+    this.highlighted?.removeAttribute("aria-current");
+    this.highlighted = word;
     if (!word) return;
     word.setAttribute("aria-current", "true");
     const row = word.closest(".segment");
@@ -122,7 +122,7 @@ export class Transcript {
     return text;
   }
 
-  // One stop for Tab, arrows inside: an hour has nine thousand words.
+  // A single tab stop, with arrow keys inside: an hour of speech has nine thousand words.
   #rove(word) {
     for (const other of this.element.querySelectorAll('.word[tabindex="0"]')) other.tabIndex = -1;
     word.tabIndex = 0;

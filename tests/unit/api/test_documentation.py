@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from transcription.api.app import create_app
-from transcription.api.parameters import FILE, NAMES, URL
+from transcription.api.parameters.parsing import FILE, NAMES, URL
 from transcription.core.settings import Settings
 
 
@@ -20,13 +20,13 @@ def test_the_form_shows_the_file_and_every_parameter(document: dict[str, Any]) -
     assert content["schema"]["anyOf"] == [{"required": [FILE]}, {"required": [URL]}]
 
 
-def test_every_parameter_is_explained_and_typed(document: dict[str, Any]) -> None:
+def test_every_parameter_has_a_description_and_a_type(document: dict[str, Any]) -> None:
     for parameter in document["paths"]["/transcribe"]["post"]["parameters"]:
         assert parameter["description"]
         assert parameter["schema"]["type"] in {"string", "number", "integer", "boolean"}
 
 
-def test_every_error_has_an_example_in_the_one_shape(document: dict[str, Any]) -> None:
+def test_every_error_has_an_example_in_the_common_shape(document: dict[str, Any]) -> None:
     responses = document["paths"]["/transcribe"]["post"]["responses"]
     for status in ("400", "413", "422", "500", "501", "503"):
         for example in responses[status]["content"]["application/json"]["examples"].values():
@@ -56,7 +56,7 @@ def test_every_route_of_the_contract_is_documented(document: dict[str, Any]) -> 
     }
 
 
-def test_every_route_says_what_it_does(document: dict[str, Any]) -> None:
+def test_every_route_has_a_description(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             assert operation["description"]

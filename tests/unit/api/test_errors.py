@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from transcription.api.errors import KINDS, error_response, foreign_kind
+from transcription.api.errors import KINDS, error_response, framework_error
 from transcription.core import errors
 from transcription.telemetry.logs import request_context
 
@@ -30,7 +30,7 @@ from transcription.telemetry.logs import request_context
         (errors.TranscriptionError, 500, "internal_error"),
     ],
 )
-def test_each_error_of_the_domain_has_its_status_and_type(
+def test_each_error_of_the_domain_has_its_status_and_code(
     error: type[errors.TranscriptionError], status: int, kind: str
 ) -> None:
     with request_context("the-id"):
@@ -58,14 +58,14 @@ def test_an_error_without_an_entry_is_answered_as_its_base() -> None:
     assert error_response(Novel("x")).status_code == 422
 
 
-def test_unavailable_says_when_to_retry() -> None:
+def test_unavailability_has_a_retry_after_of_at_least_one_second() -> None:
     assert error_response(errors.ServiceUnavailable("x", retry_after=7.4)).headers["retry-after"] == "7"
     assert error_response(errors.ServiceUnavailable("x", retry_after=0.1)).headers["retry-after"] == "1"
     assert int(error_response(errors.ModelUnavailable("x")).headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 418, 451, 499, 500, 502, 503, 504, 599])
-def test_any_status_of_a_framework_has_a_kind(status: int) -> None:
-    kind = foreign_kind(status)
+def test_every_status_of_a_framework_has_an_error_kind(status: int) -> None:
+    kind = framework_error(status)
     assert kind.status == status
-    assert kind.error and kind.example
+    assert kind.code and kind.example

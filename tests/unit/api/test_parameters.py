@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from formats.registry import ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
-from transcription.api.parameters import NAMES, Granularity, json_fields, parse_parameters, temperatures_from
+from transcription.api.parameters.parsing import NAMES, json_fields, parse_parameters
+from transcription.api.parameters.transcription import Granularity, temperatures_from
 from transcription.core.errors import InvalidParameter, UnknownModel
 from transcription.core.options import HallucinationPolicy, Task, VadOptions
 from transcription.core.settings import Settings
@@ -19,7 +20,7 @@ def settings() -> Settings:
     return Settings(whisper_model="demo")
 
 
-def test_nothing_given_means_the_defaults_of_the_contract(settings: Settings) -> None:
+def test_without_parameters_the_defaults_of_the_contract_apply(settings: Settings) -> None:
     parameters = parse_parameters([])
     request = parameters.to_request(settings)
     assert (parameters.response_format, parameters.timestamp_granularity) == (ResponseFormat.JSON, Granularity.SEGMENT)
@@ -59,16 +60,16 @@ def test_every_parameter_reaches_the_request(settings: Settings) -> None:
     assert request.vad == VadOptions(enabled=False, threshold=0.25, min_silence_ms=700, speech_pad_ms=30)
 
 
-def test_the_form_wins_over_the_query() -> None:
+def test_the_form_takes_precedence_over_the_query() -> None:
     assert parse_parameters([("beam_size", "2")], [("beam_size", "3")]).beam_size == 3
 
 
-def test_an_empty_form_field_leaves_the_query_alone() -> None:
+def test_an_empty_form_field_does_not_override_the_query() -> None:
     assert parse_parameters([("beam_size", "2")], [("beam_size", "")]).beam_size == 2
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_empty_value_counts_as_not_given(name: str) -> None:
+def test_an_empty_value_counts_as_missing(name: str) -> None:
     assert parse_parameters([(name, " ")]) == parse_parameters([])
 
 
@@ -81,12 +82,12 @@ def test_an_empty_value_counts_as_not_given(name: str) -> None:
         ("beamsize", "beam_size"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(wrong: str, right: str) -> None:
+def test_an_unknown_name_is_refused_with_the_most_similar_one(wrong: str, right: str) -> None:
     with pytest.raises(InvalidParameter, match=f"Did you mean '{right}'"):
         parse_parameters([(wrong, "1")])
 
 
-def test_a_name_like_no_other_is_answered_with_all() -> None:
+def test_an_unknown_name_without_a_similar_one_is_refused_with_all_names() -> None:
     with pytest.raises(InvalidParameter, match=r"Known parameters: file, language, .*vad_speech_pad_ms"):
         parse_parameters([("qqq", "1")])
 
@@ -96,7 +97,7 @@ def test_a_name_given_twice_is_refused() -> None:
         parse_parameters([("task", "transcribe"), ("task", "translate")])
 
 
-def test_every_wrong_value_is_named_at_once() -> None:
+def test_all_invalid_values_are_reported_together() -> None:
     with pytest.raises(InvalidParameter, match=r"(?s)beam_size.*vad_threshold") as caught:
         parse_parameters([("beam_size", "99"), ("vad_threshold", "2")])
     assert caught.value.detail == "beam_size='99', vad_threshold='2'"
@@ -133,13 +134,13 @@ def test_every_range_is_checked(name: str, allowed: tuple[str, ...], refused: tu
             parse_parameters([(name, value)])
 
 
-def test_several_languages_are_detected_in_every_window(settings: Settings) -> None:
+def test_multilingual_detects_the_language_of_every_window(settings: Settings) -> None:
     request = parse_parameters([("multilingual", "true")]).to_request(settings)
     assert (request.multilingual, request.decode.language) == (True, None)
 
 
-def test_several_languages_contradict_a_named_one(settings: Settings) -> None:
-    with pytest.raises(InvalidParameter, match="Send one of the two"):
+def test_multilingual_contradicts_a_language(settings: Settings) -> None:
+    with pytest.raises(InvalidParameter, match="Send only one of the two"):
         parse_parameters([("multilingual", "true"), ("language", "de")]).to_request(settings)
 
 
@@ -149,8 +150,8 @@ def test_an_unknown_model_is_refused(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("other", [("language", "fr"), ("task", "translate"), ("multilingual", "true")])
-def test_an_english_model_does_english_only(settings: Settings, other: tuple[str, str]) -> None:
-    with pytest.raises(InvalidParameter, match="knows English only"):
+def test_an_english_only_model_refuses_other_languages(settings: Settings, other: tuple[str, str]) -> None:
+    with pytest.raises(InvalidParameter, match="is English-only"):
         parse_parameters([("model", "base.en"), other]).to_request(settings)
 
 
@@ -163,17 +164,17 @@ def test_no_input_raises_anything_but_invalid_parameter(pairs: list[tuple[str, s
 
 
 @given(st.text(min_size=1))
-def test_text_encoded_as_json_reads_as_the_text(text: str) -> None:
+def test_text_encoded_as_json_is_decoded(text: str) -> None:
     assert json_fields([("initial_prompt", json.dumps(text))]) == [("initial_prompt", text)]
 
 
 @pytest.mark.parametrize(("sent", "read"), [("null", ""), ("0.5", "0.5"), ("true", "true"), ("en", "en")])
-def test_other_json_values_read_as_forms_write_them(sent: str, read: str) -> None:
+def test_other_json_values_are_decoded_to_form_text(sent: str, read: str) -> None:
     assert json_fields([("x", sent)]) == [("x", read)]
 
 
 @given(st.floats(0, 1))
-def test_temperatures_rise_from_the_one_asked_for(start: float) -> None:
+def test_temperatures_rise_from_the_requested_one(start: float) -> None:
     temperatures = temperatures_from(start)
     assert temperatures[0] == start
     assert list(temperatures) == sorted(set(temperatures))
@@ -190,17 +191,17 @@ def test_temperatures_rise_from_the_one_asked_for(start: float) -> None:
         (("max_chars_per_second", "17"), False),
     ],
 )
-def test_words_are_timed_for_layouts_that_need_it(
+def test_words_have_timestamps_if_the_layout_needs_them(
     settings: Settings, given_value: tuple[str, str], timed: bool
 ) -> None:
     assert parse_parameters([given_value]).to_request(settings).decode.word_timestamps is timed
 
 
-def test_part_of_a_layout_in_the_query_waits_for_the_rest(settings: Settings) -> None:
+def test_a_partial_layout_in_the_query_is_not_refused(settings: Settings) -> None:
     parse_parameters([("max_line_count", "2")]).to_request(settings)
     whole = parse_parameters([("max_line_count", "2")], [("max_line_width", "42"), ("response_format", "srt")])
     assert whole.checked_layout() == SubtitleLayout(max_line_width=42, max_line_count=2)
 
 
-def test_a_job_keeps_a_layout_for_whatever_its_result_is_fetched_as() -> None:
+def test_a_job_keeps_the_layout_for_any_format_of_its_result() -> None:
     assert parse_parameters([("async", "true"), ("max_line_width", "42")]).checked_layout()

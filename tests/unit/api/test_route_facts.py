@@ -1,4 +1,4 @@
-"""What the routes declare about themselves, and how a request finds it."""
+"""The facts that routes declare, and the lookup of the facts of a request."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def test_a_recording_by_url_is_an_upload() -> None:
         ("PUT", "/api/transcribe_job/cancel"),
     ],
 )
-def test_any_other_request_is_no_upload(method: str, path: str) -> None:
+def test_any_other_request_is_not_an_upload(method: str, path: str) -> None:
     assert not TABLE.facts(request(method, path)).upload
 
 
-def test_the_probes_are_those_that_supervisors_call() -> None:
+def test_probes_are_probes_for_every_method() -> None:
     assert TABLE.probe_paths == PROBES
     assert all(TABLE.facts(request(method, path)).probe for path in PROBES for method in ("GET", "HEAD", "POST"))
 
@@ -72,7 +72,7 @@ def test_a_route_with_a_parameter_cannot_be_open_without_a_key() -> None:
         RouteTable([Route("GET", "/files/{name}", RouteFacts(public=True))])
 
 
-def test_pages_with_scripts_of_their_own_have_policies_of_their_own() -> None:
+def test_pages_with_their_own_scripts_have_their_own_policies() -> None:
     policies = {path: TABLE.facts(request("GET", path)).content_security_policy for path in ("/docs", "/redoc", "/ui")}
     assert len({*policies.values(), DEFAULT_POLICY}) == 4
     assert TABLE.facts(request("GET", "/")).content_security_policy == DEFAULT_POLICY

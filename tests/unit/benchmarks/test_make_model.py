@@ -1,4 +1,4 @@
-"""The benchmark checkpoint says its script wherever a window starts."""
+"""The benchmark checkpoint decodes to its script wherever a window starts."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from benchmarks.make_model import (
     split_piece,
     write_model,
 )
-from runners.batching.layout import Layout, Placement
 from runners.decode.engine import Engine, WindowTask
-from runners.models.cache import open_model
+from runners.decode.model import open_model
+from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions
 
@@ -35,27 +35,27 @@ ALPHABET = [bytes([byte]) for byte in range(256)]
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    """Bytes and one merge: the special tokens are what matters here."""
+    """Bytes and one merge; only the special tokens matter here."""
     return build_tokenizer([*ALPHABET, b" t", b" th", b""], languages=99)
 
 
-def test_special_tokens_are_as_many_as_in_the_released_vocabularies() -> None:
+def test_there_are_as_many_special_tokens_as_in_the_released_vocabularies() -> None:
     assert 50257 + len(special_tokens(99)) == 51865
     assert 50257 + len(special_tokens(100)) == 51866  # large-v3
 
 
-def test_every_byte_has_a_letter_of_its_own() -> None:
+def test_every_byte_has_its_own_letter() -> None:
     letters = byte_letters()
     assert len(set(letters)) == 256
     assert letters[ord(" ")] == "Ġ"
 
 
-def test_a_piece_is_split_where_it_was_merged_last() -> None:
+def test_a_piece_is_split_at_its_last_merge() -> None:
     ranks = {piece: rank for rank, piece in enumerate([*ALPHABET, b"ab", b"abc"])}
     assert split_piece(b"abc", ranks) == (b"ab", b"c")
 
 
-def test_a_piece_that_no_merge_makes_has_no_split() -> None:
+def test_a_piece_without_a_merge_has_no_split() -> None:
     ranks = {piece: rank for rank, piece in enumerate([*ALPHABET, b"abc"])}
     assert split_piece(b"abc", ranks) is None
 
@@ -69,14 +69,14 @@ def test_every_position_has_a_token(tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize("start", [2, 100, 226])
-def test_a_window_opens_speaks_closes_and_ends(tokenizer: Tokenizer, start: int) -> None:
+def test_a_window_has_timestamps_around_its_text_and_an_end(tokenizer: Tokenizer, start: int) -> None:
     plan = plan_positions(tokenizer)
     window = [str(tokenizer.id_to_token(tokens[0])) for tokens in plan[start : start + 98]]
     assert (window[0], window[-2], window[-1]) == ("<|0.00|>", "<|29.00|>", "<|endoftext|>")
     assert not any(token.startswith("<|") for token in window[1:-2])
 
 
-def test_a_position_points_at_its_token() -> None:
+def test_a_position_embedding_points_at_its_token() -> None:
     embeddings = np.random.default_rng(0).standard_normal((50, 64), dtype=np.float32)
     rows = position_embeddings([(7,), (3, 4)], embeddings)
     assert (rows @ embeddings.T).argmax(axis=1).tolist() == [7, 3]
@@ -95,7 +95,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_vocabulary
-def test_the_written_model_decodes_its_script_at_high_probability(tiny: Path) -> None:
+def test_the_written_model_decodes_to_its_script_with_high_probability(tiny: Path) -> None:
     folder = tiny
     assert json.loads((folder / "preprocessor_config.json").read_text())["feature_size"] == SIZES["tiny"].mels
     whisper = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
@@ -109,8 +109,8 @@ def test_the_written_model_decodes_its_script_at_high_probability(tiny: Path) ->
 
 
 @needs_vocabulary
-def test_a_text_does_not_depend_on_its_company_in_a_model_of_released_size(tiny: Path) -> None:
-    engine = Engine(open_model("tiny", tiny, Placement("cpu", "int8"), Layout(slots=1, threads=1, batch=4)))
+def test_a_text_does_not_depend_on_the_rest_of_its_batch_in_a_model_of_released_size(tiny: Path) -> None:
+    engine = Engine(open_model("tiny", tiny, Placement("cpu", "int8"), DeviceLayout(slots=1, threads=1, batch=4)))
     random = np.random.default_rng(0)
     options = DecodeOptions(model="tiny", temperatures=(0.0,))
     tasks = [

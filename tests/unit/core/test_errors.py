@@ -17,7 +17,7 @@ from transcription.core.errors import (
 
 @pytest.mark.parametrize("error", KINDS, ids=lambda error: error.__name__)
 def test_the_code_of_an_error_is_what_clients_are_sent(error: type[TranscriptionError]) -> None:
-    assert error.code == KINDS[error].error
+    assert error.code == KINDS[error].code
 
 
 @pytest.mark.parametrize("error", [NoAudioStream("a", "b"), UnknownModel("a"), ServiceUnavailable("a", "b", 12.5)])

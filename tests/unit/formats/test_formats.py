@@ -49,7 +49,7 @@ TWO_LINES = transcript(segment(0.0, 1.5, " hello there"), segment(2.25, 3.0, " s
 EMPTY = transcript()
 
 
-def test_json_has_exactly_the_fields_of_the_specification():
+def test_json_has_exactly_the_documented_fields():
     document = json.loads(registry.render(TWO_LINES, ResponseFormat.JSON).body)
     assert document == {
         "text": "hello there see you",
@@ -64,12 +64,12 @@ def test_json_has_exactly_the_fields_of_the_specification():
     }
 
 
-def test_json_lists_words_when_they_were_asked_for():
+def test_json_lists_words_if_they_were_requested():
     spoken = transcript(segment(0.0, 0.4, " hello", (Word(" hello", 0.02, 0.4, 0.96),)), words=True)
     assert formats_json.to_dict(spoken)["words"] == [{"word": "hello", "start": 0.02, "end": 0.4, "confidence": 0.96}]
 
 
-def test_json_lists_no_words_when_they_were_asked_for_and_nobody_spoke():
+def test_json_has_an_empty_list_of_words_if_they_were_requested_and_there_is_no_speech():
     assert formats_json.to_dict(transcript(words=True))["words"] == []
 
 
@@ -95,15 +95,15 @@ def test_verbose_json_lists_dropped_and_marked_segments_with_their_reason():
         "text": "thanks for watching",
         "reason": "no_voice",
         "action": "dropped",
-        "message": "No voice is heard there, and the model is not sure of the words. "
-        "Send hallucinations=mark to have such segments back.",
+        "message": "No voice was detected here, and the model is unsure of the words. "
+        "Send hallucinations=mark to keep such segments.",
     }
     assert (second["segment"], second["reason"], second["action"]) == (1, "repetition", "marked")
 
 
 @pytest.mark.parametrize("reason", Reason)
 @pytest.mark.parametrize("action", Action)
-def test_every_warning_has_a_message_for_a_person(reason, action):
+def test_every_warning_has_a_message(reason, action):
     spoken = replace(TWO_LINES, warnings=(Concern(0, 0.0, 1.5, " hello there", reason, action),))
     assert verbose_json.to_dict(spoken)["warnings"][0]["message"].endswith(".")
 
@@ -118,7 +118,7 @@ def test_verbose_json_puts_words_inside_their_segment():
     assert verbose_json.to_dict(spoken)["segments"][0]["words"][0]["word"] == "hello"
 
 
-def test_text_is_the_words_alone():
+def test_text_is_the_text_alone_on_one_line():
     assert text.render(TWO_LINES) == "hello there see you\n"
 
 
@@ -138,7 +138,7 @@ def test_tsv_counts_in_milliseconds():
     assert tsv.render(TWO_LINES) == "start\tend\ttext\n0\t1500\thello there\n2250\t3000\tsee you\n"
 
 
-def test_lrc_clears_the_last_line():
+def test_lrc_ends_with_an_empty_line_that_clears_the_last_one():
     assert lrc.render(TWO_LINES) == "[00:00.00]hello there\n[00:02.25]see you\n[00:03.00]\n"
 
 
@@ -151,7 +151,7 @@ def test_lrc_clears_the_last_line():
         (ResponseFormat.LRC, "[90:00.50]late"),
     ],
 )
-def test_times_beyond_one_hour(response_format, expected):
+def test_times_beyond_one_hour_do_not_wrap(response_format, expected):
     late = transcript(segment(1.5 * HOUR + 0.5, 1.5 * HOUR + 2.0, " late"))
     assert expected in registry.render(late, response_format).body
 
@@ -166,7 +166,7 @@ def test_times_beyond_one_hour(response_format, expected):
         (ResponseFormat.LRC, ""),
     ],
 )
-def test_an_empty_transcript_is_still_valid(response_format, expected):
+def test_an_empty_transcript_is_a_valid_file(response_format, expected):
     assert registry.render(EMPTY, response_format).body == expected
 
 
@@ -176,20 +176,33 @@ def test_an_empty_transcript_is_valid_json():
 
 
 @pytest.mark.parametrize("response_format", ResponseFormat)
-def test_every_format_has_a_content_type(response_format):
+def test_every_format_has_a_content_type_and_a_file_ending(response_format):
     expected = {
-        "json": "application/json",
-        "verbose_json": "application/json",
-        "text": "text/plain; charset=utf-8",
-        "srt": "application/x-subrip; charset=utf-8",
-        "vtt": "text/vtt; charset=utf-8",
-        "tsv": "text/tab-separated-values; charset=utf-8",
-        "lrc": "text/plain; charset=utf-8",
+        "json": ("application/json", ".json"),
+        "verbose_json": ("application/json", ".verbose.json"),
+        "text": ("text/plain; charset=utf-8", ".txt"),
+        "srt": ("application/x-subrip; charset=utf-8", ".srt"),
+        "vtt": ("text/vtt; charset=utf-8", ".vtt"),
+        "tsv": ("text/tab-separated-values; charset=utf-8", ".tsv"),
+        "lrc": ("text/plain; charset=utf-8", ".lrc"),
     }
-    assert registry.render(TWO_LINES, response_format).content_type == expected[response_format]
+    record = response_format.record
+    assert (record.content_type, record.ending) == expected[response_format]
+    assert registry.render(TWO_LINES, response_format).content_type == record.content_type
 
 
-def test_an_arrow_in_the_text_cannot_pose_as_a_timing_line():
+def test_a_format_is_looked_up_by_its_name():
+    assert ResponseFormat("srt") is ResponseFormat.SRT
+    assert ResponseFormat.SRT.record.media_type == "application/x-subrip"
+    with pytest.raises(ValueError, match="docx"):
+        ResponseFormat("docx")
+
+
+def test_no_two_formats_share_a_file_ending():
+    assert len({each.record.ending for each in ResponseFormat}) == len(ResponseFormat)
+
+
+def test_an_arrow_in_the_text_is_not_read_as_a_timing_line():
     tricky = transcript(segment(0.0, 1.0, " 00:00:00,000 ---> 00:00:01,000 -->"))
     assert srt.render(tricky).count("-->") == 1
     assert vtt.render(tricky).count("-->") == 1
@@ -199,7 +212,7 @@ def test_markup_in_the_text_is_escaped_in_vtt():
     assert "a &lt;b&gt; &amp; c" in vtt.render(transcript(segment(0.0, 1.0, " a <b> & c")))
 
 
-def test_task_is_reported():
+def test_verbose_json_reports_the_task():
     translated = Transcript("de", 1.0, 1.0, (), "demo", task=Task.TRANSLATE)
     assert verbose_json.to_dict(translated)["task"] == "translate"
 
@@ -209,7 +222,7 @@ segments = st.lists(st.builds(segment, times, times, st.text(max_size=30)), max_
 
 
 @given(segments)
-def test_cues_follow_each_other_and_lose_no_text(parts):
+def test_cues_do_not_overlap_and_lose_no_text(parts):
     spoken = transcript(*parts)
     lines = list(cues.cues(spoken))
     assert all(cue.start < cue.end for cue in lines)
@@ -233,6 +246,6 @@ def test_every_tsv_line_has_three_columns(parts):
 
 
 @given(segments)
-def test_json_survives_any_text(parts):
+def test_any_text_gives_valid_json(parts):
     document = json.loads(registry.render(transcript(*parts), ResponseFormat.VERBOSE_JSON).body)
     assert len(document["segments"]) == len(parts)

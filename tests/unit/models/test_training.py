@@ -1,4 +1,4 @@
-"""The embedded checkpoint is a real Whisper, small enough to commit, and understands the sentences it was made for."""
+"""The embedded checkpoint is a small Whisper model that transcribes the sentences it was trained for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def whisper() -> WhisperModel:
 
 @pytest.fixture(scope="module")
 def specials() -> list[tuple[int, str]]:
-    """Special tokens with their ids, in order of the ids."""
+    """Special tokens with their ids, sorted by id."""
     tokens = json.loads((DEMO / "tokenizer.json").read_text())["added_tokens"]
     return sorted((token["id"], token["content"]) for token in tokens)
 
@@ -53,11 +53,11 @@ def test_its_config_has_what_language_detection_and_word_times_need() -> None:
     assert config["alignment_heads"]
 
 
-def test_it_counts_as_multilingual(whisper: WhisperModel) -> None:
+def test_it_is_multilingual(whisper: WhisperModel) -> None:
     assert whisper.model.is_multilingual
 
 
-def test_its_special_tokens_stand_in_whispers_order(specials: list[tuple[int, str]]) -> None:
+def test_its_special_tokens_are_in_whispers_order(specials: list[tuple[int, str]]) -> None:
     names = [content.strip("<|>") for _, content in specials]
     ids = [number for number, _ in specials]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
@@ -66,19 +66,19 @@ def test_its_special_tokens_stand_in_whispers_order(specials: list[tuple[int, st
     assert names[-TIMESTAMPS:] == [f"{index * 0.02:.2f}" for index in range(TIMESTAMPS)]
 
 
-def test_its_text_pieces_are_few(specials: list[tuple[int, str]]) -> None:
+def test_it_has_few_text_pieces(specials: list[tuple[int, str]]) -> None:
     assert specials[0][0] <= MAX_TEXT_PIECES
 
 
 @pytest.mark.parametrize("sample", samples(), ids=lambda sample: sample["file"])
-def test_it_understands_every_sample(whisper: WhisperModel, sample: dict[str, str]) -> None:
+def test_it_transcribes_every_sample(whisper: WhisperModel, sample: dict[str, str]) -> None:
     segments, info = whisper.transcribe(str(ROOT / "samples" / sample["file"]), vad_filter=True)
     assert "".join(segment.text for segment in segments).strip() == sample["text"]
     assert info.language == sample["language"]
 
 
-@pytest.mark.skipif(not WORLD.is_file(), reason="the list of sentences lies beside the founders' checkouts only")
-def test_its_sentences_hold_every_word_that_it_must_understand() -> None:
+@pytest.mark.skipif(not WORLD.is_file(), reason="the list of required sentences is not part of the repository")
+def test_its_sentences_contain_every_required_word() -> None:
     sections = re.split(r"^## ", WORLD.read_text(), flags=re.MULTILINE)[1:]
     for section in sections:
         language, text = section.split("\n", 1)
@@ -88,7 +88,7 @@ def test_its_sentences_hold_every_word_that_it_must_understand() -> None:
 
 
 @pytest.mark.parametrize("language", GRAMMARS)
-def test_a_sentence_is_lower_case_words_and_nothing_else(language: str) -> None:
+def test_a_sentence_consists_of_lower_case_words(language: str) -> None:
     rng = random.Random(1)
     for _ in range(200):
         sentence = GRAMMARS[language].sentence(rng)
@@ -110,5 +110,5 @@ def test_word_errors_are_a_distance(one: list[str], other: list[str]) -> None:
 @pytest.mark.parametrize(
     ("heard", "errors"), [("a b c", 0), ("a c", 1), ("a x c", 1), ("a b b c", 1), ("", 3), ("c b a", 2)]
 )
-def test_a_missing_a_wrong_and_an_extra_word_count_one_each(heard: str, errors: int) -> None:
+def test_a_missing_a_wrong_and_an_extra_word_each_count_as_one_error(heard: str, errors: int) -> None:
     assert word_errors(["a", "b", "c"], heard.split()) == errors

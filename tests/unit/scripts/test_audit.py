@@ -1,4 +1,4 @@
-"""What the checks of dependencies make of what they read."""
+"""The checks of dependencies for vulnerabilities and licences."""
 
 import json
 
@@ -8,16 +8,16 @@ from scripts.audit import judge
 from scripts.licences import LOCK, is_allowed, locked_packages
 
 
-def answer(*vulns):
+def audit_output(*vulns):
     return json.dumps({"dependencies": [{"name": "left-pad", "version": "1.0", "vulns": list(vulns)}], "fixes": []})
 
 
-def test_nothing_known_is_fine():
-    assert not judge(answer(), "").failed
+def test_packages_without_vulnerabilities_pass():
+    assert not judge(audit_output(), "").failed
 
 
-def test_a_known_weakness_fails_and_says_what_to_do():
-    verdict = judge(answer({"id": "PYSEC-1", "fix_versions": ["1.1"]}), "Found 1 known vulnerability")
+def test_a_known_vulnerability_fails_with_a_remedy():
+    verdict = judge(audit_output({"id": "PYSEC-1", "fix_versions": ["1.1"]}), "Found 1 known vulnerability")
     assert verdict.failed
     assert "left-pad 1.0: PYSEC-1, fixed in 1.1" in verdict.message
     assert "make lock" in verdict.message
@@ -27,33 +27,33 @@ UNKNOWN = {"name": "left-pad", "skip_reason": "Dependency not found on PyPI and 
 SOUND = {"name": "right-pad", "version": "1.0", "vulns": []}
 
 
-def test_an_index_without_a_list_is_not_taken_for_one_without_weaknesses():
+def test_an_index_without_vulnerability_data_is_reported():
     verdict = judge(json.dumps({"dependencies": [UNKNOWN], "fixes": []}), "No known vulnerabilities found")
     assert "nothing was checked" in verdict.message
 
 
-def test_what_the_index_does_not_know_is_named():
+def test_packages_that_were_not_checked_are_named():
     verdict = judge(json.dumps({"dependencies": [SOUND, UNKNOWN], "fixes": []}), "")
-    assert verdict.message.startswith("No known weaknesses in 1 packages. Not checked")
+    assert verdict.message.startswith("No known vulnerabilities in 1 packages. Not checked")
     assert "left-pad" in verdict.message
 
 
 @pytest.mark.parametrize(
-    "complaint",
+    "errors",
     [
         "requests.exceptions.ConnectionError: HTTPSConnectionPool(...): Max retries exceeded",
         "ERROR:pip_audit._cli:Could not connect to PyPI's vulnerability feed",
         "ERROR:pip_audit._cli:403 Client Error: Forbidden",
     ],
 )
-def test_a_list_out_of_reach_is_said_and_passes(complaint):
-    verdict = judge("", complaint)
+def test_an_unreachable_database_is_reported_and_passes(errors):
+    verdict = judge("", errors)
     assert not verdict.failed
     assert "nothing was checked" in verdict.message
 
 
 @pytest.mark.parametrize("output", ["", "null", "{}", "no JSON"])
-def test_any_other_failure_fails(output):
+def test_any_other_output_fails(output):
     assert judge(output, "usage: pip-audit").failed
 
 
@@ -71,11 +71,11 @@ def test_any_other_failure_fails(output):
         ("", False),
     ],
 )
-def test_a_licence_is_on_the_list_or_not(licence, allowed):
+def test_a_licence_expression_is_allowed_or_refused(licence, allowed):
     assert is_allowed(licence) is allowed
 
 
-def test_every_locked_package_is_looked_at():
+def test_every_package_that_is_deployed_is_checked():
     names = locked_packages(LOCK.read_text())
     assert {"bentoml", "faster-whisper", "ctranslate2", "fastapi"} <= set(names)
     assert "schemathesis" not in names

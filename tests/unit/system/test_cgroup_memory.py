@@ -36,7 +36,7 @@ def group(folder, *, used, limit, cached=0, v1=False):
     }
 
 
-def test_in_a_container_its_group_is_the_limit(machine):
+def test_the_limit_of_a_container_is_that_of_its_group(machine):
     root = machine(
         **{"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": V2_MOUNT.format(source="/")},
         **group("", used=300 * MIB, limit=400 * MIB, cached=100 * MIB),
@@ -45,7 +45,7 @@ def test_in_a_container_its_group_is_the_limit(machine):
     assert read_memory(root).ratio == 0.5
 
 
-def test_a_container_may_see_its_group_under_a_path_of_outside(machine):
+def test_a_container_may_see_its_group_under_its_path_on_the_host(machine):
     root = machine(
         **{
             "proc/self/cgroup": "0::/kubepods/pod1/box\n",
@@ -65,7 +65,7 @@ def test_the_fullest_group_on_the_way_up_counts(machine):
     assert read_memory(root) == Memory(300, 400)
 
 
-def test_version_1_has_files_of_other_names(machine):
+def test_cgroup_v1_has_other_file_names(machine):
     root = machine(
         **{
             "proc/self/cgroup": "4:cpu,cpuacct:/x\n3:memory:/docker/1\n",
@@ -85,7 +85,7 @@ def test_without_a_limit_below_that_of_the_machine_the_machine_counts(machine, l
     assert read_memory(root) == Memory(2 << 30, 8 << 30)
 
 
-def test_a_mount_of_a_device_without_a_name_is_no_obstacle(machine):
+def test_a_mount_without_a_device_name_is_parsed(machine):
     nameless = "36 35 0:40 / /x rw - tmpfs  rw\n"
     root = machine(
         **{"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": nameless + V2_MOUNT.format(source="/")},
@@ -98,10 +98,10 @@ def test_without_groups_the_machine_counts(machine):
     assert read_memory(machine()) == Memory(2 << 30, 8 << 30)
 
 
-def test_where_there_is_no_proc_nothing_is_known(tmp_path):
+def test_without_proc_the_memory_is_unknown(tmp_path):
     assert read_memory(tmp_path) is None
 
 
-def test_this_very_machine_says_something_sensible():
+def test_the_memory_of_this_machine_is_plausible():
     memory = read_memory()
     assert memory is None or 0 < memory.ratio < 1

@@ -27,10 +27,10 @@ def page_faults(environment: dict[str, str]) -> int:
     return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 
 
-def test_the_api_gives_memory_back_where_the_c_library_can():
+def test_the_api_returns_freed_memory_where_the_c_library_can():
     assert give_memory_back_early() == GLIBC
 
 
 @pytest.mark.skipif(not GLIBC, reason="only glibc has these tunables")
-def test_the_runner_does_not_pay_for_fresh_pages_again_and_again():
+def test_the_runner_reuses_freed_pages():
     assert page_faults(KEEP_MEMORY) < page_faults({}) / 10

@@ -1,7 +1,7 @@
 """The valid API keys and their owners.
 
-Keys are random, 32 bytes or more, and only their SHA-256 is kept; docs/decisions/0017-api-keys.md explains why that is
-enough.
+Keys are random, at least 32 bytes long, and only their SHA-256 is stored; docs/decisions/0017-api-keys.md explains why
+that is sufficient.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from transcription.api.middleware.caller import Caller
 from transcription.core.settings import Settings
 
 KEY_BYTES = 32
-MIN_KEY_CHARACTERS = 32  # 128 bits even in hex; what make_key.py prints has 43
-CHECK_SECONDS = 1.0  # between two checks whether the file has changed
-SINGLE_NAME = "default"  # of the key in API_KEY
+MIN_KEY_CHARACTERS = 32  # 128 bits even in hex; make_key.py prints 43
+CHECK_SECONDS = 1.0  # between two checks for changes of the file
+SINGLE_NAME = "default"  # owner of the key in API_KEY
 REMEDY = "python -m scripts.make_key --name NAME prints a key and its entry."
 
 log = structlog.get_logger(__name__)
 
 
 class InvalidKeys(ValueError):
-    """The keys cannot be used; the message names the remedy and holds no key."""
+    """The configured keys are unusable. The message says what to do and contains no key."""
 
 
 class KeyEntry(BaseModel):
@@ -47,7 +47,7 @@ class KeyEntry(BaseModel):
 
 
 class KeyFile(BaseModel):
-    """The whole of API_KEYS_FILE."""
+    """The content of API_KEYS_FILE."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -56,7 +56,7 @@ class KeyFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """digest: SHA-256 of the key, 32 bytes. caller: its owner."""
+    """digest: SHA-256 of the key, 32 bytes. caller: the owner."""
 
     digest: bytes
     caller: Caller
@@ -66,10 +66,10 @@ Stamp = tuple[int, int, int]  # modification time in ns, inode, size
 
 
 class KeyRing:
-    """Every valid key. A changed file takes effect without a restart.
+    """All valid keys. Changes of the file take effect without a restart; an invalid file leaves the keys as they were.
 
-    single: the key in API_KEY, "" for none. path: API_KEYS_FILE. clock: seconds, monotonic.
-    Raises InvalidKeys.
+    single: the key in API_KEY, "" for none. path: API_KEYS_FILE. clock: monotonic, in seconds.
+    Raises InvalidKeys on construction.
     """
 
     def __init__(self, single: str, path: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -81,16 +81,16 @@ class KeyRing:
         self._keys = _all_keys(single, path)
 
     def find(self, given: bytes) -> Caller | None:
-        """The owner of a key, None if it is not valid. Takes as long for a wrong key as for a right one."""
-        self._follow_file()
+        """The owner of a key, or None if it is invalid. The time taken does not depend on whether it is valid."""
+        self._reload_if_changed()
         digest = sha256(given).digest()
         found = None
-        for key in self._keys:  # to the end, so that the time does not tell which one matched
+        for key in self._keys:  # no early exit: the time must not reveal which key matched
             if hmac.compare_digest(key.digest, digest):
                 found = key.caller
         return found if len(given) >= MIN_KEY_CHARACTERS else None
 
-    def _follow_file(self) -> None:
+    def _reload_if_changed(self) -> None:
         now = self._clock()
         if self._path is None or now - self._checked_at < CHECK_SECONDS:
             return
@@ -108,7 +108,7 @@ class KeyRing:
 
 
 def open_keys(settings: Settings) -> KeyRing | None:
-    """The valid keys, None if no key is required. Raises InvalidKeys."""
+    """The valid keys, or None if no key is required. Raises InvalidKeys."""
     if not settings.enable_api_key:
         return None
     return KeyRing(settings.api_key, settings.api_keys_file)
@@ -122,9 +122,9 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         raise InvalidKeys(f"API_KEYS_FILE: {path} cannot be read ({error.strerror}). {REMEDY}") from None
     except ValidationError as error:
         problems = "; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in error.errors())
-        raise InvalidKeys(f"API_KEYS_FILE: {path} is wrong at {problems}. {REMEDY}") from None
+        raise InvalidKeys(f"API_KEYS_FILE: {path} is invalid: {problems}. {REMEDY}") from None
     except ValueError as error:  # not TOML, or not UTF-8
-        raise InvalidKeys(f"API_KEYS_FILE: {path} is not TOML ({error}). {REMEDY}") from None
+        raise InvalidKeys(f"API_KEYS_FILE: {path} is not valid TOML ({error}). {REMEDY}") from None
     return tuple(
         Key(bytes.fromhex(entry.sha256), Caller(entry.name, entry.uploads_per_minute, entry.reads_per_minute))
         for entry in file.keys
@@ -137,7 +137,7 @@ def make_key() -> str:
 
 
 def digest_of(key: str) -> str:
-    """The SHA-256 of a key as the file has it, in hex."""
+    """The SHA-256 of a key in hex, as in the file."""
     return sha256(key.encode()).hexdigest()
 
 
@@ -145,17 +145,17 @@ def _all_keys(single: str, path: Path | None) -> tuple[Key, ...]:
     keys = read_keys(path) if path else ()
     if single:
         if len(single) < MIN_KEY_CHARACTERS:
-            raise InvalidKeys(f"API_KEY: needs at least {MIN_KEY_CHARACTERS} characters, not {len(single)}. {REMEDY}")
+            raise InvalidKeys(f"API_KEY needs at least {MIN_KEY_CHARACTERS} characters, not {len(single)}. {REMEDY}")
         keys += (Key(sha256(single.encode()).digest(), Caller(SINGLE_NAME)),)
     if not keys:
         raise InvalidKeys(
-            "ENABLE_API_KEY: there is no key, so every request would be refused. Set API_KEY or API_KEYS_FILE, or "
+            "ENABLE_API_KEY: no key is configured, so every request would be refused. Set API_KEY or API_KEYS_FILE, or "
             f"ENABLE_API_KEY=false. {REMEDY}"
         )
     if duplicate := _duplicate(key.caller.name for key in keys):
-        raise InvalidKeys(f"API_KEYS_FILE: the name '{duplicate}' is there twice ('{SINGLE_NAME}' is that of API_KEY).")
+        raise InvalidKeys(f"API_KEYS_FILE: the name '{duplicate}' is used twice ('{SINGLE_NAME}' belongs to API_KEY).")
     if _duplicate(key.digest.hex() for key in keys):
-        raise InvalidKeys("API_KEYS_FILE: two names have the same key. Give each client a key of its own.")
+        raise InvalidKeys("API_KEYS_FILE: two entries have the same key. Give each client its own key.")
     return keys
 
 

@@ -1,4 +1,4 @@
-"""Authentication by API key, in front of every route that the process serves, ours and BentoML's."""
+"""Authentication by API key for every route of the process, BentoML's own included."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY_HEADER = b"x-api-key"
 AUTHORIZATION = b"authorization"
 BEARER = b"bearer "
 MAX_HEADERS = 100
-POLICY_VIOLATION = 1008  # close code of WebSockets, RFC 6455
+POLICY_VIOLATION = 1008  # WebSocket close code, RFC 6455
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -23,14 +23,14 @@ Headers = list[tuple[bytes, bytes]]
 class AuthenticationMiddleware:
     """Refuses requests without a valid key, before their body is read.
 
-    Inside RequestIdMiddleware, so that refusals are logged and have request ids; outside everything that does work.
-    Its construction raises InvalidKeys.
+    Placed inside RequestIdMiddleware, so that refusals are logged and have request ids, and outside all that does
+    work. Construction raises InvalidKeys.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, routes: RouteTable) -> None:
         self._app = app
         self._keys = open_keys(settings)
-        # Compared as a whole with the path that routes are chosen by: //health and /health/ are not among them.
+        # Compared with the whole path that is routed: //health and /health/ do not match.
         self._open_paths = routes.open_paths(protect_probes=settings.protect_probes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ class AuthenticationMiddleware:
         """Raises TooManyHeaders, MissingApiKey, InvalidApiKey."""
         headers = scope["headers"]
         if len(headers) > MAX_HEADERS:
-            raise TooManyHeaders(f"The request has {len(headers)} headers; at most {MAX_HEADERS} are read. Send fewer.")
+            raise TooManyHeaders(f"The request has {len(headers)} headers; the limit is {MAX_HEADERS}. Send fewer.")
         if self._keys is None or scope["path"] in self._open_paths:
             return
         scope[CALLER] = identify(headers, self._keys)
@@ -60,17 +60,17 @@ def identify(headers: Headers, keys: KeyRing) -> Caller:
     """The owner of the key in the headers. Raises MissingApiKey, InvalidApiKey."""
     given = key_in(headers)
     if not given:
-        raise MissingApiKey("An API key is needed here. Send it as X-API-Key: KEY or Authorization: Bearer KEY.")
+        raise MissingApiKey("An API key is required. Send it as X-API-Key: KEY or Authorization: Bearer KEY.")
     caller = keys.find(given)
     if caller is None:
-        raise InvalidApiKey("The API key is not valid here. Ask the operator of this service for one.")
+        raise InvalidApiKey("The API key is invalid. Ask the operator of this service for one.")
     return caller
 
 
 def key_in(headers: Headers) -> bytes:
-    """The key in a request's headers, b"" for none. X-API-Key takes precedence.
+    """The key in a request's headers, or b"" without one. X-API-Key takes precedence.
 
-    headers: names in lower case, as ASGI has them.
+    headers: with lower-case names, as in an ASGI scope.
     """
     bearer = b""
     for name, value in headers:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CALLER = "transcription.caller"  # key in an ASGI scope; absent without an API key
-# Likewise: a function that takes the number of bytes of an upload so far; absent without limits.
+CALLER = "transcription.caller"  # key in the ASGI scope; absent if no API key is required
+# Also a key in the ASGI scope: a function that takes the size of the upload so far, in bytes; absent without limits.
 COUNT_BYTES = "transcription.count_bytes"
 
 
@@ -13,7 +13,7 @@ COUNT_BYTES = "transcription.count_bytes"
 class Caller:
     """The owner of a valid API key.
 
-    name: of the key, safe to log. uploads_per_minute, reads_per_minute: limits of this key, None for the default.
+    name: the name of the key, safe to log. uploads_per_minute, reads_per_minute: its limits; None for the default.
     """
 
     name: str

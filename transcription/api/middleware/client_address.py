@@ -10,30 +10,30 @@ from starlette.types import Scope
 Network = IPv4Network | IPv6Network
 
 FORWARDED = b"x-forwarded-for"
-IPV6_PREFIX = 64  # bits; a subscriber has at least a whole one, RFC 6177
-UNKNOWN = "unknown"  # a Unix socket has no address
+IPV6_PREFIX = 64  # bits; a subscriber has at least one whole /64, RFC 6177
+UNKNOWN = "unknown"  # clients on a Unix socket have no address
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks, separated by commas. Raises ValueError."""
+    """Parse comma-separated addresses and networks. Raises ValueError."""
     return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
 
 def client_of(scope: Scope, trusted: Sequence[Network]) -> str:
-    """The address that a request is counted for: an IPv4 address, or the /64 of an IPv6 address.
+    """The address that a request counts towards: an IPv4 address, or the /64 network of an IPv6 address.
 
-    X-Forwarded-For is believed as far as trusted proxies wrote it: from its end up to the first address that is not
-    one of them. If it is malformed, the address of the peer counts.
+    X-Forwarded-For is trusted as far as trusted proxies wrote it: from the end up to and including the first address
+    that is not a trusted proxy. If that part is malformed, the address of the peer counts.
     """
     peer = _unmapped(scope["client"][0]) if scope.get("client") else UNKNOWN
     if not _is_trusted(peer, trusted):
-        return _counted(peer)
+        return _client_key(peer)
     for hop in reversed(_hops(scope)):
         if not _is_address(hop):
-            return _counted(peer)
+            return _client_key(peer)
         if not _is_trusted(hop, trusted):
-            return _counted(hop)
-    return _counted(peer)
+            return _client_key(hop)
+    return _client_key(peer)
 
 
 def _hops(scope: Scope) -> list[str]:
@@ -42,7 +42,7 @@ def _hops(scope: Scope) -> list[str]:
 
 
 def _unmapped(text: str) -> str:
-    """An IPv4 address as such; a socket for both kinds writes it as ::ffff:192.0.2.1."""
+    """The IPv4 address in an IPv4-mapped IPv6 address such as ::ffff:192.0.2.1; any other text unchanged."""
     address = ip_address(text) if _is_address(text) else None
     return str(address.ipv4_mapped) if isinstance(address, IPv6Address) and address.ipv4_mapped else text
 
@@ -59,7 +59,7 @@ def _is_trusted(text: str, trusted: Sequence[Network]) -> bool:
     return _is_address(text) and any(ip_address(text) in network for network in trusted)
 
 
-def _counted(text: str) -> str:
+def _client_key(text: str) -> str:
     if not _is_address(text):
         return UNKNOWN
     address = ip_address(text)

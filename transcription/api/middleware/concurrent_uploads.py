@@ -1,4 +1,4 @@
-"""How many uploads, and how many bytes of them, a client may have in progress at once."""
+"""Limits on the number and total size of the uploads that a client has in progress."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 from transcription.core.errors import TooManyUploads
 
-RETRY_SECONDS = 5.0  # after which one of the client's own uploads may be done
+RETRY_SECONDS = 5.0  # by then, one of the client's own uploads may have finished
 
 
 class ConcurrentUploads:
     """Counts the uploads of each client that are being received or transcribed.
 
-    max_uploads, max_bytes: the limits for one client.
+    max_uploads, max_bytes: the limits per client.
     """
 
     def __init__(self, max_uploads: int, max_bytes: int) -> None:
@@ -25,10 +25,10 @@ class ConcurrentUploads:
 
     @contextmanager
     def upload(self, client: str, declared: int) -> Iterator[CountedUpload]:
-        """Count an upload while the context lasts. declared: its size in bytes, 0 if unknown. Raises TooManyUploads."""
+        """Count an upload while the context lasts. declared: its size in bytes; 0 if unknown. Raises TooManyUploads."""
         if self._uploads[client] >= self._max_uploads:
             raise TooManyUploads(
-                f"You have {self._uploads[client]} uploads at once, as many as are allowed. Wait for one to end.",
+                f"You have {self._uploads[client]} uploads in progress, the maximum. Wait until one has finished.",
                 retry_after=RETRY_SECONDS,
             )
         self._uploads[client] += 1
@@ -43,10 +43,10 @@ class ConcurrentUploads:
                 del self._uploads[client], self._bytes[client]
 
     def add(self, client: str, size: int) -> None:
-        """Add bytes to those of a client, or remove some. Raises TooManyUploads."""
+        """Add bytes to the total of a client; a negative size removes them. Raises TooManyUploads."""
         if size > 0 and self._bytes[client] + size > self._max_bytes:
             raise TooManyUploads(
-                f"Your uploads have more than {self._max_bytes} bytes together. Send them one after the other.",
+                f"Your uploads in progress exceed {self._max_bytes} bytes in total. Send them one after the other.",
                 retry_after=RETRY_SECONDS,
             )
         self._bytes[client] += size
@@ -58,7 +58,7 @@ class ConcurrentUploads:
 
 
 class CountedUpload:
-    """One upload in progress. size: bytes, declared or received so far, whichever is more."""
+    """One upload in progress. size: the declared or the received number of bytes, whichever is larger."""
 
     def __init__(self, counts: ConcurrentUploads, client: str) -> None:
         self._counts = counts
@@ -66,7 +66,7 @@ class CountedUpload:
         self.size = 0
 
     def grow_to(self, size: int) -> None:
-        """Count the bytes received so far. Raises TooManyUploads."""
+        """Set the number of bytes received so far. Raises TooManyUploads."""
         if size > self.size:
             self._counts.add(self._client, size - self.size)
             self.size = size

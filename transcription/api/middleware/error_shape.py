@@ -1,4 +1,4 @@
-"""One shape for every error, whether our code, FastAPI, Starlette or BentoML answers it."""
+"""One shape for every error, whether our code, FastAPI, Starlette or BentoML produces it."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from transcription.api.errors import INTERNAL_ERROR, RETRY_SECONDS, ErrorBody, error_body, foreign_kind
+from transcription.api.errors import INTERNAL_ERROR, RETRY_SECONDS, ErrorBody, error_body, framework_error
 from transcription.api.openai import errors as openai_errors
 from transcription.api.openai.errors import is_openai
 
-SHAPE = frozenset(ErrorBody.model_fields)
+BODY_FIELDS = frozenset(ErrorBody.model_fields)
 REWRITTEN_TYPES = ("application/json", "text/plain")
 
 log = structlog.get_logger("access")
 
 
 class ErrorShapeMiddleware:
-    """Rewrites errors of other shapes, and answers requests whose handler raised.
+    """Rewrites errors in other shapes, and answers requests whose handler raised an exception.
 
-    Inside RequestIdMiddleware, whose id is in the errors.
+    Placed inside RequestIdMiddleware, because errors contain the request id.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. No exception escapes: BentoML's time limit would wait for the answer of such a request."""
+        """Serve one request. Exceptions do not propagate: BentoML would wait for an answer until its time limit."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = Answer(send, openai=is_openai(scope["path"]))
+        rewriter = ErrorRewriter(send, openai=is_openai(scope["path"]))
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, rewriter.send)
         except Exception:
             log.exception("unexpected_error", endpoint=scope["path"])
-            await answer.fail()
+            await rewriter.fail()
 
 
-class Answer:
-    """A response on its way out. An error that is not in the expected shape is held back and rewritten.
+class ErrorRewriter:
+    """Passes a response on to `send`, and rewrites it if it is an error in another shape.
 
-    openai: OpenAI's shape is expected, not ours.
+    openai: rewrite errors in OpenAI's shape, not in ours.
     """
 
     def __init__(self, send: Send, *, openai: bool = False) -> None:
@@ -55,7 +55,7 @@ class Answer:
         self._started = False
 
     async def send(self, message: Message) -> None:
-        """Pass a message on, now or once the whole error is known."""
+        """Pass a message on. The messages of an error are held until its body is complete."""
         if message["type"] == "http.response.start":
             await self._start(message)
         elif self._held is not None and message["type"] == "http.response.body":
@@ -66,7 +66,7 @@ class Answer:
             await self._send(message)
 
     async def fail(self) -> None:
-        """Answer for a handler that raised, unless the client has received the beginning of an answer already."""
+        """Answer with an internal error, unless a response has already been started."""
         if not self._started:
             await self._send_error({"type": "http.response.start", "status": INTERNAL_ERROR.status, "headers": []})
 
@@ -88,8 +88,8 @@ class Answer:
         await self._send({"type": "http.response.body", "body": self._body})
 
     async def _send_error(self, start: Message, ours: dict[str, Any] | None = None) -> None:
-        """ours: the error, if it is in our shape already."""
-        kind = foreign_kind(start["status"])
+        """ours: the body, if it already is in our shape."""
+        kind = framework_error(start["status"])
         status = start["status"] if ours else kind.status
         document = ours or error_body(kind, kind.example).model_dump()
         headers = MutableHeaders(scope=start)
@@ -108,9 +108,9 @@ class Answer:
 
 
 def our_shape(body: bytes) -> dict[str, Any] | None:
-    """An error as transcription/api/errors.py makes them, possibly with more in it; None for anything else."""
+    """An error in the shape of ErrorBody, possibly with more fields; None for anything else."""
     try:
         document = json.loads(body)
     except ValueError:
         return None
-    return document if isinstance(document, dict) and set(document) >= SHAPE else None
+    return document if isinstance(document, dict) and set(document) >= BODY_FIELDS else None

@@ -1,4 +1,4 @@
-"""Uploads must keep arriving: a client that sends a byte now and then would hold a connection and a file open."""
+"""A minimum rate for uploads: a client that sends a byte now and then would keep a connection and a file open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class PaceMiddleware:
-    """Ends uploads that stall or trickle: reading the body raises UploadTooSlow."""
+    """Aborts uploads that stall or are too slow: reading the body raises UploadTooSlow."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -26,7 +26,7 @@ class PaceMiddleware:
 
 
 class PacedBody:
-    """A request's body that must arrive at a least pace. timeout, rate: as for Pace."""
+    """A request's body with a minimum rate. timeout, rate: as for Pace."""
 
     def __init__(self, receive: Receive, timeout: float, rate: int) -> None:
         self._receive = receive
@@ -35,7 +35,7 @@ class PacedBody:
 
     async def receive(self) -> Message:
         """The next message. Raises UploadTooSlow."""
-        if self._complete:  # the next message is the client's disconnect, which has no deadline
+        if self._complete:  # only the disconnect of the client follows, which has no deadline
             return await self._receive()
         try:
             message = await self._pace.wait_for(self._receive())
@@ -44,10 +44,10 @@ class PacedBody:
                 self._pace.count(len(message.get("body", b"")))
         except Stalled:
             raise UploadTooSlow(
-                f"No byte of the upload came for {self._pace.timeout:g} s. Check the connection and send it again."
+                f"No data arrived for {self._pace.timeout:g} s. Check the connection and send the upload again."
             ) from None
         except TooSlow:
             raise UploadTooSlow(
-                f"The upload came slower than {self._pace.rate} bytes a second. Send it over a faster connection."
+                f"The upload was slower than {self._pace.rate} bytes per second. Use a faster connection."
             ) from None
         return message

@@ -1,4 +1,4 @@
-"""How many requests a client may send in a minute."""
+"""The number of requests that a client may send per minute, and the RateLimit headers that report it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.exceptions import RedisError
 
-REDIS_SECONDS = 0.2  # that a request waits for Redis at most
-PAUSE_SECONDS = 2.0  # after a failure of Redis, in which it is not asked again
+REDIS_SECONDS = 0.2  # maximum time that a request waits for Redis
+PAUSE_SECONDS = 2.0  # after a failure, during which Redis is not called
 WARNING_SECONDS = 60.0  # between two warnings that Redis does not answer
+LIMIT_HEADER = "RateLimit-Limit"  # requests per minute
+REMAINING_HEADER = "RateLimit-Remaining"  # requests
+RESET_HEADER = "RateLimit-Reset"  # seconds
 
 log = structlog.get_logger(__name__)
 
@@ -37,16 +40,16 @@ class RateLimitStatus:
     def headers(self) -> dict[str, str]:
         """The RateLimit headers of the answer."""
         return {
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(self.remaining),
-            "RateLimit-Reset": str(self.reset),
+            LIMIT_HEADER: str(self.limit),
+            REMAINING_HEADER: str(self.remaining),
+            RESET_HEADER: str(self.reset),
         }
 
 
 class RateLimits:
-    """Counts requests in a sliding window of one minute. Its memory is two numbers per client, whatever it sends.
+    """Counts requests in a sliding window of one minute. It stores two numbers per client.
 
-    redis_url: Redis to count in together with other processes; "" counts in this process alone.
+    redis_url: the Redis that is shared with other processes; "" counts in this process only.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -62,11 +65,11 @@ class RateLimits:
         )
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._warned_at = -math.inf
-        self._ask_again_at = -math.inf
+        self._retry_at = -math.inf
 
     async def count(self, kind: str, client: str, per_minute: int) -> RateLimitStatus | None:
-        """Count one request. None if Redis does not answer: limits are suspended then, and no client has to wait."""
-        if time.monotonic() < self._ask_again_at:
+        """Count one request. None if Redis does not answer: limits are then suspended, so that requests do not wait."""
+        if time.monotonic() < self._retry_at:
             return None
         item = RateLimitItemPerMinute(per_minute)
         try:
@@ -74,7 +77,7 @@ class RateLimits:
                 allowed = await self._limiter.hit(item, kind, client)
                 stats = await self._limiter.get_window_stats(item, kind, client)
         except (RedisError, OSError, TimeoutError) as error:
-            self._ask_again_at = time.monotonic() + PAUSE_SECONDS
+            self._retry_at = time.monotonic() + PAUSE_SECONDS
             self._warn(error)
             return None
         reset = max(1, math.ceil(stats.reset_time - time.time()))
@@ -84,5 +87,5 @@ class RateLimits:
         if time.monotonic() - self._warned_at >= WARNING_SECONDS:
             self._warned_at = time.monotonic()
             log.warning(
-                "rate_limits_suspended", error=f"{type(error).__name__}: {error}", remedy="look after REDIS_URL"
+                "rate_limits_suspended", error=f"{type(error).__name__}: {error}", remedy="check the Redis at REDIS_URL"
             )

@@ -1,4 +1,4 @@
-"""A request id for every request, and its line in the access log."""
+"""The request id and the access log entry of every request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger("access")
 
 
 class RequestIdMiddleware:
-    """Binds the request id to the log lines of a request, returns it as X-Request-ID, and logs the request."""
+    """Adds the request id to the log lines of a request, returns it as X-Request-ID, and logs the request."""
 
     def __init__(self, app: ASGIApp, routes: RouteTable) -> None:
         self._app = app
@@ -50,7 +50,7 @@ class RequestIdMiddleware:
                 self._log(scope, status, time.perf_counter() - started)
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:
-        """status: 0 if nothing was answered."""
+        """status: 0 if no response was started."""
         level = log.debug if self._routes.facts(scope).probe and status < 400 else log.info
         level(
             "request",
@@ -63,5 +63,5 @@ class RequestIdMiddleware:
 
 
 def choose_request_id(given: str | None) -> str:
-    """The client's id if it is safe to log and to return, else a new one."""
+    """The id that the client sent, if it is safe to log and to return; otherwise a new one."""
     return given if given and SAFE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""Headers for browsers: what pages may do, and which other origins may call."""
+"""Headers for browsers: content security policies, and the options of CORS."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from transcription.api.answer import CACHE_STATUS_HEADER, SUBTITLE_WARNINGS_HEADER
+from transcription.api.middleware.rate_limits import LIMIT_HEADER, REMAINING_HEADER, RESET_HEADER
+from transcription.api.middleware.request_id import REQUEST_ID_HEADER
 from transcription.api.route_facts import RouteTable
 from transcription.core.settings import Settings
 
 HTML = "text/html"
 PREFLIGHT_SECONDS = 600
 EXPOSED_HEADERS = (
-    "X-Request-ID",
-    "Retry-After",
-    "Location",
-    "Cache-Status",
-    "RateLimit-Limit",
-    "RateLimit-Remaining",
-    "RateLimit-Reset",
-    "X-Subtitle-Warnings",
+    *(REQUEST_ID_HEADER, "Retry-After", "Location", CACHE_STATUS_HEADER),
+    *(LIMIT_HEADER, REMAINING_HEADER, RESET_HEADER, SUBTITLE_WARNINGS_HEADER),
 )
 
 
 class SecurityHeadersMiddleware:
-    """Adds the headers to every answer. Outermost, so that no answer is without them."""
+    """Adds the headers to every response. The outermost middleware, so that every response has them."""
 
     def __init__(self, app: ASGIApp, routes: RouteTable) -> None:
         self._app = app
@@ -47,7 +44,7 @@ class SecurityHeadersMiddleware:
 
 
 def add_headers(headers: MutableHeaders, policy: str) -> None:
-    """Add what every answer needs, and what a page needs. policy: the content security policy of the page."""
+    """Add the headers of every response, and those of HTML pages. policy: the content security policy of the page."""
     headers["X-Content-Type-Options"] = "nosniff"
     if headers.get("content-type", "").startswith(HTML):
         headers["Content-Security-Policy"] = policy

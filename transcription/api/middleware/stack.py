@@ -7,8 +7,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from transcription.api.middleware.authentication import AuthenticationMiddleware
+from transcription.api.middleware.client_limits import ClientLimitsMiddleware
 from transcription.api.middleware.error_shape import ErrorShapeMiddleware
-from transcription.api.middleware.limits import LimitsMiddleware
 from transcription.api.middleware.pace import PaceMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
 from transcription.api.middleware.security_headers import SecurityHeadersMiddleware, cors_options
@@ -18,9 +18,9 @@ from transcription.core.settings import Settings
 
 
 def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> list[Middleware]:
-    """The middlewares that the settings ask for, from the outermost to the innermost.
+    """The middlewares that the settings enable, from the outermost to the innermost.
 
-    state: of the FastAPI application, which tasks share.
+    state: the state of the FastAPI application, which task routes share.
     """
     stack = [
         Middleware(SecurityHeadersMiddleware, routes=routes),
@@ -31,7 +31,7 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
         stack.append(Middleware(CORSMiddleware, **cors_options(settings)))
     stack.append(Middleware(AuthenticationMiddleware, settings=settings, routes=routes))
     if settings.enable_rate_limit:
-        stack.append(Middleware(LimitsMiddleware, settings=settings, routes=routes))
+        stack.append(Middleware(ClientLimitsMiddleware, settings=settings, routes=routes))
     stack.append(Middleware(PaceMiddleware, settings=settings))
     if settings.task_queue == "own":
         stack.append(Middleware(TaskMiddleware, state=state))

@@ -1,1 +1,1 @@
-"""OpenAI's audio API: its routes, its parameters, its errors, its events."""
+"""OpenAI's audio API: routes, parameters, errors and server-sent events."""

@@ -1,29 +1,28 @@
-"""What the OpenAPI document says of OpenAI's routes."""
+"""The OpenAPI documentation of OpenAI's routes, whose form is read by our own code."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, Field
 
+from formats.registry import ResponseFormat
+from transcription.api.documentation import Document, Responses, file_schema, multipart_body
 from transcription.api.openai.parameters import (
     ALIASES,
     CHUNKING,
     CHUNKING_TYPE,
+    EXTENSIONS,
     GRANULARITIES,
     INCLUDE,
     KEYWORDS,
     LANGUAGES,
     LOGPROBS,
-    OF_TRANSLATIONS,
-    OURS,
     STREAMED,
+    TRANSLATION_NAMES,
     VAD,
-    Format,
+    OpenAIFormat,
 )
-from transcription.api.parameters import FILE, Granularity
-
-Document = dict[str, Any]
+from transcription.api.parameters.parsing import FILE
+from transcription.api.parameters.transcription import Granularity
 
 
 class ErrorDetail(BaseModel):
@@ -36,52 +35,53 @@ class ErrorDetail(BaseModel):
 
 
 class OpenAIError(BaseModel):
-    """Every error of these routes."""
+    """The body of every error of these routes."""
 
     error: ErrorDetail
 
 
 STATUS_TEXT = {
-    400: "A parameter is wrong, or the file cannot be transcribed",
-    401: "An API key is needed",
-    403: "The API key is not valid",
-    404: "There is no such model",
-    408: "The upload stalled, or came too slowly",
-    413: "Too many bytes or too many seconds",
-    422: "The recording is refused",
+    400: "A parameter is invalid, or the file cannot be transcribed",
+    401: "An API key is required",
+    403: "The API key is invalid",
+    404: "The model does not exist",
+    408: "The upload stalled or was too slow",
+    413: "The file has too many bytes, or the recording too many seconds",
+    422: "The recording was refused",
     429: "Too many requests or uploads; Retry-After says when to try again",
     431: "Too many headers",
-    500: "A fault of the service",
-    503: "Not ready, overloaded or stopping; Retry-After says when to try again",
+    500: "Internal error",
+    503: "Not ready, overloaded or shutting down; Retry-After says when to try again",
 }
-ERRORS: dict[int | str, Document] = {
-    status: {"model": OpenAIError, "description": text} for status, text in STATUS_TEXT.items()
-}
-RECORDING = {"type": "string", "format": "binary", "description": "The recording, as for POST /transcribe."}
+ERRORS: Responses = {status: {"model": OpenAIError, "description": text} for status, text in STATUS_TEXT.items()}
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _PROPERTIES: Document = {
-    FILE: RECORDING,
+    FILE: file_schema("The recording, as for POST /transcribe."),
     "model": {
         "type": "string",
-        "description": f"A model of GET /v1/models. {', '.join(ALIASES)} mean the default model.",
+        "description": f"A model of GET /v1/models. {', '.join(ALIASES)} select the default model.",
         "example": ALIASES[0],
     },
     "language": {"type": "string", "description": "Code or English name of the spoken language.", "example": "en"},
-    "prompt": {"type": "string", "description": "Text that sets the style and the spelling of names."},
+    "prompt": {"type": "string", "description": "Text that guides the style and the spelling of names."},
     "response_format": {
         "type": "string",
-        "enum": [each for each in Format if each is not Format.DIARIZED_JSON],
-        "default": Format.JSON,
+        "enum": [each for each in OpenAIFormat if each is not OpenAIFormat.DIARIZED_JSON],
+        "default": OpenAIFormat.JSON,
     },
     "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
-    "stream": {"type": "boolean", "default": False, "description": f"Events, with {' and '.join(STREAMED)} only."},
+    "stream": {
+        "type": "boolean",
+        "default": False,
+        "description": f"Send server-sent events; with {' and '.join(STREAMED)} only.",
+    },
     f"{GRANULARITIES}[]": {
         "type": "array",
         "items": {"type": "string", "enum": list(Granularity)},
-        "description": "What verbose_json lists; segment by default.",
+        "description": "The timestamps in verbose_json; segment by default.",
     },
     f"{INCLUDE}[]": {"type": "array", "items": {"type": "string", "enum": [LOGPROBS]}},
-    f"{KEYWORDS}[]": {**_STRINGS, "description": "Words to expect."},
+    f"{KEYWORDS}[]": {**_STRINGS, "description": "Words that are likely to occur."},
     f"{LANGUAGES}[]": {**_STRINGS, "description": "Languages that may be spoken."},
     CHUNKING: {"type": "string", "enum": ["auto"]},
     CHUNKING_TYPE: {"type": "string", "enum": ["server_vad"]},
@@ -93,24 +93,24 @@ def _body(names: frozenset[str] | None = None) -> Document:
     properties = {
         name: schema
         for name, schema in _PROPERTIES.items()
-        if names is None or name == FILE or (name in names and name not in OURS)
+        if names is None or name == FILE or (name in names and name not in EXTENSIONS)
     }
-    schema = {"type": "object", "required": [FILE, "model"], "properties": properties}
-    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    return multipart_body(properties, required=[FILE, "model"])
 
 
 TRANSCRIPTION_BODY = _body()
-TRANSLATION_BODY = _body(OF_TRANSLATIONS)
-TRANSCRIPTION_RESPONSES: dict[int | str, Document] = {
+TRANSLATION_BODY = _body(TRANSLATION_NAMES)
+TRANSCRIPTION_RESPONSES: Responses = {
     200: {
-        "description": "The transcript, in the format asked for",
+        "description": "The transcript in the requested format",
         "content": {
             "application/json": {
                 "example": {"text": "Hello, this is a test.", "usage": {"type": "duration", "seconds": 5.5}}
             },
-            "text/plain": {"schema": {"type": "string"}},
-            "application/x-subrip": {"schema": {"type": "string"}},
-            "text/vtt": {"schema": {"type": "string"}},
+            **{
+                ResponseFormat(each.value).record.media_type: {"schema": {"type": "string"}}
+                for each in (OpenAIFormat.TEXT, OpenAIFormat.SRT, OpenAIFormat.VTT)
+            },
             "text/event-stream": {"schema": {"type": "string"}},
         },
     }

@@ -1,12 +1,12 @@
-"""Errors as OpenAI's clients read them, on OpenAI's paths only."""
+"""Errors in the shape that OpenAI's clients expect, on OpenAI's paths only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-PREFIX = "/v1/"
-# OpenAI answers 400 to whatever is wrong with a request, a file that cannot be decoded included.
+PREFIX = "/v1"
+# OpenAI answers 400 to any fault in a request, including a file that cannot be decoded.
 STATUS: Mapping[str, int] = {
     "invalid_parameter": 400,
     "undecodable_media": 400,
@@ -14,32 +14,32 @@ STATUS: Mapping[str, int] = {
     "audio_too_short": 400,
     "unknown_model": 404,
 }
-CODES: Mapping[str, str] = {"unknown_model": "model_not_found"}  # the others keep ours
+CODES: Mapping[str, str] = {"unknown_model": "model_not_found"}  # the other codes are ours
 PARAMETERS: Mapping[str, str] = {"unknown_model": "model", "unsupported_format": "file", "file_too_large": "file"}
 TOO_MANY_REQUESTS = 429
 SERVER_FAULT = 500
-# What the client would try again by itself and what may go better then.
-WORTH_A_RETRY = frozenset({408, TOO_MANY_REQUESTS, SERVER_FAULT, 503, 504})
-SHOULD_RETRY = "x-should-retry"
+# OpenAI's clients retry these by themselves, and a retry may succeed.
+RETRYABLE = frozenset({408, TOO_MANY_REQUESTS, SERVER_FAULT, 503, 504})
+SHOULD_RETRY_HEADER = "x-should-retry"
 
 
 def is_openai(path: str) -> bool:
-    """Whether a path is one of OpenAI's."""
-    return path.startswith(PREFIX)
+    """Whether a path belongs to OpenAI's API."""
+    return path.startswith(f"{PREFIX}/")
 
 
 def status_of(status: int, error: str) -> int:
-    """The status of one of our errors there. error: as in our own shape."""
+    """The status that OpenAI uses for one of our errors. error: its code."""
     return STATUS.get(error, status)
 
 
 def headers_of(status: int) -> dict[str, str]:
-    """Headers of an error: a permanent one is not to be tried again."""
-    return {} if status in WORTH_A_RETRY else {SHOULD_RETRY: "false"}
+    """The headers of an error. A permanent one tells the client not to retry."""
+    return {} if status in RETRYABLE else {SHOULD_RETRY_HEADER: "false"}
 
 
 def document_of(ours: Mapping[str, Any], status: int) -> dict[str, Any]:
-    """OpenAI's shape of an error in our own shape. ours: may have `param`. status: as OpenAI has it."""
+    """Convert an error body from our shape to OpenAI's. ours: may have `param`. status: the one OpenAI uses."""
     error = str(ours["error"])
     return {
         "error": {

@@ -1,6 +1,6 @@
-"""What OpenAI's clients send, from form fields to a TranscriptionRequest. Source: OpenAI's published schema.
+"""The parameters of OpenAI's audio API, from form fields to a TranscriptionRequest, after OpenAI's published schema.
 
-Parameters of ours that OpenAI lacks, such as beam_size, may be sent beside theirs.
+Clients may also send extensions: parameters of POST /transcribe that OpenAI does not have, such as beam_size.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from formats.subtitles.layout import SubtitleLayout
-from transcription.api.layout_parameters import LAYOUT_NAMES
-from transcription.api.parameters import Granularity, TranscriptionParameters
+from transcription.api.parameters.subtitles import LAYOUT_NAMES
+from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.core.errors import InvalidParameter
 from transcription.core.languages import language_code
 from transcription.core.options import Task, TranscriptionRequest
 from transcription.core.settings import Settings
 
-# Names that clients have built in; they mean the model that this service has as its default.
+# Names that are built into clients. They select the default model of this service.
 ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 GRANULARITIES, INCLUDE, KEYWORDS, LANGUAGES = "timestamp_granularities", "include", "keywords", "languages"
-SPEAKERS = ("known_speaker_names", "known_speaker_references")
+SPEAKER_NAMES = ("known_speaker_names", "known_speaker_references")
 CHUNKING = "chunking_strategy"
 SERVER_VAD, AUTO = "server_vad", "auto"
-# OpenAI's names and defaults for voice activity detection.
+# By OpenAI's name for a parameter of voice activity detection: our name, and OpenAI's default.
 VAD = {
     f"{CHUNKING}[threshold]": ("vad_threshold", "0.5"),
     f"{CHUNKING}[silence_duration_ms]": ("vad_min_silence_ms", "200"),
@@ -34,22 +34,22 @@ VAD = {
 }
 CHUNKING_TYPE = f"{CHUNKING}[type]"
 RENAMED = {"prompt": "initial_prompt", "temperature": "temperature", "language": "language"}
-OURS = frozenset(
+EXTENSIONS = frozenset(
     {
         *("beam_size", "best_of", "hallucinations", "hotwords", "multilingual"),
         *("vad_filter", "vad_threshold", "vad_min_silence_ms", "vad_speech_pad_ms"),
         *LAYOUT_NAMES,
     }
 )
-OF_TRANSLATIONS = frozenset({"model", "prompt", "response_format", "temperature"}) | OURS
-LISTS = frozenset({GRANULARITIES, INCLUDE, KEYWORDS, LANGUAGES, *SPEAKERS})
-OF_TRANSCRIPTIONS = OF_TRANSLATIONS | LISTS | {"language", "stream", CHUNKING, CHUNKING_TYPE, *VAD}
+TRANSLATION_NAMES = frozenset({"model", "prompt", "response_format", "temperature"}) | EXTENSIONS
+LIST_NAMES = frozenset({GRANULARITIES, INCLUDE, KEYWORDS, LANGUAGES, *SPEAKER_NAMES})
+TRANSCRIPTION_NAMES = TRANSLATION_NAMES | LIST_NAMES | {"language", "stream", CHUNKING, CHUNKING_TYPE, *VAD}
 LOGPROBS = "logprobs"
 TRUE, FALSE = ("true", "1"), ("false", "0")
 
 
-class Format(StrEnum):
-    """What OpenAI's `response_format` takes."""
+class OpenAIFormat(StrEnum):
+    """The values of OpenAI's `response_format`."""
 
     JSON = "json"
     TEXT = "text"
@@ -59,16 +59,16 @@ class Format(StrEnum):
     DIARIZED_JSON = "diarized_json"
 
 
-STREAMED = (Format.JSON, Format.TEXT)
+STREAMED = (OpenAIFormat.JSON, OpenAIFormat.TEXT)
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as OpenAI's clients mean it. segments, words: what verbose_json lists."""
+class OpenAIRequest:
+    """A parsed request. segments, words: whether verbose_json lists them. logprobs: whether json includes them."""
 
     request: TranscriptionRequest
-    response_format: Format
+    response_format: OpenAIFormat
     layout: SubtitleLayout | None = None
     segments: bool = True
     words: bool = False
@@ -78,7 +78,7 @@ class Asked:
 
 @dataclass(slots=True)
 class _Form:
-    """Form fields without the empty ones. singles: by name. lists: by name without brackets."""
+    """Form fields with a value. singles: by name. lists: by name without brackets."""
 
     singles: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
@@ -87,36 +87,36 @@ class _Form:
         return self.lists.get(name, [])
 
 
-def parse(fields: Iterable[tuple[str, str]], task: Task, settings: Settings) -> Asked:
-    """Raises InvalidParameter and UnknownModel, which name the parameter."""
-    form = _read(fields, OF_TRANSLATIONS if task is Task.TRANSLATE else OF_TRANSCRIPTIONS)
-    chosen = _choice(Format, form.singles.pop("response_format", Format.JSON), "response_format")
+def parse(fields: Iterable[tuple[str, str]], task: Task, settings: Settings) -> OpenAIRequest:
+    """Parse the form fields of a request. Raises InvalidParameter and UnknownModel, which name the parameter."""
+    form = _read(fields, TRANSLATION_NAMES if task is Task.TRANSLATE else TRANSCRIPTION_NAMES)
+    chosen = _choice(OpenAIFormat, form.singles.pop("response_format", OpenAIFormat.JSON), "response_format")
     _refuse_speakers(form, chosen)
     words, segments = _granularities(form, chosen)
     logprobs = _logprobs(form, chosen)
     stream = _boolean(form.singles.pop("stream", "false"), "stream")
     if stream and chosen not in STREAMED:
         raise InvalidParameter(
-            f"stream=true sends events and not '{chosen}'. Send response_format=json, or leave 'stream' out.",
+            f"stream=true sends events, not '{chosen}'. Send response_format=json, or leave 'stream' out.",
             parameter="stream",
         )
-    candidates = _languages(form)
-    parameters = _ours(form, task, chosen, with_words=words or logprobs)
+    candidates = _candidate_languages(form)
+    parameters = _native_parameters(form, task, chosen, with_words=words or logprobs)
     request, layout = parameters.to_request(settings), parameters.checked_layout()
     if len(candidates) > 1:
         request = replace(request, decode=replace(request.decode, languages=candidates))
-    return Asked(request, chosen, layout, segments, words, logprobs, stream)
+    return OpenAIRequest(request, chosen, layout, segments, words, logprobs, stream)
 
 
 def _read(fields: Iterable[tuple[str, str]], known: frozenset[str]) -> _Form:
     form = _Form()
     for sent, value in fields:
         name = sent.removesuffix("[]")
-        if name not in known or (sent != name and name not in LISTS):
+        if name not in known or (sent != name and name not in LIST_NAMES):
             raise InvalidParameter(f"Unknown parameter: '{sent[:80]}'.", parameter=sent[:80])
-        if not value.strip():  # OpenAI's clients send nothing that way
+        if not value.strip():  # OpenAI's clients send unset parameters as empty fields
             continue
-        if name in LISTS:
+        if name in LIST_NAMES:
             form.lists.setdefault(name, []).append(value)
         elif name in form.singles:
             raise InvalidParameter(f"'{name}' is given twice. Send it once.", parameter=name)
@@ -125,46 +125,47 @@ def _read(fields: Iterable[tuple[str, str]], known: frozenset[str]) -> _Form:
     return form
 
 
-def _refuse_speakers(form: _Form, chosen: Format) -> None:
-    given = next((name for name in SPEAKERS if form.list_of(name)), "")
-    if chosen is Format.DIARIZED_JSON or given:
+def _refuse_speakers(form: _Form, chosen: OpenAIFormat) -> None:
+    given = next((name for name in SPEAKER_NAMES if form.list_of(name)), "")
+    if chosen is OpenAIFormat.DIARIZED_JSON or given:
         raise InvalidParameter(
-            "This service does not tell speakers apart. Send response_format=verbose_json for segments with times.",
+            "This service does not identify speakers. Send response_format=verbose_json for segments with timestamps.",
             parameter=given or "response_format",
         )
 
 
-def _granularities(form: _Form, chosen: Format) -> tuple[bool, bool]:
-    """Whether words, and whether segments are wanted."""
+def _granularities(form: _Form, chosen: OpenAIFormat) -> tuple[bool, bool]:
+    """Whether words, and whether segments, are requested."""
     given = {_choice(Granularity, value, GRANULARITIES) for value in form.list_of(GRANULARITIES)}
     words = Granularity.WORD in given
-    if words and chosen is not Format.VERBOSE_JSON:
+    if words and chosen is not OpenAIFormat.VERBOSE_JSON:
         raise InvalidParameter(
-            f"Words have times in response_format=verbose_json only, not in '{chosen}'. Send that one, or leave "
+            f"Words have timestamps in response_format=verbose_json only, not '{chosen}'. Send verbose_json, or leave "
             f"'{GRANULARITIES}[]=word' out.",
             parameter=GRANULARITIES,
         )
     return words, not given or Granularity.SEGMENT in given
 
 
-def _logprobs(form: _Form, chosen: Format) -> bool:
+def _logprobs(form: _Form, chosen: OpenAIFormat) -> bool:
     given = form.list_of(INCLUDE)
     unknown = next((value for value in given if value != LOGPROBS), None)
     if unknown is not None:
-        raise InvalidParameter(f"'{unknown[:80]}' cannot be included. Known: {LOGPROBS}.", parameter=INCLUDE)
-    if given and chosen is not Format.JSON:
+        raise InvalidParameter(f"'{unknown[:80]}' cannot be included. Supported: {LOGPROBS}.", parameter=INCLUDE)
+    if given and chosen is not OpenAIFormat.JSON:
         raise InvalidParameter(
-            f"{LOGPROBS} come with response_format=json only, not with '{chosen}'.", parameter=INCLUDE
+            f"{LOGPROBS} are available with response_format=json only, not with '{chosen}'.", parameter=INCLUDE
         )
     return bool(given)
 
 
-def _languages(form: _Form) -> tuple[str, ...]:
-    """Codes of the languages that may be spoken, in order; a single one is the language."""
+def _candidate_languages(form: _Form) -> tuple[str, ...]:
+    """Codes of the languages that may be spoken, in order. A single one becomes `language`."""
     codes = tuple(dict.fromkeys(_code(value) for value in form.list_of(LANGUAGES)))
     if codes and "language" in form.singles:
         raise InvalidParameter(
-            "'language' says what is spoken, 'languages[]' what may be. Send one of the two.", parameter=LANGUAGES
+            "'language' is the spoken language, 'languages[]' are candidates for it. Send only one of the two.",
+            parameter=LANGUAGES,
         )
     if len(codes) == 1:
         form.singles["language"] = codes[0]
@@ -178,8 +179,8 @@ def _code(language: str) -> str:
         raise InvalidParameter(error.message, parameter=LANGUAGES) from None
 
 
-def _ours(form: _Form, task: Task, chosen: Format, *, with_words: bool) -> TranscriptionParameters:
-    """Everything that our own route knows, too."""
+def _native_parameters(form: _Form, task: Task, chosen: OpenAIFormat, *, with_words: bool) -> TranscriptionParameters:
+    """The parameters of POST /transcribe that correspond to the form."""
     singles = form.singles
     if "model" not in singles:
         raise InvalidParameter("You must provide a model parameter; GET /v1/models lists them.", parameter="model")
@@ -191,17 +192,17 @@ def _ours(form: _Form, task: Task, chosen: Format, *, with_words: bool) -> Trans
     if keywords := form.list_of(KEYWORDS):
         given["hotwords"] = ", ".join(keywords)
     given |= {ours: singles[theirs] for theirs, ours in RENAMED.items() if theirs in singles}
-    given |= {name: singles[name] for name in OURS if name in singles}
+    given |= {name: singles[name] for name in EXTENSIONS if name in singles}
     try:
         return TranscriptionParameters.model_validate(given)
     except ValidationError as error:
         raise _explain(error) from None
-    except InvalidParameter as error:  # the one of our own validator
+    except InvalidParameter as error:  # raised by a validator, which pydantic does not wrap
         raise InvalidParameter(error.message, parameter="language") from None
 
 
 def _vad(form: _Form) -> dict[str, str]:
-    """Ours for OpenAI's `chunking_strategy`."""
+    """Our parameters for OpenAI's `chunking_strategy`."""
     kind = form.singles.get(CHUNKING) or form.singles.get(CHUNKING_TYPE)
     details = {name: form.singles[name] for name in VAD if name in form.singles}
     if kind is None and not details:
@@ -210,7 +211,7 @@ def _vad(form: _Form) -> dict[str, str]:
         return {}
     if kind != SERVER_VAD:
         raise InvalidParameter(
-            f"'{CHUNKING}' is '{AUTO}', or has the type '{SERVER_VAD}' with what belongs to it.", parameter=CHUNKING
+            f"'{CHUNKING}' must be '{AUTO}', or have the type '{SERVER_VAD}' and its parameters.", parameter=CHUNKING
         )
     return {ours: details.get(name, default) for name, (ours, default) in VAD.items()}
 
@@ -227,7 +228,7 @@ def _boolean(value: str, name: str) -> bool:
         return True
     if value.lower() in FALSE:
         return False
-    raise InvalidParameter(f"'{name}' is 'true' or 'false', not '{value[:80]}'.", parameter=name)
+    raise InvalidParameter(f"'{name}' must be 'true' or 'false', not '{value[:80]}'.", parameter=name)
 
 
 def _choice(kind: type[Choice], value: str, name: str) -> Choice:
@@ -235,4 +236,6 @@ def _choice(kind: type[Choice], value: str, name: str) -> Choice:
         return kind(value)
     except ValueError:
         known: Sequence[str] = list(kind)
-        raise InvalidParameter(f"'{name}' is one of {', '.join(known)}, not '{value[:80]}'.", parameter=name) from None
+        raise InvalidParameter(
+            f"'{name}' must be one of {', '.join(known)}, not '{value[:80]}'.", parameter=name
+        ) from None

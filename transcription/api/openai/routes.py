@@ -14,14 +14,16 @@ from formats import registry
 from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_models
-from transcription.api.answer import answer_recording, answer_transcript, while_connected
+from transcription.api.answer import answer_recording, answer_transcript
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.openai.documentation import ERRORS, TRANSCRIPTION_BODY, TRANSCRIPTION_RESPONSES, TRANSLATION_BODY
-from transcription.api.openai.parameters import ALIASES, Asked, Format, parse
+from transcription.api.openai.errors import PREFIX
+from transcription.api.openai.parameters import ALIASES, OpenAIFormat, OpenAIRequest, parse
 from transcription.api.openai.streaming import EventStream, Item, Work
 from transcription.api.recording import upload_in
 from transcription.api.request_headers import is_no_store
 from transcription.api.route_facts import route_facts
+from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import UnknownModel
 from transcription.core.options import Task, Ticket
 from transcription.core.settings import Settings
@@ -30,22 +32,21 @@ from transcription.media.intake.upload import Upload
 from transcription.telemetry.logs import current_request_id
 
 OWNER = "transcription-service"
-JSON = "application/json"
 
-router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS)
+router = APIRouter(prefix=PREFIX, tags=["openai"], responses=ERRORS)
 
 
 class Model(BaseModel):
-    """A model as OpenAI lists it."""
+    """A model in OpenAI's shape."""
 
     id: str = Field(examples=["whisper-1"])
     object: str = Field("model")
-    created: int = Field(0, description="Not known here.")
+    created: int = Field(0, description="Always 0: not known.")
     owned_by: str = Field(OWNER)
 
 
 class ModelList(BaseModel):
-    """Every name that `model` takes."""
+    """Every value of `model`."""
 
     object: str = Field("list")
     data: list[Model]
@@ -53,42 +54,42 @@ class ModelList(BaseModel):
 
 @router.post(
     "/audio/transcriptions",
-    summary="Transcribe, as OpenAI does",
+    summary="Transcribe (OpenAI API)",
     response_class=Response,
     responses=TRANSCRIPTION_RESPONSES,
     openapi_extra={"requestBody": TRANSCRIPTION_BODY},
 )
 @route_facts(upload=True)
 async def transcriptions(request: Request, backend: BackendDependency) -> Response:
-    """For OpenAI's clients. With `stream=true` the text comes as server-sent events while it is decoded."""
+    """Compatible with OpenAI's API. With `stream=true` the text is sent as server-sent events while it is decoded."""
     return await _answer(request, backend, Task.TRANSCRIBE)
 
 
 @router.post(
     "/audio/translations",
-    summary="Translate into English, as OpenAI does",
+    summary="Translate into English (OpenAI API)",
     response_class=Response,
     responses=TRANSCRIPTION_RESPONSES,
     openapi_extra={"requestBody": TRANSLATION_BODY},
 )
 @route_facts(upload=True)
 async def translations(request: Request, backend: BackendDependency) -> Response:
-    """For OpenAI's clients."""
+    """Compatible with OpenAI's API."""
     return await _answer(request, backend, Task.TRANSLATE)
 
 
 @router.get("/models")
 async def models(backend: BackendDependency) -> ModelList:
-    """Every name that `model` takes: our models, and names of OpenAI's that mean our default."""
+    """Every value of `model`: the models of this service, and names of OpenAI's that select the default one."""
     names = await asyncio.to_thread(_names, backend.settings)
     return ModelList(data=[Model(id=name) for name in names])
 
 
 @router.get("/models/{model}")
 async def model(model: str, backend: BackendDependency) -> Model:
-    """One of them."""
+    """One model by name."""
     if model not in await asyncio.to_thread(_names, backend.settings):
-        raise UnknownModel(f"The model '{model[:80]}' does not exist. GET /v1/models lists those that do.")
+        raise UnknownModel(f"The model '{model[:80]}' does not exist. GET /v1/models lists the models.")
     return Model(id=model)
 
 
@@ -98,39 +99,41 @@ def _names(settings: Settings) -> list[str]:
 
 async def _answer(request: Request, backend: Backend, task: Task) -> Response:
     async def respond(upload: Upload) -> Response:
-        asked = parse(upload.fields, task, backend.settings)
-        if asked.stream:
-            return await _stream(request, backend, upload, asked)
-        return await answer_transcript(request, backend, upload, asked.request, partial(render, asked=asked))
+        parsed = parse(upload.fields, task, backend.settings)
+        if parsed.stream:
+            return await _stream(request, backend, upload, parsed)
+        return await answer_transcript(request, backend, upload, parsed.request, partial(render, parsed=parsed))
 
-    return await answer_recording(request, backend, upload_in(request, backend.settings), respond)
+    return await answer_recording(backend, upload_in(request, backend.settings), respond)
 
 
-async def _stream(request: Request, backend: Backend, upload: Upload, asked: Asked) -> Response:
-    """Wait for the first window: a failure until then is answered with its status, since nothing has been sent."""
-    work = backend.transcriber.stream(upload, asked.request, Ticket(current_request_id()), is_no_store(request))
+async def _stream(request: Request, backend: Backend, upload: Upload, parsed: OpenAIRequest) -> Response:
+    """Stream events. The response begins after the first window, so a failure before that has its own status code."""
+    work = backend.transcriber.stream(upload, parsed.request, Ticket(current_request_id()), is_no_store(request))
     try:
-        begun = await while_connected(request, _first(work))
+        first = await cancel_on_disconnect(request.receive, _next(work))
     except BaseException:
         await work.aclose()
         raise
     return EventStream(
-        begun,
+        first,
         work,
-        logprobs=asked.logprobs,
-        patience=backend.settings.upload_timeout,
-        limit=backend.settings.request_timeout,
+        logprobs=parsed.logprobs,
+        write_timeout=backend.settings.upload_timeout,
+        time_limit=backend.settings.request_timeout,
     )
 
 
-async def _first(work: Work) -> Item:
+async def _next(work: Work) -> Item:
     return await anext(work)
 
 
-def render(transcript: Transcript, asked: Asked) -> Rendered:
-    """The transcript in the format asked for."""
-    if asked.response_format is Format.VERBOSE_JSON:
-        return Rendered(render_verbose_json(transcript, segments=asked.segments, words=asked.words), JSON)
-    if asked.response_format is Format.JSON:
-        return Rendered(render_json(transcript, logprobs=asked.logprobs), JSON)
-    return registry.render(transcript, ResponseFormat(asked.response_format.value), asked.layout)
+def render(transcript: Transcript, parsed: OpenAIRequest) -> Rendered:
+    """The transcript in the requested format."""
+    response_format = ResponseFormat(parsed.response_format.value)
+    content_type = response_format.record.content_type
+    if parsed.response_format is OpenAIFormat.VERBOSE_JSON:
+        return Rendered(render_verbose_json(transcript, segments=parsed.segments, words=parsed.words), content_type)
+    if parsed.response_format is OpenAIFormat.JSON:
+        return Rendered(render_json(transcript, logprobs=parsed.logprobs), content_type)
+    return registry.render(transcript, response_format, parsed.layout)

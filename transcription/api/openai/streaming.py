@@ -1,4 +1,4 @@
-"""A transcript as OpenAI's server-sent events, sent while its windows are decoded."""
+"""OpenAI's server-sent events, sent while the windows of a recording are decoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from transcription.core.transcript import Segment, Transcript
 DELTA, DONE = "transcript.text.delta", "transcript.text.done"
 END = format_sse_event(data_str="[DONE]")
 KEEP_ALIVE = format_sse_event(comment="still working")
-KEEP_ALIVE_SECONDS = 15.0  # without an event, after which proxies might take the connection for dead
+KEEP_ALIVE_SECONDS = 15.0  # without an event; proxies close connections that seem dead
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Item = Sequence[Segment] | Transcript
@@ -35,40 +35,42 @@ log = structlog.get_logger(__name__)
 
 
 class EventStream(EventSourceResponse):
-    """Sends the items of `work` as events. The work ends when the client disconnects or stops reading.
+    """Sends the items of `work` as events. The work is closed when the client disconnects or stops reading.
 
-    begun: the first item of `work`, which the caller has taken already. patience: longest time for one write, seconds.
-    limit: longest time for the whole stream, seconds.
+    first_item: the first item of `work`, already taken from it. write_timeout: maximum time for one write, seconds.
+    time_limit: maximum time for the whole stream, seconds.
     """
 
-    def __init__(self, begun: Item, work: Work, *, logprobs: bool, patience: float, limit: float) -> None:
+    def __init__(
+        self, first_item: Item, work: Work, *, logprobs: bool, write_timeout: float, time_limit: float
+    ) -> None:
         self._work = work
-        self._events = encode(begun, work, logprobs=logprobs, limit=limit)
-        self._patience = patience
+        self._events = encode(first_item, work, logprobs=logprobs, time_limit=time_limit)
+        self._write_timeout = write_timeout
         super().__init__(self._events, headers=HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
 
         async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._write_timeout):
                 await send(message)
 
         try:
-            # `stream_response` alone: Starlette's own watch for disconnects would interrupt the clean-up of the work.
+            # Only `stream_response`: Starlette's own handling of disconnects would interrupt the clean-up of the work.
             async with aclosing(self._work), aclosing(self._events):
                 await cancel_on_disconnect(receive, self.stream_response(send_in_time))
         except ClientDisconnect:
             return
         except TimeoutError:
-            log.info("reader_too_slow")  # an answer without its end makes the server close the connection
+            log.info("reader_too_slow")  # without the end of the body, the server closes the connection
 
 
-async def encode(begun: Item, work: Work, *, logprobs: bool, limit: float) -> AsyncGenerator[bytes, None]:
-    """The stream's bytes: an event for each segment, one for the transcript, and the end or an error."""
+async def encode(first_item: Item, work: Work, *, logprobs: bool, time_limit: float) -> AsyncGenerator[bytes, None]:
+    """The bytes of the stream: an event per segment, one for the transcript, then the end marker or an error."""
     first = True
     try:
-        async with aclosing(_items(begun, work, limit)) as items:
+        async with aclosing(_items(first_item, work, time_limit)) as items:
             async for item in items:
                 if item is None:
                     yield KEEP_ALIVE
@@ -84,34 +86,34 @@ async def encode(begun: Item, work: Work, *, logprobs: bool, limit: float) -> As
         yield END
 
 
-async def _items(begun: Item, work: Work, limit: float) -> AsyncGenerator[Item | None, None]:
-    """The items of `work`, and None after each KEEP_ALIVE_SECONDS without one.
+async def _items(first_item: Item, work: Work, time_limit: float) -> AsyncGenerator[Item | None, None]:
+    """The items of `work`, and None after every KEEP_ALIVE_SECONDS without one.
 
-    Raises ServiceUnavailable once `limit` is over, and the errors of the work.
+    Raises ServiceUnavailable when `time_limit` is exceeded, and the errors of the work.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + limit
-    yield begun
-    coming = asyncio.ensure_future(anext(work, None))
+    deadline = loop.time() + time_limit
+    yield first_item
+    next_item = asyncio.ensure_future(anext(work, None))
     try:
         while (left := deadline - loop.time()) > 0:
-            ready, _ = await asyncio.wait((coming,), timeout=min(KEEP_ALIVE_SECONDS, left))
+            ready, _ = await asyncio.wait((next_item,), timeout=min(KEEP_ALIVE_SECONDS, left))
             if not ready:
                 yield None
                 continue
-            item = coming.result()
+            item = next_item.result()
             if item is None:
                 return
-            coming = asyncio.ensure_future(anext(work, None))
+            next_item = asyncio.ensure_future(anext(work, None))
             yield item
-        raise timed_out(limit)
+        raise timed_out(time_limit)
     finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
+        next_item.cancel()
+        await asyncio.gather(next_item, return_exceptions=True)
 
 
 def delta(segment: Segment, *, first: bool, logprobs: bool) -> Event:
-    """A segment as an event. first: of the stream, whose text begins without a space."""
+    """The event of a segment. first: whether it is the first of the stream, whose text has no leading space."""
     event: Event = {"type": DELTA, "delta": segment.text.lstrip() if first else segment.text}
     if logprobs:
         event["logprobs"] = [logprob(word) for word in segment.words]
@@ -119,14 +121,14 @@ def delta(segment: Segment, *, first: bool, logprobs: bool) -> Event:
 
 
 def done(transcript: Transcript) -> Event:
-    """The last event: the whole text. Without the optional `usage`: it counts tokens, which are not counted here."""
+    """The last event: the whole text. The optional `usage` is left out, because tokens are not counted."""
     return {"type": DONE, "text": transcript.text}
 
 
 def _failed(error: TranscriptionError) -> Event:
     kind = kind_of(error)
     body = error_body(kind, error.message, error.detail).model_dump()
-    return document_of(body, status_of(kind.status, kind.error))
+    return document_of(body, status_of(kind.status, kind.code))
 
 
 def _encoded(event: Event) -> bytes:

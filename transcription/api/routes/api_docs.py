@@ -10,15 +10,15 @@ from transcription.api.content_security import with_directives
 from transcription.api.route_facts import route_facts
 
 OPENAPI_PATH = "/openapi.json"
-# BentoML serves Swagger UI's files for its own page, so that ours needs no content network either.
+# BentoML serves Swagger UI's files for its own page; ours uses them, too, and needs no CDN.
 SWAGGER_FILES = "/static_content"
-CONTENT_NETWORK = "https://cdn.jsdelivr.net"  # has ReDoc's script
+CDN = "https://cdn.jsdelivr.net"  # serves ReDoc's script
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
-# FastAPI's page starts itself with an inline script.
+# FastAPI's page has an inline script.
 @route_facts(content_security_policy=with_directives({"script-src": "'self' 'unsafe-inline'"}))
 async def docs() -> HTMLResponse:
     """Swagger UI."""
@@ -32,11 +32,9 @@ async def docs() -> HTMLResponse:
 
 
 @router.get("/redoc")
-@route_facts(
-    content_security_policy=with_directives({"script-src": f"'self' {CONTENT_NETWORK}", "worker-src": "blob:"})
-)
+@route_facts(content_security_policy=with_directives({"script-src": f"'self' {CDN}", "worker-src": "blob:"}))
 async def redoc() -> HTMLResponse:
-    """ReDoc. Its script comes from a content network."""
+    """ReDoc. Its script is loaded from a CDN."""
     return get_redoc_html(
         openapi_url=OPENAPI_PATH,
         title="API",

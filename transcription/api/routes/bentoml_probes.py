@@ -1,4 +1,4 @@
-"""The probes that BentoML serves itself."""
+"""The probes that BentoML itself serves."""
 
 from __future__ import annotations
 

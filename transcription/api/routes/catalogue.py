@@ -15,13 +15,13 @@ from transcription.core.languages import LANGUAGES
 from transcription.core.settings import Settings
 
 MEGABYTE = 1_000_000
-CUSTOM = "unknown"  # speed and accuracy of a model that we know nothing about
+UNKNOWN = "unknown"  # speed and accuracy of a model that is not in the catalogue
 
 router = APIRouter(tags=["catalogue"])
 
 
 class ModelEntry(BaseModel):
-    """One model. loaded: in memory now. on_disk: needs no download. default: used when a request names none."""
+    """One model. loaded: is in memory. on_disk: needs no download. default: is used if a request names none."""
 
     name: str = Field(examples=["base"])
     size: str = Field(examples=["142 MB"])
@@ -54,7 +54,7 @@ class LanguageList(BaseModel):
 
 @router.get("/models")
 async def models(backend: BackendDependency) -> ModelList:
-    """Every model that may be asked for, with its real state."""
+    """Every model that a request may name, with its current state."""
     loaded = await _loaded_models(backend)
     known = await asyncio.to_thread(list_models, backend.settings)
     return ModelList(
@@ -65,7 +65,7 @@ async def models(backend: BackendDependency) -> ModelList:
 
 @router.get("/languages")
 async def languages() -> LanguageList:
-    """Every language by code and name."""
+    """Every language that a request may name, with its code."""
     return LanguageList(languages=[Language(code=code, name=name) for code, name in LANGUAGES.items()])
 
 
@@ -73,7 +73,7 @@ async def _loaded_models(backend: Backend) -> frozenset[str]:
     try:
         state = await backend.runner.state()
     except ServiceUnavailable:
-        return frozenset()  # a runner that is restarting holds no model
+        return frozenset()  # a restarting runner has no model in memory
     return frozenset(model.name for model in state.models if model.loaded)
 
 
@@ -82,8 +82,8 @@ def _entry(model: ModelOnDisk, loaded: frozenset[str], settings: Settings) -> Mo
     return ModelEntry(
         name=model.name,
         size=entry.size if entry else _size_on_disk(folder_of(model.name, settings)),
-        speed=entry.speed if entry else CUSTOM,
-        accuracy=entry.accuracy if entry else CUSTOM,
+        speed=entry.speed if entry else UNKNOWN,
+        accuracy=entry.accuracy if entry else UNKNOWN,
         loaded=model.name in loaded,
         on_disk=model.on_disk,
         default=model.name == settings.whisper_model,

@@ -1,4 +1,4 @@
-"""GET /jobs/{id}/events: a job as it advances, as Server-Sent Events."""
+"""GET /jobs/{id}/events: the progress of a job as server-sent events."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from formats.json import TIME_DIGITS, word_to_dict
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import error_responses
-from transcription.api.errors import KINDS
-from transcription.api.job_schemas import ended
+from transcription.api.schemas.jobs import ended
 from transcription.core.errors import UnknownJob
 from transcription.core.transcript import Segment
 from transcription.jobs.estimate import progress_of
 from transcription.jobs.job import Job, JobStatus
 from transcription.jobs.service import JobService
 
-POLL_SECONDS = 0.25  # other processes may do the work, and the store is the only thing that all share
+POLL_SECONDS = 0.25  # other processes may run the job, and only the store is shared with them
 RECONNECT_MS = 2000
 EVENT_ID = re.compile(r"(\d{1,9})\.(\d{1,9})")
 
@@ -29,31 +28,31 @@ router = APIRouter(tags=["jobs"])
 
 
 async def known_job(job_id: str, backend: BackendDependency) -> Job:
-    """The job, or 404 before the stream begins."""
+    """The job; UnknownJob is raised, and answered, before the stream begins."""
     return await backend.jobs.get(job_id)
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses([KINDS[UnknownJob]]))
+@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses(UnknownJob))
 async def events(
     job: Annotated[Job, Depends(known_job)],
     backend: BackendDependency,
-    last_event_id: Annotated[str, Header(description="Where a connection broke off; browsers send it.")] = "",
+    last_event_id: Annotated[str, Header(description="Id of the last received event, sent by browsers.")] = "",
 ) -> AsyncIterator[ServerSentEvent]:
-    """`progress` when it changes, `segment` for each segment as it is decoded, and at the end `completed`, `failed` or
-    `cancelled`; then the stream closes. The end of a job may drop segments that nobody seems to have said, so the
-    result and not the sum of the segments is the transcript.
+    """Events: `progress` when it changes, `segment` for each decoded segment, and finally `completed`, `failed` or
+    `cancelled`; then the stream is closed. Suspected hallucinations may be dropped at the end of a job, so the
+    transcript is its result, not the sum of the segments.
     """
     async for event in follow(backend.jobs, job, resume_after(last_event_id)):
         yield event
 
 
 async def follow(jobs: JobService, job: Job, place: tuple[int, int]) -> AsyncIterator[ServerSentEvent]:
-    """Events of a job from a place on: position of a window, and how many of its segments were seen."""
+    """The events of a job from a place on: the position of a window, and how many of its segments were sent."""
     position, seen = place
     progress = None
     yield ServerSentEvent(comment="the job's events", retry=RECONNECT_MS)
     while True:
-        job = await jobs.get(job.id)  # before its segments: once it is finished, they are all there
+        job = await jobs.get(job.id)  # before its segments: a finished job has all of them
         for segments in await jobs.segments(job, position):
             for number, segment in enumerate(segments[seen:], start=seen + 1):
                 data = _segment(segment, shows_words=job.layout is None or job.layout.shows_words)
@@ -66,12 +65,12 @@ async def follow(jobs: JobService, job: Job, place: tuple[int, int]) -> AsyncIte
             progress = now
             yield ServerSentEvent(data=_progress(job), event="progress")
         if jobs.stopping.is_set():
-            return  # the client connects again, to this service or the next
+            return  # the client reconnects, to this process or another
         await asyncio.sleep(POLL_SECONDS)
 
 
 def resume_after(last_event_id: str) -> tuple[int, int]:
-    """The place after an event; the beginning for anything that is not one of our ids."""
+    """The place after an event; the beginning if the id is not one of ours."""
     match = EVENT_ID.fullmatch(last_event_id.strip())
     return (int(match[1]), int(match[2])) if match else (0, 0)
 

@@ -18,38 +18,42 @@ from transcription.api.route_facts import route_facts
 from transcription.core.errors import DamagedStore, ServiceUnavailable
 from transcription.core.settings import Settings
 
-CHECK_SECONDS = 3.0  # that one condition of readiness may take
+CHECK_SECONDS = 3.0  # time limit of one check
 
 router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """What the service is and runs on."""
+    """Version, default model and device of the service."""
 
     status: Literal["healthy"] = "healthy"
     version: str = Field(examples=["1.0.0"])
     model: str = Field(description="The default model.", examples=["base"])
-    device: str = Field(description="Where models run; unknown while their process restarts.", examples=["cuda"])
+    device: str = Field(
+        description="The device that models run on; unknown while the runner restarts.", examples=["cuda"]
+    )
     timestamp: str = Field(examples=["2026-11-23T10:30:00Z"])
     uptime_seconds: int = Field(examples=[86400])
-    backlog_seconds: float = Field(description="Estimated wait of a new request; 0 while unknown.", examples=[1.5])
+    backlog_seconds: float = Field(
+        description="Estimated wait of a new request, in seconds; 0 while unknown.", examples=[1.5]
+    )
 
 
 class Liveness(BaseModel):
-    """The process answers."""
+    """The process responds."""
 
     status: Literal["alive"] = "alive"
 
 
 class Readiness(BaseModel):
-    """Requests may be sent here."""
+    """The service is ready for requests."""
 
     status: Literal["ready"] = "ready"
     checks: dict[str, bool] = Field(examples=[{"model_loaded": True, "disk_space": True, "job_store": True}])
 
 
 class NotReady(ErrorBody):
-    """Requests should not be sent here. reasons: why each check that is false is so, with the remedy."""
+    """The service is not ready for requests. reasons: for each failed check, the reason and what to do."""
 
     status: Literal["not_ready"] = "not_ready"
     checks: dict[str, bool] = Field(examples=[{"model_loaded": False, "disk_space": True, "job_store": True}])
@@ -58,7 +62,7 @@ class NotReady(ErrorBody):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One condition of readiness. reason: "" when it holds."""
+    """The result of one check. reason: why it failed; "" if it passed."""
 
     name: str
     reason: str = ""
@@ -67,7 +71,7 @@ class Check:
 @router.get("/health")
 @route_facts(probe=True)
 async def health(backend: BackendDependency) -> Health:
-    """Version, default model, device and uptime. 200 as long as the API answers."""
+    """Version, default model, device and uptime. 200 as long as the API responds."""
     try:
         state = await backend.recent.get()
         device, backlog = state.device, state.backlog_seconds
@@ -97,7 +101,7 @@ async def live() -> Liveness:
 )
 @route_facts(probe=True)
 async def ready(backend: BackendDependency) -> Response:
-    """For readiness probes: 200 once the default model has decoded something and the disk has room, else 503."""
+    """For readiness probes: 200 if the default model has decoded a window and there is disk space, otherwise 503."""
     checks = await readiness_checks(backend)
     results = {check.name: not check.reason for check in checks}
     if all(results.values()):
@@ -109,12 +113,12 @@ async def ready(backend: BackendDependency) -> Response:
 
 
 async def is_ready(backend: Backend) -> bool:
-    """Whether a request would be served."""
+    """Whether the service is ready for requests."""
     return not any(check.reason for check in await readiness_checks(backend))
 
 
 async def readiness_checks(backend: Backend) -> tuple[Check, ...]:
-    """Every condition of readiness, side by side, each within CHECK_SECONDS."""
+    """Run all checks concurrently, each within CHECK_SECONDS."""
     checks = [
         in_time("model_loaded", check_model(backend)),
         in_time("disk_space", asyncio.to_thread(check_disk, backend.settings)),
@@ -125,7 +129,7 @@ async def readiness_checks(backend: Backend) -> tuple[Check, ...]:
 
 
 async def in_time(name: str, check: Coroutine[Any, Any, Check]) -> Check:
-    """What the check says, or that it took too long."""
+    """The result of a check, or its failure if it takes too long."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return await check
@@ -134,7 +138,7 @@ async def in_time(name: str, check: Coroutine[Any, Any, Check]) -> Check:
 
 
 async def check_model(backend: Backend) -> Check:
-    """Whether the default model has decoded something."""
+    """Whether the default model has decoded its first window."""
     try:
         state = await backend.runner.state()
     except ServiceUnavailable as error:
@@ -146,9 +150,9 @@ async def check_model(backend: Backend) -> Check:
 
 
 async def check_jobs(backend: Backend) -> Check:
-    """Whether the store of jobs answers and takes new ones."""
+    """Whether the job store responds and accepts jobs."""
     if backend.jobs.stopping.is_set():
-        return Check("job_store", "The service is stopping. Try again in a moment.")
+        return Check("job_store", "The service is shutting down. Try again in a moment.")
     try:
         await backend.jobs.list_jobs((), None, 1)
     except (ServiceUnavailable, DamagedStore) as error:
@@ -157,5 +161,5 @@ async def check_jobs(backend: Backend) -> Check:
 
 
 def check_disk(settings: Settings) -> Check:
-    """Whether uploads have room."""
+    """Whether there is enough disk space for uploads."""
     return Check("disk_space", disk_shortage(settings))

@@ -1,7 +1,7 @@
-"""BentoML's task protocol on our jobs: what `bentoml.SyncHTTPClient(...).transcribe_job` speaks.
+"""BentoML's task protocol, backed by our durable jobs. `bentoml.SyncHTTPClient(...).transcribe_job` uses it.
 
-The paths, verbs, bodies and states are those of BentoML 1.4.39 (`_bentoml_impl/server/app.py`); its own store of tasks
-is lost with the process.
+Paths, methods, bodies and states are those of BentoML 1.4.39 (`_bentoml_impl/server/app.py`), which keeps tasks in
+memory and loses them with the process.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from formats.registry import ResponseFormat, render
 from transcription.api.admission import check_room
-from transcription.api.answer import answer_recording, check_jobs
+from transcription.api.answer import answer_recording, check_jobs, rendered_response
 from transcription.api.dependencies import backend_of
 from transcription.api.errors import answer_domain_error, error_body, error_response, kind_of
-from transcription.api.job_schemas import utc
-from transcription.api.parameters import json_fields, parse_parameters
+from transcription.api.parameters.parsing import json_fields, parse_parameters
 from transcription.api.recording import upload_in
 from transcription.api.route_facts import route_facts
 from transcription.api.routes.transcription import submission_from
+from transcription.api.schemas.jobs import utc
 from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState, as_error
 from transcription.jobs.job import Job, JobStatus
 from transcription.media.intake.upload import Upload
 
 ROUTE = "/api/transcribe_job"
-STATES = {
+TASK_STATUS = {
     JobStatus.QUEUED: "pending",
     JobStatus.PROCESSING: "in_progress",
     JobStatus.COMPLETED: "completed",
     JobStatus.FAILED: "failed",
     JobStatus.CANCELLED: "canceled",
 }
-WRONG_STATE = 400  # in place of 409
+WRONG_STATE = 400  # as BentoML answers, in place of 409
 
 
 class TaskMiddleware:
-    """Answers the task routes before BentoML's own ones.
+    """Answers the task routes in place of BentoML.
 
-    state: of the FastAPI application; its `backend` serves the tasks, too.
+    state: the state of the FastAPI application; its `backend` also serves the tasks.
     """
 
     def __init__(self, app: ASGIApp, state: State) -> None:
@@ -72,7 +72,7 @@ async def submit(request: Request) -> Response:
         submission = submission_from(request, parameters, backend.settings)
         return _state(await backend.jobs.submit(upload, submission))
 
-    return await answer_recording(request, backend, upload_in(request, backend.settings), respond)
+    return await answer_recording(backend, upload_in(request, backend.settings), respond)
 
 
 async def status(request: Request) -> Response:
@@ -81,13 +81,12 @@ async def status(request: Request) -> Response:
 
 
 async def get(request: Request) -> Response:
-    """The transcript as JSON, or the error with which the same synchronous request would have been answered."""
+    """The transcript as JSON, or the error that the same synchronous request would have been answered with."""
     job = await _job(request)
     if job.status is JobStatus.FAILED and job.failure:
         return error_response(as_error(job.failure))
     transcript = await backend_of(request).jobs.result(job)
-    rendered = render(transcript, ResponseFormat.JSON)
-    return Response(rendered.body, headers={"Content-Type": rendered.content_type})
+    return rendered_response(render(transcript, ResponseFormat.JSON))
 
 
 @route_facts(upload=True)
@@ -102,17 +101,8 @@ async def cancel(request: Request) -> Response:
     """Cancel an unfinished task."""
     job = await _job(request)
     if job.finished:
-        raise WrongJobState(f"The task is {STATES[job.status]} already and cannot be cancelled.")
+        raise WrongJobState(f"The task is already {TASK_STATUS[job.status]} and cannot be cancelled.")
     return _state(await backend_of(request).jobs.cancel(job.id))
-
-
-ROUTES = [
-    Route(f"{ROUTE}/submit", submit, methods=["POST"]),
-    Route(f"{ROUTE}/status", status, methods=["GET"]),
-    Route(f"{ROUTE}/get", get, methods=["GET"]),
-    Route(f"{ROUTE}/retry", retry, methods=["POST"]),
-    Route(f"{ROUTE}/cancel", cancel, methods=["PUT"]),
-]
 
 
 async def _job(request: Request) -> Job:
@@ -120,7 +110,7 @@ async def _job(request: Request) -> Job:
 
 
 async def answer_wrong_state(_: Request, error: Exception) -> JSONResponse:
-    """Answer with the status that BentoML gives to it."""
+    """The answer to an operation that the state of the task does not allow, with BentoML's status code."""
     assert isinstance(error, WrongJobState)
     kind = replace(kind_of(error), status=WRONG_STATE)
     return JSONResponse(error_body(kind, error.message, error.detail).model_dump(), kind.status)
@@ -136,8 +126,17 @@ def _task_id(request: Request) -> str:
 def _state(job: Job) -> JSONResponse:
     document: dict[str, Any] = {
         "task_id": job.id,
-        "status": STATES[job.status],
+        "status": TASK_STATUS[job.status],
         "created_at": utc(job.created_at),
         "executed_at": None if job.started_at is None else utc(job.started_at),
     }
     return JSONResponse(document)
+
+
+ROUTES = [
+    Route(f"{ROUTE}/submit", submit, methods=["POST"]),
+    Route(f"{ROUTE}/status", status, methods=["GET"]),
+    Route(f"{ROUTE}/get", get, methods=["GET"]),
+    Route(f"{ROUTE}/retry", retry, methods=["POST"]),
+    Route(f"{ROUTE}/cancel", cancel, methods=["PUT"]),
+]

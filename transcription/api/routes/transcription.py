@@ -1,11 +1,11 @@
-"""GET and POST /transcribe: a recording in, its transcript out."""
+"""GET and POST /transcribe: transcribe a recording, at once or as a job."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -13,19 +13,24 @@ from formats import registry
 from transcription.api.answer import answer_recording, answer_transcript, check_jobs
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import (
-    TRANSCRIBE_BODY,
-    TRANSCRIBE_HEADERS,
-    TRANSCRIBE_PARAMETERS,
-    TRANSCRIBE_RESPONSES,
-    TRANSCRIBE_SUMMARY,
-    URL_PARAMETER,
-    URL_SUMMARY,
+    Document,
+    Responses,
+    error_responses,
+    field_schemas,
+    file_schema,
+    multipart_body,
+    query_parameter,
 )
-from transcription.api.job_schemas import accepted
-from transcription.api.parameters import Granularity, TranscriptionParameters, parse_parameters
+from transcription.api.errors import KINDS
+from transcription.api.examples import transcript_content
+from transcription.api.parameters.parsing import FILE, URL, parse_parameters
+from transcription.api.parameters.transcription import MAX_URL_CHARACTERS, Granularity, TranscriptionParameters
 from transcription.api.recording import recording_of, upload_in, without_url
-from transcription.api.request_headers import idempotency_key, is_no_store
+from transcription.api.request_headers import documented_headers, idempotency_key, is_no_store
 from transcription.api.route_facts import route_facts
+from transcription.api.schemas.jobs import JobAccepted, accepted
+from transcription.api.schemas.transcript import TranscriptionResponse
+from transcription.core.errors import JobTookTooLong, RecordingLost, RepeatedlyInterrupted, UnknownJob, WrongJobState
 from transcription.core.settings import Settings
 from transcription.jobs.job import KeptLayout
 from transcription.jobs.submission import Submission
@@ -34,61 +39,89 @@ from transcription.media.intake.upload import Upload
 
 Fields = Iterable[tuple[str, str]]
 
-router = APIRouter()
+URL_SCHEMA: Document = {
+    "type": "string",
+    "description": "URL of the recording, in place of a file. It must be https, and its host a public address.",
+    "maxLength": MAX_URL_CHARACTERS,
+    "example": "https://example.com/talk.mp3",
+}
+SCHEMAS = field_schemas(TranscriptionParameters)
+PARAMETERS = [query_parameter(name, schema) for name, schema in SCHEMAS.items()]
+BODY = multipart_body(
+    {
+        FILE: file_schema("mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv or flv."),
+        URL: URL_SCHEMA,
+        **SCHEMAS,
+    },
+    anyOf=[{"required": [FILE]}, {"required": [URL]}],
+)
+JOB_ERRORS = (UnknownJob, WrongJobState, RepeatedlyInterrupted, JobTookTooLong, RecordingLost)  # after the submission
+RESPONSES: Responses = {
+    200: {
+        "model": TranscriptionResponse,
+        "description": "The transcript in the requested format",
+        "content": transcript_content(),
+    },
+    202: {"model": JobAccepted, "description": "With async=true: the job was accepted; Location is its status URL"},
+    **error_responses(*(error for error in KINDS if error not in JOB_ERRORS)),
+}
+
+router = APIRouter(dependencies=[Depends(documented_headers)])
 
 
 @router.get(
     "/transcribe",
-    summary=URL_SUMMARY,
+    summary="Transcribe the audio or video file at a URL",
     response_class=Response,
-    responses=TRANSCRIBE_RESPONSES,
-    openapi_extra={"parameters": [URL_PARAMETER, *TRANSCRIBE_PARAMETERS, *TRANSCRIBE_HEADERS]},
+    responses=RESPONSES,
+    openapi_extra={"parameters": [query_parameter(URL, URL_SCHEMA, required=True), *PARAMETERS]},
 )
 @route_facts(upload=True)
 async def transcribe_url(request: Request, backend: BackendDependency) -> Response:
-    """Transcribe the recording at a URL: https, on a public address, with the limits that uploads have."""
+    """Transcribe the recording at a URL. The URL must be https and its host a public address.
+
+    The limits of uploads apply.
+    """
     return await answer_upload(request, backend, by_url=True)
 
 
 @router.post(
     "/transcribe",
-    summary=TRANSCRIBE_SUMMARY,
+    summary="Transcribe an audio or video file",
     response_class=Response,
-    responses=TRANSCRIBE_RESPONSES,
-    openapi_extra={
-        "requestBody": TRANSCRIBE_BODY,
-        "parameters": [{**URL_PARAMETER, "required": False}, *TRANSCRIBE_PARAMETERS, *TRANSCRIBE_HEADERS],
-    },
+    responses=RESPONSES,
+    openapi_extra={"requestBody": BODY, "parameters": [query_parameter(URL, URL_SCHEMA), *PARAMETERS]},
 )
 @route_facts(upload=True)
 async def transcribe(request: Request, backend: BackendDependency) -> Response:
-    """Send one recording as `multipart/form-data`. Every other parameter may be a form field or a query parameter.
+    """Send one recording as `multipart/form-data`. Each other parameter may be a form field or a query parameter.
 
-    The transcript comes back in the format asked for; with `async=true` a job's id comes back at once. A recording
-    without speech is no error: its text is empty.
+    The answer is the transcript in the requested format or, with `async=true`, the id of a job. A recording without
+    speech is not an error: its transcript is empty.
     """
     return await answer_upload(request, backend, by_url=True)
 
 
 def as_sent(fields: Fields) -> Fields:
-    """Form fields as plain text, the way HTML forms and curl send them."""
+    """Form fields as plain text, as HTML forms and curl send them."""
     return fields
 
 
 async def answer_upload(
     request: Request, backend: Backend, read_fields: Callable[[Fields], Fields] = as_sent, *, by_url: bool = False
 ) -> Response:
-    """Answer with the transcript of the recording in the request's body, or with the job that will transcribe it.
+    """Answer with the transcript of the recording in the request's body, or with the job that transcribes it.
 
-    read_fields: decodes the form fields of this route. by_url: the request may name a URL in place of the file.
+    read_fields: decodes the form fields of the route. by_url: the request may contain a URL in place of the file.
     Raises the errors of the domain.
     """
     query = request.query_params.multi_items()
     if by_url:
         query = without_url(query)
-    early = parse_parameters(query)  # what the query alone rules out is refused before the body is read
-    early.to_request(backend.settings)
-    if early.async_:
+    # An invalid query is refused before the body is read.
+    query_parameters = parse_parameters(query)
+    query_parameters.to_request(backend.settings)
+    if query_parameters.async_:
         check_jobs(request, backend)
 
     async def respond(upload: Upload) -> Response:
@@ -100,13 +133,13 @@ async def answer_upload(
         return await answer_transcript(request, backend, upload, parameters.to_request(backend.settings), render)
 
     recording = recording_of(request, backend) if by_url else upload_in(request, backend.settings)
-    return await answer_recording(request, backend, recording, respond)
+    return await answer_recording(backend, recording, respond)
 
 
 async def accept_job(
     request: Request, backend: Backend, upload: Upload, parameters: TranscriptionParameters
 ) -> JSONResponse:
-    """Accept the upload as a job. A client that disconnects meanwhile does not cancel it."""
+    """Accept the upload as a job. The job is not cancelled if the client disconnects in the meantime."""
     check_jobs(request, backend)
     job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings))
     answer = accepted(job)
@@ -114,7 +147,7 @@ async def accept_job(
 
 
 def submission_from(request: Request, parameters: TranscriptionParameters, settings: Settings) -> Submission:
-    """What a request asks of a job. Raises InvalidParameter, UnknownModel."""
+    """The submission of a job. Raises InvalidParameter, UnknownModel."""
     if parameters.callback_url:
         check_url(parameters.callback_url, settings)
     layout = parameters.checked_layout()

@@ -1,6 +1,6 @@
-"""POST /asr and POST /detect-language, as whisper-asr-webservice has them: Bazarr and others speak that.
+"""POST /asr and POST /detect-language, compatible with whisper-asr-webservice, for Bazarr and other clients of it.
 
-As there, parameters come in the query, and those that are not known mean nothing: clients send some of their own.
+As there, parameters are in the query, and unknown ones are ignored, because clients send some of their own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query
@@ -22,14 +22,15 @@ from formats import registry
 from formats.registry import Rendered, ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
 from formats.webservice import render_json, render_text
-from transcription.api.answer import answer_recording, answer_transcript, while_connected
+from transcription.api.answer import answer_recording, answer_transcript
 from transcription.api.dependencies import Backend, BackendDependency
-from transcription.api.documentation import TRANSCRIBE_PARAMETERS, error_responses
-from transcription.api.errors import KINDS
-from transcription.api.layout_parameters import LAYOUT_NAMES
-from transcription.api.parameters import Granularity, TranscriptionParameters, parse_parameters
+from transcription.api.documentation import error_responses, field_schemas, file_schema, multipart_body, query_parameter
+from transcription.api.parameters.parsing import parse_parameters
+from transcription.api.parameters.subtitles import LAYOUT_NAMES, LayoutParameters
+from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.api.recording import upload_in
 from transcription.api.route_facts import route_facts
+from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import (
     AudioTooLong,
     FileTooLarge,
@@ -50,38 +51,21 @@ from transcription.telemetry.logs import current_request_id
 
 FILE = "audio_file"
 ENGINE = "faster_whisper"
-PLAIN = "text/plain; charset=utf-8"  # of every output, as there
+PLAIN_TEXT = ResponseFormat.TEXT.record.content_type  # whatever `output` is, as whisper-asr-webservice does it
 UNDETERMINED = "undetermined"
 
-BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": [FILE],
-                "properties": {FILE: {"type": "string", "format": "binary"}},
-            }
-        }
-    },
-}
-REFUSALS = error_responses(
-    [
-        KINDS[error]
-        for error in (
-            *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream),
-            *(TooManyUploads, ServiceUnavailable, ModelUnavailable),
-        )
-    ]
+BODY = multipart_body({FILE: file_schema()}, required=[FILE])
+LAYOUT_PARAMETERS = [query_parameter(name, schema) for name, schema in field_schemas(LayoutParameters).items()]
+ERRORS = error_responses(
+    *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream),
+    *(TooManyUploads, ServiceUnavailable, ModelUnavailable),
 )
 
-LAYOUT_PARAMETERS = [parameter for parameter in TRANSCRIBE_PARAMETERS if parameter["name"] in LAYOUT_NAMES]
-
-router = APIRouter(tags=["whisper-asr-webservice"], responses=REFUSALS)
+router = APIRouter(tags=["whisper-asr-webservice"], responses=ERRORS)
 
 
 class Output(StrEnum):
-    """What `output` takes. Its documentation says text, its program txt."""
+    """The values of `output`. whisper-asr-webservice documents text and implements txt."""
 
     TXT = "txt"
     TEXT = "text"
@@ -91,7 +75,7 @@ class Output(StrEnum):
     JSON = "json"
 
 
-AS_OURS = {
+RESPONSE_FORMATS = {
     Output.TXT: ResponseFormat.TEXT,
     Output.TEXT: ResponseFormat.TEXT,
     Output.VTT: ResponseFormat.VTT,
@@ -102,28 +86,28 @@ AS_OURS = {
 
 
 class DetectedLanguage(BaseModel):
-    """What is spoken."""
+    """The language that is spoken."""
 
     detected_language: str = Field(examples=["english"])
-    language_code: str = Field(examples=["en"], description="und when nobody speaks.")
+    language_code: str = Field(examples=["en"], description="und if there is no speech.")
     confidence: float = Field(examples=[0.98])
 
 
 Encode = Annotated[
-    bool, Query(description="false: the file is headerless 16-bit little-endian PCM, 16 kHz, mono.", examples=[True])
+    bool, Query(description="false: the file is headerless 16-bit little-endian PCM, 16 kHz mono.", examples=[True])
 ]
 
 
 def asr_parameters(
     request: Request,
     task: Task = Task.TRANSCRIBE,
-    language: Annotated[str, Query(description="Code or English name; detected when empty.")] = "",
+    language: Annotated[str, Query(description="Code or English name; detected if empty.")] = "",
     initial_prompt: str = "",
-    vad_filter: Annotated[bool, Query(description="Leave out what is not speech.")] = False,
+    vad_filter: Annotated[bool, Query(description="Skip parts without speech.")] = False,
     word_timestamps: bool = False,
     output: Output = Output.TXT,
 ) -> TranscriptionParameters:
-    """The query of /asr in the terms of POST /transcribe. Raises InvalidParameter."""
+    """The query of /asr as the parameters of POST /transcribe. Raises InvalidParameter."""
     return parse_parameters(
         [
             ("task", task),
@@ -131,7 +115,7 @@ def asr_parameters(
             ("initial_prompt", initial_prompt),
             ("vad_filter", str(vad_filter)),
             ("timestamp_granularity", Granularity.WORD if word_timestamps else Granularity.SEGMENT),
-            ("response_format", AS_OURS[output]),
+            ("response_format", RESPONSE_FORMATS[output]),
             *((name, value) for name, value in request.query_params.multi_items() if name in LAYOUT_NAMES),
         ]
     )
@@ -146,20 +130,20 @@ async def asr(
     encode: Encode = True,
     output: Output = Output.TXT,
 ) -> Response:
-    """Transcribe a recording. The answer is a file of text/plain, whatever `output` is."""
-    wanted, layout = parameters.to_request(backend.settings), parameters.checked_layout()
+    """Transcribe a recording. The answer is a file with the media type text/plain, regardless of `output`."""
+    options, layout = parameters.to_request(backend.settings), parameters.checked_layout()
 
     async def respond(upload: Upload) -> Response:
         write = partial(render, output=output, layout=layout)
-        return await answer_transcript(request, backend, upload, wanted, write, file_headers(upload, output))
+        return await answer_transcript(request, backend, upload, options, write, file_headers(upload, output))
 
-    return await answer_recording(request, backend, audio_file(request, backend, encode=encode), respond)
+    return await answer_recording(backend, audio_file(request, backend, encode=encode), respond)
 
 
 def file_headers(upload: Upload, output: Output) -> dict[str, str]:
-    """The transcript as a file to download, named after the recording."""
+    """The headers that make the transcript a download, named after the recording."""
     return {
-        "Content-Type": PLAIN,
+        "Content-Type": PLAIN_TEXT,
         "Asr-Engine": ENGINE,
         "Content-Disposition": f'attachment; filename="{quote(upload.filename)}.{output}"',
     }
@@ -168,12 +152,12 @@ def file_headers(upload: Upload, output: Output) -> dict[str, str]:
 @router.post("/detect-language", response_model=DetectedLanguage, openapi_extra={"requestBody": BODY})
 @route_facts(upload=True)
 async def detect_language(request: Request, backend: BackendDependency, encode: Encode = True) -> Response:
-    """The language of the first window with speech, at most 30 s."""
-    wanted = TranscriptionParameters().to_request(backend.settings)
+    """Detect the language from the first window with speech, at most 30 s."""
+    options = TranscriptionParameters().to_request(backend.settings)
 
     async def respond(upload: Upload) -> Response:
-        work = backend.pipeline.detect_language(upload, wanted, Ticket(current_request_id()))
-        detected = await while_connected(request, work)
+        work = backend.pipeline.detect_language(upload, options, Ticket(current_request_id()))
+        detected = await cancel_on_disconnect(request.receive, work)
         answer = DetectedLanguage(
             detected_language=LANGUAGES.get(detected.language, UNDETERMINED).lower(),
             language_code=detected.language,
@@ -181,22 +165,22 @@ async def detect_language(request: Request, backend: BackendDependency, encode: 
         )
         return JSONResponse(answer.model_dump())
 
-    return await answer_recording(request, backend, audio_file(request, backend, encode=encode), respond)
+    return await answer_recording(backend, audio_file(request, backend, encode=encode), respond)
 
 
 def render(transcript: Transcript, output: Output, layout: SubtitleLayout | None) -> Rendered:
-    """The transcript as it comes from there; its subtitles are ours."""
+    """JSON and text as whisper-asr-webservice writes them; subtitles as POST /transcribe writes them."""
     if output is Output.JSON:
-        return Rendered(render_json(transcript), PLAIN)
+        return Rendered(render_json(transcript), PLAIN_TEXT)
     if output in (Output.TXT, Output.TEXT):
-        return Rendered(render_text(transcript), PLAIN)
-    return registry.render(transcript, AS_OURS[output], layout)
+        return Rendered(render_text(transcript), PLAIN_TEXT)
+    return registry.render(transcript, RESPONSE_FORMATS[output], layout)
 
 
 @asynccontextmanager
 async def audio_file(request: Request, backend: Backend, *, encode: bool) -> AsyncIterator[Upload]:
-    """The recording in the request's body, while the context lasts. encode: it is a file, not raw PCM."""
+    """The recording in the request's body, while the context lasts. encode: it is an encoded file, not raw PCM."""
     head = b"" if encode else HEAD_OF_RAW_PCM
     async with upload_in(request, backend.settings, field=FILE, head=head) as upload:
-        # Raw samples were given a WAV header above; the name and the type that the client sent no longer fit.
+        # Raw samples got a WAV header above, so the name and the type that the client sent no longer apply.
         yield upload if encode else replace(upload, filename=upload.filename and "raw", content_type="")

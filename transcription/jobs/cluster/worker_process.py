@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from runners.client.interface import Runner
-from runners.local import LocalRunner
+from runners.host import ModelHost
 from transcription.bentoml_patches import tracer_provider
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
@@ -53,7 +53,7 @@ class CannotServe(Exception):
 class WorkerProcess:
     """One a device. Windows of all jobs that its threads bring meet in one queue, and are decoded in batches."""
 
-    def __init__(self, settings: Settings, make_runner: Callable[[Settings], OwnRunner] = LocalRunner) -> None:
+    def __init__(self, settings: Settings, make_runner: Callable[[Settings], OwnRunner] = ModelHost) -> None:
         """Nothing runs before `start`."""
         self._settings = settings
         self._make_runner = make_runner

@@ -1,4 +1,4 @@
-"""API keys: what is valid, whose it is, and how a file of them is followed."""
+"""API keys: validation, owners, and reloading of the file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEY, OTHER = make_key(), make_key()
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock that is set by the test, in seconds."""
 
     now = 0.0
 
@@ -44,7 +44,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """One key, that of 'mobile'."""
+    """A file with one key, owned by 'mobile'."""
     path = tmp_path / "keys.toml"
     path.write_text(entry("mobile", KEY, "uploads_per_minute = 60"))
     return path
@@ -54,40 +54,40 @@ def entry(name: str, key: str, more: str = "") -> str:
     return f'[[keys]]\nname = "{name}"\nsha256 = "{digest_of(key)}"\n{more}\n'
 
 
-def test_a_key_of_the_file_is_known_with_its_limits(file: Path) -> None:
+def test_a_key_in_the_file_has_its_own_limits(file: Path) -> None:
     assert KeyRing("", file).find(KEY.encode()) == Caller("mobile", uploads_per_minute=60)
 
 
-def test_the_single_key_has_a_name_too() -> None:
+def test_the_single_key_is_named_default() -> None:
     assert KeyRing(KEY, None).find(KEY.encode()) == Caller("default")
 
 
-def test_the_single_key_and_the_file_go_together(file: Path) -> None:
+def test_the_single_key_and_the_file_can_be_combined(file: Path) -> None:
     ring = KeyRing(OTHER, file)
     assert ring.find(OTHER.encode()) == Caller("default")
     assert ring.find(KEY.encode()) is not None
 
 
 @given(st.binary(max_size=64))
-def test_no_other_bytes_are_a_key(given_bytes: bytes) -> None:
+def test_no_other_bytes_are_accepted_as_a_key(given_bytes: bytes) -> None:
     assert KeyRing(KEY, None).find(given_bytes) is None
 
 
 @pytest.mark.parametrize(
     "almost",
     [KEY[:-1], KEY + "x", KEY.swapcase(), f" {KEY}", digest_of(KEY)],
-    ids=["shorter", "longer", "in other cases", "after a blank", "its digest"],
+    ids=["shorter", "longer", "case swapped", "leading space", "digest"],
 )
-def test_almost_a_key_is_none(almost: str) -> None:
+def test_a_key_that_is_almost_right_is_invalid(almost: str) -> None:
     assert KeyRing(KEY, None).find(almost.encode()) is None
 
 
-def test_a_short_key_never_opens_though_its_hash_is_listed(tmp_path: Path) -> None:
+def test_a_short_key_is_invalid_even_if_its_hash_is_listed(tmp_path: Path) -> None:
     (tmp_path / "keys.toml").write_text(entry("weak", "hunter2"))
     assert KeyRing("", tmp_path / "keys.toml").find(b"hunter2") is None
 
 
-def test_a_changed_file_counts_without_a_restart(file: Path, clock: Clock) -> None:
+def test_a_changed_file_takes_effect_without_a_restart(file: Path, clock: Clock) -> None:
     ring = KeyRing("", file, clock)
     file.write_text(entry("desktop", OTHER))
     clock.now += 1.5
@@ -95,21 +95,21 @@ def test_a_changed_file_counts_without_a_restart(file: Path, clock: Clock) -> No
     assert ring.find(KEY.encode()) is None
 
 
-def test_the_file_is_looked_at_once_a_second_at_most(file: Path, clock: Clock) -> None:
+def test_the_file_is_checked_at_most_once_per_second(file: Path, clock: Clock) -> None:
     ring = KeyRing("", file, clock)
     file.write_text(entry("desktop", OTHER))
     clock.now += 0.5
     assert ring.find(OTHER.encode()) is None
 
 
-def test_a_file_that_breaks_leaves_the_old_keys_valid(file: Path, clock: Clock) -> None:
+def test_a_file_that_becomes_invalid_leaves_the_old_keys_valid(file: Path, clock: Clock) -> None:
     ring = KeyRing("", file, clock)
     file.write_text("[[keys]\n")
     clock.now += 1.5
     assert ring.find(KEY.encode()) is not None
 
 
-def test_a_file_that_goes_leaves_the_old_keys_valid_until_it_comes_back(file: Path, clock: Clock) -> None:
+def test_a_deleted_file_leaves_the_old_keys_valid_until_it_is_back(file: Path, clock: Clock) -> None:
     ring = KeyRing("", file, clock)
     file.unlink()
     clock.now += 1.5
@@ -122,14 +122,14 @@ def test_a_file_that_goes_leaves_the_old_keys_valid_until_it_comes_back(file: Pa
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("[[keys]\n", "not TOML"),
+        ("[[keys]\n", "not valid TOML"),
         ("", "keys: Field required"),
         ("keys = []", "at least 1 item"),
         ('[[keys]]\nname = "a"\nsha256 = "abc"', "keys.0.sha256"),
         (entry("a b", KEY), "keys.0.name"),
         (entry("a", KEY, 'key = "x"'), "keys.0.key"),
         (entry("a", KEY, "uploads_per_minute = 0"), "keys.0.uploads_per_minute"),
-        (entry("a", KEY) + entry("a", OTHER), "'a' is there twice"),
+        (entry("a", KEY) + entry("a", OTHER), "'a' is used twice"),
         (entry("a", KEY) + entry("b", KEY), "the same key"),
     ],
     ids=[
@@ -144,31 +144,31 @@ def test_a_file_that_goes_leaves_the_old_keys_valid_until_it_comes_back(file: Pa
         "one key twice",
     ],
 )
-def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path, content: str, problem: str) -> None:
+def test_an_invalid_file_is_refused_with_the_location_of_the_fault(tmp_path: Path, content: str, problem: str) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(content)
     with pytest.raises(InvalidKeys, match=problem):
         KeyRing("", path)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidKeys, match=r"none\.toml cannot be read"):
         KeyRing("", tmp_path / "none.toml")
 
 
-def test_no_key_at_all_is_refused_with_the_remedy() -> None:
+def test_a_configuration_without_keys_is_refused_with_a_remedy() -> None:
     with pytest.raises(InvalidKeys, match="Set API_KEY or API_KEYS_FILE"):
         open_keys(Settings(enable_api_key=True))
 
 
-def test_a_short_single_key_is_refused_and_not_shown() -> None:
+def test_a_short_single_key_is_refused_and_not_printed() -> None:
     with pytest.raises(InvalidKeys) as refused:
         open_keys(Settings(enable_api_key=True, api_key="hunter2"))
     assert f"at least {MIN_KEY_CHARACTERS} characters, not 7" in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
 
-def test_keys_that_are_not_enabled_are_not_read(tmp_path: Path) -> None:
+def test_the_file_is_not_read_when_keys_are_disabled(tmp_path: Path) -> None:
     assert open_keys(Settings(enable_api_key=False, api_keys_file=tmp_path / "none.toml")) is None
 
 
@@ -190,7 +190,7 @@ def test_the_key_is_found_in_either_header(headers: list[tuple[bytes, bytes]], k
     assert key_in(headers) == key
 
 
-def test_the_script_prints_a_key_and_the_entry_that_lets_it_in(tmp_path: Path) -> None:
+def test_the_script_prints_a_key_and_a_matching_entry(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scripts.make_key", "--name", "mobile", "--reads-per-minute", "5"]
     lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     text = lines[lines.index("[[keys]]") :]

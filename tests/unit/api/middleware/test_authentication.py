@@ -19,14 +19,14 @@ KEY = make_key()
 ROUTES = route_table()
 
 
-async def tell_caller(scope: Scope, receive: Receive, send: Send) -> None:
+async def answer_caller(scope: Scope, receive: Receive, send: Send) -> None:
     caller = scope.get(CALLER)
     await PlainTextResponse(caller.name if caller else "anonymous")(scope, receive, send)
 
 
 def get(settings: Settings, path: str, **headers: str) -> httpx.Response:
     async def call() -> httpx.Response:
-        transport = httpx.ASGITransport(AuthenticationMiddleware(tell_caller, settings, ROUTES))
+        transport = httpx.ASGITransport(AuthenticationMiddleware(answer_caller, settings, ROUTES))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get(path, headers=headers)
 
@@ -37,7 +37,7 @@ def with_keys(*, protect_probes: bool = False) -> Settings:
     return Settings(enable_api_key=True, api_key=KEY, protect_probes=protect_probes)
 
 
-def test_the_owner_of_the_key_is_known_to_the_application() -> None:
+def test_the_application_receives_the_owner_of_the_key() -> None:
     assert get(with_keys(), "/models", **{"X-API-Key": KEY}).text == "default"
 
 
@@ -59,7 +59,7 @@ def test_the_limit_on_headers_applies_when_keys_are_disabled() -> None:
 
 def test_invalid_keys_stop_the_process() -> None:
     with pytest.raises(InvalidKeys):
-        AuthenticationMiddleware(tell_caller, Settings(enable_api_key=True), ROUTES)
+        AuthenticationMiddleware(answer_caller, Settings(enable_api_key=True), ROUTES)
 
 
 def test_a_websocket_is_refused() -> None:
@@ -71,5 +71,5 @@ def test_a_websocket_is_refused() -> None:
     async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    asyncio.run(AuthenticationMiddleware(tell_caller, with_keys(), ROUTES)({"type": "websocket"}, receive, send))
+    asyncio.run(AuthenticationMiddleware(answer_caller, with_keys(), ROUTES)({"type": "websocket"}, receive, send))
     assert [message["type"] for message in sent] == ["websocket.close"]

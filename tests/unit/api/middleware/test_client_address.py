@@ -1,4 +1,4 @@
-"""The address of a client behind proxies, and which proxies are believed."""
+"""The address of a client behind proxies, and which proxies are trusted."""
 
 import pytest
 from hypothesis import given
@@ -18,9 +18,9 @@ def scope(peer, *forwarded):
     ("peer", "forwarded", "client"),
     [
         ("203.0.113.5", [], "203.0.113.5"),
-        ("203.0.113.5", ["198.51.100.1"], "203.0.113.5"),  # not a trusted proxy, so its header means nothing
+        ("203.0.113.5", ["198.51.100.1"], "203.0.113.5"),  # not a trusted proxy, so its header is ignored
         ("10.1.1.1", ["198.51.100.1"], "198.51.100.1"),
-        ("10.1.1.1", ["1.1.1.1, 198.51.100.1"], "198.51.100.1"),  # the client may have made up what is left of it
+        ("10.1.1.1", ["1.1.1.1, 198.51.100.1"], "198.51.100.1"),  # the client may have forged everything before it
         ("10.1.1.1", ["198.51.100.1, 192.0.2.1"], "198.51.100.1"),
         ("10.1.1.1", ["198.51.100.1", "10.2.2.2"], "198.51.100.1"),
         ("10.1.1.1", ["10.2.2.2"], "10.1.1.1"),
@@ -35,15 +35,15 @@ def scope(peer, *forwarded):
         ("10.1.1.1", ["198.51.100.1, ::ffff:10.2.2.2"], "198.51.100.1"),
     ],
 )
-def test_a_request_is_counted_for_its_client(peer, forwarded, client):
+def test_a_request_counts_towards_its_client(peer, forwarded, client):
     assert client_of(scope(peer, *forwarded), PROXIES) == client
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=255), max_size=30), max_size=4))
-def test_a_client_that_is_no_trusted_proxy_cannot_pretend_another_address(forwarded):
+def test_a_client_that_is_not_a_trusted_proxy_cannot_forge_its_address(forwarded):
     assert client_of(scope("203.0.113.5", *forwarded), PROXIES) == "203.0.113.5"
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=255), max_size=30), max_size=4))
-def test_the_last_address_before_a_trusted_proxy_counts_whatever_precedes_it(forwarded):
+def test_the_last_address_before_a_trusted_proxy_counts_regardless_of_what_precedes_it(forwarded):
     assert client_of(scope("10.1.1.1", *forwarded, "198.51.100.1"), PROXIES) == "198.51.100.1"

@@ -1,4 +1,4 @@
-"""How many uploads, and how many bytes of them, a client may have in progress at once."""
+"""Limits on the number and total size of the uploads that a client has in progress."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from transcription.api.middleware.concurrent_uploads import ConcurrentUploads
 from transcription.core.errors import TooManyUploads
 
 
-def test_a_client_has_a_limited_number_of_uploads_at_once():
+def test_the_number_of_concurrent_uploads_of_a_client_is_limited():
     counts = ConcurrentUploads(max_uploads=2, max_bytes=1000)
     with counts.upload("a", 0), counts.upload("a", 0):
         with pytest.raises(TooManyUploads, match="2 uploads"), counts.upload("a", 0):
@@ -17,7 +17,7 @@ def test_a_client_has_a_limited_number_of_uploads_at_once():
         pass
 
 
-def test_a_client_has_a_limited_number_of_bytes_at_once():
+def test_the_total_size_of_concurrent_uploads_of_a_client_is_limited():
     counts = ConcurrentUploads(max_uploads=9, max_bytes=1000)
     with counts.upload("a", 600):
         with pytest.raises(TooManyUploads, match="1000 bytes"), counts.upload("a", 500):
@@ -35,7 +35,7 @@ def test_undeclared_bytes_count_as_they_arrive():
             upload.grow_to(1001)
 
 
-def test_no_count_remains_of_a_client_whose_uploads_have_ended():
+def test_a_client_without_uploads_in_progress_takes_no_memory():
     counts = ConcurrentUploads(max_uploads=1, max_bytes=1000)
     with pytest.raises(ZeroDivisionError), counts.upload("a", 500):
         raise ZeroDivisionError

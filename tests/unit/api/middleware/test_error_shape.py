@@ -1,4 +1,4 @@
-"""Errors of every origin leave in one shape."""
+"""Errors of every origin are sent in one shape."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_an_error_of_a_framework_is_rewritten(response: Response) -> None:
     assert answer.headers.get("allow") == response.headers.get("allow")
 
 
-def test_an_error_in_our_shape_passes_unchanged() -> None:
+def test_an_error_in_our_shape_is_passed_on_unchanged() -> None:
     body = {**dict.fromkeys(SHAPE, "x"), "more": 1}
     assert get(JSONResponse(body, 422)).json() == body
 
 
-def test_unavailability_always_says_when_to_retry() -> None:
+def test_every_503_has_a_retry_after() -> None:
     assert get(PlainTextResponse("not ready", 503)).headers["retry-after"]
 
 
@@ -69,7 +69,7 @@ def test_an_exception_is_answered_without_its_message() -> None:
     assert "secret" not in answer.text
 
 
-def test_an_exception_after_the_start_of_the_answer_truncates_it() -> None:
+def test_an_exception_after_the_start_of_the_response_truncates_it() -> None:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:

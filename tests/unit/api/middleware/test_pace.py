@@ -1,4 +1,4 @@
-"""The least pace at which an upload must arrive."""
+"""The minimum rate of uploads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transcription.core.errors import UploadTooSlow
 
 
 def body(*chunks: tuple[float, int]) -> Receive:
-    """A body that comes in chunks of (seconds before it, bytes) and never ends."""
+    """A body that arrives in chunks of (delay in seconds, bytes) and never ends."""
     coming: Iterator[tuple[float, int]] = iter(chunks)
 
     async def receive() -> Message:
@@ -34,22 +34,22 @@ def read(receive: Receive, chunks: int, *, timeout: float, rate: int, service_pa
     asyncio.run(run())
 
 
-def test_too_long_a_pause_ends_the_upload() -> None:
+def test_a_pause_that_is_too_long_aborts_the_upload() -> None:
     with pytest.raises(UploadTooSlow, match=r"for 0\.05 s"):
         read(body((0, 10), (5, 10)), 2, timeout=0.05, rate=0)
 
 
 def test_an_upload_may_be_slow_briefly_but_not_for_long() -> None:
     read(body((0.03, 1), (0.03, 1)), 2, timeout=0.1, rate=1000)
-    with pytest.raises(UploadTooSlow, match="1000 bytes a second"):
+    with pytest.raises(UploadTooSlow, match="1000 bytes per second"):
         read(body(*[(0.03, 1)] * 6), 6, timeout=0.1, rate=1000)
 
 
-def test_time_that_the_service_takes_does_not_count() -> None:
+def test_time_spent_by_the_service_does_not_count() -> None:
     read(body(*[(0, 1)] * 4), 4, timeout=0.05, rate=1000, service_pause=0.05)
 
 
-def test_a_rate_of_0_allows_any_pace() -> None:
+def test_a_rate_of_0_allows_any_speed() -> None:
     read(body(*[(0.03, 1)] * 4), 4, timeout=0.05, rate=0)
 
 

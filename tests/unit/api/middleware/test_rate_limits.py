@@ -1,4 +1,4 @@
-"""How many requests a client may send in a minute."""
+"""The number of requests that a client may send per minute."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 from transcription.api.middleware.rate_limits import REDIS_SECONDS, RateLimits
 
 
-def test_requests_beyond_the_limit_are_refused_and_others_are_not():
+def test_only_requests_beyond_the_limit_are_refused():
     async def scenario():
         rates = RateLimits("")
         ours = [await rates.count("uploads", "a", 3) for _ in range(4)]
@@ -28,7 +28,7 @@ def test_limits_are_suspended_while_redis_is_unreachable():
     assert asyncio.run(scenario()) is None
 
 
-def test_a_redis_that_does_not_answer_delays_one_request_and_not_all():
+def test_an_unresponsive_redis_delays_only_one_request():
     async def scenario():
         silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1")
         async with asyncio.timeout(5), silent:

@@ -1,4 +1,4 @@
-"""Which request id a request has."""
+"""The choice of the request id."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ async def tell_request_id(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(current_request_id())(scope, receive, send)
 
 
-def test_an_answer_gets_a_request_id() -> None:
+def test_a_response_has_a_request_id() -> None:
     answer = get(PlainTextResponse("fine"))
     assert answer.text == "fine"
     assert len(answer.headers["x-request-id"]) == 36
 
 
-def test_the_request_id_of_the_client_is_known_to_the_application() -> None:
+def test_the_application_sees_the_request_id_of_the_client() -> None:
     assert get(tell_request_id, **{"X-Request-ID": "mine"}).text == "mine"
 
 
@@ -50,7 +50,7 @@ def test_a_safe_request_id_is_kept(safe: str) -> None:
     assert choose_request_id(safe) == safe
 
 
-def test_other_protocols_pass_through() -> None:
+def test_other_protocols_are_passed_through() -> None:
     seen = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

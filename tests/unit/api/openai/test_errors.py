@@ -1,4 +1,4 @@
-"""Errors in OpenAI's shape: which of ours become what, and which are worth a retry."""
+"""The conversion of errors to OpenAI's shape, and which of them are retryable."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from transcription.api.openai.errors import document_of, headers_of, is_openai, 
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "there", "kind", "param", "code"),
+    ("status", "error", "openai_status", "kind", "param", "code"),
     [
         (422, "invalid_parameter", 400, "invalid_request_error", None, "invalid_parameter"),
         (422, "unknown_model", 404, "invalid_request_error", "model", "model_not_found"),
@@ -18,22 +18,22 @@ from transcription.api.openai.errors import document_of, headers_of, is_openai, 
         (503, "service_unavailable", 503, "server_error", None, "service_unavailable"),
     ],
 )
-def test_an_error_of_ours_reads_as_one_of_openai(status, error, there, kind, param, code):
-    assert status_of(status, error) == there
-    document = document_of({"error": error, "message": "Send it again."}, there)
+def test_our_errors_are_converted_to_openais(status, error, openai_status, kind, param, code):
+    assert status_of(status, error) == openai_status
+    document = document_of({"error": error, "message": "Send it again."}, openai_status)
     assert document == {"error": {"message": "Send it again.", "type": kind, "param": param, "code": code}}
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 431, 501])
-def test_a_permanent_failure_is_not_to_be_tried_again(status):
+def test_a_permanent_failure_tells_the_client_not_to_retry(status):
     assert headers_of(status) == {"x-should-retry": "false"}
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_a_passing_failure_is_left_to_the_client(status):
+def test_a_transient_failure_leaves_the_retry_to_the_client(status):
     assert headers_of(status) == {}
 
 
-def test_only_openais_paths_have_openais_shape():
+def test_only_paths_of_openais_api_have_openais_error_shape():
     assert is_openai("/v1/audio/transcriptions")
     assert not is_openai("/transcribe")

@@ -1,4 +1,4 @@
-"""A transcript as events: their order, and what ends a stream early. The reader is an ASGI server's two functions."""
+"""Server-sent events: their order, and what ends a stream early. Reader plays the part of the ASGI server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transcription.api.openai.streaming import EventStream
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.transcript import Segment, Transcript
 
-FOREVER = 60.0  # seconds
+NO_LIMIT = 60.0  # seconds
 
 
 def said(text: str) -> Segment:
@@ -25,7 +25,7 @@ WHOLE = Transcript("en", 1.0, 2.0, (said(" one"), said(" two")), "demo")
 
 
 class Reader:
-    """stops_after: messages after which it takes no more. leaves_after: messages after which it goes away."""
+    """stops_after: number of messages after which it stops reading. leaves_after: the same for disconnecting."""
 
     def __init__(self, stops_after: int | None = None, leaves_after: int | None = None) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -39,7 +39,7 @@ class Reader:
 
     async def send(self, message: dict[str, Any]) -> None:
         if self._stops_after is not None and len(self.messages) >= self._stops_after:
-            await asyncio.sleep(FOREVER)
+            await asyncio.sleep(NO_LIMIT)
         self.messages.append(message)
         if self._leaves_after is not None and len(self.messages) >= self._leaves_after:
             self._gone.set()
@@ -58,7 +58,7 @@ class Reader:
 
 
 class Work:
-    """What the engine gives: segments, then the transcript, or an error. pause: seconds before each."""
+    """The items of the pipeline: segments, then the transcript, or an error. pause: delay before each, seconds."""
 
     def __init__(self, *items: Sequence[Segment] | Transcript | Exception, pause: float = 0.0) -> None:
         self._items = items
@@ -76,20 +76,22 @@ class Work:
             self.ended = True
 
 
-def stream(work: Work, *, patience: float = FOREVER, limit: float = FOREVER, **reader: int) -> Reader:
+def stream(work: Work, *, write_timeout: float = NO_LIMIT, time_limit: float = NO_LIMIT, **reader: int) -> Reader:
     async def scenario() -> Reader:
         async with asyncio.timeout(10):
             running = work.run()
-            begun = await anext(running)
-            recipient = Reader(**reader)
-            response = EventStream(begun, running, logprobs=False, patience=patience, limit=limit)
-            await response({"type": "http"}, recipient.receive, recipient.send)
-            return recipient
+            first_item = await anext(running)
+            client = Reader(**reader)
+            response = EventStream(
+                first_item, running, logprobs=False, write_timeout=write_timeout, time_limit=time_limit
+            )
+            await response({"type": "http"}, client.receive, client.send)
+            return client
 
     return asyncio.run(scenario())
 
 
-def test_pieces_come_in_order_then_the_whole_then_the_end() -> None:
+def test_deltas_come_in_order_then_the_whole_text_then_the_end_marker() -> None:
     reader = stream(Work([said(" one")], [], [said(" two")], WHOLE))
     assert reader.events == [
         {"type": "transcript.text.delta", "delta": "one"},
@@ -100,7 +102,7 @@ def test_pieces_come_in_order_then_the_whole_then_the_end() -> None:
     assert reader.complete
 
 
-def test_a_failure_on_the_way_is_the_last_event() -> None:
+def test_a_failure_while_streaming_is_the_last_event() -> None:
     work = Work([said(" one")], ServiceUnavailable("The model is gone. Try again."))
     reader = stream(work)
     assert reader.events[-1]["error"]["message"] == "The model is gone. Try again."
@@ -109,26 +111,26 @@ def test_a_failure_on_the_way_is_the_last_event() -> None:
     assert work.ended
 
 
-def test_a_stream_that_takes_too_long_says_so() -> None:
-    reader = stream(Work([said(" one")], [said(" two")], pause=0.2), limit=0.1)
+def test_a_stream_that_exceeds_its_time_limit_ends_with_an_error() -> None:
+    reader = stream(Work([said(" one")], [said(" two")], pause=0.2), time_limit=0.1)
     assert "longer than 0.1 s" in reader.events[-1]["error"]["message"]
 
 
-def test_who_leaves_ends_the_work() -> None:
+def test_a_disconnect_ends_the_work() -> None:
     work = Work([said(" one")], *([said(" more")] for _ in range(100)), pause=0.01)
     reader = stream(work, leaves_after=3)
     assert work.ended
     assert len(reader.messages) < 10
 
 
-def test_who_does_not_read_ends_the_work_and_gets_no_end() -> None:
+def test_a_client_that_stops_reading_ends_the_work_and_the_response_stays_incomplete() -> None:
     work = Work([said(" one")], [said(" two")], WHOLE)
-    reader = stream(work, stops_after=2, patience=0.1)
+    reader = stream(work, stops_after=2, write_timeout=0.1)
     assert work.ended
     assert not reader.complete
 
 
-def test_while_nothing_is_ready_a_comment_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_comment_is_sent_while_no_event_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "KEEP_ALIVE_SECONDS", 0.02)
     reader = stream(Work([said(" one")], WHOLE, pause=0.1))
     assert ": still working" in reader.blocks

@@ -1,30 +1,26 @@
-"""Subtitles keep every limit that was asked for, lose no text, and break where a reader would."""
+"""Subtitles stay within the limits of their layout and break where a reader expects it."""
 
 import itertools
-from dataclasses import replace
-from io import StringIO
 
-import pysubs2
 import pytest
-import webvtt
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from formats import registry
 from formats.registry import ResponseFormat
 from formats.subtitles import srt, vtt
-from formats.subtitles.cues import Cue, cues, one_line
-from formats.subtitles.layout import SubtitleLayout, characters_per_second, frames, laid_out
+from formats.subtitles.cues import Cue, cues
+from formats.subtitles.layout import SubtitleLayout, characters_per_second, frames, lay_out
 from formats.subtitles.phrases import Ending, ending, glue, pieces, width
 from tests.unit.formats.test_formats import segment, transcript
 from transcription.core.errors import InvalidParameter, WrongJobState
-from transcription.core.transcript import Segment, Transcript, Word
+from transcription.core.transcript import Segment, Word
 
 SUBTITLES = [ResponseFormat.SRT, ResponseFormat.VTT, ResponseFormat.TSV, ResponseFormat.LRC]
 
 
 def evenly_spoken(text: str, start: float = 0.0, seconds_a_word: float = 0.5) -> Segment:
-    """A segment whose words last equally long, without pauses."""
+    """A segment whose words have equal durations and no pauses between them."""
     words = tuple(
         Word(f" {word}", start + place * seconds_a_word, start + (place + 1) * seconds_a_word, 0.9)
         for place, word in enumerate(text.split())
@@ -34,7 +30,7 @@ def evenly_spoken(text: str, start: float = 0.0, seconds_a_word: float = 0.5) ->
 
 def screens(text: str, **layout: object) -> list[list[str]]:
     """The lines of each cue."""
-    return [lines(cue) for cue in laid_out(transcript(evenly_spoken(text)), SubtitleLayout(**layout))]
+    return [lines(cue) for cue in lay_out(transcript(evenly_spoken(text)), SubtitleLayout(**layout))]
 
 
 def lines(cue: Cue) -> list[str]:
@@ -45,9 +41,9 @@ def lines(cue: Cue) -> list[str]:
 
 
 @pytest.mark.parametrize("response_format", ResponseFormat)
-def test_without_a_layout_nothing_changes(response_format):
+def test_without_a_layout_each_segment_is_a_cue(response_format):
     spoken = transcript(evenly_spoken("one two three"), evenly_spoken("four", 2.0))
-    assert list(laid_out(spoken, None)) == list(cues(spoken))
+    assert list(lay_out(spoken, None)) == list(cues(spoken))
     assert registry.render(spoken, response_format) == registry.render(spoken, response_format, None)
 
 
@@ -61,36 +57,36 @@ def test_a_text_that_fits_on_two_lines_is_broken_evenly():
     ]
 
 
-def test_one_line_a_cue_when_one_is_asked_for():
+def test_a_cue_has_one_line_if_the_layout_says_so():
     assert all(len(lines) == 1 for lines in screens("one two three four five six", max_line_width=10, max_line_count=1))
 
 
-def test_words_in_a_line_are_counted():
+def test_the_number_of_words_per_line_is_limited():
     assert screens("one two three four five", max_words_per_line=1) == [["one"], ["two"], ["three"], ["four"], ["five"]]
 
 
-def test_words_in_a_line_go_with_lines_in_a_cue():
+def test_limits_of_words_and_of_lines_combine():
     assert screens("ab cd ef gh", max_words_per_line=2, max_line_count=2) == [["ab cd", "ef gh"]]
 
 
-def test_a_cue_lasts_no_longer_than_it_may():
+def test_no_cue_lasts_longer_than_the_limit():
     spoken = transcript(evenly_spoken("one two three four five six seven"))
-    assert all(cue.end - cue.start <= 1500 for cue in laid_out(spoken, SubtitleLayout(max_cue_duration=1.5)))
+    assert all(cue.end - cue.start <= 1500 for cue in lay_out(spoken, SubtitleLayout(max_cue_duration=1.5)))
 
 
-def test_a_word_wider_than_the_line_stands_alone_and_whole():
+def test_a_word_wider_than_the_line_is_kept_whole_on_its_own_line():
     assert ["Donaudampfschifffahrt"] in screens("die Donaudampfschifffahrt ist alt", max_line_width=8, max_line_count=1)
 
 
-# Where
+# Places to break
 
 
-def test_a_cue_ends_with_the_sentence():
+def test_a_cue_ends_at_the_end_of_a_sentence():
     text = "Nobody knew why. They went home early and slept for a long time"
     assert screens(text, max_line_width=26, max_line_count=2)[0] == ["Nobody knew why."]
 
 
-def test_a_cue_ends_with_the_clause():
+def test_a_cue_ends_at_the_end_of_a_clause():
     text = "when it rains in spring, the river behind our old house rises"
     assert screens(text, max_line_width=40, max_line_count=1)[0] == ["when it rains in spring,"]
 
@@ -99,7 +95,7 @@ def test_a_cue_ends_at_a_pause():
     said = [(0.0, "we"), (0.4, "were"), (0.8, "glad"), (2.5, "it"), (2.9, "was"), (3.3, "over"), (3.7, "then")]
     words = tuple(Word(f" {word}", start, start + 0.4, 0.9) for start, word in said)
     spoken = transcript(segment(0.0, 4.1, " we were glad it was over then", words))
-    first = laid_out(spoken, SubtitleLayout(max_line_width=20, max_line_count=1))[0]
+    first = lay_out(spoken, SubtitleLayout(max_line_width=20, max_line_count=1))[0]
     assert (first.text, first.start, first.end) == ("we were glad", 0, 1200)
 
 
@@ -119,21 +115,21 @@ def test_a_number_and_its_unit_or_a_title_and_its_name_stay_on_a_line(together, 
     assert any(together in line for line in broken)
 
 
-def test_what_belongs_together_is_parted_only_when_it_does_not_fit():
+def test_a_title_is_separated_from_its_name_only_if_they_do_not_fit():
     assert screens("Dr. Schmidtbauer", max_line_width=12) == [["Dr.", "Schmidtbauer"]]
 
 
-def test_of_what_does_not_fit_the_names_part_before_the_title():
+def test_names_are_separated_before_a_title_is():
     found = screens("Dr. Anna Schmidtbauer", max_line_width=13)
     assert found == [["Dr. Anna", "Schmidtbauer"]]
 
 
 @pytest.mark.parametrize("pair", [("London,", "Paris"), ("home.", "They"), ("10", "people"), ("the", "river")])
-def test_other_neighbours_may_part(pair):
+def test_a_line_may_be_broken_between_other_words(pair):
     assert not glue(*pair)
 
 
-def test_a_title_ends_no_sentence():
+def test_the_full_stop_of_a_title_does_not_end_a_sentence():
     assert ending("Dr.", "Smith") is Ending.WORD
     assert ending("home.", "Smith") is Ending.SENTENCE
 
@@ -143,7 +139,7 @@ def test_a_title_ends_no_sentence():
 
 def test_japanese_is_broken_between_characters_and_at_its_punctuation():
     spoken = transcript(segment(0, 8, "明日は雨が降るそうですから、家で本を読みます。"))
-    assert [lines(cue) for cue in laid_out(spoken, SubtitleLayout(max_line_width=16))] == [
+    assert [lines(cue) for cue in lay_out(spoken, SubtitleLayout(max_line_width=16))] == [
         ["明日は雨が降るそうですから、", "家で本を読みます。"]
     ]
 
@@ -156,24 +152,24 @@ def test_no_line_begins_with_a_closing_mark_or_ends_with_an_opening_one(text, li
     assert not any(part.text[-1] == "「" for part in parts[:-1])
 
 
-def test_full_width_characters_count_one_and_combining_marks_none():
+def test_a_full_width_character_counts_as_one_and_a_combining_mark_as_none():
     assert (width("漢字"), width("e\u0301")) == (2, 1)
 
 
 # Times
 
 
-def test_words_without_times_share_the_time_of_their_segment_by_characters():
+def test_without_word_times_the_time_of_a_segment_is_divided_by_characters():
     spoken = transcript(segment(0.0, 10.0, " aaaaaaaa bb"))
-    assert [(cue.start, cue.end) for cue in laid_out(spoken, SubtitleLayout(max_words_per_line=1))] == [
+    assert [(cue.start, cue.end) for cue in lay_out(spoken, SubtitleLayout(max_words_per_line=1))] == [
         (0, 8000),
         (8000, 10000),
     ]
 
 
-def test_the_gap_is_taken_from_the_earlier_cue():
+def test_the_gap_shortens_the_earlier_cue():
     spoken = transcript(evenly_spoken("one"), evenly_spoken("two", 0.5))
-    assert [(cue.start, cue.end) for cue in laid_out(spoken, SubtitleLayout(min_gap=0.1))] == [(0, 400), (500, 1000)]
+    assert [(cue.start, cue.end) for cue in lay_out(spoken, SubtitleLayout(min_gap=0.1))] == [(0, 400), (500, 1000)]
 
 
 # Highlighting
@@ -192,11 +188,11 @@ def test_nothing_is_underlined_in_a_pause():
     assert "00:00:00.400 --> 00:00:01.000\na b\n" in shown
 
 
-def test_a_word_without_any_time_shares_that_of_its_neighbour():
+def test_a_word_without_a_duration_shares_the_time_of_its_neighbour():
     words = (Word(" a", 0.0, 0.4, 0.9), Word(" b", 0.4, 0.4, 0.9), Word(" c", 0.4, 0.8, 0.9))
     layout = SubtitleLayout(highlight_words=True)
-    (cue,) = laid_out(transcript(segment(0.0, 0.8, " a b c", words)), layout)
-    assert [(frame.lit, frame.start, frame.end) for frame in frames(cue, layout)] == [
+    (cue,) = lay_out(transcript(segment(0.0, 0.8, " a b c", words)), layout)
+    assert [(frame.highlighted, frame.start, frame.end) for frame in frames(cue, layout)] == [
         (0, 0, 400),
         (1, 400, 600),
         (2, 600, 800),
@@ -223,7 +219,7 @@ def test_cues_that_are_too_fast_are_counted_and_noted():
     assert shown.body.startswith("WEBVTT\n\nNOTE 25.0 characters a second\n\n00:00:00.000")
 
 
-def test_nobody_is_warned_who_did_not_ask():
+def test_fast_cues_are_not_counted_unless_requested():
     assert registry.render(transcript(evenly_spoken("hi")), ResponseFormat.SRT, SubtitleLayout()).fast_cues is None
 
 
@@ -231,146 +227,27 @@ def test_nobody_is_warned_who_did_not_ask():
 
 
 @pytest.mark.parametrize("response_format", [ResponseFormat.JSON, ResponseFormat.VERBOSE_JSON, ResponseFormat.TEXT])
-def test_what_is_no_subtitle_has_no_layout(response_format):
+def test_a_layout_is_refused_for_a_format_without_cues(response_format):
     with pytest.raises(InvalidParameter, match="Send srt, vtt, tsv or lrc"):
         registry.check_layout(SubtitleLayout(max_line_width=42), response_format)
 
 
 @pytest.mark.parametrize("response_format", [ResponseFormat.TSV, ResponseFormat.LRC])
 @pytest.mark.parametrize("layout", [SubtitleLayout(highlight_words=True), SubtitleLayout(max_line_count=2)])
-def test_formats_of_one_plain_line_refuse_more(response_format, layout):
+def test_tsv_and_lrc_refuse_several_lines_and_highlighted_words(response_format, layout):
     with pytest.raises(InvalidParameter):
         registry.check_layout(layout, response_format)
 
 
-def test_tsv_and_lrc_have_a_row_for_each_line():
+def test_tsv_has_a_row_for_each_line():
     spoken, layout = transcript(evenly_spoken("one two three four")), SubtitleLayout(max_line_width=9)
     assert registry.render(spoken, ResponseFormat.TSV, layout).body == (
         "start\tend\ttext\n0\t1000\tone two\n1000\t1500\tthree\n1500\t2000\tfour\n"
     )
 
 
-# Whatever is said
-
-VOCABULARY = [
-    "a",
-    "the",
-    "Dr.",
-    "Smith",
-    "10",
-    "km",
-    "New",
-    "York",
-    "house,",
-    "end.",
-    "Über",
-    "日本語。",
-    "naïve",
-    "-->",
-]
-gaps = st.floats(0, 1.5)
-
-
-@st.composite
-def spoken_segments(draw: st.DrawFn) -> Transcript:
-    """Segments in order, with and without times of words."""
-    clock, found = 0.0, []
-    for _ in range(draw(st.integers(0, 4))):
-        clock += draw(gaps)
-        start, words = clock, []
-        for text in draw(st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=25)):
-            begin = clock + draw(st.sampled_from([0.0, 0.0, 0.6]))
-            clock = begin + draw(st.sampled_from([0.0, 0.05, 0.3, 2.5]))
-            words.append(Word(f" {text}", begin, clock, 0.9))
-        said = "".join(word.text for word in words)
-        found.append(segment(start, clock, said, tuple(words) if draw(st.booleans()) else ()))
-    return transcript(*found)
-
-
-layouts = st.builds(
-    SubtitleLayout,
-    max_line_width=st.none() | st.integers(5, 45),
-    max_line_count=st.none() | st.integers(1, 3),
-    max_words_per_line=st.none() | st.integers(1, 8),
-    max_cue_duration=st.none() | st.floats(0.5, 8),
-    min_gap=st.sampled_from([0.0, 0.083, 0.5]),
-)
-
-
-@given(spoken_segments(), layouts)
-@settings(deadline=None)
-def test_no_text_is_lost(spoken, layout):
-    said = "".join(one_line(part.text) for part in spoken.segments).replace(" ", "")
-    assert "".join(cue.text for cue in laid_out(spoken, layout)).replace(" ", "") == said
-
-
-@given(spoken_segments(), layouts)
-@settings(deadline=None)
-def test_cues_follow_each_other_with_the_gap_between_them(spoken, layout):
-    laid = laid_out(spoken, layout)
-    assert all(cue.start < cue.end for cue in laid)
-    for before, after in itertools.pairwise(laid):
-        assert before.end <= after.start
-        assert before.end <= after.start - round(layout.min_gap * 1000) or before.end == before.start + 1
-
-
-@given(spoken_segments(), layouts)
-@settings(deadline=None)
-def test_no_cue_exceeds_a_limit_unless_one_word_does(spoken, layout):
-    most_lines = layout.max_line_count or (2 if layout.max_line_width else 1)
-    for cue in laid_out(spoken, layout):
-        shown = [[word for word in cue.words if word.line == line] for line in range(cue.words[-1].line + 1)]
-        assert len(shown) <= most_lines
-        if layout.max_cue_duration and len(cue.words) > 1:
-            assert cue.end - cue.start <= max(1, round(layout.max_cue_duration * 1000))
-        for words, text in zip(shown, lines(cue), strict=True):
-            assert words
-            assert layout.max_line_width is None or width(text) <= layout.max_line_width or len(words) == 1
-            assert layout.max_words_per_line is None or len(words) <= layout.max_words_per_line
-
-
-@given(spoken_segments(), layouts)
-@settings(deadline=None)
-def test_highlighting_fills_each_cue_without_overlap(spoken, layout):
-    highlighting = SubtitleLayout(max_line_width=layout.max_line_width, highlight_words=True)
-    for cue in laid_out(spoken, highlighting):
-        shown = list(frames(cue, highlighting))
-        assert (shown[0].start, shown[-1].end) == (cue.start, cue.end)
-        assert all(frame.start < frame.end for frame in shown)
-        assert all(before.end == after.start for before, after in itertools.pairwise(shown))
-        lit = [frame.lit for frame in shown if frame.lit is not None]
-        assert lit == list(range(len(cue.words)))[: cue.end - cue.start]
-
-
-@given(spoken_segments(), layouts)
-@settings(deadline=None)
-def test_pysubs2_reads_back_the_cues(spoken, layout):
-    # pysubs2 takes a number on the last line of a file for that of a cue to come.
-    spoken = replace(spoken, segments=(*spoken.segments, evenly_spoken("the end", spoken.duration * 1000)))
-    laid = laid_out(spoken, layout)
-    read = pysubs2.SSAFile.from_string(srt.render(spoken, layout), format_="srt")
-    assert [(event.start, event.end, event.plaintext) for event in read] == [
-        (cue.start, cue.end, cue.on_screen(lambda text: text.replace("-->", "->"))) for cue in laid
-    ]
-
-
-@given(spoken_segments(), layouts)
-@settings(deadline=None)
-def test_webvtt_py_reads_back_the_cues(spoken, layout):
-    laid = laid_out(spoken, layout)
-    read = webvtt.from_buffer(StringIO(vtt.render(spoken, layout)))
-    assert [(caption.start, caption.end, caption.text) for caption in read] == [
-        (stamp(cue.start), stamp(cue.end), cue.on_screen(lambda text: text.replace(">", "&gt;"))) for cue in laid
-    ]
-
-
-def stamp(milliseconds: int) -> str:
-    seconds, fraction = divmod(milliseconds, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{fraction:03d}"
-
-
 @pytest.mark.parametrize("response_format", SUBTITLES)
-def test_nobody_spoke(response_format):
+def test_without_speech_the_layout_makes_no_difference(response_format):
     layout = SubtitleLayout(max_line_width=42, highlight_words=True)
     assert (
         registry.render(transcript(), response_format, layout).body
@@ -378,5 +255,5 @@ def test_nobody_spoke(response_format):
     )
 
 
-def test_speed_counts_spaces():
+def test_the_reading_speed_counts_spaces():
     assert characters_per_second(Cue(0, 1000, "ab cd")) == 5

@@ -54,21 +54,21 @@ class HeldModel:
 
 
 class Log:
-    """What the owner of the device was told."""
+    """The events that the device reported."""
 
     def __init__(self) -> None:
         self.formed: list[int] = []
         self.out_of_memory: list[str] = []
-        self.hung = threading.Event()
+        self.hang_reported = threading.Event()
 
-    def batch_formed(self, windows: int) -> None:
+    def batch_formed(self, windows: int, max_batch: int) -> None:
         self.formed.append(windows)
 
     def ran_out_of_memory(self, model: str) -> None:
         self.out_of_memory.append(model)
 
-    def hangs(self, model: str, seconds: float) -> None:
-        self.hung.set()
+    def hung(self, model: str, seconds: float) -> None:
+        self.hang_reported.set()
 
 
 class Clock:
@@ -94,7 +94,7 @@ def a_device(
     journal: Journal | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Device]:
-    scheduler = Scheduler(slots=1, max_batch=batch, max_queue_seconds=300, cheap_company=True, patience_seconds=1.0)
+    scheduler = Scheduler(slots=1, max_batch=batch, max_queue_seconds=300, cheap_batching=True, patience_seconds=1.0)
     device = Device(scheduler, lambda name: nullcontext(model), log or Log(), journal, clock or time.monotonic)
     device.start(1, batch)
     try:
@@ -126,7 +126,7 @@ def test_every_caller_gets_its_own_result() -> None:
     assert [result.language for result in results] == [str(number) for number in range(20)]
 
 
-def test_a_caller_that_leaves_takes_its_window_out_of_the_queue() -> None:
+def test_a_caller_that_is_cancelled_takes_its_window_out_of_the_queue() -> None:
     async def scenario() -> None:
         first, second, third = await soon(device, model, 1, 2, 3)
         second.cancel()
@@ -141,7 +141,7 @@ def test_a_caller_that_leaves_takes_its_window_out_of_the_queue() -> None:
     assert model.decoded == [1, 3]
 
 
-def test_a_caller_may_leave_while_its_window_is_decoded() -> None:
+def test_a_caller_may_be_cancelled_while_its_window_is_decoded() -> None:
     async def scenario() -> WindowResult:
         first, second = await soon(device, model, 1, 2)
         first.cancel()
@@ -165,7 +165,7 @@ def test_a_domain_error_of_the_model_reaches_the_caller(error: TranscriptionErro
     assert raised.value.message == error.message
 
 
-def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_lives_on() -> None:
+def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_goes_on() -> None:
     async def scenario() -> WindowResult:
         with pytest.raises(TranscriptionError, match="failed on this recording"):
             await device.decode(a_task(1), TICKET)
@@ -179,10 +179,10 @@ def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_lives_on() -
         assert asyncio.run(scenario()).language == "2"
 
 
-def test_a_failure_around_the_model_is_the_callers_answer_too_and_the_slot_lives_on() -> None:
+def test_a_failure_around_the_model_is_the_callers_answer_and_the_slot_goes_on() -> None:
     class FullDisk(Log):
-        def batch_formed(self, windows: int) -> None:
-            super().batch_formed(windows)
+        def batch_formed(self, windows: int, max_batch: int) -> None:
+            super().batch_formed(windows, max_batch)
             if len(self.formed) == 1:
                 raise OSError("No space left on device")
 
@@ -197,7 +197,7 @@ def test_a_failure_around_the_model_is_the_callers_answer_too_and_the_slot_lives
         assert asyncio.run(scenario()).language == "2"
 
 
-def test_a_stopping_device_refuses_what_waits_and_what_comes() -> None:
+def test_a_stopping_device_refuses_waiting_and_new_windows() -> None:
     async def scenario() -> None:
         running, waiting = await soon(device, model, 1, 2)
         threading.Timer(0.1, model.may_go_on.set).start()
@@ -252,7 +252,7 @@ def test_a_single_window_that_does_not_fit_is_unavailable_with_the_remedy() -> N
         asyncio.run(device.decode(a_task(1), TICKET))
 
 
-def test_a_window_that_cannot_be_decoded_does_not_spoil_its_company() -> None:
+def test_a_window_that_cannot_be_decoded_does_not_fail_the_rest_of_its_batch() -> None:
     model = HeldModel()
     with a_device(model, batch=4) as device:
         outcomes = asyncio.run(decode_all(device, model, 1, POISON, 3))
@@ -261,7 +261,7 @@ def test_a_window_that_cannot_be_decoded_does_not_spoil_its_company() -> None:
     assert [outcome.language for outcome in outcomes if isinstance(outcome, WindowResult)] == ["1", "3"]
 
 
-def test_the_owner_is_told_how_large_batches_are() -> None:
+def test_the_size_of_every_batch_is_reported() -> None:
     log, model = Log(), HeldModel()
     with a_device(model, batch=4, log=log) as device:
         asyncio.run(decode_all(device, model, 1, 2, 3))
@@ -269,11 +269,11 @@ def test_the_owner_is_told_how_large_batches_are() -> None:
     assert log.formed == [1, 3]
 
 
-def test_a_device_that_hangs_is_reported_and_everyone_is_sent_away_with_a_time_to_come_back() -> None:
+def test_a_hanging_device_is_reported_and_every_caller_is_told_when_to_retry() -> None:
     async def scenario() -> list[BaseException | WindowResult]:
         tasks = await soon(device, model, 1, 2)
         clock.now += PATIENCE * FIRST_ESTIMATE + 1.0
-        await asyncio.to_thread(log.hung.wait, 10)
+        await asyncio.to_thread(log.hang_reported.wait, 10)
         late = asyncio.create_task(device.decode(a_task(3), TICKET))
         return await asyncio.gather(*tasks, late, return_exceptions=True)
 
@@ -281,7 +281,7 @@ def test_a_device_that_hangs_is_reported_and_everyone_is_sent_away_with_a_time_t
     with a_device(model, log=log, clock=clock) as device:
         outcomes = asyncio.run(scenario())
 
-    assert log.hung.is_set()
+    assert log.hang_reported.is_set()
     assert all(isinstance(outcome, ServiceUnavailable) and outcome.retry_after > 0 for outcome in outcomes)
     assert len(outcomes) == 3
 
@@ -298,10 +298,10 @@ def test_a_device_that_is_only_slow_is_left_alone() -> None:
     with a_device(model, log=log, clock=clock) as device:
         assert asyncio.run(scenario()).language == "1"
 
-    assert not log.hung.is_set()
+    assert not log.hang_reported.is_set()
 
 
-def test_what_is_on_the_device_is_in_the_journal_and_nothing_else(tmp_path: Path) -> None:
+def test_the_journal_lists_exactly_the_windows_on_the_device(tmp_path: Path) -> None:
     async def scenario() -> str:
         tasks = await soon(device, model, 1, 2)
         written = next(tmp_path.glob("*.running")).read_text()
@@ -319,7 +319,7 @@ def test_what_is_on_the_device_is_in_the_journal_and_nothing_else(tmp_path: Path
     assert fingerprint(a_task(2)) not in written
 
 
-def test_a_window_that_killed_two_processes_is_refused(tmp_path: Path) -> None:
+def test_a_window_that_crashed_two_processes_is_refused(tmp_path: Path) -> None:
     for _ in range(2):
         dead = tmp_path / "1.running"
         dead.write_text(f'["{fingerprint(a_task(1))}"]')
@@ -328,12 +328,12 @@ def test_a_window_that_killed_two_processes_is_refused(tmp_path: Path) -> None:
     model.may_go_on.set()
 
     with a_device(model, journal=journal) as device:
-        with pytest.raises(RefusedWindow, match="died"):
+        with pytest.raises(RefusedWindow, match="crashed"):
             asyncio.run(device.decode(a_task(1), TICKET))
         assert asyncio.run(device.decode(a_task(2), TICKET)).language == "2"
 
 
-def test_a_window_that_killed_one_process_is_tried_again_alone(tmp_path: Path) -> None:
+def test_a_window_that_crashed_one_process_is_tried_again_alone(tmp_path: Path) -> None:
     (tmp_path / "1.running").write_text(f'["{fingerprint(a_task(2))}"]')
     log, model = Log(), HeldModel()
 

@@ -1,4 +1,4 @@
-"""What a runner remembers of the deaths before it."""
+"""Windows that were on the device when an earlier runner died."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.batching.quarantine import SUSPECT_SECONDS, Journal, Suspects, Verdict, fingerprint
+from runners.batching.quarantine import QUARANTINE_SECONDS, Journal, Quarantine, Verdict, fingerprint
 from runners.decode.engine import WindowTask
 from tests.support.service import ROOT
 from transcription.core.options import DecodeOptions
@@ -47,40 +47,40 @@ def a_dead_runner(folder: Path, *fingerprints: str) -> None:
         os.kill(runner.pid, signal.SIGKILL)
 
 
-def test_one_death_makes_a_suspect_and_two_are_enough() -> None:
-    suspects = Suspects()
+def test_after_one_death_a_window_runs_alone_and_after_two_it_is_refused() -> None:
+    quarantine = Quarantine()
 
-    assert suspects.verdict("a", NOW) is Verdict.CLEAR
-    suspects.accuse(["a"], NOW)
-    assert suspects.verdict("a", NOW) is Verdict.ALONE
-    suspects.accuse(["a", "b"], NOW)
-    assert suspects.verdict("a", NOW) is Verdict.REFUSED
-    assert suspects.verdict("b", NOW) is Verdict.ALONE
-
-
-def test_a_death_is_forgiven_after_an_hour() -> None:
-    suspects = Suspects()
-    suspects.accuse(["a"], NOW)
-    suspects.accuse(["a"], NOW + 1)
-
-    assert suspects.verdict("a", NOW + SUSPECT_SECONDS) is Verdict.ALONE
-    assert suspects.verdict("a", NOW + 1 + SUSPECT_SECONDS) is Verdict.CLEAR
+    assert quarantine.verdict("a", NOW) is Verdict.CLEAR
+    quarantine.record_death(["a"], NOW)
+    assert quarantine.verdict("a", NOW) is Verdict.ALONE
+    quarantine.record_death(["a", "b"], NOW)
+    assert quarantine.verdict("a", NOW) is Verdict.REFUSED
+    assert quarantine.verdict("b", NOW) is Verdict.ALONE
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 3 * SUSPECT_SECONDS)), max_size=20))
-def test_forgetting_what_is_old_changes_no_verdict(deaths: list[tuple[str, float]]) -> None:
-    suspects = Suspects()
+def test_a_death_counts_for_an_hour() -> None:
+    quarantine = Quarantine()
+    quarantine.record_death(["a"], NOW)
+    quarantine.record_death(["a"], NOW + 1)
+
+    assert quarantine.verdict("a", NOW + QUARANTINE_SECONDS) is Verdict.ALONE
+    assert quarantine.verdict("a", NOW + 1 + QUARANTINE_SECONDS) is Verdict.CLEAR
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 3 * QUARANTINE_SECONDS)), max_size=20))
+def test_forgetting_old_deaths_changes_no_verdict(deaths: list[tuple[str, float]]) -> None:
+    quarantine = Quarantine()
     for name, time in deaths:
-        suspects.accuse([name], time)
-    now = 2 * SUSPECT_SECONDS
-    before = [suspects.verdict(name, now) for name in "abc"]
+        quarantine.record_death([name], time)
+    now = 2 * QUARANTINE_SECONDS
+    before = [quarantine.verdict(name, now) for name in "abc"]
 
-    suspects.forget_old(now)
+    quarantine.forget_old(now)
 
-    assert [suspects.verdict(name, now) for name in "abc"] == before
+    assert [quarantine.verdict(name, now) for name in "abc"] == before
 
 
-def test_what_a_killed_process_had_on_its_device_is_suspect_to_the_next(tmp_path: Path) -> None:
+def test_windows_on_the_device_of_a_killed_process_run_alone_in_the_next(tmp_path: Path) -> None:
     a_dead_runner(tmp_path, "a", "b")
 
     journal = Journal(tmp_path)
@@ -102,7 +102,7 @@ def test_deaths_add_up_over_processes(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_what_a_living_process_works_on_is_no_death(tmp_path: Path) -> None:
+def test_windows_of_a_living_process_are_not_quarantined(tmp_path: Path) -> None:
     first = Journal(tmp_path)
     first.begin(1, ["a"])
 
@@ -113,7 +113,7 @@ def test_what_a_living_process_works_on_is_no_death(tmp_path: Path) -> None:
     second.close()
 
 
-def test_an_orderly_end_blames_nobody(tmp_path: Path) -> None:
+def test_windows_of_a_process_that_ends_in_order_are_not_quarantined(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.begin(1, ["a"])
     journal.close()
@@ -123,18 +123,18 @@ def test_an_orderly_end_blames_nobody(tmp_path: Path) -> None:
     assert Journal(tmp_path).verdict("a") is Verdict.CLEAR
 
 
-def test_an_old_death_is_not_kept(tmp_path: Path) -> None:
+def test_old_deaths_are_deleted(tmp_path: Path) -> None:
     clock = Clock()
     (tmp_path / "1.running").write_text('["a"]')
     Journal(tmp_path, clock).close()
-    clock.now += SUSPECT_SECONDS
+    clock.now += QUARANTINE_SECONDS
 
     Journal(tmp_path, clock).close()
 
     assert (tmp_path / "suspects.json").read_text() == "{}"
 
 
-def test_a_journal_that_was_cut_off_is_no_reason_not_to_start(tmp_path: Path) -> None:
+def test_a_truncated_journal_does_not_prevent_the_start(tmp_path: Path) -> None:
     (tmp_path / "1.running").write_text('["a')
     (tmp_path / "suspects.json").write_text("{")
 

@@ -51,7 +51,7 @@ class Scene:
         await asyncio.sleep(0)
 
 
-def test_many_who_ask_at_once_cost_one_question() -> None:
+def test_many_callers_at_once_cost_one_request() -> None:
     async def scenario() -> int:
         scene = Scene()
         assert await asyncio.gather(*(scene.recent.get() for _ in range(32))) == [LOADING] * 32
@@ -60,7 +60,7 @@ def test_many_who_ask_at_once_cost_one_question() -> None:
     assert asyncio.run(scenario()) == 1
 
 
-def test_while_the_runner_is_slow_the_last_answer_is_given_at_once() -> None:
+def test_while_the_runner_is_slow_the_last_answer_is_returned_at_once() -> None:
     async def scenario() -> None:
         scene = Scene()
         await scene.recent.get()
@@ -76,7 +76,7 @@ def test_while_the_runner_is_slow_the_last_answer_is_given_at_once() -> None:
     asyncio.run(scenario())
 
 
-def test_a_new_answer_is_known_to_the_next_who_asks() -> None:
+def test_the_next_caller_gets_the_new_answer() -> None:
     async def scenario() -> RunnerState:
         scene = Scene()
         await scene.recent.get()
@@ -89,7 +89,7 @@ def test_a_new_answer_is_known_to_the_next_who_asks() -> None:
     assert asyncio.run(scenario()) == READY
 
 
-def test_an_old_answer_is_never_given() -> None:
+def test_a_stale_answer_is_never_returned() -> None:
     async def scenario() -> RunnerState:
         scene = Scene()
         await scene.recent.get()
@@ -114,7 +114,7 @@ def test_a_runner_that_does_not_answer_is_unavailable_until_it_does() -> None:
     assert asyncio.run(scenario()) == READY
 
 
-def test_somebody_who_leaves_does_not_take_the_question_along() -> None:
+def test_a_cancelled_caller_does_not_cancel_the_request_for_the_others() -> None:
     async def scenario() -> RunnerState:
         scene = Scene()
         scene.runner.may_answer.clear()

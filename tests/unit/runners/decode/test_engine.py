@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runners.batching.layout import Layout, Placement
 from runners.decode.engine import Engine, WindowTask
-from runners.models.cache import open_model
+from runners.decode.model import open_model
+from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import InvalidParameter, ModelUnavailable
 from transcription.core.options import DecodeOptions, Task
@@ -23,7 +23,7 @@ from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import WindowResult
 
 CPU = Placement("cpu", "int8")
-ONE_SLOT = Layout(slots=1, threads=1, batch=4)
+ONE_SLOT = DeviceLayout(slots=1, threads=1, batch=4)
 CERTAIN = DecodeOptions(model="demo", temperatures=(0.0,))  # higher temperatures draw at random
 
 Pcm = NDArray[np.int16]
@@ -92,7 +92,7 @@ def test_a_window_gives_what_faster_whisper_gives_token_for_token(
         assert heard(result) == expected(reference, pcm, **parameters)
 
 
-def test_company_in_a_batch_changes_no_token(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+def test_batching_changes_no_token(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
     tasks = [WindowTask(pcm, CERTAIN) for pcm in recordings.values()]
     alone = [demo_engine.decode([task])[0] for task in tasks]
 
@@ -104,7 +104,7 @@ def test_company_in_a_batch_changes_no_token(demo_engine: Engine, recordings: di
 
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_a_text_does_not_depend_on_its_company_whatever_the_mix(
+def test_a_text_does_not_depend_on_the_rest_of_its_batch(
     demo_engine: Engine, recordings: dict[str, Pcm], data: st.DataObject
 ) -> None:
     names = data.draw(st.lists(st.sampled_from(sorted(recordings)), min_size=2, max_size=5))
@@ -130,7 +130,7 @@ def test_languages_named_and_unnamed_share_a_batch(demo_engine: Engine, recordin
     assert 0.0 < second.language_probability <= 1.0
 
 
-def test_a_language_is_told_without_decoding(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+def test_a_language_is_detected_without_decoding(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
     english = recordings["en-meeting.mp3"]
     [decoded] = demo_engine.decode([WindowTask(english, CERTAIN)])
 
@@ -140,7 +140,7 @@ def test_a_language_is_told_without_decoding(demo_engine: Engine, recordings: di
     assert told.language_probability == pytest.approx(decoded.language_probability)
 
 
-def test_a_language_is_looked_for_among_those_named_alone(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+def test_a_language_is_detected_among_the_named_ones_only(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
     [result] = demo_engine.decode([WindowTask(recordings["en-meeting.mp3"], replace(CERTAIN, languages=("de", "fr")))])
 
     assert result.language in ("de", "fr")
@@ -203,7 +203,7 @@ def test_a_window_without_speech_has_no_segments(demo_engine: Engine) -> None:
     assert result.segments == ()
 
 
-def test_what_is_decoded_where_nobody_speaks_is_kept_apart(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
+def test_text_decoded_without_speech_is_kept_apart(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
     options = DecodeOptions(model="demo", temperatures=(0.0,), no_speech_threshold=-1.0, log_prob_threshold=100.0)
 
     [result] = demo_engine.decode([WindowTask(recordings["en-meeting.mp3"], options)])
@@ -213,7 +213,7 @@ def test_what_is_decoded_where_nobody_speaks_is_kept_apart(demo_engine: Engine, 
 
 
 @pytest.mark.parametrize("count", [1, 160, 1600])
-def test_a_window_of_any_length_is_read_to_its_end(demo_engine: Engine, count: int) -> None:
+def test_a_window_of_any_length_is_decoded_to_its_end(demo_engine: Engine, count: int) -> None:
     [result] = demo_engine.decode([WindowTask(np.zeros(count, np.int16), CERTAIN)])
 
     assert isinstance(result, WindowResult)

@@ -23,10 +23,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from runners.batching.layout import Layout, Placement
+from runners.decode.arrays import Arrays, Pcm
 from runners.decode.engine import Engine, WindowTask
-from runners.decode.features import Arrays, HostArrays, Pcm, choose_arrays
-from runners.models.cache import CUBLAS_LIBRARY, ModelHandle, load_cublas, open_model
+from runners.decode.features import HostArrays, choose_arrays
+from runners.decode.model import CUBLAS_LIBRARY, ModelHandle, load_cublas, open_model
+from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import ENCODER_FRAMES, SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.core.errors import ModelUnavailable
 from transcription.core.options import DecodeOptions
@@ -203,7 +204,7 @@ def test_rows_are_taken_from_every_type_an_encoder_computes_in(arrays: Arrays, w
 @cache
 def demo_model(device: str) -> ModelHandle:
     compute_type = "int8" if device == "cpu" else "float32"
-    return open_model("demo", EMBEDDED_MODEL_DIR / "demo", Placement(device, compute_type), Layout(1, 1, 8))
+    return open_model("demo", EMBEDDED_MODEL_DIR / "demo", Placement(device, compute_type), DeviceLayout(1, 1, 8))
 
 
 def engine_with(arrays: Arrays, where: str) -> Engine:

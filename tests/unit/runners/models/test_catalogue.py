@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.models.cache import ModelCache
 from runners.models.catalogue import CATALOGUE, NAME, check_known, download, folder_of, list_models, resolve
 from scripts import download_models
 from transcription.core.errors import ModelUnavailable, UnknownModel
@@ -26,7 +23,7 @@ def settings(tmp_path: Path) -> Settings:
 def unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "runners.models.catalogue.constants.ENDPOINT", "http://127.0.0.1:9"
-    )  # the discard port: nobody listens
+    )  # the discard port: no server listens
 
 
 def a_model_folder(settings: Settings, name: str) -> Path:
@@ -41,7 +38,7 @@ def test_the_embedded_model_comes_with_the_code(settings: Settings) -> None:
     assert resolve("demo", settings) == EMBEDDED_MODEL_DIR / "demo"
 
 
-def test_nothing_in_the_model_folder_can_take_the_place_of_the_embedded_model(settings: Settings) -> None:
+def test_no_folder_can_replace_the_embedded_model(settings: Settings) -> None:
     a_model_folder(settings, "demo")
 
     assert resolve("demo", settings) == EMBEDDED_MODEL_DIR / "demo"
@@ -97,7 +94,7 @@ def test_an_unknown_name_is_refused_without_asking_the_hub(settings: Settings) -
 
 
 @pytest.mark.usefixtures("unreachable_hub")
-def test_a_missing_model_names_the_two_ways_out(settings: Settings) -> None:
+def test_the_error_of_a_missing_model_names_both_remedies(settings: Settings) -> None:
     with pytest.raises(ModelUnavailable) as failure:
         resolve("base", settings)
 
@@ -141,104 +138,6 @@ def test_the_download_script_says_what_failed_and_returns_1(tmp_path: Path, caps
     assert "'tiny'" in errors and "'nope'" in errors
 
 
-def test_the_download_script_is_content_with_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_download_script_accepts_models_already_on_disk(capsys: pytest.CaptureFixture[str]) -> None:
     assert download_models.main(["--if-missing", "--model", "demo"]) == 0
     assert capsys.readouterr().err == ""
-
-
-# ---- in memory
-
-
-def a_cache(capacity: int, loads: list[str]) -> ModelCache[str]:
-    def load(name: str, folder: Path) -> str:
-        loads.append(name)
-        return f"model {name}"
-
-    return ModelCache(capacity, locate=Path, load=load)
-
-
-def use(cache: ModelCache[str], *names: str) -> None:
-    for name in names:
-        with cache.lease(name):
-            pass
-
-
-def test_a_model_is_loaded_once() -> None:
-    loads: list[str] = []
-    cache = a_cache(2, loads)
-
-    use(cache, "a", "a", "a")
-
-    assert loads == ["a"]
-    assert cache.loaded() == {"a"}
-
-
-def test_the_least_recently_used_model_makes_room() -> None:
-    cache = a_cache(2, [])
-
-    use(cache, "a", "b", "a", "c")
-
-    assert cache.loaded() == {"a", "c"}
-
-
-def test_a_model_in_use_is_kept_until_it_is_done() -> None:
-    cache = a_cache(1, [])
-
-    with cache.lease("a"):
-        use(cache, "b")
-        assert "a" in cache.loaded()
-    use(cache, "c")
-
-    assert cache.loaded() == {"c"}
-
-
-def test_more_models_in_use_than_fit_are_dropped_as_they_are_returned() -> None:
-    cache = a_cache(1, [])
-
-    with ExitStack() as leases:
-        for name in "abc":
-            leases.enter_context(cache.lease(name))
-        assert cache.loaded() == {"a", "b", "c"}
-
-    assert len(cache.loaded()) == 1
-
-
-def test_a_failed_load_is_tried_again_by_the_next_caller() -> None:
-    answers = iter([ModelUnavailable("broken"), "model"])
-
-    def load(name: str, folder: Path) -> str:
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    cache: ModelCache[str] = ModelCache(1, locate=Path, load=load)
-    with pytest.raises(ModelUnavailable), cache.lease("a"):
-        pass
-    assert cache.loaded() == frozenset()
-
-    with cache.lease("a") as model:
-        assert model == "model"
-
-
-def test_threads_that_want_one_model_load_it_once_and_others_are_not_held_up() -> None:
-    loads: list[str] = []
-    may_finish = threading.Event()
-
-    def load(name: str, folder: Path) -> str:
-        loads.append(name)
-        if name == "slow":
-            may_finish.wait(10)
-        return name
-
-    cache: ModelCache[str] = ModelCache(3, locate=Path, load=load)
-    threads = [threading.Thread(target=use, args=(cache, "slow")) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    use(cache, "quick")
-    assert "quick" in cache.loaded()
-    may_finish.set()
-    for thread in threads:
-        thread.join(10)
-
-    assert sorted(loads) == ["quick", "slow"]

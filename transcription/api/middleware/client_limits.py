@@ -1,4 +1,4 @@
-"""Enforces the limits of each client: requests per minute, uploads at once, bytes in progress."""
+"""Enforces the limits of each client: requests per minute, concurrent uploads, bytes in progress."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from transcription.core.settings import Settings
 from transcription.media.intake.transfer import declared_size
 
 
-class LimitsMiddleware:
+class ClientLimitsMiddleware:
     """Refuses requests beyond the limits of their client, before their body is read.
 
-    A client is an API key or, without one, an address. Inside AuthenticationMiddleware, which knows the key.
+    A client is an API key or, without one, an address. Placed inside AuthenticationMiddleware, which finds the key.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, routes: RouteTable) -> None:
@@ -42,9 +42,9 @@ class LimitsMiddleware:
         kind, per_minute = self._limit(key, upload=facts.upload)
         status = await self._rates.count(kind, client, per_minute)
         if status:
-            send = _with_headers(send, status)
+            send = _add_headers(send, status)
             if not status.allowed:
-                await error_response(too_many(status, upload=facts.upload))(scope, receive, send)
+                await error_response(rate_limit_exceeded(status, upload=facts.upload))(scope, receive, send)
                 return
         if facts.upload:
             await self._serve_upload(client, scope, receive, send)
@@ -60,7 +60,7 @@ class LimitsMiddleware:
                 await error_response(error)(scope, receive, send)
                 return
             scope[COUNT_BYTES] = upload.grow_to
-            await self._app(scope, _counted(receive, upload), send)
+            await self._app(scope, _count_bytes(receive, upload), send)
 
     def _limit(self, key: Caller | None, *, upload: bool) -> tuple[str, int]:
         """The limit's name, and its requests per minute."""
@@ -69,28 +69,28 @@ class LimitsMiddleware:
         return "reads", (key and key.reads_per_minute) or self._settings.rate_limit_reads_per_minute
 
 
-def too_many(status: RateLimitStatus, *, upload: bool) -> RateLimitExceeded:
+def rate_limit_exceeded(status: RateLimitStatus, *, upload: bool) -> RateLimitExceeded:
     """The error for a request beyond the limit."""
     return RateLimitExceeded(
-        f"More than {status.limit} {'uploads' if upload else 'requests'} a minute. Try again in {status.reset} s.",
+        f"More than {status.limit} {'uploads' if upload else 'requests'} per minute. Try again in {status.reset} s.",
         retry_after=status.reset,
     )
 
 
-def _counted(receive: Receive, upload: CountedUpload) -> Receive:
+def _count_bytes(receive: Receive, upload: CountedUpload) -> Receive:
     received = 0
 
-    async def count() -> Message:
+    async def receive_counted() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
         upload.grow_to(received)
         return message
 
-    return count
+    return receive_counted
 
 
-def _with_headers(send: Send, status: RateLimitStatus) -> Send:
+def _add_headers(send: Send, status: RateLimitStatus) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             MutableHeaders(scope=message).update(status.headers)

@@ -1,4 +1,4 @@
-"""Jobs on the wire: the shapes of section 3.1.2, and what else is known of a job."""
+"""Jobs as JSON, in submissions, status requests and lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from formats import json as json_format
-from transcription.api.schemas import TranscriptionResponse
+from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.core.errors import Failure
 from transcription.core.transcript import Transcript
 from transcription.jobs.estimate import progress_of, seconds_left
@@ -17,15 +17,15 @@ from transcription.jobs.job import Delivery, DeliveryState, Job, JobSnapshot, Jo
 JOB_ID = "7d2f2ef5-8c0f-4b5c-9d8e-3b8a8f0c1d52"
 MESSAGES = {
     JobStatus.QUEUED: "Transcription job accepted",
-    JobStatus.PROCESSING: "Transcription job accepted; it is being worked on",
-    JobStatus.COMPLETED: "Transcription job accepted; its result is there already",
-    JobStatus.FAILED: "Transcription job accepted before; it has failed",
-    JobStatus.CANCELLED: "Transcription job accepted before; it was cancelled",
+    JobStatus.PROCESSING: "Transcription job accepted; it is being processed",
+    JobStatus.COMPLETED: "Transcription job accepted; its result is available",
+    JobStatus.FAILED: "Transcription job accepted earlier; it has failed",
+    JobStatus.CANCELLED: "Transcription job accepted earlier; it was cancelled",
 }
 
 
 class JobAccepted(BaseModel):
-    """The job will be done, whatever happens to the service meanwhile."""
+    """The job was accepted. It will be processed even if the service restarts in the meantime."""
 
     job_id: str = Field(examples=[JOB_ID])
     status: JobStatus = Field(examples=["queued"])
@@ -34,41 +34,41 @@ class JobAccepted(BaseModel):
 
 
 class Callback(BaseModel):
-    """Whether `callback_url` was told how the job ended."""
+    """The delivery of the final status to `callback_url`."""
 
     url: str = Field(examples=["https://example.com/transcripts"])
     state: DeliveryState
     attempts: int = Field(examples=[1])
     next_attempt_at: str | None = Field(examples=[None])
-    detail: str = Field(description="What came of the latest attempt.", examples=["204"])
+    detail: str = Field(description="The outcome of the latest attempt.", examples=["204"])
 
 
 class JobSummary(BaseModel):
-    """What is known of every job. Times are UTC, ISO 8601."""
+    """The fields of every job. Times are in UTC, ISO 8601."""
 
     job_id: str = Field(examples=[JOB_ID])
     status: JobStatus
-    progress: int = Field(ge=0, le=100, description="Percent of the audio.", examples=[45])
+    progress: int = Field(ge=0, le=100, description="Processed share of the audio, in percent.", examples=[45])
     created_at: str = Field(examples=["2026-11-23T10:30:00Z"])
-    attempts: int = Field(description="How often work on it was begun.", examples=[1])
-    duration: float | None = Field(description="Seconds of audio; null until the file was looked into.")
+    attempts: int = Field(description="How often processing was started.", examples=[1])
+    duration: float | None = Field(description="Duration of the audio, in seconds; null until the file was inspected.")
     callback: Callback | None = Field(description="Null without callback_url.")
 
 
 class UnfinishedJob(JobSummary):
-    """Queued or processing."""
+    """A queued or processing job."""
 
     status: Literal[JobStatus.QUEUED, JobStatus.PROCESSING]
     estimated_completion: str | None = Field(
-        description="From the measured speed and the queue; null while too little is known.",
+        description="Estimated from the measured speed and the queue; null while there is too little data.",
         examples=["2026-11-23T10:35:00Z"],
     )
-    queue_position: int = Field(description="1 is next; 0 is being worked on.", examples=[0])
+    queue_position: int = Field(description="1 is next; 0 is being processed.", examples=[0])
     partial: str | None = Field(None, description="With partial=true: the text decoded so far.")
 
 
 class CompletedJob(JobSummary):
-    """Done."""
+    """A completed job."""
 
     status: Literal[JobStatus.COMPLETED]
     completed_at: str
@@ -77,17 +77,17 @@ class CompletedJob(JobSummary):
 
 
 class EndedJob(JobSummary):
-    """Failed or cancelled."""
+    """A failed or cancelled job."""
 
     status: Literal[JobStatus.FAILED, JobStatus.CANCELLED]
-    error: str = Field(description="Stable machine-readable type.", examples=["no_audio_stream"])
+    error: str = Field(description="Stable, machine-readable code.", examples=["no_audio_stream"])
     detail: str = Field(description="What was wrong and what to do about it.")
     failed_at: str
     expires_at: str
 
 
 class JobList(BaseModel):
-    """Jobs, newest first. next_cursor: send it as `cursor` for older ones; null at the end."""
+    """Jobs, newest first. next_cursor: the `cursor` of the next, older page; null on the last page."""
 
     jobs: list[JobSummary]
     next_cursor: str | None = Field(examples=["1041"])
@@ -108,9 +108,9 @@ def summary(job: Job) -> JobSummary:
     return JobSummary(**_common(job))
 
 
-def unfinished(snapshot: JobSnapshot, at_once: int, now: float, partial: str | None = None) -> UnfinishedJob:
-    """A queued or processing job. at_once: jobs that are worked on at the same time. now: seconds since the epoch."""
-    left = seconds_left(snapshot, at_once, now)
+def unfinished(snapshot: JobSnapshot, concurrency: int, now: float, partial: str | None = None) -> UnfinishedJob:
+    """A queued or processing job. concurrency: number of jobs processed at once. now: seconds since the epoch."""
+    left = seconds_left(snapshot, concurrency, now)
     return UnfinishedJob(
         **_common(snapshot.job),
         estimated_completion=None if left is None else utc(now + left),
@@ -132,7 +132,7 @@ def ended(job: Job) -> EndedJob:
 
 
 def completed(job: Job, transcript: Transcript) -> dict[str, Any]:
-    """A completed job as CompletedJob; a dictionary, since a long transcript need not be checked once more."""
+    """A completed job in the shape of CompletedJob; a dictionary, to avoid validating a long transcript again."""
     return {
         **_common(job),
         "completed_at": utc(job.finished_at or 0),

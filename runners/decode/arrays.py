@@ -1,0 +1,64 @@
+"""The array operations around a model, whichever library computes them.
+
+`features.py` has them in numpy and chooses between the two; `torch_features.py` has them in torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import ctranslate2
+import numpy as np
+from numpy.typing import NDArray
+
+Pcm = NDArray[np.int16]
+
+
+class LogMel(Protocol):
+    """Log-mel spectrogram of one window, shape (n_mels, frames): an array of the library that computed it.
+
+    The frames are those that start within the window, and one more.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+class Arrays(Protocol):
+    """The array operations of the engine, on the device of the model. Thread-safe."""
+
+    def log_mel(self, batch: Sequence[Pcm]) -> list[LogMel]:
+        """faster-whisper's features of each window, as if it were alone.
+
+        batch: int16, shape (n,), 16 kHz mono, 0 < n <= 480 000; lengths may differ.
+        """
+        ...
+
+    def stack(self, parts: Sequence[LogMel]) -> ctranslate2.StorageView:
+        """Parts of windows in the encoder's shape: padded with zeros, shape (parts, n_mels, ENCODER_FRAMES)."""
+        ...
+
+    def take_rows(self, encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:
+        """Some windows of an encoded batch, in the given order, without encoding them again.
+
+        encoded: shape (windows, positions, d_model).
+        """
+        ...
+
+
+def is_whole(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> bool:
+    """Whether `rows` are all rows in their order, so that no copy is needed."""
+    return list(rows) == list(range(encoded.shape[0]))
+
+
+def exchangeable(encoded: ctranslate2.StorageView) -> ctranslate2.StorageView:
+    """The same numbers in a type that numpy and torch can read: the array interface has no bfloat16.
+
+    CTranslate2 converts them back when it reads them, without loss.
+    """
+    if encoded.dtype == ctranslate2.DataType.bfloat16:
+        return encoded.to(ctranslate2.DataType.float32)
+    return encoded

@@ -1,0 +1,54 @@
+"""Reads models into memory for the layout in use, and measures what they cost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from runners.decode.engine import Engine
+from runners.decode.model import open_model
+from runners.placement import DeviceLayout, Placement
+from transcription.core.errors import TranscriptionError
+from transcription.system.thread_priority import lower_priority
+from transcription.telemetry import metrics
+from transcription.telemetry.process_metrics import GpuMetrics, resident_bytes
+
+
+class ModelLoader:
+    """memory: bytes by name, of every model that was ever loaded. gpus: None where models are kept in main memory."""
+
+    def __init__(self, placement: Placement, gpus: GpuMetrics | None) -> None:
+        self.memory: dict[str, int] = {}
+        self._placement = placement
+        self._gpus = gpus
+        self._layout: DeviceLayout
+        self._layout_known = threading.Event()
+
+    def use(self, layout: DeviceLayout) -> None:
+        """Load models for this layout; until it is known, `load` waits."""
+        self._layout = layout
+        self._layout_known.set()
+
+    def load(self, name: str, folder: Path) -> Engine:
+        """Load a model from its folder. Raises ModelUnavailable."""
+        self._layout_known.wait()
+        started, held = time.perf_counter(), self._memory_held()
+        try:
+            # CTranslate2's threads inherit the priority of the thread that loads the model.
+            with ThreadPoolExecutor(1, initializer=lower_priority) as thread:
+                engine = Engine(thread.submit(open_model, name, folder, self._placement, self._layout).result())
+        except TranscriptionError:
+            metrics.LOADS.labels(model=name, outcome="failed").inc()
+            raise
+        metrics.LOADS.labels(model=name, outcome="loaded").inc()
+        metrics.LOAD_SECONDS.labels(model=name).observe(time.perf_counter() - started)
+        # A model loaded again reuses memory that it freed before, so the largest difference is the true size.
+        self.memory[name] = max(self.memory.get(name, 0), self._memory_held() - held)
+        metrics.MODEL_MEMORY.labels(model=name).set(self.memory[name])
+        return engine
+
+    def _memory_held(self) -> int:
+        """Bytes in use where models are kept."""
+        return self._gpus.memory_used() if self._gpus else resident_bytes()

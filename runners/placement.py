@@ -1,0 +1,69 @@
+"""Where a model runs: the device, its number format, and the share of it that each slot gets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import ctranslate2
+
+from transcription.core.settings import InvalidSettings, Settings
+
+CPU, CUDA = "cpu", "cuda"
+AUTO_COMPUTE_TYPE = {CPU: "int8", CUDA: "float16"}
+CGROUP_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """device: "cpu" or "cuda". compute_type: CTranslate2's name of the number format."""
+
+    device: str
+    compute_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLayout:
+    """slots: batches that run at once. threads: CPU threads per slot. batch: windows per call, at most."""
+
+    slots: int
+    threads: int
+    batch: int
+
+    def __str__(self) -> str:
+        """As WHISPER_LAYOUT takes it."""
+        return f"{self.slots}x{self.threads}x{self.batch}"
+
+
+def choose_placement(settings: Settings) -> Placement:
+    """Device and number format, `auto` resolved.
+
+    Raises InvalidSettings, naming the variable, when this machine does not support them.
+    """
+    gpus = ctranslate2.get_cuda_device_count()
+    device: str = settings.whisper_device
+    if device == "auto":
+        device = CUDA if gpus else CPU
+    if device == CUDA and not gpus:
+        raise InvalidSettings("Invalid settings:\n  WHISPER_DEVICE='cuda': no CUDA device is visible. Use cpu or auto.")
+    compute_type = settings.whisper_compute_type
+    if compute_type == "auto":
+        return Placement(device, AUTO_COMPUTE_TYPE[device])
+    supported = ctranslate2.get_supported_compute_types(device)
+    if compute_type not in supported:
+        raise InvalidSettings(
+            f"Invalid settings:\n  WHISPER_COMPUTE_TYPE={compute_type!r}: not supported on this {device} "
+            f"(WHISPER_DEVICE={settings.whisper_device}). Use auto, or one of: {', '.join(sorted(supported))}."
+        )
+    return Placement(device, compute_type)
+
+
+def available_cores() -> int:
+    """CPU cores this process may use, a container's limit included, at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = CGROUP_CPU_LIMIT.read_text().split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))

@@ -1,0 +1,53 @@
+"""The JSON of a transcript as types, for the API document and for BentoML's clients. `formats/json.py` writes it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from transcription.core.transcript import Action, Reason
+
+
+class TranscriptWord(BaseModel):
+    """One word. Times are in seconds from the start of the file; confidence is a probability, 0 to 1."""
+
+    word: str = Field(examples=["Hello"])
+    start: float = Field(examples=[0.0])
+    end: float = Field(examples=[0.5])
+    confidence: float = Field(ge=0, le=1, examples=[0.96])
+
+
+class TranscriptSegment(BaseModel):
+    """One sentence or phrase. Times are in seconds from the start of the file; confidence is a probability, 0 to 1."""
+
+    id: int = Field(examples=[0])
+    start: float = Field(examples=[0.0])
+    end: float = Field(examples=[5.2])
+    text: str = Field(examples=["Hello, this is a test."])
+    confidence: float = Field(ge=0, le=1, examples=[0.95])
+
+
+class TranscriptWarning(BaseModel):
+    """A suspected hallucination. Times are in seconds from the start of the file."""
+
+    segment: int | None = Field(description="The id of the segment; null if it was dropped.", examples=[None])
+    start: float = Field(examples=[12.4])
+    end: float = Field(examples=[14.4])
+    text: str = Field(examples=["Thanks for watching!"])
+    reason: Reason
+    action: Action
+    message: str = Field(description="The reason and what to do, in plain language.")
+
+
+class TranscriptionResponse(BaseModel):
+    """A transcript."""
+
+    text: str = Field(description="The whole text; empty if there is no speech.")
+    language: str = Field(description="Code of the language; und if there is no speech.", examples=["en"])
+    language_probability: float = Field(ge=0, le=1, examples=[0.98])
+    duration: float = Field(description="Duration of the recording, in seconds.", examples=[125.5])
+    segments: list[TranscriptSegment]
+    words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
+    warnings: list[TranscriptWarning] = Field(default=[], description="Present if response_format is verbose_json.")
+    processing_time: float = Field(
+        description="Time from the received file to the transcript, in seconds.", examples=[12.3]
+    )

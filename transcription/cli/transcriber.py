@@ -1,0 +1,47 @@
+"""What both ways to transcribe have in common: the request, the interface, and the errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from formats.registry import ResponseFormat
+
+# Called with the current step and the share of it that is done, 0..1, or None if unknown.
+ReportProgress = Callable[[str, float | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRequest:
+    """One recording to transcribe.
+
+    name: the file name, for messages and for the check of its extension. parameters: those of POST /transcribe.
+    """
+
+    path: Path
+    name: str
+    formats: tuple[ResponseFormat, ...]
+    parameters: Mapping[str, str]
+
+
+class RecordingFailed(Exception):
+    """This recording cannot be transcribed; others may be. The message is shown to the user."""
+
+
+class ServerUnavailable(Exception):
+    """The server cannot be reached or has no capacity, so that no recording can be transcribed."""
+
+
+class Transcriber(Protocol):
+    """Transcribes recordings, in this process or on a server."""
+
+    def transcribe(self, request: RecordingRequest, report: ReportProgress) -> Mapping[ResponseFormat, str]:
+        """The transcript in each format.
+
+        Raises RecordingFailed and ServerUnavailable. On KeyboardInterrupt all work on the recording is undone.
+        """
+
+    def close(self) -> None:
+        """Release all resources."""
