@@ -10,13 +10,13 @@ from runners.whisper import make_whisper_runner
 from transcription import bentoml_patches
 from transcription.api.app import create_app, route_table
 from transcription.api.lifecycle import check_settings, start_process
-from transcription.api.middleware.stack import middleware_stack
+from transcription.api.middleware_stack import middleware_stack
 from transcription.api.routes.health import is_ready
 from transcription.api.routes.native import ROUTE, NativeInput, TaskInput, answer_native
 from transcription.api.routes.tasks import ROUTE as TASK_ROUTE
 from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.core.settings import load_settings
-from transcription.jobs.recordings.folder import with_uploads_beside_jobs
+from transcription.jobs.recordings.open import with_uploads_beside_jobs
 from transcription.telemetry.logs import configure_logging
 
 # Our own time limit takes effect first and answers in our shape; BentoML's is the safety net.

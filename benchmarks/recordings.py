@@ -1,8 +1,8 @@
-"""How fast a recording goes to an object store and back, and how much memory that takes.
+"""Measures the transfer rate of a recording to an object store and back, and the memory it takes.
 
     python -m benchmarks.recordings [MIB]
 
-The store is the tests' server, on this machine and in a process of its own.
+The object store is the server of the tests, a separate process on this machine.
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from uuid import uuid4
 
 from tests.support.s3_server import s3_server
 from transcription.core.settings import Settings
-from transcription.jobs.recordings.folder import Spool, open_spool
+from transcription.jobs.recordings.base import RecordingStore
+from transcription.jobs.recordings.open import open_recordings
 from transcription.media.intake.upload import Upload
 
 MIB = 1024 * 1024
 
 
 def main(size: int) -> None:
-    """size: of the recording, MiB."""
+    """size: of the recording, in MiB."""
     with s3_server() as server, tempfile.TemporaryDirectory() as folder:
         server.make_bucket("bucket")
         os.environ.update(server.environment)
-        spool = open_spool(Settings(temp_dir=Path(folder), spool_url="s3://bucket/spool"))
-        asyncio.run(measure(spool, Path(folder) / "upload", size))
+        recordings = open_recordings(Settings(temp_dir=Path(folder), spool_url="s3://bucket/spool"))
+        asyncio.run(measure(recordings, Path(folder) / "upload", size))
 
 
-async def measure(spool: Spool, path: Path, size: int) -> None:
-    """Send a recording and fetch it, and say what it took."""
-    await spool.check()  # connects, and loads what the driver needs
+async def measure(recordings: RecordingStore, path: Path, size: int) -> None:
+    """Send a recording, fetch it back, and print rates and memory. size: in MiB."""
+    await recordings.check()  # connects, and imports the driver
     upload = make_upload(path, size)
     before, start = peak(), time.monotonic()
-    recording = await spool.keep(upload, str(uuid4()))
+    recording = await recordings.keep(upload, str(uuid4()))
     sent, after_sending = time.monotonic(), peak()
-    async with spool.borrowed(recording):
+    async with recordings.borrowed(recording):
         fetched = time.monotonic()
-    print(f"{size} MiB up: {size / (sent - start):.0f} MiB/s, {after_sending - before:+.0f} MiB of memory at the peak")
-    print(f"{size} MiB down: {size / (fetched - sent):.0f} MiB/s, {peak() - before:+.0f} MiB of memory at the peak")
+    print(f"{size} MiB up: {size / (sent - start):.0f} MiB/s, {after_sending - before:+.0f} MiB of peak memory")
+    print(f"{size} MiB down: {size / (fetched - sent):.0f} MiB/s, {peak() - before:+.0f} MiB of peak memory")
 
 
 def make_upload(path: Path, size: int) -> Upload:
@@ -58,7 +59,7 @@ def make_upload(path: Path, size: int) -> Upload:
 
 
 def peak() -> float:
-    """Most memory this process ever had, MiB."""
+    """The peak resident memory of this process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -7,27 +7,27 @@ What BentoML 1.4.39 does, found by experiment:
 - Calls between the two processes are pickled onto a Unix socket: numpy arrays travel as raw bytes, dataclasses as
   dictionaries that pydantic turns back into dataclasses. JSON works too.
 - An exception loses its type and message on the way, therefore `wire.Reply`.
-- A client that disconnects closes its connection, which BentoML does not notice: `transcribe` watches for it.
+- A client that disconnects closes its connection, which BentoML does not notice: `cancel_on_disconnect` does.
 - A killed process is replaced within seconds; calls that arrive meanwhile wait in the socket's backlog, calls that were
   in flight fail at once.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import Annotated, Any
 
 import bentoml
 import numpy as np
 import structlog
 from bentoml.validators import DType
+from starlette.requests import ClientDisconnect
 
 from runners.client.interface import RunnerState
 from runners.client.wire import Reply, as_failure
 from runners.device_metrics import RUNNER_NAME
 from runners.host import ModelHost
 from runners.placement import CUDA, available_cores, choose_placement
+from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.settings import Settings
@@ -75,21 +75,17 @@ class WhisperRunner:
         return self._host.ready
 
     async def _reply(self, samples: Pcm, options: DecodeOptions, ticket: Ticket, ctx: bentoml.Context) -> Reply:
-        work = asyncio.ensure_future(self._host.decode(samples, options, ticket))
-        disconnected = asyncio.ensure_future(_disconnected(ctx))
         try:
-            await asyncio.wait((work, disconnected), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                # No client reads this. Without an answer BentoML's time limit would keep the request, and a shutdown,
-                # waiting.
-                raise ServiceUnavailable("The client disconnected.")
-            return Reply(result=work.result())
+            work = self._host.decode(samples, options, ticket)
+            return Reply(result=await cancel_on_disconnect(ctx.request.receive, work))
+        except ClientDisconnect:
+            # No client reads this. Without an answer BentoML's time limit would keep the request, and a shutdown,
+            # waiting.
+            return Reply(failure=as_failure(ServiceUnavailable("The client disconnected.")))
         except TranscriptionError as error:
             if type(error) is TranscriptionError:  # none of the expected kinds
                 log.error("decode_failed", exc_info=error.__cause__)
             return Reply(failure=as_failure(error))
-        finally:
-            await _cancel(work, disconnected)
 
 
 def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
@@ -115,17 +111,3 @@ def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
         traffic={"timeout": settings.request_timeout},
     )(ConfiguredRunner)
     return service
-
-
-async def _disconnected(ctx: bentoml.Context) -> None:
-    """Returns when the client of the current request disconnects."""
-    while (await ctx.request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _cancel(*tasks: asyncio.Future[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError, TranscriptionError):
-            await task

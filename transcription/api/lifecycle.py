@@ -15,7 +15,7 @@ from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
 from transcription.jobs.job import Job
 from transcription.jobs.open import open_jobs
-from transcription.jobs.recordings.folder import job_folders, open_spool
+from transcription.jobs.recordings.open import job_folders, open_recordings
 from transcription.jobs.service import JobService
 from transcription.jobs.store.open import open_store
 from transcription.media.intake.fetch import Fetcher
@@ -37,7 +37,7 @@ def check_settings(settings: Settings) -> None:
         open_keys(settings)
         asyncio.run(open_store(settings).close())
         if settings.enable_async:
-            asyncio.run(open_spool(settings).check())
+            asyncio.run(open_recordings(settings).check())
     except InvalidKeys as error:
         raise SystemExit(f"Invalid settings:\n  {error}") from None
     except TranscriptionError as error:

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from transcription.api.caller import COUNT_BYTES
 from transcription.api.dependencies import Backend
-from transcription.api.middleware.caller import COUNT_BYTES
 from transcription.api.parameters.parsing import FILE, URL
 from transcription.api.parameters.transcription import MAX_URL_CHARACTERS
 from transcription.core.cancellation import cancel_on_disconnect

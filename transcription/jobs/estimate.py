@@ -1,4 +1,4 @@
-"""When a job will be done, from what is known of it and of the queue. Pure."""
+"""Estimates the progress and the completion time of a job. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from transcription.jobs.job import Job, JobSnapshot, JobStatus
 
 
 def progress_of(job: Job) -> int:
-    """Percent of the audio that is done; 100 only for a completed job."""
+    """Percent of the audio that is done, 0 to 100; 100 only for a completed job."""
     if job.status is JobStatus.COMPLETED:
         return 100
     if not job.seconds_total:
@@ -15,10 +15,10 @@ def progress_of(job: Job) -> int:
 
 
 def seconds_left(snapshot: JobSnapshot, at_once: int, now: float) -> float | None:
-    """Seconds until the job is done; None while too little is known.
+    """Seconds until the job is completed; None while too little is known.
 
-    at_once: jobs that one process works on at the same time, which all advance at the measured speed; when more are
-    worked on just now, that many count. When no speed is known, the job's own tells. now: seconds since the epoch.
+    at_once: number of jobs that one process works on concurrently, each at the measured speed; the number of jobs in
+    progress if that is larger. Without a measured speed the job's own is used. now: seconds since the epoch.
     """
     job = snapshot.job
     speed = snapshot.speed or _own_speed(job, now)
@@ -27,7 +27,7 @@ def seconds_left(snapshot: JobSnapshot, at_once: int, now: float) -> float | Non
     left = max(0.0, job.seconds_total - job.seconds_done)
     if job.status is JobStatus.PROCESSING:
         return left / speed
-    # Nobody knows how long an unexamined recording is; as long as this one is the fairest guess.
+    # Recordings of unknown duration count as long as this one.
     waiting = snapshot.ahead.seconds + snapshot.ahead.unknown * job.seconds_total
     return left / speed + waiting / (speed * max(at_once, snapshot.processing))
 

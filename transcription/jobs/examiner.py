@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.settings import Settings
+from transcription.jobs.attempt import failure_of
 from transcription.jobs.job import Job, JobStatus
 from transcription.jobs.store.base import JobStore
-from transcription.jobs.worker import failure_of
 from transcription.media.intake.upload import Upload
 from transcription.media.probe import probe
 
@@ -20,7 +20,7 @@ PROBE_DELAY = {"sqlite": 0.5, "celery": 0.0}
 
 
 class Examiner:
-    """Probes in the background. on_examined: called after each probe, since the job may now be due or have failed."""
+    """Probes recordings in the background. on_examined: called after each probe, because the job may now be due."""
 
     def __init__(self, settings: Settings, store: JobStore, on_examined: Callable[[], None]) -> None:
         self._settings = settings
@@ -36,7 +36,7 @@ class Examiner:
         task.add_done_callback(self._tasks.discard)
 
     def cancel(self) -> frozenset[asyncio.Task[None]]:
-        """Cancel all probes; the tasks that are still ending."""
+        """Cancel all probes, and return the tasks that have not ended yet."""
         for task in self._tasks:
             task.cancel()
         return frozenset(self._tasks)

@@ -14,7 +14,7 @@ from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.examiner import Examiner
 from transcription.jobs.job import JobStatus
-from transcription.jobs.recordings.folder import Spool
+from transcription.jobs.recordings.base import RecordingStore
 from transcription.jobs.service import JobDispatcher, JobService
 from transcription.jobs.store.base import JobStore
 from transcription.jobs.webhooks.deliverer import Deliverer
@@ -30,13 +30,13 @@ log = structlog.get_logger(__name__)
 
 
 class Housekeeping:
-    """Starts, supervises and stops the background tasks: dispatching, webhooks, cleaning up, counting."""
+    """Starts, supervises and stops the background tasks: dispatching, webhooks, cleanup, counts for metrics."""
 
     def __init__(
         self,
         settings: Settings,
         store: JobStore,
-        spool: Spool,
+        recordings: RecordingStore,
         service: JobService,
         dispatcher: JobDispatcher,
         deliverer: Deliverer,
@@ -44,7 +44,7 @@ class Housekeeping:
     ) -> None:
         self._settings = settings
         self._store = store
-        self._spool = spool
+        self._recordings = recordings
         self._service = service
         self._dispatcher = dispatcher
         self._deliverer = deliverer
@@ -52,7 +52,7 @@ class Housekeeping:
         self._running: asyncio.Task[None]
 
     def start(self) -> None:
-        """Start every background task. Should one of them fail, the process ends."""
+        """Start every background task. If one fails, the process ends."""
         self._running = asyncio.create_task(self._run())
         self._running.add_done_callback(_end_the_process)
 
@@ -62,7 +62,7 @@ class Housekeeping:
         self._running.cancel()
 
     async def stop(self) -> None:
-        """As `stop_soon`. Everything is written when this returns, which takes at most STOP_SECONDS."""
+        """As `stop_soon`, and wait at most STOP_SECONDS for the end. Then close the store."""
         self.stop_soon()
         _, late = await asyncio.wait((self._running, *self._examiner.cancel()), timeout=STOP_SECONDS)
         if late:
@@ -81,10 +81,10 @@ class Housekeeping:
         """Delete expired jobs and orphaned recordings, and back up the store."""
         next_backup = 0.0
         while True:
-            with contextlib.suppress(ServiceUnavailable):  # the disk may be full: deletions come first next time, too
+            with contextlib.suppress(ServiceUnavailable):  # such as a full disk: the next cycle deletes first
                 await self._store.expire()
                 in_use = await self._store.recordings_in_use()
-                await self._spool.sweep(in_use, ORPHAN_SECONDS)
+                await self._recordings.sweep(in_use, ORPHAN_SECONDS)
                 if time.monotonic() >= next_backup:
                     await self._store.back_up()
                     next_backup = time.monotonic() + BACKUP_SECONDS
@@ -94,10 +94,10 @@ class Housekeeping:
         """Set the gauges of the jobs for Prometheus."""
         while True:
             with contextlib.suppress(ServiceUnavailable):
-                census = await self._store.census()
+                counts = await self._store.count()
                 for status in JobStatus:
-                    metrics.JOBS.labels(status=status.value).set(census.jobs.get(status, 0))
-                oldest = census.oldest_queued
+                    metrics.JOBS.labels(status=status.value).set(counts.by_status.get(status, 0))
+                oldest = counts.oldest_queued
                 metrics.OLDEST_JOB.set(0.0 if oldest is None else max(0.0, time.time() - oldest))
             await asyncio.sleep(COUNTING_SECONDS)
 

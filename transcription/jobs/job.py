@@ -1,4 +1,4 @@
-"""What a job is, from the accepted file to its end. Times are seconds since the epoch."""
+"""The data of a job, from its acceptance to its end. Times are seconds since the epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transcription.core.options import TranscriptionRequest
 
 
 class JobStatus(StrEnum):
-    """Where a job stands. The last three are final, until somebody retries it."""
+    """The state of a job. The last three are final, except that a failed or completed job can be retried."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -28,7 +28,8 @@ UNFINISHED = frozenset({JobStatus.QUEUED, JobStatus.PROCESSING})
 class Recording:
     """The accepted file of a job.
 
-    name: of the file in the spool. filename, content_type: what the client called it, never used for a path.
+    name: of the file in the recording store. sha256: hexadecimal. size: bytes. filename, content_type: as given by the
+    client, never used for a path.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Recording:
 
 
 class DeliveryState(StrEnum):
-    """Whether the caller's address was told how the job ended."""
+    """Whether the final status was delivered to the callback URL."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -48,9 +49,10 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The webhook of a job. next_at: when it is tried next, None before the job ends and after the last try.
+    """The webhook of a job.
 
-    detail: what came of the last try, for a person.
+    attempts: begun so far. next_at: time of the next attempt, None before the job ends and after the last attempt.
+    detail: the outcome of the last attempt, for operators.
     """
 
     url: str
@@ -62,9 +64,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class KeptLayout:
-    """The layout that came with a submission, for whenever its result is wanted as subtitles.
+    """The subtitle layout of a submission, for results in a subtitle format.
 
-    shows_words: whether the caller asked for words, too. If not, they are timed for the layout and not shown.
+    shows_words: whether the client requested word timestamps. If not, words are timed for the layout and not shown.
     """
 
     layout: SubtitleLayout
@@ -73,12 +75,11 @@ class KeptLayout:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as it is accepted.
+    """A job to be accepted.
 
-    work: what identical requests have in common; the job's own id when nobody may join it.
-    response_format: what the caller wants the result as, unless told otherwise later.
-    fingerprint: of everything that was sent, to tell a repeated submission from another one.
-    request_id: of the request that brought it, for the log.
+    work: the request key, which identical requests share; the job's own id if the job is private.
+    response_format: the default format of the result. fingerprint: of the whole submission, to recognize a repeated
+    one. request_id: of the submitting request, for the log.
     """
 
     id: str
@@ -95,15 +96,14 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it stands.
+    """A stored job.
 
-    number: grows with every job; the order of the queue.
-    attempt: how often it was begun, and the fence: whoever began an earlier attempt may not write any more. It is
-        never counted from zero again.
-    failures: attempts in a row that ended by a fault of the machinery and without progress.
-    seconds_done, seconds_total: of audio; the total is None until the file was examined.
-    not_before: a queued job waits until then.
-    request_id: of the request that brought it, "" for a job of an older version.
+    number: increases with every job; the order of the queue.
+    attempt: number of attempts begun, and the fencing token: an earlier attempt can no longer write. Never reset.
+    failures: attempts in a row that ended without progress because the service failed.
+    seconds_done, seconds_total: of audio; the total is None until the recording was examined.
+    not_before: a queued job is due from then on.
+    request_id: of the submitting request, "" for a job of an older version.
     """
 
     id: str
@@ -133,16 +133,16 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
-    """All jobs of a store. oldest_queued: when the one that waits longest was accepted, None when none waits."""
+class JobCounts:
+    """The number of jobs in a store. oldest_queued: acceptance of the oldest queued job, None if none is queued."""
 
-    jobs: Mapping[JobStatus, int]
+    by_status: Mapping[JobStatus, int]
     oldest_queued: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What is done before a queued job. seconds: of audio, as far as known; unknown: jobs whose length is not."""
+    """The work ahead of a queued job. seconds: of audio, where known. unknown: jobs of unknown duration."""
 
     jobs: int
     seconds: float
@@ -151,12 +151,11 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class JobSnapshot:
-    """A job and what its end depends on.
+    """A job and what its completion time depends on.
 
-    ahead: what is unfinished and older than it or than another unfinished job of its work. Work that several jobs share
-    counts once, the job's own not at all, and seconds that are done do not count.
-    speed: seconds of audio a second that one job advances, the median of the latest completed; None when unknown.
-    processing: how many jobs are worked on just now, by whichever process.
+    ahead: unfinished work that is older than the job's own. Work that several jobs share counts once, the job's own
+    work and finished seconds do not count. speed: seconds of audio per second at which one job advances, the median of
+    the latest completed jobs; None if unknown. processing: number of jobs in progress in all processes.
     """
 
     job: Job

@@ -1,4 +1,4 @@
-"""Composes the parts that serve jobs, as the settings ask for."""
+"""Creates the parts that serve jobs, according to the settings."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from transcription.core.settings import Settings
 from transcription.jobs.examiner import Examiner
 from transcription.jobs.housekeeping import Housekeeping
 from transcription.jobs.job import Job
-from transcription.jobs.recordings.folder import Spool, open_spool
+from transcription.jobs.recordings.base import RecordingStore
+from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.service import JobDispatcher, JobService
 from transcription.jobs.store.base import JobStore
 from transcription.jobs.store.open import open_shared_store, open_store
 from transcription.jobs.webhooks.deliverer import Deliverer
 from transcription.jobs.worker import Worker
-from transcription.pipeline.single_flight import Flights
+from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
 from transcription.pipeline.transcriber import Transcriber
 
@@ -25,7 +26,7 @@ RenderStatus = Callable[[JobService, Job], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class JobParts:
-    """What serves the requests of one process. transcriber: shares its runs and its cache with the jobs."""
+    """What one process needs to serve requests. transcriber: shares runs and results with the jobs."""
 
     transcriber: Transcriber
     service: JobService
@@ -37,22 +38,22 @@ def open_jobs(settings: Settings, runner: Runner, pipeline: Pipeline, render_sta
 
     render_status: the final status of a job as JSON, which webhooks send. Raises DamagedStore, ServiceUnavailable.
     """
-    spool = open_spool(settings)
-    flights = Flights(pipeline, settings.temp_dir)
-    store, dispatcher = _open_store_and_dispatcher(settings, runner, spool, flights)
+    recordings = open_recordings(settings)
+    single_flight = SingleFlight(pipeline, settings.temp_dir)
+    store, dispatcher = _open_store_and_dispatcher(settings, runner, recordings, single_flight)
     examiner = Examiner(settings, store, dispatcher.wake)
-    service = JobService(settings, store, spool, dispatcher, examiner)
+    service = JobService(settings, store, recordings, dispatcher, examiner)
 
     async def callback_body(job: Job) -> bytes:
         return await render_status(service, job)
 
     deliverer = Deliverer(store, callback_body, settings)
-    housekeeping = Housekeeping(settings, store, spool, service, dispatcher, deliverer, examiner)
-    return JobParts(Transcriber(settings, store, flights), service, housekeeping)
+    housekeeping = Housekeeping(settings, store, recordings, service, dispatcher, deliverer, examiner)
+    return JobParts(Transcriber(settings, store, single_flight), service, housekeeping)
 
 
 def _open_store_and_dispatcher(
-    settings: Settings, runner: Runner, spool: Spool, flights: Flights
+    settings: Settings, runner: Runner, recordings: RecordingStore, single_flight: SingleFlight
 ) -> tuple[JobStore, JobDispatcher]:
     if settings.job_backend == "celery":
         # Imported here, because Celery takes long to import and a single machine does without it.
@@ -62,4 +63,4 @@ def _open_store_and_dispatcher(
         shared = open_shared_store(settings)
         return shared, Dispatcher(shared, Broker(settings))
     store = open_store(settings)
-    return store, Worker(store, spool, flights, runner, settings)
+    return store, Worker(store, recordings, single_flight, runner, settings)

@@ -1,6 +1,6 @@
-"""How long jobs and webhooks wait, and when they are given up. Every store gets these numbers from here.
+"""The lease of a job, the delays before retries and deliveries, and when either is given up. Times are seconds.
 
-Times are seconds.
+Each number is stated here only. SQLite and Redis receive the ones they need as parameters, see `STORE_POLICY`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from transcription.core.settings import Settings
 from transcription.core.transcript import Segment, Transcript
 from transcription.jobs.examiner import Examiner
 from transcription.jobs.job import Job, JobSnapshot, JobStatus, NewJob
-from transcription.jobs.recordings.folder import Spool, job_folders
+from transcription.jobs.recordings.base import RecordingStore
+from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.store.base import JobStore
 from transcription.jobs.submission import Submission, fingerprint
 from transcription.media.intake.upload import Upload, held
@@ -53,11 +54,16 @@ class JobService:
     """
 
     def __init__(
-        self, settings: Settings, store: JobStore, spool: Spool, dispatcher: JobDispatcher, examiner: Examiner
+        self,
+        settings: Settings,
+        store: JobStore,
+        recordings: RecordingStore,
+        dispatcher: JobDispatcher,
+        examiner: Examiner,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._spool = spool
+        self._recordings = recordings
         self._dispatcher = dispatcher
         self._examiner = examiner
         self._disks = job_folders(settings)
@@ -95,7 +101,7 @@ class JobService:
         """The job, and whether it is new."""
         job_id = str(uuid.uuid4())
         key = request_key(upload, submission.request, self._settings)
-        recording = await self._spool.keep(upload, job_id)
+        recording = await self._recordings.keep(upload, job_id)
         new = NewJob(
             id=job_id,
             work=job_id if submission.private else key,
@@ -113,10 +119,10 @@ class JobService:
         except (OutcomeUnknown, asyncio.CancelledError):
             raise  # the job may exist and need its recording; if it does not, the sweep deletes the file
         except BaseException:
-            await self._spool.remove(recording.name)
+            await self._recordings.remove(recording.name)
             raise
         if not created:
-            await self._spool.remove(recording.name)
+            await self._recordings.remove(recording.name)
         return job, created
 
     async def get(self, job_id: str) -> Job:
@@ -157,13 +163,13 @@ class JobService:
         before = await self.get(job_id)
         if before.finished:
             await self._store.delete(job_id)
-            await self._spool.remove(before.recording.name)
+            await self._recordings.remove(before.recording.name)
             return before
         job = _known(await self._store.cancel(job_id), job_id)
         self._dispatcher.abandon(job_id)
         self._dispatcher.wake()  # another job may have waited for the same run
         if job.status is JobStatus.CANCELLED:
-            await self._spool.remove(job.recording.name)
+            await self._recordings.remove(job.recording.name)
         return job
 
     async def retry(self, job_id: str) -> Job:

@@ -1,4 +1,4 @@
-"""What a client submits as a job beside the recording, and how a repeated submission is recognized."""
+"""The options of a submitted job, and the fingerprint that recognizes a repeated submission."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Submission:
 
 
 def fingerprint(request_key: str, submission: Submission) -> str:
-    """The same for two submissions that agree in everything; compared when an idempotency key is used again."""
+    """Equal for two submissions that agree in everything; compared when an idempotency key is used again."""
     parts = (request_key, submission.response_format, submission.callback_url)
-    # Without a layout as it was before layouts existed, so that keys of older versions still match.
+    # Without a layout the same as before layouts existed, so that fingerprints of older versions still match.
     return digest(*parts, asdict(submission.layout)) if submission.layout else digest(*parts)

@@ -1,4 +1,4 @@
-"""Results of windows to one transcript in file time."""
+"""Assembles the results of windows into one transcript in file time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from transcription.core.transcript import PlacedResult, Segment, Transcript, Wor
 from transcription.media.windows import join_speech
 from transcription.pipeline.hallucinations import judge
 
-UNDETERMINED_LANGUAGE = "und"  # ISO 639-2, when nobody spoke
-JUDGED_TOGETHER = 4  # windows of a draft, two minutes: loops of the decoder are denser than that
+UNDETERMINED_LANGUAGE = "und"  # ISO 639-2; of a file without speech
+JUDGED_TOGETHER = 4  # windows of a draft, two minutes; loops of the decoder repeat within less
 
 
 def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
-    """Window results in file order as one transcript, without what nobody seems to have said. duration: seconds."""
+    """The transcript of window results in file order, without hallucinations. duration: of the file, in seconds."""
     transcript = assemble(placed, request, duration)
     speech = join_speech(item.speech for item in placed)
     unspoken = [place(segment, item.timeline) for item in placed for segment in item.result.unspoken]
@@ -25,10 +25,10 @@ def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, durati
 
 
 class Draft:
-    """A transcript as it grows, for readers who cannot wait. What was given out once is not taken back.
+    """A growing transcript for streaming clients. Segments that were returned once are never withdrawn.
 
-    A window is judged with the few before it, which bounds the work for each. The end, which sees all, may judge
-    differently: what comes too often is surplus from its last turns on.
+    Each window is judged together with the few before it, which bounds the work. The final transcript is judged as a
+    whole and may differ from the draft.
     """
 
     def __init__(self, request: TranscriptionRequest) -> None:
@@ -36,17 +36,14 @@ class Draft:
         self._placed: deque[PlacedResult] = deque(maxlen=JUDGED_TOGETHER)
 
     def add(self, placed: PlacedResult) -> list[Segment]:
-        """The next window's result; the segments that are new."""
+        """Add the result of the next window, and return the new segments."""
         self._placed.append(placed)
         segments = judged(list(self._placed), self._request, placed.timeline.end).segments
         return [segment for segment in segments if segment.start >= placed.timeline.start]
 
 
 def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
-    """Window results in file order as one transcript in file time.
-
-    duration: seconds of audio decoded.
-    """
+    """The transcript of window results in file order, in file time. duration: seconds of decoded audio."""
     options = request.decode
     segments = [place(segment, item.timeline) for item in placed for segment in item.result.segments]
     language, probability = options.language or UNDETERMINED_LANGUAGE, 1.0 if options.language else 0.0
@@ -66,11 +63,12 @@ def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, dura
 
 
 def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:
-    """The language that is spoken longest, and how sure the model is of it on average; of two equals the earlier.
+    """The language spoken longest (of two equal ones the earlier), and the mean probability of its windows, 0 to 1.
 
-    placed: never empty, each window with the language that was detected in it.
+    placed: not empty; each window with the language detected in it.
     """
-    # The language of a window without speech is a guess, unless nobody listened for speech or there is none anywhere.
+    # Windows are weighted by their speech, because the language of silence is a guess. Without detected speech, or
+    # without voice activity detection, they are weighted by their length.
     spoken = [sum(span.length for span in item.speech or ()) for item in placed]
     weights = spoken if any(spoken) else [item.timeline.length for item in placed]
     totals: dict[str, int] = {}
@@ -84,7 +82,7 @@ def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:
 
 
 def place(segment: Segment, timeline: Timeline) -> Segment:
-    """A segment from window time to file time, as faster-whisper restores it after voice activity detection."""
+    """Convert a segment from window time to file time, as faster-whisper does after voice activity detection."""
     seek = segment.seek + round(timeline.start * FRAMES_PER_SECOND)
     if not segment.words:
         start = timeline.file_time(segment.start)
@@ -95,6 +93,6 @@ def place(segment: Segment, timeline: Timeline) -> Segment:
 
 
 def _place_word(word: Word, timeline: Timeline) -> Word:
-    # A word never straddles a cut silence: both its ends go with its middle.
+    # A word never spans a cut silence: both ends are placed in the span of its middle.
     span = timeline.span_at((word.start + word.end) / 2)
     return replace(word, start=timeline.file_time(word.start, span=span), end=timeline.file_time(word.end, span=span))

@@ -1,10 +1,9 @@
-"""Which segments nobody seems to have said. Decides only, from what the decoder and voice activity detection report.
+"""Finds segments that are probably hallucinated, from the figures of the decoder and voice activity detection.
 
-Four rules, the first that fits names the reason. Each wants two witnesses against a segment, because each witness
-alone also speaks against real people: a chorus repeats itself, quiet speech is uncertain, singing is no speech to
-Silero. A fifth rule is Whisper's own: what the decoder left out, because it hears no speech and is not sure of the
-words, is listed too. The decoder's figures are those of the whole decode that a segment comes from, not of the segment
-alone.
+There are four rules, and the first that applies gives the reason. Each needs two independent indications, because each
+of them alone also occurs in real speech: a chorus repeats itself, quiet speech is uncertain, and Silero does not detect
+singing as speech. A fifth rule is Whisper's own: segments that the decoder omits as silence are listed, too. The
+figures of the decoder describe the whole decode that a segment comes from, not the segment alone.
 """
 
 from __future__ import annotations
@@ -25,40 +24,41 @@ from transcription.core.options import DecodeOptions, HallucinationPolicy
 from transcription.core.text import compression_ratio
 from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript
 
-# How often a phrase may come in a row before what follows is surplus, by its number of words; longer ones as the last.
-# People say "no" eight times and sing a line four times. A decoder that is stuck goes on to its 224th token.
+# Number of times that a phrase may occur in a row, by its number of words; longer phrases as the last. Further repeats
+# are surplus. People say "no" eight times and sing a line four times; a stuck decoder continues to its 224th token.
 MOST_REPEATS = {1: 8, 2: 5, 3: 4}
-# Words in the longest phrase that is looked for: two lines of a song. Loops of the decoder are a sentence at most, and
-# what repeats after a longer time (prayers, jingles) is rarely one.
+# Words of the longest phrase considered: two lines of a song. Loops of the decoder are a sentence at most, and text
+# that repeats after a longer time (prayers, jingles) is rarely a loop.
 LONGEST_PHRASE = 20
-# A segment goes when more than this share of its words is surplus: text is never edited, so what is left counts.
+# A segment is flagged if more than this share of its words is surplus. Text is never edited, so a segment is dropped as
+# a whole or not at all.
 MOST_SURPLUS = 0.5
 
-# Mean log-probability of a token at which the model thinks its words as likely wrong as right. Whisper's own
-# threshold, -1.0, is lower because all it decides is whether to try again.
+# Mean log-probability of a token at which the words are as likely wrong as right. Whisper's own threshold, -1.0, is
+# lower because it only decides about another decode.
 EVEN_CHANCE = math.log(0.5)  # -0.69
-# What clean speech reaches. Asked of words where the model itself hears no speech: "Thanks for watching" in silence is
-# reported with a better than even chance, but below this, and with a no_speech_prob above Whisper's threshold of 0.6.
+# Reached by clean speech. Required of words where the model itself detects no speech: "Thanks for watching" in silence
+# has a better than even chance, but less than this, and a no_speech_prob above Whisper's threshold of 0.6.
 CLEAR_WORDS = math.log(0.7)  # -0.36
-# Below log_prob_threshold by this much after every temperature: tokens 40 % less probable than where Whisper gives up.
+# Distance below log_prob_threshold after all temperatures: tokens 40 % less probable than where Whisper gives up.
 FAR_BELOW = 0.5
-# Of no_speech_threshold. Above the whole threshold the decoder drops the window itself (Whisper's paper, section 4.5),
-# and speech that is understood, however quiet, does not get below FAR_BELOW.
+# Share of no_speech_threshold. Above the whole threshold the decoder drops the window itself. Intelligible speech,
+# however quiet, does not fall below FAR_BELOW.
 LIKELY_SILENT = 0.5
 
-# Voice shorter than this under a segment is none: Silero's frames are 32 ms and a click may fill one; a syllable takes
-# 150 ms or more. Not a share, because Whisper's segments may span long pauses around one word.
-NEARLY_NONE = 0.1  # seconds
-BRIEF = 0.5  # for segments shorter than 0.2 s: this share of them
+# A shorter voice under a segment does not count: Silero's frames are 32 ms long and a click may fill one, while a
+# syllable takes 150 ms or more. Not a share, because Whisper's segments may include long pauses around one word.
+MIN_VOICE_SECONDS = 0.1
+MIN_VOICE_SHARE = 0.5  # of segments shorter than 0.2 s
 
-# Thai to Burmese, Khmer, kana, Han: scripts that put no spaces between words. Each character counts as a word.
+# Scripts without spaces between words: Thai to Burmese, Khmer, kana, Han. Each character counts as a word.
 UNSPACED = re.compile(r"([\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff])")
-NOT_IN_WORDS = frozenset("PSZC")  # Unicode's categories of punctuation, symbols, separators, control characters
+NOT_IN_WORDS = frozenset("PSZC")  # Unicode categories: punctuation, symbols, separators, control characters
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A condemned segment. index: in the list that was judged."""
+class Finding:
+    """A segment that is probably hallucinated. index: in the list that was searched."""
 
     index: int
     reason: Reason
@@ -71,13 +71,13 @@ def judge(
     options: DecodeOptions,
     policy: HallucinationPolicy,
 ) -> Transcript:
-    """The transcript after the policy: condemned segments dropped or kept, and listed under `warnings`.
+    """Apply the policy: hallucinated segments are dropped or kept, and listed under `warnings`.
 
-    unspoken: segments in file time that the decoder left out, because it hears no speech there. speech: see `condemn`.
+    unspoken: segments in file time that the decoder omitted as silence. speech: see `find_hallucinations`.
     """
     if policy is HallucinationPolicy.KEEP:
         return transcript
-    reasons = {verdict.index: verdict.reason for verdict in condemn(transcript.segments, speech, options)}
+    reasons = {finding.index: finding.reason for finding in find_hallucinations(transcript.segments, speech, options)}
     judged: list[tuple[Segment, Reason | None]] = [
         (segment, reasons.get(index)) for index, segment in enumerate(transcript.segments)
     ]
@@ -95,30 +95,31 @@ def judge(
     return replace(transcript, segments=tuple(kept), warnings=tuple(concerns))
 
 
-def condemn(segments: Sequence[Segment], speech: Sequence[Span] | None, options: DecodeOptions) -> list[Verdict]:
-    """Segments of one file that are taken for hallucinations, in order.
+def find_hallucinations(
+    segments: Sequence[Segment], speech: Sequence[Span] | None, options: DecodeOptions
+) -> list[Finding]:
+    """The segments of one file that are probably hallucinated, in order.
 
-    segments: in file time. speech: where Silero hears a voice, without padding, in order, in samples of the file; None
-    when nobody listened. options: those that the segments were decoded with, for their thresholds.
+    segments: in file time. speech: spans in which Silero detected a voice, without padding, in order, in samples of the
+    file; None without voice activity detection. options: of the decode, for its thresholds.
     """
     surplus = surplus_shares(segments)
     voices = [None] * len(segments) if speech is None else voiced_seconds(segments, speech)
-    verdicts = []
+    findings = []
     for index, (segment, share, voice) in enumerate(zip(segments, surplus, voices, strict=True)):
         reason = _reason(segment, share, _is_voiceless(segment, voice), options)
         if reason:
-            verdicts.append(Verdict(index, reason))
-    return verdicts
+            findings.append(Finding(index, reason))
+    return findings
 
 
 def _reason(segment: Segment, surplus: float, voiceless: bool, options: DecodeOptions) -> Reason | None:
     looping = segment.compression_ratio > options.compression_ratio_threshold  # at every temperature
     unsure = _is_unsure(segment, options)
-    # Windows are decoded without knowledge of each other. The same words in several good decodes over a voice are
-    # what somebody says again and again.
+    # Windows are decoded independently. The same words in several good decodes over a voice were really repeated.
     if surplus > MOST_SURPLUS and (looping or unsure or voiceless):
         return Reason.REPETITION
-    # A chorus makes a decode compressible, too, but its lines are segments that are not.
+    # A chorus makes a decode compressible, too, but each of its lines is a segment that is not.
     if looping and (
         compression_ratio(segment.text.strip()) > options.compression_ratio_threshold
         or segment.avg_logprob < options.log_prob_threshold
@@ -133,18 +134,18 @@ def _reason(segment: Segment, surplus: float, voiceless: bool, options: DecodeOp
 
 
 def _is_unsure(segment: Segment, options: DecodeOptions) -> bool:
-    """Whether the model doubts its words."""
-    hears_nobody = segment.no_speech_prob > options.no_speech_threshold
-    return segment.avg_logprob < (CLEAR_WORDS if hears_nobody else EVEN_CHANCE)
+    """Whether the model is uncertain of its words."""
+    no_speech = segment.no_speech_prob > options.no_speech_threshold
+    return segment.avg_logprob < (CLEAR_WORDS if no_speech else EVEN_CHANCE)
 
 
 def _is_voiceless(segment: Segment, voice: float | None) -> bool:
-    """Whether (nearly) no voice was heard under a segment. voice: seconds, None when nobody listened."""
-    return voice is not None and voice < min(NEARLY_NONE, BRIEF * (segment.end - segment.start))
+    """Whether almost no voice was detected under a segment. voice: seconds, None without detection."""
+    return voice is not None and voice < min(MIN_VOICE_SECONDS, MIN_VOICE_SHARE * (segment.end - segment.start))
 
 
 def voiced_seconds(segments: Sequence[Segment], speech: Sequence[Span]) -> list[float]:
-    """Seconds of speech under each segment."""
+    """Seconds of voice under each segment."""
     ends = [span.end for span in speech]
     return [_voiced_seconds(segment, speech, ends) for segment in segments]
 
@@ -160,36 +161,36 @@ def _voiced_seconds(segment: Segment, speech: Sequence[Span], ends: Sequence[int
 
 
 def surplus_shares(segments: Sequence[Segment]) -> list[float]:
-    """Share of each segment's words that repeat a phrase too often, 0..1.
+    """The share of surplus words in each segment, 0 to 1.
 
-    The words of all segments are one stream: a loop may fit into a segment, fill many, or straddle their borders.
+    The words of all segments are one stream: a loop may be part of a segment, fill several, or cross their boundaries.
     """
     texts = [words_of(segment.text) for segment in segments]
     surplus = surplus_words([word for words in texts for word in words])
-    borders = np.cumsum([0, *(len(words) for words in texts)])
-    return [float(surplus[start:end].mean()) if start < end else 0.0 for start, end in pairwise(borders)]
+    boundaries = np.cumsum([0, *(len(words) for words in texts)])
+    return [float(surplus[start:end].mean()) if start < end else 0.0 for start, end in pairwise(boundaries)]
 
 
 def words_of(text: str) -> list[str]:
-    """Words without case and punctuation, so that "No, no. NO!" is one word three times."""
+    """The words without case and punctuation, so that "No, no. NO!" is one word three times."""
     letters = "".join(" " if unicodedata.category(c)[0] in NOT_IN_WORDS else c for c in text.casefold())
     return UNSPACED.sub(r" \1 ", letters).split()
 
 
 def surplus_words(words: Sequence[str]) -> NDArray[np.bool_]:
-    """Which words go on with a phrase that has come in a row as often as MOST_REPEATS allows already."""
+    """Which words repeat a phrase that has occurred MOST_REPEATS times in a row already; shape (len(words),)."""
     numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
     stream = np.array([numbers[word] for word in words], np.int64)
     surplus = np.zeros(len(stream), np.bool_)
     for length in range(1, LONGEST_PHRASE + 1):
         again = np.concatenate(([False], stream[length:] == stream[:-length], [False]))
         changes = np.flatnonzero(again[1:] != again[:-1])
-        for first, last in changes.reshape(-1, 2):  # the word at `first` comes again `length` words later
+        for first, last in changes.reshape(-1, 2):  # the word at `first` occurs again `length` words later
             surplus[first + length * MOST_REPEATS.get(length, MOST_REPEATS[3]) : last + length] = True
     return surplus
 
 
 def _concern(segment: Segment, reason: Reason, index: int | None) -> Concern:
-    """index: in the transcript, None when it was dropped."""
+    """index: in the transcript, None if the segment was dropped."""
     action = Action.DROPPED if index is None else Action.MARKED
     return Concern(index, segment.start, segment.end, segment.text, reason, action)

@@ -1,4 +1,4 @@
-"""Single flight: identical requests share one run of the pipeline, whoever of them came first and whoever stays."""
+"""Single flight: concurrent identical requests share one run of the pipeline."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from transcription.media.intake.upload import Upload, held
 from transcription.pipeline.transcribe import Pipeline
 from transcription.telemetry import metrics
 
-LINGER_SECONDS = 600.0  # a client that gave up and comes back within this time goes on where it stopped
-LINGERING = 64  # works whose results wait for that, the oldest go first
+# The windows of an unfinished run are kept for this long, so that a client that disconnected and comes back resumes.
+RESUMABLE_SECONDS = 600.0
+MAX_RESUMABLE_RUNS = 64  # beyond it the oldest are dropped
 
 
-class Flights:
-    """All work that is done in this process, by what identifies it.
+class SingleFlight:
+    """The runs in progress in this process, by the key of their work.
 
-    folder: where a second name of a file is kept while it is worked on; on the file system of all files.
+    folder: holds a second name (a hard link) of each file in progress; on the same file system as the uploads.
     clock: monotonic seconds.
     """
 
@@ -33,8 +34,8 @@ class Flights:
         self._pipeline = pipeline
         self._folder = folder
         self._clock = clock
-        self._flying: dict[str, Flight] = {}
-        self._left_behind: OrderedDict[str, tuple[float, list[PlacedResult]]] = OrderedDict()
+        self._runs: dict[str, Run] = {}
+        self._resumable: OrderedDict[str, tuple[float, list[PlacedResult]]] = OrderedDict()
 
     @asynccontextmanager
     async def join(
@@ -44,68 +45,71 @@ class Flights:
         request: TranscriptionRequest,
         ticket: Ticket,
         known: Sequence[PlacedResult] = (),
-        linger: bool = True,
-    ) -> AsyncIterator[Passenger]:
-        """Share the work, or begin it. Whoever leaves last ends it.
+        resumable: bool = True,
+    ) -> AsyncIterator[Subscriber]:
+        """Subscribe to the run of this work, or start one. The run is cancelled when its last subscriber leaves.
 
-        known: what an earlier run obtained, from the first window on. linger: keep for a while what an unfinished run
-        has obtained, for whoever asks again.
+        known: results of an earlier run, from the first window on. resumable: keep the windows of an unfinished run for
+        RESUMABLE_SECONDS, for the next request for the same work.
         """
-        flight = self._flying.get(work)
-        joined = flight is not None
-        if flight is None:
-            earlier = max(self._take_left_behind(work), list(known), key=len)
-            flight = self._flying[work] = Flight(ticket.request_id)
-            flight.take_off(self._fly(flight, upload, request, earlier))
-        passenger = Passenger(flight, joined)
-        flight.priorities.append(ticket.priority)
+        run = self._runs.get(work)
+        joined = run is not None
+        if run is None:
+            earlier = max(self._take_resumable(work), list(known), key=len)
+            run = self._runs[work] = Run(ticket.request_id)
+            run.start(self._transcribe(run, upload, request, earlier))
+        run.priorities.append(ticket.priority)
         try:
-            yield passenger
+            yield Subscriber(run, joined)
         finally:
-            flight.priorities.remove(ticket.priority)
-            if not flight.priorities:
-                del self._flying[work]  # first: whoever comes while it is being cancelled begins anew
-                if linger and flight.results and not flight.succeeded:
-                    self._leave_behind(work, flight.results)
-                await flight.land()
+            run.priorities.remove(ticket.priority)
+            if not run.priorities:
+                del self._runs[work]  # first, so that a request during the cancellation starts a new run
+                if resumable and run.results and not run.succeeded:
+                    self._keep_resumable(work, run.results)
+                await run.finish()
 
-    async def _fly(
-        self, flight: Flight, upload: Upload, request: TranscriptionRequest, known: Sequence[PlacedResult]
+    async def _transcribe(
+        self, run: Run, upload: Upload, request: TranscriptionRequest, known: Sequence[PlacedResult]
     ) -> Transcript:
-        """The run itself, counted here, where work that several share is done once."""
+        """The run itself. Metrics are counted here, so that shared work counts once."""
         with held(upload, self._folder) as own, metrics.ACTIVE.track_inprogress():
             try:
-                transcript = await self._pipeline.transcribe(own, request, flight.ticket, known, flight.note)
+                transcript = await self._pipeline.transcribe(own, request, run.ticket, known, run.add)
             except TranscriptionError as error:
                 metrics.FAILURES.labels(reason=type(error).__name__).inc()
                 raise
-        _count(transcript, new=not known)
+        _count(transcript, complete_run=not known)
         return transcript
 
-    def _take_left_behind(self, work: str) -> list[PlacedResult]:
-        since, results = self._left_behind.pop(work, (0.0, []))
-        return results if self._clock() - since < LINGER_SECONDS else []
+    def _take_resumable(self, work: str) -> list[PlacedResult]:
+        since, results = self._resumable.pop(work, (0.0, []))
+        return results if self._clock() - since < RESUMABLE_SECONDS else []
 
-    def _leave_behind(self, work: str, results: list[PlacedResult]) -> None:
-        self._left_behind[work] = self._clock(), results
-        while len(self._left_behind) > LINGERING:
-            self._left_behind.popitem(last=False)
+    def _keep_resumable(self, work: str, results: list[PlacedResult]) -> None:
+        self._resumable[work] = self._clock(), results
+        while len(self._resumable) > MAX_RESUMABLE_RUNS:
+            self._resumable.popitem(last=False)
 
 
-def _count(transcript: Transcript, *, new: bool) -> None:
-    """new: no part of it was done by an earlier run, so that its time tells the speed."""
+def _count(transcript: Transcript, *, complete_run: bool) -> None:
+    """complete_run: no window came from an earlier run, so that the processing time covers all of the audio."""
     model = transcript.model
     metrics.TRANSCRIPTS.labels(model=model, language=transcript.language, task=transcript.task.value).inc()
     metrics.AUDIO_SECONDS.labels(model=model).inc(transcript.duration)
-    if new and transcript.duration:
+    if complete_run and transcript.duration:
         metrics.PROCESSING_SECONDS.labels(model=model).observe(transcript.processing_time)
         metrics.REAL_TIME_FACTOR.labels(model=model).observe(transcript.processing_time / transcript.duration)
     for concern in transcript.warnings:
         metrics.HALLUCINATIONS.labels(reason=concern.reason.value, action=concern.action.value).inc()
 
 
-class Flight:
-    """One run of the pipeline. priorities: of everybody who waits for it. seconds: of audio, None while unknown."""
+class Run:
+    """One run of the pipeline.
+
+    priorities: of its subscribers. results: of the windows so far, in file order. seconds: of audio in the file, None
+    while unknown.
+    """
 
     def __init__(self, request_id: str) -> None:
         self.priorities: list[Priority] = []
@@ -113,80 +117,80 @@ class Flight:
         self.seconds: float | None = None
         self._request_id = request_id
         self._id = uuid.uuid4().hex
-        self._news = asyncio.Event()
-        self._run: asyncio.Task[Transcript]
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[Transcript]
 
-    def take_off(self, run: Coroutine[None, None, Transcript]) -> None:
-        """Begin."""
-        self._run = asyncio.create_task(run)
-        self._run.add_done_callback(lambda _: self._tell())
+    def start(self, work: Coroutine[None, None, Transcript]) -> None:
+        """Run `work` in a task."""
+        self._task = asyncio.create_task(work)
+        self._task.add_done_callback(lambda _: self._notify())
 
     def ticket(self) -> Ticket:
-        """For the next window: as urgent as the most urgent of those who wait."""
+        """The ticket for the next window, with the highest priority of all subscribers."""
         interactive = Priority.INTERACTIVE in self.priorities
         return Ticket(self._request_id, Priority.INTERACTIVE if interactive else Priority.BACKGROUND, self._id)
 
-    def note(self, placed: PlacedResult, seconds: float | None) -> None:
-        """One more window is done."""
+    def add(self, placed: PlacedResult, seconds: float | None) -> None:
+        """Add the result of the next window."""
         self.results.append(placed)
         self.seconds = seconds
-        self._tell()
+        self._notify()
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self._run.done()
+        """Whether it has ended, successfully or not."""
+        return self._task.done()
 
     @property
     def succeeded(self) -> bool:
         """Whether there is a transcript."""
-        return self.done and not self._run.cancelled() and self._run.exception() is None
+        return self.done and not self._task.cancelled() and self._task.exception() is None
 
     async def change(self) -> None:
-        """Return when there is more, or the end. To be awaited before anything else is."""
-        await self._news.wait()
+        """Wait for the next result or the end. No other await may come between reading the state and this call."""
+        await self._changed.wait()
 
     async def transcript(self) -> Transcript:
-        """What comes out. Cancelling the call leaves the run alone."""
-        await asyncio.wait((self._run,))
-        error = self._run.exception()
+        """The transcript, or the error of the run. Cancelling this call does not cancel the run."""
+        await asyncio.wait((self._task,))
+        error = self._task.exception()
         if isinstance(error, TranscriptionError):
-            raise copy(error)  # raised in several tasks, one object would collect the traceback of each
-        return self._run.result()
+            raise copy(error)  # one object, raised in several tasks, would collect the traceback of each
+        return self._task.result()
 
-    async def land(self) -> None:
-        """End it, if it has not ended. Its windows have left the runner's queue when this returns.
+    async def finish(self) -> None:
+        """Cancel the run unless it has ended. Its windows have left the runner's queue when this returns.
 
-        Nobody may ask it anything afterwards.
+        The run must not be used afterwards.
         """
-        self._run.cancel()
-        await asyncio.shield(asyncio.wait((self._run,)))
-        # Its exception holds frames, which hold audio and this flight: a circle that only the collector would find.
-        del self._run
+        self._task.cancel()
+        await asyncio.shield(asyncio.wait((self._task,)))
+        # Its exception refers to frames, which refer to audio and to this run: a cycle that only the collector frees.
+        del self._task
 
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
-class Passenger:
-    """Somebody's share in a flight. joined: another one had begun it."""
+class Subscriber:
+    """One request's view of a run. joined: the run was started by another request."""
 
-    def __init__(self, flight: Flight, joined: bool) -> None:
-        self._flight = flight
+    def __init__(self, run: Run, joined: bool) -> None:
+        self._run = run
         self.joined = joined
 
     async def results(self) -> AsyncGenerator[tuple[PlacedResult, float | None], None]:
-        """Every window from the first on, as it is done, with the file's seconds; ends when the work ends."""
+        """Every window from the first on, with the seconds of audio in the file, None if unknown. Ends with the run."""
         position = 0
         while True:
-            while position < len(self._flight.results):
-                yield self._flight.results[position], self._flight.seconds
+            while position < len(self._run.results):
+                yield self._run.results[position], self._run.seconds
                 position += 1
-            if self._flight.done:
+            if self._run.done:
                 return
-            await self._flight.change()
+            await self._run.change()
 
     async def transcript(self) -> Transcript:
-        """The whole. Raises what the work raised, the errors of media/ and of the runner."""
-        return await self._flight.transcript()
+        """The whole transcript. Raises the errors of media/ and of the runner."""
+        return await self._run.transcript()

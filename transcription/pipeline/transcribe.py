@@ -1,4 +1,4 @@
-"""One accepted file in, one transcript out; the only place that knows the order of the steps."""
+"""Turns an accepted upload into a transcript. The only module that knows the order of the steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from transcription.media.windows import cut_windows
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged
 from transcription.telemetry.tracing import PROBE, traced
 
-# Enough to keep every slot of a large GPU batch fed, and 16 x 0.96 MB a request.
+# Enough to fill a large GPU batch. At 0.96 MB per window this is 15 MB per request.
 WINDOWS_IN_FLIGHT = 16
 
 
@@ -33,7 +33,7 @@ OnResult = Callable[[PlacedResult, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A window in the runner, without its samples."""
+    """A window that was sent to the runner, without its samples."""
 
     timeline: Timeline
     speech: tuple[Span, ...] | None
@@ -42,14 +42,14 @@ class _Sent:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The language of a file, "und" when nobody speaks. probability: 0..1."""
+    """The language of a file; "und" without speech. probability: 0 to 1."""
 
     language: str
     probability: float
 
 
 class Pipeline:
-    """Takes accepted uploads through probe, decoder, windows and runner."""
+    """Transcribes accepted uploads: probe, decoder, windows, runner, assembly."""
 
     def __init__(self, settings: Settings, runner: Runner) -> None:
         self._settings = settings
@@ -63,38 +63,39 @@ class Pipeline:
         known: Sequence[PlacedResult] = (),
         on_result: OnResult | None = None,
     ) -> Transcript:
-        """The whole file as one transcript.
+        """The transcript of the whole file.
 
-        ticket: asked for every window that is sent, since who waits may change meanwhile.
-        known: what an earlier, interrupted run of the same file and request obtained, from the first window on.
-        on_result: called for every window in file order, known ones too, with the file's seconds (None if unknown).
-        Raises the errors of media/ and of the runner. Cancelling it kills the decoder and takes queued windows back.
+        ticket: called for each window as it is sent, because the priority may change during the run.
+        known: results of an earlier, interrupted run of the same file and request, from the first window on.
+        on_result: called for each window in file order, known ones included, with the seconds of audio in the file
+            (None if unknown).
+        Raises the errors of media/ and of the runner. A cancellation kills the decoder and withdraws queued windows.
         """
         started = time.perf_counter()
         with traced(PROBE):
             media = await probe(upload, self._settings)
-        heard = SampleCount(decode(media, self._settings))
+        pcm = CountedSamples(decode(media, self._settings))
         placed: list[PlacedResult] = []
-        windows = cut_windows(heard, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
-        # The decoder is ended here: `windows` leaves it to the garbage collector, which may take its time.
-        async with aclosing(heard), aclosing(self._results(windows, request, ticket, known)) as results:
+        windows = cut_windows(pcm, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
+        # Closes the decoder now: `windows` would leave it to the garbage collector.
+        async with aclosing(pcm), aclosing(self._results(windows, request, ticket, known)) as results:
             async for item in results:
                 placed.append(item)
                 if on_result:
                     on_result(item, media.duration)
-        transcript = judged(placed, request, heard.samples / SAMPLE_RATE)
+        transcript = judged(placed, request, pcm.samples / SAMPLE_RATE)
         return replace(transcript, processing_time=time.perf_counter() - started)
 
     async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
-        """The language of the first window with speech, and nothing else.
+        """The language of the first window with speech.
 
-        Raises the errors of media/ and of the runner. No more of the file is decoded than that takes.
+        The file is decoded no further than that. Raises the errors of media/ and of the runner.
         """
         media = await probe(upload, self._settings)
-        heard = SampleCount(decode(media, self._settings))
+        pcm = CountedSamples(decode(media, self._settings))
         options = replace(request.decode, language=None, only_language=True)
-        windows = cut_windows(heard, request.vad, listen=False)
-        async with aclosing(heard), aclosing(windows):
+        windows = cut_windows(pcm, request.vad, listen=False)
+        async with aclosing(pcm), aclosing(windows):
             async for window in windows:
                 result = await self._runner.transcribe(window, options, ticket)
                 return Detection(result.language, result.language_probability)
@@ -107,16 +108,16 @@ class Pipeline:
         ticket: Callable[[], Ticket],
         known: Sequence[PlacedResult],
     ) -> AsyncGenerator[PlacedResult, None]:
-        """Results in file order, with up to WINDOWS_IN_FLIGHT windows ahead of them in the runner."""
+        """Results in file order, with up to WINDOWS_IN_FLIGHT windows in the runner."""
         options = request.decode
-        earlier = Earlier(known)
+        reusable = ReusableResults(known)
         waiting: deque[_Sent] = deque()
         try:
             async with aclosing(windows):
                 async for window in windows:
-                    # The first window tells the language of the rest, so nothing is sent beside it.
+                    # The first window determines the language of the rest, so it is sent alone.
                     alone = not options.language and not request.multilingual
-                    placed = earlier.result_of(window)
+                    placed = reusable.result_of(window)
                     if not placed:
                         task = asyncio.create_task(self._runner.transcribe(window, options, ticket()))
                         waiting.append(_Sent(window.timeline, window.speech, task))
@@ -135,22 +136,22 @@ class Pipeline:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Earlier:
-    """Results of an interrupted run, given out while its windows are those of this run."""
+class ReusableResults:
+    """Results of an interrupted run, as long as its windows are the same as in this run."""
 
     def __init__(self, known: Sequence[PlacedResult]) -> None:
         self._left = deque(known)
 
     def result_of(self, window: Window) -> PlacedResult | None:
-        """The result of the next window. Once one differs, nothing that comes behind it is of use."""
+        """The result of the next window. Once a window differs, no later result is used."""
         if not self._left or self._left[0].timeline != window.timeline:
             self._left.clear()
             return None
         return replace(self._left.popleft(), speech=window.speech)
 
 
-class SampleCount:
-    """PCM blocks as they come, counted on their way: the decoder knows the true length, the container may lie."""
+class CountedSamples:
+    """PCM blocks as they are decoded, with a count of their samples. The duration in the container may be wrong."""
 
     def __init__(self, pcm: AsyncGenerator[NDArray[np.int16], None]) -> None:
         self._pcm = pcm

@@ -17,7 +17,7 @@ from transcription.core.transcript import PlacedResult, Segment, Transcript
 from transcription.media.intake.upload import Upload
 from transcription.pipeline.assemble import Draft
 from transcription.pipeline.request_key import request_key
-from transcription.pipeline.single_flight import Flights
+from transcription.pipeline.single_flight import SingleFlight
 from transcription.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -51,10 +51,10 @@ class ResultCache(Protocol):
 class Transcriber:
     """One per process. Identical requests share one run, unless they are private."""
 
-    def __init__(self, settings: Settings, cache: ResultCache, flights: Flights) -> None:
+    def __init__(self, settings: Settings, cache: ResultCache, single_flight: SingleFlight) -> None:
         self._settings = settings
         self._cache = cache
-        self._flights = flights
+        self._single_flight = single_flight
 
     async def transcribe(
         self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
@@ -92,23 +92,25 @@ class Transcriber:
     ) -> AsyncGenerator[PlacedResult | tuple[Transcript, Source], None]:
         """Windows as they are completed, and the transcript at the end. A cached result has no windows."""
         if private:
-            async with self._flights.join(uuid.uuid4().hex, upload, request, ticket, linger=False) as passenger:
-                async for placed, _ in passenger.results():
+            async with self._single_flight.join(
+                uuid.uuid4().hex, upload, request, ticket, resumable=False
+            ) as subscriber:
+                async for placed, _ in subscriber.results():
                     yield placed
-                yield await passenger.transcript(), Source.BYPASS
+                yield await subscriber.transcript(), Source.BYPASS
             return
         key = request_key(upload, request, self._settings)
         cached, known = await self._look_up(key)
         if cached:
             yield cached, Source.HIT
             return
-        async with self._flights.join(key, upload, request, ticket, known) as passenger:
-            async for placed, _ in passenger.results():
+        async with self._single_flight.join(key, upload, request, ticket, known) as subscriber:
+            async for placed, _ in subscriber.results():
                 yield placed
-            transcript = await passenger.transcript()
-        if not passenger.joined:
+            transcript = await subscriber.transcript()
+        if not subscriber.joined:
             await self._remember(key, transcript)
-        yield transcript, Source.JOIN if passenger.joined else Source.MISS
+        yield transcript, Source.JOIN if subscriber.joined else Source.MISS
 
     async def _look_up(self, key: str) -> tuple[Transcript | None, Sequence[PlacedResult]]:
         """The cached result, or else the windows of an unfinished job. Neither when the store does not answer."""

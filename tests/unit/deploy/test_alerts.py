@@ -14,8 +14,8 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from tests.support.deployment import DEPLOY, ROOT, Document, load
-from transcription.jobs.cluster.exporter import Reading, _of_jobs, _of_queues
-from transcription.jobs.job import Census
+from transcription.jobs.cluster.exporter import QueueState, _of_jobs, _of_queues
+from transcription.jobs.job import JobCounts
 from transcription.telemetry import metrics
 
 PROMETHEUS = DEPLOY / "prometheus"
@@ -50,8 +50,8 @@ def rules() -> list[Document]:
 def told() -> dict[str, set[str]]:
     """Figures of the exporter and those that metrics.py declares, with their labels."""
     found = {}
-    nothing = Reading((), 0, Census({}, None))
-    for family in (*_of_queues(nothing), *_of_jobs(nothing.census)):
+    nothing = QueueState((), 0, JobCounts({}, None))
+    for family in (*_of_queues(nothing), *_of_jobs(nothing.counts)):
         found[family.name] = set(family._labelnames)
     found |= {"transcription_redis_up": set(), "up": set()}
     for metric in vars(metrics).values():

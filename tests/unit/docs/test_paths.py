@@ -97,3 +97,10 @@ def test_every_decision_record_is_in_the_index() -> None:
     text = (folder / "README.md").read_text(encoding="utf-8")
     for path in folder.glob("0*.md"):
         assert f"]({path.name})" in text
+
+
+def test_every_package_is_in_the_table_of_the_architecture() -> None:
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    packages = {path.parent for path in (ROOT / "transcription").glob("*/__init__.py")}
+    for package in (*packages, ROOT / "formats", ROOT / "runners"):
+        assert f"| `{name(package)}/` |" in text

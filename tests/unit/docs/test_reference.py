@@ -1,5 +1,6 @@
 """The documents name what the code has."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ from transcription.core.settings import Settings
 from transcription.core.transcript import Reason
 
 ROOT = Path(__file__).resolve().parents[3]
+SOURCES = "".join(
+    path.read_text(encoding="utf-8")
+    for folder in ("formats", "runners", "transcription")
+    for path in (ROOT / folder).rglob("*.py")
+)
 SETTINGS = [(name.upper(), field.description) for name, field in Settings.model_fields.items()]
 
 
@@ -28,6 +34,14 @@ def test_every_setting_is_in_the_template_of_the_dotenv_file(variable, descripti
 @pytest.mark.parametrize("name", [*NAMES, *Reason])
 def test_every_parameter_and_every_hallucination_reason_is_in_a_table_of_the_api_guide(name):
     assert f"| `{name}` |" in (ROOT / "docs" / "API.md").read_text(encoding="utf-8")
+
+
+def test_every_log_event_of_the_operators_guide_is_logged_somewhere():
+    guide = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+    table = guide.partition("| Message | Level | Fields |\n")[2].partition("\n\n")[0]
+    events = {event for row in table.splitlines()[1:] for event in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert len(events) > 10
+    assert sorted(event for event in events if f'"{event}"' not in SOURCES) == []
 
 
 def test_the_lock_files_name_no_registry_and_no_host():

@@ -1,4 +1,4 @@
-"""What is said about a job's progress and its end."""
+"""The progress of a job, and the estimate of its end."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ NOTHING = Ahead(0, 0.0, 0)
 
 
 @given(st.floats(0, 1e6), st.floats(0.1, 1e6))
-def test_progress_is_the_part_of_the_audio_that_is_done_and_never_100_before_the_end(done, total):
+def test_progress_is_the_share_of_finished_audio_and_below_100_before_the_end(done, total):
     progress = progress_of(replace(JOB, seconds_done=done, seconds_total=total))
     assert 0 <= progress <= 99
     assert progress <= 100 * done / total
@@ -35,7 +35,7 @@ def test_a_completed_job_is_at_100():
     assert progress_of(replace(JOB, status=JobStatus.COMPLETED)) == 100
 
 
-def test_a_recording_of_unknown_length_has_made_no_progress_that_could_be_told():
+def test_the_progress_of_a_recording_of_unknown_duration_is_0():
     assert progress_of(replace(JOB, seconds_done=5.0, seconds_total=None)) == 0
 
 
@@ -43,28 +43,28 @@ def left(job, ahead=NOTHING, speed=None, at_once=1, now=0.0):
     return seconds_left(JobSnapshot(job, ahead, speed), at_once, now)
 
 
-def test_what_is_left_takes_as_long_as_the_measured_speed_says():
+def test_the_remaining_audio_advances_at_the_measured_speed():
     assert left(replace(JOB, seconds_done=40.0), speed=6.0, at_once=4) == pytest.approx(10)
 
 
-def test_the_queue_ahead_advances_as_fast_as_all_that_are_worked_on_at_once():
+def test_the_queue_ahead_advances_at_the_speed_of_all_concurrent_jobs():
     queued = replace(JOB, status=JobStatus.QUEUED)
-    ahead = Ahead(jobs=3, seconds=200.0, unknown=1)  # the unknown one as long as this job
+    ahead = Ahead(jobs=3, seconds=200.0, unknown=1)  # the unknown one counts as long as this job
     assert left(queued, ahead, speed=5.0, at_once=4) == pytest.approx(100 / 5 + 300 / 20)
-    assert left(JOB, ahead, speed=5.0, at_once=4) == pytest.approx(100 / 5)  # it waits for nobody any more
+    assert left(JOB, ahead, speed=5.0, at_once=4) == pytest.approx(100 / 5)  # a processing job no longer waits
 
 
-def test_when_more_jobs_are_worked_on_than_one_process_may_that_many_advance():
+def test_jobs_that_other_processes_work_on_advance_the_queue_too():
     queued = replace(JOB, status=JobStatus.QUEUED)
     snapshot = JobSnapshot(queued, Ahead(jobs=3, seconds=300.0, unknown=0), speed=5.0, processing=10)
     assert seconds_left(snapshot, at_once=4, now=0.0) == pytest.approx(100 / 5 + 300 / 50)
 
 
-def test_without_a_measured_speed_the_job_s_own_tells():
+def test_without_a_measured_speed_the_speed_of_the_job_itself_is_used():
     assert left(replace(JOB, started_at=1000.0, seconds_done=20.0), now=1010.0) == pytest.approx(40)
 
 
-def test_nothing_is_said_while_nothing_is_known():
+def test_there_is_no_estimate_while_nothing_is_known():
     assert left(JOB) is None
     assert left(replace(JOB, seconds_total=None), speed=5.0) is None
     assert left(replace(JOB, started_at=1000.0), now=1000.0) is None

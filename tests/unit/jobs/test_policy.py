@@ -1,4 +1,4 @@
-"""Delays between attempts of jobs and webhooks, and what the stores are told of the policy."""
+"""Delays between attempts of jobs and webhooks, and limits that depend on each other."""
 
 import pytest
 from hypothesis import given
@@ -35,13 +35,13 @@ def test_ten_deliveries_take_about_three_and_a_half_hours() -> None:
 
 
 @given(st.integers(1, MAX_DELIVERY_ATTEMPTS), st.floats(0, 1e9), st.floats(0, 1))
-def test_a_delivery_delay_is_neither_too_short_nor_endless(attempt: int, retry_after: float, chance: float) -> None:
+def test_delivery_delays_stay_within_their_limits(attempt: int, retry_after: float, chance: float) -> None:
     delay = delivery_delay(attempt, retry_after, chance)
     assert FIRST_DELIVERY_DELAY * (1 - DELIVERY_JITTER) <= delay <= (1 + DELIVERY_JITTER) * MAX_DELIVERY_DELAY
     assert delay >= min(retry_after, MAX_DELIVERY_DELAY)
 
 
-def test_a_store_never_cuts_a_delay_short_and_a_lease_outlives_missed_heartbeats() -> None:
+def test_stores_allow_the_longest_delays_and_a_lease_survives_missed_heartbeats() -> None:
     assert MAX_RETRY_DELAY <= MAX_POSTPONEMENT
     assert (1 + DELIVERY_JITTER) * MAX_DELIVERY_DELAY <= MAX_DELIVERY_WAIT
     assert HEARTBEAT_SECONDS <= LEASE_SECONDS / 3

@@ -1,4 +1,4 @@
-"""What the worker makes of stored jobs, on the real store, with a scripted runner in the model's place."""
+"""The worker on stored jobs: a real store, and a scripted runner in place of the model."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -15,14 +15,16 @@ from transcription.core.errors import (
     TranscriptionError,
 )
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
+from transcription.jobs import attempt as attempt_module
 from transcription.jobs import policy
 from transcription.jobs import worker as worker_module
+from transcription.jobs.attempt import Outcome, failure_of, outcome_of
 from transcription.jobs.job import JobStatus, NewJob
-from transcription.jobs.recordings.folder import FolderSpool
+from transcription.jobs.recordings.folder import FolderStore
 from transcription.jobs.store.sqlite.store import SqliteStore
-from transcription.jobs.worker import Outcome, Worker, failure_of, outcome_of
+from transcription.jobs.worker import Worker
 from transcription.media.intake.upload import Upload
-from transcription.pipeline.single_flight import Flights
+from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
 
 REQUEST = TranscriptionRequest(DecodeOptions("demo", language="en"), VadOptions(enabled=False))
@@ -30,7 +32,7 @@ WINDOWS = 4
 
 
 class FragileRunner(ScriptedRunner):
-    """Fails a number of calls first. absent: times that it does not even answer."""
+    """Fails its first `failures` calls. absent: number of calls of `state` that it does not answer."""
 
     def __init__(self, error=None, failures=0, absent=0):
         super().__init__()
@@ -52,19 +54,19 @@ class FragileRunner(ScriptedRunner):
 
 
 class World:
-    """A store, a spool and a worker in a folder, with delays too short to wait for."""
+    """A job store, a recording store and a worker in one folder, with short delays."""
 
     def __init__(self, folder, settings, runner, store=None):
         self.folder = folder
         self.settings = settings
         self.runner = runner
         self.store = store or SqliteStore(folder / "jobs", result_ttl=1000)
-        self.spool = FolderSpool(folder / "jobs" / "spool", settings)
-        self.flights = Flights(Pipeline(settings, runner), folder)
+        self.recordings = FolderStore(folder / "jobs" / "spool", settings)
+        self.single_flight = SingleFlight(Pipeline(settings, runner), folder)
 
     @asynccontextmanager
     async def working(self):
-        worker = Worker(self.store, self.spool, self.flights, self.runner, self.settings)
+        worker = Worker(self.store, self.recordings, self.single_flight, self.runner, self.settings)
         running = asyncio.create_task(worker.run())
         try:
             yield worker
@@ -74,7 +76,7 @@ class World:
 
     async def submit(self, path, job_id="job"):
         upload = Upload(path, "0" * 64, path.stat().st_size, path.name)
-        recording = await self.spool.keep(upload, job_id)
+        recording = await self.recordings.keep(upload, job_id)
         job, _ = await self.store.submit(NewJob(job_id, job_id, REQUEST, recording, "json", job_id))
         return job
 
@@ -89,6 +91,7 @@ class World:
 def world(tmp_path, settings, monkeypatch):
     monkeypatch.setattr(policy, "FIRST_RETRY_DELAY", 0.01)
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(attempt_module, "WRITE_RETRY_SECONDS", 0.02)
 
     def make(runner, store=None, **changes):
         return World(tmp_path, settings.model_copy(update=changes), runner, store)
@@ -117,24 +120,24 @@ def test_a_job_is_completed(world, speech):
     assert len(runner.options) == WINDOWS
 
 
-def test_a_bad_recording_fails_at_once(world, tmp_path):
+def test_an_unreadable_recording_fails_at_the_first_attempt(world, tmp_path):
     silent_movie(tmp_path / "mute.mp4")
     job = end_of(world(ScriptedRunner()), tmp_path / "mute.mp4")
     assert (job.status, job.attempt, job.failure.code) == (JobStatus.FAILED, 1, "no_audio_stream")
 
 
-def test_a_recording_that_kills_the_runner_fails_at_once(world, speech):
+def test_a_recording_that_crashes_the_runner_fails_at_the_first_attempt(world, speech):
     job = end_of(world(FragileRunner(RefusedWindow("it died twice"), failures=100)), speech)
     assert (job.attempt, job.failure.code, job.failure.message) == (1, "refused_recording", "it died twice")
 
 
 @pytest.mark.parametrize("error", [ServiceUnavailable("gone", retry_after=0), ModelUnavailable("no"), KeyError("bug")])
-def test_a_fault_of_the_machinery_is_tried_again(world, speech, error):
+def test_a_failure_of_the_service_is_retried(world, speech, error):
     job = end_of(world(FragileRunner(error, failures=2), job_retries=3), speech)
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 3)
 
 
-def test_it_is_not_tried_for_ever(world, speech):
+def test_retries_are_limited(world, speech):
     error = ServiceUnavailable("gone", retry_after=0)
     job = end_of(world(FragileRunner(error, failures=1000), job_retries=3), speech)
     assert (job.status, job.attempt, job.failure.message) == (JobStatus.FAILED, 4, "gone")
@@ -145,23 +148,23 @@ def test_no_attempt_is_begun_while_the_runner_restarts(world, speech):
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 1)
 
 
-def test_a_job_that_ends_process_after_process_is_given_up(world, speech):
+def test_a_job_that_interrupts_process_after_process_fails(world, speech):
     job = end_of_interrupted(world(ScriptedRunner(), job_retries=3), speech, times=4)
     assert (job.status, job.failure.code) == (JobStatus.FAILED, "repeatedly_interrupted")
 
 
-def test_a_job_that_takes_too_long_fails_and_says_what_to_do(world, speech):
+def test_a_job_that_exceeds_its_time_limit_fails_and_names_the_setting(world, speech):
     job = end_of(world(ScriptedRunner(pause=1000), job_timeout=1), speech)
     assert (job.status, job.attempt, job.failure.code) == (JobStatus.FAILED, 1, "job_took_too_long")
     assert "JOB_TIMEOUT" in job.failure.message
 
 
-def test_a_worker_that_is_told_which_job_is_next_does_that_one(world, speech, tmp_path):
+def test_a_worker_attempts_the_job_it_is_given(world, speech, tmp_path):
     async def scenario():
         here = world(ScriptedRunner())
         await here.submit(speech, "first")
         await here.submit(write_wav(tmp_path / "other.wav", noise(5)), "second")
-        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        worker = Worker(here.store, here.recordings, here.single_flight, here.runner, here.settings)
         assert await worker.attempt("second")
         assert not await worker.attempt("second")
         assert not await worker.attempt("unknown")
@@ -170,11 +173,11 @@ def test_a_worker_that_is_told_which_job_is_next_does_that_one(world, speech, tm
     assert asyncio.run(scenario()) == [JobStatus.QUEUED, JobStatus.COMPLETED]
 
 
-def test_a_stopped_attempt_gives_its_job_back(world, speech):
+def test_a_stopped_attempt_returns_its_job_to_the_queue(world, speech):
     async def scenario():
         here = world(ScriptedRunner(pause=1000))
         await here.submit(speech)
-        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        worker = Worker(here.store, here.recordings, here.single_flight, here.runner, here.settings)
         attempt = asyncio.create_task(worker.attempt("job"))
         while (await here.store.get("job")).status is not JobStatus.PROCESSING:
             await asyncio.sleep(0.01)
@@ -187,11 +190,11 @@ def test_a_stopped_attempt_gives_its_job_back(world, speech):
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.2], ids=["as its first step is due", "while it is claimed"])
-def test_a_worker_that_is_stopped_while_it_begins_a_job_gives_it_back(world, speech, monkeypatch, seconds):
+def test_a_worker_stopped_while_it_begins_a_job_returns_it_to_the_queue(world, speech, monkeypatch, seconds):
     async def scenario():
         here = world(ScriptedRunner(pause=1000))
         await here.submit(speech)
-        worker = Worker(here.store, here.spool, here.flights, here.runner, here.settings)
+        worker = Worker(here.store, here.recordings, here.single_flight, here.runner, here.settings)
         claim, stopped = here.store.claim, []
 
         async def claim_and_be_stopped(*arguments):
@@ -211,7 +214,7 @@ def test_a_worker_that_is_stopped_while_it_begins_a_job_gives_it_back(world, spe
 
 
 def end_of_interrupted(world, path, times):
-    """What becomes of a job whose owners vanish, one after the other."""
+    """The end of a job whose owners disappear one after another, `times` times."""
 
     async def scenario():
         clock = [0.0]
@@ -226,7 +229,7 @@ def end_of_interrupted(world, path, times):
     return asyncio.run(scenario())
 
 
-def test_a_stopped_worker_gives_its_job_back_with_its_windows_and_without_blame(world, speech):
+def test_a_stopped_worker_returns_its_job_with_its_windows_and_counts_no_failure(world, speech):
     class Stuck(ScriptedRunner):
         async def transcribe(self, window, options, ticket):
             if window.timeline.start > 45:  # the third and the fourth
@@ -244,7 +247,7 @@ def test_a_stopped_worker_gives_its_job_back_with_its_windows_and_without_blame(
         job = await slow.store.get("job")
         assert (job.status, job.failures) == (JobStatus.QUEUED, 0)
         rest = ScriptedRunner()
-        slow.flights = Flights(Pipeline(slow.settings, rest), slow.folder)
+        slow.single_flight = SingleFlight(Pipeline(slow.settings, rest), slow.folder)
         async with slow.working():
             job = await slow.ended()
         assert len(rest.options) == WINDOWS - 2
@@ -272,7 +275,7 @@ def test_an_abandoned_job_stays_cancelled(world, speech):
     assert asyncio.run(scenario()).status is JobStatus.CANCELLED
 
 
-def test_only_so_many_jobs_are_worked_on_at_once(world, tmp_path):
+def test_the_number_of_concurrent_jobs_is_limited(world, tmp_path):
     busy = world(ScriptedRunner(pause=1000), job_concurrency=2)
 
     async def scenario():
@@ -289,7 +292,7 @@ def test_only_so_many_jobs_are_worked_on_at_once(world, tmp_path):
 
 
 class FullDisk(SqliteStore):
-    """Whose writes fail `failures` times once a window is done."""
+    """A store whose writes fail `failures` times, from the first checkpoint on."""
 
     failures = 5
 
@@ -310,20 +313,20 @@ class FullDisk(SqliteStore):
         await write
 
 
-def test_a_disk_that_is_full_for_a_while_loses_nothing(world, speech, tmp_path):
+def test_a_temporarily_full_disk_loses_nothing(world, speech, tmp_path):
     full = world(ScriptedRunner(), FullDisk(tmp_path / "jobs", result_ttl=1000), job_retries=3)
     job = end_of(full, speech)
     assert job.status is JobStatus.COMPLETED
     assert full.store.failures == 0
 
 
-def test_what_is_said_of_a_fault_of_ours_names_no_secret_and_a_remedy():
+def test_an_unexpected_error_is_stored_with_a_remedy():
     failure = failure_of(KeyError("x"))
     assert failure.code == TranscriptionError.code
     assert "Retry" in failure.message
 
 
-def test_only_faults_of_the_machinery_are_repeated():
+def test_only_failures_of_the_service_are_retried():
     assert outcome_of(NoAudioStream("no"), 0, 3) is Outcome.FAIL
-    assert outcome_of(ServiceUnavailable("gone"), 2, 3) is Outcome.TRY_AGAIN
+    assert outcome_of(ServiceUnavailable("gone"), 2, 3) is Outcome.RETRY
     assert outcome_of(ServiceUnavailable("gone"), 3, 3) is Outcome.FAIL

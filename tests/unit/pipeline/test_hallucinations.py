@@ -1,4 +1,4 @@
-"""What nobody said is condemned; what people really say, however odd, survives."""
+"""Hallucinations are flagged; real speech, however odd, is kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transcription.core.audio import SAMPLE_RATE, Span
 from transcription.core.options import DecodeOptions, HallucinationPolicy
 from transcription.core.transcript import Action, Reason, Segment, Transcript
-from transcription.pipeline.hallucinations import condemn, judge, surplus_words, voiced_seconds, words_of
+from transcription.pipeline.hallucinations import find_hallucinations, judge, surplus_words, voiced_seconds, words_of
 
 OPTIONS = DecodeOptions(model="demo")
 SECONDS = 2.0  # a segment
@@ -21,7 +21,7 @@ LOOPING = 6.0  # compression ratio of a decode that repeats itself
 
 
 def said(text: str, **figures: float) -> Segment:
-    """A segment of a good decode, unless `figures` say otherwise."""
+    """A segment of a good decode, with any figure replaced."""
     good = Segment(0.0, SECONDS, text, (1,), SURE, 1.2, 0.01, 0.0)
     return replace(good, **figures)
 
@@ -35,10 +35,10 @@ def voice_under(*segments: Segment) -> list[Span]:
 
 
 def reasons(*segments: Segment, voice: bool | None = True) -> dict[int, Reason]:
-    """The condemned by their index. voice: everywhere, nowhere, or nobody listened."""
+    """The flagged segments by index. voice: everywhere, nowhere, or None without voice activity detection."""
     placed = one_after_the_other(*segments)
     speech = None if voice is None else voice_under(*placed) if voice else []
-    return {verdict.index: verdict.reason for verdict in condemn(placed, speech, OPTIONS)}
+    return {finding.index: finding.reason for finding in find_hallucinations(placed, speech, OPTIONS)}
 
 
 # What people say
@@ -59,11 +59,11 @@ def reasons(*segments: Segment, voice: bool | None = True) -> dict[int, Reason]:
         " ありがとうございます。ありがとうございます。",
     ],
 )
-def test_people_repeat_themselves(text: str) -> None:
+def test_natural_repetitions_are_kept(text: str) -> None:
     assert reasons(said(text)) == {}
 
 
-def test_a_chorus_of_two_lines_survives_also_when_its_decode_is_compressible() -> None:
+def test_a_chorus_of_two_lines_is_kept_even_if_its_decode_is_compressible() -> None:
     lines = [
         said(" we all live in a yellow submarine", compression_ratio=3.0),
         said(" a yellow submarine", compression_ratio=3.0),
@@ -71,88 +71,88 @@ def test_a_chorus_of_two_lines_survives_also_when_its_decode_is_compressible() -
     assert reasons(*lines * 4) == {}
 
 
-def test_thanks_said_twice_survive() -> None:
+def test_thanks_said_twice_are_kept() -> None:
     assert reasons(said(" Thank you."), said(" Thank you.")) == {}
 
 
-def test_a_slogan_that_many_good_decodes_heard_survives() -> None:
+def test_a_slogan_in_several_good_decodes_is_kept() -> None:
     assert reasons(*[said(" What do we want? Peace!")] * 30) == {}
 
 
-def test_quiet_speech_survives() -> None:
+def test_quiet_speech_is_kept() -> None:
     assert reasons(said(" can you hear me", avg_logprob=-1.2, no_speech_prob=0.5)) == {}
 
 
-def test_singing_that_is_no_voice_to_the_detector_survives() -> None:
+def test_singing_without_detected_voice_is_kept() -> None:
     assert reasons(said(" yesterday all my troubles seemed so far away", avg_logprob=-0.6), voice=False) == {}
 
 
-def test_singing_that_is_no_speech_to_the_model_either_survives_when_its_words_are_clear() -> None:
+def test_clear_singing_without_detected_speech_or_voice_is_kept() -> None:
     clear = said(" yesterday all my troubles", avg_logprob=-0.3, no_speech_prob=0.8)
     assert reasons(clear, voice=False) == {}
 
 
-def test_a_short_word_in_a_long_segment_survives() -> None:
+def test_a_short_word_in_a_long_segment_is_kept() -> None:
     segment = said(" yes", avg_logprob=DOUBTFUL, start=0.0, end=30.0)
-    assert condemn([segment], [Span(20 * SAMPLE_RATE, SAMPLE_RATE // 5)], OPTIONS) == []
+    assert find_hallucinations([segment], [Span(20 * SAMPLE_RATE, SAMPLE_RATE // 5)], OPTIONS) == []
 
 
 # What they do not say
 
 
-def test_a_loop_over_many_segments_is_cut_after_its_first_turns() -> None:
+def test_a_loop_over_many_segments_is_flagged_after_its_first_repeats() -> None:
     loop = [said(" Thanks for watching!", compression_ratio=LOOPING)] * 20
     assert reasons(*loop) == dict.fromkeys(range(4, 20), Reason.REPETITION)
 
 
-def test_a_loop_of_two_segments_is_cut_after_its_first_turns() -> None:
+def test_a_loop_of_two_segments_is_flagged_after_its_first_repeats() -> None:
     loop = [said(" I see.", compression_ratio=LOOPING), said(" So do I, my friend.", compression_ratio=LOOPING)] * 10
     assert reasons(*loop) == dict.fromkeys(range(8, 20), Reason.REPETITION)
 
 
 @pytest.mark.parametrize("text", [" no" * 60, " thank you" * 40, " and I said to him" * 12, " 谢谢" * 30])
-def test_a_loop_inside_a_segment_condemns_it(text: str) -> None:
+def test_a_loop_inside_a_segment_is_flagged(text: str) -> None:
     assert reasons(said(text, compression_ratio=LOOPING)) == {0: Reason.REPETITION}
 
 
-def test_the_words_before_a_loop_survive_in_a_segment_of_their_own() -> None:
+def test_the_segment_before_a_loop_is_kept() -> None:
     first, loop = said(" let us begin", compression_ratio=LOOPING), said(" so so so" * 20, compression_ratio=LOOPING)
     assert reasons(first, loop) == {1: Reason.REPETITION}
 
 
-def test_a_loop_without_a_voice_is_cut_whatever_its_decodes_look_like() -> None:
+def test_a_loop_without_voice_is_flagged_even_if_its_decodes_are_good() -> None:
     assert reasons(*[said(" Thank you.")] * 7, voice=False) == {5: Reason.REPETITION, 6: Reason.REPETITION}
 
 
-def test_a_word_that_repeats_its_letters_for_ever_is_too_compressible() -> None:
+def test_a_word_of_endlessly_repeated_letters_is_too_compressible() -> None:
     assert reasons(said(" m" + "m" * 200, compression_ratio=LOOPING)) == {0: Reason.COMPRESSION_RATIO}
 
 
-def test_a_compressible_decode_that_is_improbable_too_is_condemned() -> None:
+def test_a_compressible_and_improbable_decode_is_flagged() -> None:
     segment = said(" the the cat the", compression_ratio=3.0, avg_logprob=-1.1)
     assert reasons(segment) == {0: Reason.COMPRESSION_RATIO}
 
 
-def test_doubtful_words_where_nobody_speaks_are_condemned() -> None:
+def test_uncertain_words_without_voice_are_flagged() -> None:
     assert reasons(said(" you", avg_logprob=DOUBTFUL), voice=False) == {0: Reason.NO_VOICE}
 
 
-def test_the_classic_of_long_silences_is_condemned() -> None:
+def test_thanks_for_watching_in_silence_is_flagged() -> None:
     classic = said(" Thanks for watching!", avg_logprob=-0.45, no_speech_prob=0.8)
     assert reasons(classic, voice=False) == {0: Reason.NO_VOICE}
 
 
 @pytest.mark.parametrize("voice", [True, None])
-def test_doubtful_words_need_a_silence_that_was_heard(voice: bool | None) -> None:
+def test_uncertain_words_are_kept_unless_silence_was_detected(voice: bool | None) -> None:
     assert reasons(said(" you", avg_logprob=DOUBTFUL), voice=voice) == {}
 
 
-def test_a_click_is_no_voice() -> None:
+def test_a_click_does_not_count_as_voice() -> None:
     segment = said(" you", avg_logprob=DOUBTFUL)
-    assert condemn([segment], [Span(SAMPLE_RATE, SAMPLE_RATE // 20)], OPTIONS)
+    assert find_hallucinations([segment], [Span(SAMPLE_RATE, SAMPLE_RATE // 20)], OPTIONS)
 
 
-def test_words_far_below_the_threshold_in_likely_silence_are_condemned() -> None:
+def test_words_far_below_the_threshold_in_likely_silence_are_flagged() -> None:
     assert reasons(said(" mumble", avg_logprob=-1.6, no_speech_prob=0.4)) == {0: Reason.LOW_CONFIDENCE}
 
 
@@ -170,7 +170,7 @@ LEFT_OUT = replace(said(" thanks for watching"), start=1.5, end=2.0)
 SPEECH = voice_under(TRANSCRIPT.segments[0], TRANSCRIPT.segments[2])
 
 
-def test_drop_takes_the_segment_out_and_tells() -> None:
+def test_drop_removes_the_segment_and_lists_it() -> None:
     judged = judge(TRANSCRIPT, [], SPEECH, OPTIONS, HallucinationPolicy.DROP)
     (concern,) = judged.warnings
     assert judged.text == "hello goodbye"
@@ -178,17 +178,17 @@ def test_drop_takes_the_segment_out_and_tells() -> None:
     assert (concern.start, concern.end, concern.text) == (2.0, 4.0, " you")
 
 
-def test_mark_leaves_the_segment_and_tells_which() -> None:
+def test_mark_keeps_the_segment_and_lists_it() -> None:
     judged = judge(TRANSCRIPT, [], SPEECH, OPTIONS, HallucinationPolicy.MARK)
     assert judged.segments == TRANSCRIPT.segments
     assert [(concern.segment, concern.action) for concern in judged.warnings] == [(1, Action.MARKED)]
 
 
-def test_keep_does_not_look() -> None:
+def test_keep_does_not_judge() -> None:
     assert judge(TRANSCRIPT, [], SPEECH, OPTIONS, HallucinationPolicy.KEEP) is TRANSCRIPT
 
 
-def test_what_the_decoder_left_out_is_listed() -> None:
+def test_segments_omitted_by_the_decoder_are_listed() -> None:
     judged = judge(TRANSCRIPT, [LEFT_OUT], None, OPTIONS, HallucinationPolicy.DROP)
     (concern,) = judged.warnings
     assert judged.segments == TRANSCRIPT.segments
@@ -196,13 +196,13 @@ def test_what_the_decoder_left_out_is_listed() -> None:
     assert concern.text == " thanks for watching"
 
 
-def test_mark_has_back_what_the_decoder_left_out_in_its_place() -> None:
+def test_mark_restores_segments_omitted_by_the_decoder() -> None:
     judged = judge(TRANSCRIPT, [LEFT_OUT], None, OPTIONS, HallucinationPolicy.MARK)
     assert [segment.text for segment in judged.segments] == [" hello", " thanks for watching", " you", " goodbye"]
     assert [(concern.segment, concern.reason) for concern in judged.warnings] == [(1, Reason.NO_SPEECH)]
 
 
-def test_keep_leaves_out_what_the_decoder_left_out() -> None:
+def test_keep_does_not_restore_segments_omitted_by_the_decoder() -> None:
     assert judge(TRANSCRIPT, [LEFT_OUT], None, OPTIONS, HallucinationPolicy.KEEP) is TRANSCRIPT
 
 
@@ -223,27 +223,29 @@ any_speech = st.none() | st.lists(st.integers(1, 40_000), max_size=12).map(
 
 
 @given(any_segments, any_speech)
-def test_dropping_is_marking_without_the_marked(segments: tuple[Segment, ...], speech: list[Span] | None) -> None:
+def test_drop_has_the_segments_that_mark_does_not_list(
+    segments: tuple[Segment, ...], speech: list[Span] | None
+) -> None:
     transcript = replace(TRANSCRIPT, segments=segments)
     dropped = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.DROP)
     marked = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.MARK)
-    condemned = {concern.segment for concern in marked.warnings}
+    finded = {concern.segment for concern in marked.warnings}
     assert marked.segments == segments
-    assert dropped.segments == tuple(s for index, s in enumerate(segments) if index not in condemned)
+    assert dropped.segments == tuple(s for index, s in enumerate(segments) if index not in finded)
     assert [(c.start, c.text, c.reason) for c in dropped.warnings] == [
         (c.start, c.text, c.reason) for c in marked.warnings
     ]
 
 
 @given(any_segments, any_speech)
-def test_keeping_changes_nothing(segments: tuple[Segment, ...], speech: list[Span] | None) -> None:
+def test_keep_changes_nothing(segments: tuple[Segment, ...], speech: list[Span] | None) -> None:
     transcript = replace(TRANSCRIPT, segments=segments)
     assert judge(transcript, [], speech, OPTIONS, HallucinationPolicy.KEEP) is transcript
 
 
 @given(any_segments, st.booleans() | st.none())
-def test_an_unremarkable_transcript_is_never_touched(segments: tuple[Segment, ...], heard: bool | None) -> None:
-    """Unremarkable: no decode failed and the model is sure. heard: whether the detector agrees with any of it."""
+def test_an_unremarkable_transcript_is_never_changed(segments: tuple[Segment, ...], heard: bool | None) -> None:
+    """Unremarkable: no decode failed and the model is certain. heard: whether voice was detected, None if unknown."""
     unremarkable = one_after_the_other(
         *(
             replace(s, text=f" {number} {s.text}", avg_logprob=SURE, compression_ratio=1.5, no_speech_prob=0.1)
@@ -252,10 +254,10 @@ def test_an_unremarkable_transcript_is_never_touched(segments: tuple[Segment, ..
     )
     spoken = {True: voice_under(*unremarkable), None: None}
     if heard is not False:
-        assert condemn(unremarkable, spoken[heard], OPTIONS) == []
+        assert find_hallucinations(unremarkable, spoken[heard], OPTIONS) == []
     else:
         distinct = [replace(s, text=f" number {index} of many") for index, s in enumerate(unremarkable)]
-        assert condemn(distinct, [], OPTIONS) == []
+        assert find_hallucinations(distinct, [], OPTIONS) == []
 
 
 @given(st.lists(st.integers().map(str), unique=True, max_size=200))
@@ -264,17 +266,17 @@ def test_words_that_never_repeat_are_never_surplus(words: list[str]) -> None:
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=60), st.integers(1, 4))
-def test_more_words_never_take_surplus_back(words: list[str], more: int) -> None:
+def test_surplus_words_stay_surplus_when_more_follow(words: list[str], more: int) -> None:
     before, after = surplus_words(words), surplus_words([*words, *"abcd"[:more]])
     assert (after[: len(words)] == before).all()
 
 
 @pytest.mark.parametrize(("repeats", "surplus"), [(8, 0), (9, 1), (20, 12)])
-def test_one_word_may_come_eight_times(repeats: int, surplus: int) -> None:
+def test_a_word_may_occur_eight_times_in_a_row(repeats: int, surplus: int) -> None:
     assert surplus_words(["no"] * repeats).sum() == surplus
 
 
-def test_case_and_punctuation_make_no_other_words() -> None:
+def test_words_are_compared_without_case_and_punctuation() -> None:
     assert words_of(" No, no. NO!") == ["no", "no", "no"]
     assert words_of("हिन्दी") == ["हिन्दी"]
     assert words_of("谢谢 ok") == ["谢", "谢", "ok"]

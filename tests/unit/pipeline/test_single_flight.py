@@ -1,4 +1,4 @@
-"""Identical requests share one run, and whoever stays or comes back in time pays for no window twice."""
+"""Identical requests share one run, and no window is decoded twice for a client that stays or returns in time."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +13,7 @@ from transcription.core.errors import ServiceUnavailable
 from transcription.core.options import DecodeOptions, Priority, Ticket, TranscriptionRequest, VadOptions
 from transcription.core.transcript import PlacedResult, Segment, Transcript, WindowResult
 from transcription.media.intake.upload import Upload
-from transcription.pipeline.single_flight import LINGER_SECONDS, LINGERING, Flights
+from transcription.pipeline.single_flight import MAX_RESUMABLE_RUNS, RESUMABLE_SECONDS, SingleFlight
 
 REQUEST = TranscriptionRequest(DecodeOptions("demo"), VadOptions())
 WINDOWS = 4
@@ -28,7 +28,7 @@ def placed(position):
 
 @dataclass
 class SteppedPipeline:
-    """Decodes a window whenever it is told to. decoded: positions, in the order in which they were done."""
+    """Decodes one window per step. decoded: positions of the windows, in the order of decoding."""
 
     decoded: list[int] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
@@ -58,7 +58,7 @@ class SteppedPipeline:
 
 
 class World:
-    """Flights over a stepped pipeline, a file to send, and a clock."""
+    """A single flight over a stepped pipeline, a file to send, and a clock."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -66,17 +66,17 @@ class World:
         self.file.write_bytes(b"audio")
         self.pipeline = SteppedPipeline()
         self.now = 0.0
-        self.flights = Flights(self.pipeline, folder, clock=lambda: self.now)
+        self.single_flight = SingleFlight(self.pipeline, folder, clock=lambda: self.now)
 
     @asynccontextmanager
-    async def join(self, work="w", ticket=TICKET, known=(), linger=True):
+    async def join(self, work="w", ticket=TICKET, known=(), resumable=True):
         upload = Upload(self.file, "hash", 5)
-        async with self.flights.join(work, upload, REQUEST, ticket, known, linger) as passenger:
-            yield passenger
+        async with self.single_flight.join(work, upload, REQUEST, ticket, known, resumable) as subscriber:
+            yield subscriber
 
     async def whole(self, **arguments):
-        async with self.join(**arguments) as passenger:
-            return (await passenger.transcript()).text
+        async with self.join(**arguments) as subscriber:
+            return (await subscriber.transcript()).text
 
     async def decode(self, count=1):
         for _ in range(count):
@@ -97,7 +97,7 @@ def world(tmp_path):
     return World(tmp_path)
 
 
-def test_a_lone_request_gets_its_transcript_and_leaves_nothing(world):
+def test_a_single_request_gets_its_transcript_and_leaves_no_file(world):
     async def scenario():
         request = asyncio.create_task(world.whole())
         await settle()
@@ -109,7 +109,7 @@ def test_a_lone_request_gets_its_transcript_and_leaves_nothing(world):
     assert world.pipeline.running == 0
 
 
-def test_identical_requests_share_the_work_and_others_do_not(world):
+def test_only_identical_requests_share_a_run(world):
     async def scenario():
         async with world.join() as first, world.join() as second, world.join(work="other") as third:
             assert (first.joined, second.joined, third.joined) == (False, True, False)
@@ -119,7 +119,7 @@ def test_identical_requests_share_the_work_and_others_do_not(world):
     asyncio.run(scenario())
 
 
-def test_two_works_of_one_request_id_wait_as_two(world):
+def test_two_runs_with_one_request_id_are_scheduled_separately(world):
     async def scenario():
         async with world.join(), world.join(work="other"):
             await settle()
@@ -130,13 +130,13 @@ def test_two_works_of_one_request_id_wait_as_two(world):
     asyncio.run(scenario())
 
 
-def test_who_joins_late_sees_every_window_from_the_first_on(world):
+def test_a_late_subscriber_receives_every_window_from_the_first_on(world):
     async def scenario():
         async with world.join() as first:
             await settle()
             await world.decode(2)
             async with world.join() as second:
-                listening = [asyncio.create_task(seen_by(passenger)) for passenger in (first, second)]
+                listening = [asyncio.create_task(seen_by(subscriber)) for subscriber in (first, second)]
                 await settle()
                 await world.decode(2)
                 assert await asyncio.gather(*listening) == [[placed(n) for n in range(WINDOWS)]] * 2
@@ -144,11 +144,11 @@ def test_who_joins_late_sees_every_window_from_the_first_on(world):
     asyncio.run(scenario())
 
 
-async def seen_by(passenger):
-    return [item async for item, _ in passenger.results()]
+async def seen_by(subscriber):
+    return [item async for item, _ in subscriber.results()]
 
 
-def test_the_work_goes_on_while_anybody_stays_even_without_the_file_that_began_it(world):
+def test_a_run_continues_for_its_remaining_subscriber_after_the_first_file_is_gone(world):
     async def scenario():
         first = asyncio.create_task(world.whole())
         await settle()
@@ -165,7 +165,7 @@ def test_the_work_goes_on_while_anybody_stays_even_without_the_file_that_began_i
     assert world.left() == []
 
 
-def test_the_last_to_leave_ends_the_work(world):
+def test_a_run_is_cancelled_when_its_last_subscriber_leaves(world):
     async def scenario():
         async with world.join():
             await settle()
@@ -175,7 +175,7 @@ def test_the_last_to_leave_ends_the_work(world):
     assert world.left() == []
 
 
-def test_who_comes_back_in_time_goes_on_where_it_stopped(world):
+def test_a_client_that_returns_in_time_resumes_where_the_run_stopped(world):
     async def scenario(away):
         async with world.join():
             await settle()
@@ -186,16 +186,16 @@ def test_who_comes_back_in_time_goes_on_where_it_stopped(world):
         await world.decode(WINDOWS)
         return await request
 
-    assert asyncio.run(scenario(LINGER_SECONDS - 1)) == "0 1 2 3"
+    assert asyncio.run(scenario(RESUMABLE_SECONDS - 1)) == "0 1 2 3"
     assert world.pipeline.decoded == [0, 1, 2, 3]
 
 
-def test_who_comes_back_too_late_begins_anew(world):
+def test_a_client_that_returns_too_late_starts_from_the_beginning(world):
     async def scenario():
         async with world.join():
             await settle()
             await world.decode(3)
-        world.now += LINGER_SECONDS + 1
+        world.now += RESUMABLE_SECONDS + 1
         async with world.join():
             await settle()
             await world.decode(1)
@@ -204,10 +204,10 @@ def test_who_comes_back_too_late_begins_anew(world):
     assert world.pipeline.decoded == [0, 1, 2, 0]
 
 
-def test_nothing_waits_for_those_who_want_nothing_kept(world):
+def test_a_run_that_is_not_resumable_keeps_no_windows(world):
     async def scenario():
         for _ in range(2):
-            async with world.join(linger=False):
+            async with world.join(resumable=False):
                 await settle()
                 await world.decode(1)
 
@@ -215,13 +215,13 @@ def test_nothing_waits_for_those_who_want_nothing_kept(world):
     assert world.pipeline.decoded == [0, 0]
 
 
-def test_only_so_many_results_wait_for_those_who_left(world):
+def test_the_number_of_resumable_runs_is_limited(world):
     async def scenario():
-        for number in range(LINGERING + 1):
+        for number in range(MAX_RESUMABLE_RUNS + 1):
             async with world.join(work=str(number)):
                 await settle()
                 await world.decode(1)
-        for number in (0, LINGERING):
+        for number in (0, MAX_RESUMABLE_RUNS):
             async with world.join(work=str(number)):
                 await settle()
                 await world.decode(1)
@@ -230,7 +230,7 @@ def test_only_so_many_results_wait_for_those_who_left(world):
     assert world.pipeline.decoded[-2:] == [0, 1]
 
 
-def test_what_a_stored_job_knows_is_not_decoded_again(world):
+def test_the_checkpoints_of_a_job_are_not_decoded_again(world):
     async def scenario():
         request = asyncio.create_task(world.whole(known=[placed(0), placed(1)]))
         await settle()
@@ -241,7 +241,7 @@ def test_what_a_stored_job_knows_is_not_decoded_again(world):
     assert world.pipeline.decoded == [2, 3]
 
 
-def test_windows_are_as_urgent_as_whoever_waits_for_them(world):
+def test_a_window_has_the_highest_priority_of_all_subscribers(world):
     async def scenario():
         async with world.join(ticket=Ticket("job", Priority.BACKGROUND)):
             await settle()
@@ -258,7 +258,7 @@ def test_windows_are_as_urgent_as_whoever_waits_for_them(world):
     assert {ticket.request_id for ticket in world.pipeline.tickets} == {"job"}
 
 
-def test_a_failure_is_everybodys_and_the_next_goes_on_behind_what_is_done(world):
+def test_a_failure_reaches_every_subscriber_and_the_next_request_resumes(world):
     async def scenario():
         requests = [asyncio.create_task(world.whole()) for _ in range(2)]
         await settle()
@@ -276,7 +276,7 @@ def test_a_failure_is_everybodys_and_the_next_goes_on_behind_what_is_done(world)
     assert world.pipeline.decoded == [0, 1, 2, 3]
 
 
-def test_after_a_success_nothing_is_remembered_here(world):
+def test_a_successful_run_keeps_no_windows(world):
     async def scenario():
         for _ in range(2):
             request = asyncio.create_task(world.whole())
@@ -290,8 +290,8 @@ def test_after_a_success_nothing_is_remembered_here(world):
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["come", "leave", "decode", "fail"]), max_size=25))
-def test_however_they_come_and_go_each_window_is_decoded_once_and_nothing_is_left(tmp_path, moves):
-    """Until the work succeeds or nobody comes back, that is: here somebody always does."""
+def test_in_any_order_of_joining_and_leaving_each_window_is_decoded_once(tmp_path, moves):
+    """Once per success, that is. The last move is always a new request, so that the run is resumed to its end."""
 
     async def scenario():
         world = World(tmp_path)

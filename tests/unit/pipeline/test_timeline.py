@@ -1,4 +1,4 @@
-"""Times inside a window come back as times in the file."""
+"""Times inside a window become times in the file."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from transcription.pipeline.assemble import place
 
 
 def spans(*seconds: tuple[float, float]) -> Timeline:
-    """A timeline of stretches given as (start in the file, length), seconds."""
+    """A timeline of spans, each given as (start in the file, length) in seconds."""
     return Timeline(tuple(Span(int(start * SAMPLE_RATE), int(length * SAMPLE_RATE)) for start, length in seconds))
 
 
@@ -20,25 +20,25 @@ ONE = spans((10.0, 5.0))
 TWO = spans((10.0, 5.0), (40.0, 5.0))
 
 
-def test_a_window_without_cuts_only_moves():
+def test_a_window_without_cuts_is_shifted():
     assert ONE.file_time(1.25) == 11.25
 
 
-def test_time_after_a_cut_silence_skips_it():
+def test_time_after_a_cut_skips_the_silence():
     assert TWO.file_time(6.0) == 41.0
 
 
 @pytest.mark.parametrize(("is_end", "expected"), [(True, 15.0), (False, 40.0)])
-def test_the_border_of_two_stretches_ends_the_first_and_starts_the_second(is_end, expected):
+def test_the_boundary_of_two_spans_ends_the_first_and_starts_the_second(is_end, expected):
     assert TWO.file_time(5.0, is_end=is_end) == expected
 
 
-def test_a_segment_after_a_cut_is_placed_in_the_second_stretch():
+def test_a_segment_after_a_cut_is_placed_in_the_second_span():
     placed = place(segment(5.0, 7.5), TWO)
     assert (placed.start, placed.end) == (40.0, 42.5)
 
 
-def test_a_word_across_a_cut_stays_where_its_middle_is():
+def test_a_word_across_a_cut_is_placed_where_its_middle_is():
     placed = place(segment(4.0, 5.2, Word(" hi", 4.0, 5.2, 0.9)), TWO)
     assert (placed.words[0].start, placed.words[0].end) == (14.0, 15.2)
 

@@ -1,4 +1,4 @@
-"""One upload in, one transcript out: the order of the steps, with a scripted runner in the model's place."""
+"""From an upload to a transcript: the order of the steps, with a scripted runner in place of the model."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ def as_test():
 
 @dataclass
 class ScriptedRunner:
-    """Answers every window with its place in the file.
+    """Returns the position of each window in the file as its text.
 
     seconds: the first window takes as long, later ones less. pause: every window takes that much more.
     """
@@ -71,7 +71,7 @@ class ScriptedRunner:
 
 @pytest.fixture
 def transcribed(settings, uploaded, tmp_path):
-    """Transcribes a recording with a runner, options and listeners of the test's choice."""
+    """Transcribes a recording with the given runner, options and callbacks."""
 
     def run(
         samples,
@@ -92,7 +92,7 @@ def transcribed(settings, uploaded, tmp_path):
     return run
 
 
-def test_segments_come_in_file_order_whichever_window_is_done_first(transcribed):
+def test_segments_are_in_file_order_whichever_window_is_done_first(transcribed):
     transcript = transcribed(noise(150), ScriptedRunner(seconds=0.2), language="en")
     starts = [int(text) for text in transcript.text.split()]
     assert starts == sorted(starts)
@@ -100,24 +100,24 @@ def test_segments_come_in_file_order_whichever_window_is_done_first(transcribed)
     assert len(starts) >= 5
 
 
-def test_the_duration_is_what_was_decoded(transcribed):
+def test_the_duration_is_that_of_the_decoded_audio(transcribed):
     assert transcribed(noise(12.5), ScriptedRunner()).duration == 12.5
 
 
-def test_the_first_window_tells_the_language_of_the_rest(transcribed):
+def test_the_first_window_determines_the_language_of_the_rest(transcribed):
     runner = ScriptedRunner()
     transcript = transcribed(noise(100), runner)
     assert [options.language for options in runner.options] == [None, "de", "de", "de"]
     assert (transcript.language, transcript.language_probability) == ("de", 0.75)
 
 
-def test_a_named_language_is_used_from_the_first_window(transcribed):
+def test_a_requested_language_is_used_from_the_first_window(transcribed):
     runner = ScriptedRunner()
     assert transcribed(noise(40), runner, language="fr").language == "fr"
     assert {options.language for options in runner.options} == {"fr"}
 
 
-def test_every_window_has_its_own_language_when_there_are_several(transcribed):
+def test_each_window_has_its_own_language_if_multilingual(transcribed):
     runner = ScriptedRunner(pause=1.0, languages=("fr", "de", "de", "fr"))
     transcript = transcribed(noise(100), runner, multilingual=True)
     assert [options.language for options in runner.options] == [None] * 4
@@ -136,53 +136,53 @@ def test_the_main_language_is_the_one_that_is_spoken_longest():
     assert main_language(windows) == ("de", pytest.approx(0.6))
 
 
-def test_silence_has_no_say_in_the_main_language():
+def test_silence_does_not_influence_the_main_language():
     assert main_language([placed("la", 0.3, 30, speech=0), placed("en", 0.9, 3, speech=2)]) == ("en", 0.9)
 
 
-def test_the_longest_windows_tell_the_main_language_when_nobody_listened_or_spoke():
+def test_without_detected_speech_the_longest_windows_determine_the_main_language():
     assert main_language([placed("fr", 0.9, 10), placed("de", 0.5, 20)])[0] == "de"
     assert main_language([placed("fr", 0.9, 10, speech=0), placed("de", 0.5, 20, speech=0)])[0] == "de"
 
 
-def test_doubtful_words_in_noise_are_dropped_and_told(transcribed):
+def test_uncertain_words_in_noise_are_dropped_and_listed(transcribed):
     transcript = transcribed(noise(40), ScriptedRunner(avg_logprob=-0.9), language="en")
     assert transcript.text == ""
     assert {concern.reason for concern in transcript.warnings} == {Reason.NO_VOICE}
     assert len(transcript.warnings) == 2
 
 
-def test_doubtful_words_over_a_voice_stay(transcribed):
+def test_uncertain_words_over_a_voice_are_kept(transcribed):
     transcript = transcribed(read_samples(SPOKEN), ScriptedRunner(avg_logprob=-0.9), language="en")
     assert (transcript.text, transcript.warnings) == ("0", ())
 
 
-def test_nothing_is_judged_when_all_is_to_be_kept(transcribed):
+def test_nothing_is_judged_if_everything_is_kept(transcribed):
     runner = ScriptedRunner(avg_logprob=-0.9)
     transcript = transcribed(noise(40), runner, language="en", hallucinations=HallucinationPolicy.KEEP)
     assert len(transcript.segments) == 2
     assert transcript.warnings == ()
 
 
-def test_only_so_many_windows_are_ahead(transcribed):
+def test_the_number_of_windows_in_flight_is_limited(transcribed):
     runner = ScriptedRunner(pause=1.0)
-    keep = HallucinationPolicy.KEEP  # so that nobody listens, and the windows are cut faster than they are decoded
+    keep = HallucinationPolicy.KEEP  # without voice activity detection windows are cut faster than decoded
     transcribed(noise(30 * (WINDOWS_IN_FLIGHT + 6)), runner, language="en", hallucinations=keep)
     assert runner.most_running == WINDOWS_IN_FLIGHT
 
 
-def test_a_recording_without_speech_is_an_empty_transcript_of_no_language(transcribed):
+def test_a_recording_without_speech_has_an_empty_transcript_without_a_language(transcribed):
     runner = ScriptedRunner()
     transcript = transcribed(noise(3), runner, vad=VadOptions())
     assert (transcript.text, transcript.language, transcript.language_probability) == ("", "und", 0.0)
     assert runner.options == []
 
 
-def test_the_language_asked_for_stands_when_nobody_speaks(transcribed):
+def test_a_requested_language_is_kept_without_speech(transcribed):
     assert transcribed(noise(3), ScriptedRunner(), vad=VadOptions(), language="es").language == "es"
 
 
-def test_what_was_asked_for_is_in_the_transcript(transcribed):
+def test_the_options_of_the_request_are_in_the_transcript(transcribed):
     transcript = transcribed(noise(1), ScriptedRunner(), task=Task.TRANSLATE, word_timestamps=True)
     assert (transcript.model, transcript.task, transcript.word_timestamps) == ("demo", Task.TRANSLATE, True)
     assert transcript.processing_time > 0
@@ -201,9 +201,7 @@ RECORDING = noise(200)  # eight windows
 @pytest.mark.parametrize("language", [None, "en"])
 @pytest.mark.parametrize("multilingual", [False, True])
 @pytest.mark.parametrize("done", [1, 3, 8])
-def test_a_run_that_goes_on_where_another_stopped_gives_the_same_and_decodes_only_the_rest(
-    transcribed, done, multilingual, language
-):
+def test_a_resumed_run_decodes_only_the_rest_and_has_the_same_transcript(transcribed, done, multilingual, language):
     language = None if multilingual else language
     whole, seen, again = ScriptedRunner(), [], []
     expected = transcribed(
@@ -223,7 +221,7 @@ def test_a_run_that_goes_on_where_another_stopped_gives_the_same_and_decodes_onl
     assert rest.options == whole.options[done:]
 
 
-def test_results_of_other_windows_are_of_no_use(transcribed):
+def test_results_of_different_windows_are_not_reused(transcribed):
     seen = []
     transcribed(noise(40), ScriptedRunner(), language="en", on_result=lambda item, _: seen.append(item))
     shifted = [replace(item, timeline=Timeline((Span(1, item.timeline.length),))) for item in seen]
@@ -232,7 +230,7 @@ def test_results_of_other_windows_are_of_no_use(transcribed):
     assert len(runner.options) == len(seen)
 
 
-def test_every_window_is_sent_for_whoever_waits_at_that_moment(settings, uploaded, tmp_path):
+def test_each_window_is_sent_with_the_ticket_of_that_moment(settings, uploaded, tmp_path):
     tickets = []
 
     class Listening(ScriptedRunner):
@@ -256,7 +254,7 @@ def test_a_failing_window_fails_the_request_and_cancels_the_rest(transcribed):
     assert media_children() == []
 
 
-def test_cancelling_takes_every_window_back(settings, uploaded, tmp_path):
+def test_a_cancellation_withdraws_every_window(settings, uploaded, tmp_path):
     runner = ScriptedRunner(seconds=1000.0)
     path = write_wav(tmp_path / "recording.wav", noise(200))
     request = TranscriptionRequest(DecodeOptions(model="demo", language="en"), EVERYTHING)
@@ -274,7 +272,7 @@ def test_cancelling_takes_every_window_back(settings, uploaded, tmp_path):
     assert media_children() == []
 
 
-def test_media_that_cannot_be_decoded_never_reaches_the_runner(settings, uploaded, tmp_path):
+def test_undecodable_media_never_reaches_the_runner(settings, uploaded, tmp_path):
     path = tmp_path / "broken.flac"
     path.write_bytes(b"fLaC" + bytes(30))
     runner = ScriptedRunner()
@@ -307,7 +305,7 @@ def a_window(number, *texts, avg_logprob=-0.1):
     return PlacedResult(timeline, WindowResult("en", 1.0, segments))
 
 
-def test_a_draft_gives_out_every_segment_once_in_order():
+def test_a_draft_returns_each_segment_once_in_order():
     draft = Draft(TranscriptionRequest(DecodeOptions("demo"), VadOptions()))
     given = [
         segment for number in range(10) for segment in draft.add(a_window(number, f"first {number}", f"then {number}"))
@@ -320,7 +318,7 @@ def test_a_draft_gives_out_every_segment_once_in_order():
     ]
 
 
-def test_a_draft_leaves_out_a_loop_that_goes_on_over_windows():
+def test_a_draft_omits_a_loop_across_windows():
     draft = Draft(TranscriptionRequest(DecodeOptions("demo"), VadOptions()))
     looping = ["thank you"] * 12
     given = [draft.add(a_window(number, *looping, avg_logprob=-0.9)) for number in range(JUDGED_TOGETHER)]

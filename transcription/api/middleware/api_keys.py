@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from transcription.api.middleware.caller import Caller
+from transcription.api.caller import Caller
 from transcription.core.settings import Settings
 
 KEY_BYTES = 32

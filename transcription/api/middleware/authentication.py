@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from transcription.api.caller import CALLER, Caller
 from transcription.api.errors import error_response
 from transcription.api.middleware.api_keys import KeyRing, open_keys
-from transcription.api.middleware.caller import CALLER, Caller
 from transcription.api.route_facts import RouteTable
 from transcription.core.errors import InvalidApiKey, MissingApiKey, TooManyHeaders, TranscriptionError
 from transcription.core.settings import Settings

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from transcription.api.caller import CALLER, COUNT_BYTES, Caller
 from transcription.api.errors import error_response
-from transcription.api.middleware.caller import CALLER, COUNT_BYTES, Caller
 from transcription.api.middleware.client_address import client_of, parse_networks
 from transcription.api.middleware.concurrent_uploads import ConcurrentUploads, CountedUpload
 from transcription.api.middleware.rate_limits import RateLimits, RateLimitStatus

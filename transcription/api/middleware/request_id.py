@@ -10,7 +10,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from transcription.api.middleware.caller import CALLER
+from transcription.api.caller import CALLER
 from transcription.api.route_facts import RouteTable
 from transcription.telemetry.logs import request_context
 

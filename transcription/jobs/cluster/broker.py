@@ -1,4 +1,4 @@
-"""Celery between the API and the workers: what a message is, and how it gets to the broker."""
+"""Celery between the API and the workers: the messages, their priorities, and how they reach the broker."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from transcription.core.settings import Settings
 
 QUEUE = "transcription"
 TASK = "transcription.transcribe"
-# Redis has a list a priority; the lowest number goes first.
+# Redis has one list per priority; the lowest number is served first.
 FIRST, SOON, LATER = 0, 3, 6
 PRIORITIES = (FIRST, SOON, LATER)
-SEPARATOR = "\x06\x16"  # kombu's, between the queue's name and a priority that is not the highest
-UNACKNOWLEDGED = "unacked"  # kombu's hash of the messages that workers have in hand
-SHORT_SECONDS = 300.0  # of audio; a shorter recording goes before longer ones
-PATIENCE_SECONDS = 600.0  # and so does whatever waits longer, so that short ones hold up nothing for ever
-LEASE_SLACK = 600  # seconds that the broker waits longer than the longest attempt before it gives a message again
+SEPARATOR = "\x06\x16"  # of kombu, between the name of the queue and any priority but the highest
+UNACKNOWLEDGED = "unacked"  # the hash of kombu for messages that workers have received and not acknowledged
+SHORT_SECONDS = 300.0  # of audio; shorter recordings are served before longer ones
+LONG_WAIT_SECONDS = 600.0  # a job that waited longer is served like a short one, so that it is not starved
+VISIBILITY_MARGIN = 600  # seconds beyond JOB_TIMEOUT after which the broker delivers a message again
 ANSWER_SECONDS = 3.0
 
 
 def priority_of(attempt: int, seconds: float | None, waiting: float) -> int:
-    """Of the message about a job: what was begun is finished first, then short recordings, then the rest.
+    """The priority of the message for a job: begun jobs first, then short recordings, then the rest.
 
-    attempt: how often it was begun. seconds: of audio, None while unknown. waiting: seconds since it was accepted.
+    attempt: number of attempts begun. seconds: of audio, None while unknown. waiting: seconds since acceptance.
     """
     if attempt:
         return FIRST
     is_short = seconds is not None and seconds <= SHORT_SECONDS
-    return SOON if is_short or waiting >= PATIENCE_SECONDS else LATER
+    return SOON if is_short or waiting >= LONG_WAIT_SECONDS else LATER
 
 
 def queue_key(priority: int) -> str:
@@ -47,10 +47,10 @@ def queue_key(priority: int) -> str:
 
 
 def make_celery(settings: Settings) -> Celery:
-    """The application that both sides share. Nothing is connected to yet.
+    """The Celery application of both sides, not connected yet.
 
-    A message says that a job is to be begun and no more: the job is in the store, whose lease decides who works on it.
-    So a message may come twice, late or not at all.
+    A message only asks for an attempt of a job. The job is in the store, whose lease decides which worker runs it, so
+    a message may arrive twice, late or not at all.
     """
     app = Celery(QUEUE, broker=settings.broker_url)
     app.conf.update(
@@ -58,20 +58,20 @@ def make_celery(settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         broker_use_ssl=_tls_of(settings.broker_url),
-        task_ignore_result=True,  # the store has it
+        task_ignore_result=True,  # results are in the job store
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_pool="threads",
         worker_concurrency=settings.job_concurrency,
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,  # what a busy worker holds, an idle one cannot take
+        worker_disable_prefetch=True,  # an idle worker cannot take what a busy one has prefetched
         worker_send_task_events=False,
         worker_hijack_root_logger=False,
-        worker_cancel_long_running_tasks_on_connection_loss=False,  # the lease says whether to go on
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # the lease decides whether to continue
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
-            "visibility_timeout": settings.job_timeout + LEASE_SLACK,
+            "visibility_timeout": settings.job_timeout + VISIBILITY_MARGIN,
             "priority_steps": list(PRIORITIES),
             "queue_order_strategy": "priority",
             "socket_connect_timeout": ANSWER_SECONDS,
@@ -83,7 +83,7 @@ def make_celery(settings: Settings) -> Celery:
 
 
 def _tls_of(url: str) -> dict[str, Any] | None:
-    """How the broker's certificate is checked. kombu 5.7 connects in the clear to a bare rediss:// URL."""
+    """TLS options for the broker. Without them kombu 5.7 connects to a rediss:// URL unencrypted."""
     parts = urlsplit(url)
     if parts.scheme != "rediss":
         return None
@@ -93,14 +93,14 @@ def _tls_of(url: str) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent about a job."""
+    """A request to attempt a job."""
 
     job_id: str
     priority: int
 
 
 class Broker:
-    """The API's end of the queue. Raises ServiceUnavailable when Redis does not answer."""
+    """Sends messages to the queue. Every method raises ServiceUnavailable if Redis does not answer."""
 
     def __init__(self, settings: Settings) -> None:
         self._app = make_celery(settings)
@@ -109,18 +109,18 @@ class Broker:
         )
 
     async def send(self, messages: Sequence[Message]) -> None:
-        """Put messages into the queue, in this order."""
+        """Append messages to the queue, in this order."""
         await asyncio.to_thread(self._send, messages)
 
     async def is_empty(self) -> bool:
-        """Whether no message waits for a worker."""
+        """Whether no message is waiting for a worker."""
         try:
             return not any([await self._redis.llen(queue_key(priority)) for priority in PRIORITIES])
         except RedisError as error:
-            raise _silent(error) from error
+            raise _no_answer(error) from error
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self._redis.aclose()
         await asyncio.to_thread(self._app.close)
 
@@ -137,8 +137,8 @@ class Broker:
                         retry=False,
                     )
         except (OperationalError, RedisError, OSError) as error:
-            raise _silent(error) from error
+            raise _no_answer(error) from error
 
 
-def _silent(error: Any) -> ServiceUnavailable:
+def _no_answer(error: Any) -> ServiceUnavailable:
     return ServiceUnavailable("The Redis that carries messages to the workers does not answer.", str(error))

@@ -1,5 +1,6 @@
-"""The Celery worker: `celery -A transcription.jobs.cluster.celery worker`. One process a device; see
-`transcription.jobs.cluster.broker` for what a message is.
+"""The Celery worker: `celery -A transcription.jobs.cluster.celery worker`, one process per device.
+
+`transcription.jobs.cluster.broker` describes the messages.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from transcription.core.errors import TranscriptionError
 from transcription.core.settings import InvalidSettings, load_settings
 from transcription.jobs.cluster.broker import TASK, make_celery
 from transcription.jobs.cluster.worker_process import CannotServe, WorkerProcess
-from transcription.jobs.recordings.folder import with_uploads_beside_jobs
+from transcription.jobs.recordings.open import with_uploads_beside_jobs
 from transcription.telemetry.logs import configure_logging
 
 settings = with_uploads_beside_jobs(load_settings())
@@ -29,7 +30,7 @@ process = WorkerProcess(settings)
 
 @app.task(name=TASK)
 def transcribe(job_id: str) -> None:
-    """One attempt of a job that is due; nothing otherwise."""
+    """Run one attempt of a job if it is due."""
     try:
         process.attempt(job_id)
     except CannotServe as error:
@@ -37,16 +38,16 @@ def transcribe(job_id: str) -> None:
 
 
 @setup_logging.connect
-def _keep_our_logs(**_: Any) -> None:
+def _configure_logging(**_: Any) -> None:
     configure_logging(settings)
 
 
 @worker_init.connect
 def _start(sender: Any, **_: Any) -> None:
-    """Celery would log what its handlers raise, and go on."""
-    configure_logging(settings)  # Celery asks for it later
+    """Start the process, or exit: Celery would only log an exception of this handler and continue."""
+    configure_logging(settings)  # before Celery sends setup_logging
     if not issubclass(sender.pool_cls, ThreadPool):
-        raise SystemExit("A worker is one process with threads. Leave --pool out, or give --pool=threads.")
+        raise SystemExit("A worker is one process with threads. Omit --pool, or set --pool=threads.")
     try:
         process.start()
     except TranscriptionError as error:
@@ -57,7 +58,7 @@ def _start(sender: Any, **_: Any) -> None:
 
 
 @worker_ready.connect
-def _say_so(**_: Any) -> None:
+def _log_ready(**_: Any) -> None:
     log.info("worker_ready", pid=os.getpid(), jobs_at_once=settings.job_concurrency)
 
 

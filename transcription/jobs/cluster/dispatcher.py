@@ -1,7 +1,7 @@
-"""Tells the workers what to do: whatever the store says is due goes to the broker, by whichever process comes first.
+"""Sends a message to the workers for every job that the store reports as due. Any number of processes may do so.
 
-A job is in the store before its message is anywhere, so a crash between the two, a broker that forgets, and a worker
-that dies all look the same: the job is due and nobody begins it. Then it is sent again.
+A job is stored before its message is sent. A crash in between, a message lost by the broker and a worker that died look
+the same in the store: a job that is due and was not begun. Its message is sent again.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import structlog
 
 from transcription.core.errors import ServiceUnavailable
 from transcription.jobs.cluster.broker import Message, priority_of
-from transcription.jobs.store.redis.store import Unsent
+from transcription.jobs.store.redis.messages import Unsent
 
-POLL_SECONDS = 1.0  # of an API replica; there are few of them
-WORKERS_POLL_SECONDS = 10.0  # of a worker; there may be thousands
-SENT_AT_ONCE = 100
+POLL_SECONDS = 1.0  # of an API replica, of which there are few
+WORKERS_POLL_SECONDS = 10.0  # of a worker, of which there may be thousands
+BATCH_SIZE = 100
 
 log = structlog.get_logger(__name__)
 
 
-class Timetable(Protocol):
-    """What is needed of a RedisStore."""
+class MessageSchedule(Protocol):
+    """The part of a RedisStore that is needed here."""
 
     async def unsent(self, limit: int, *, idle: bool) -> list[Unsent]: ...
 
     async def sent(self, messages: Sequence[Unsent]) -> None: ...
 
 
-class Queue(Protocol):
-    """What is needed of a Broker."""
+class MessageQueue(Protocol):
+    """The part of a Broker that is needed here."""
 
     async def send(self, messages: Sequence[Message]) -> None: ...
 
@@ -41,39 +41,39 @@ class Queue(Protocol):
 
 
 class Dispatcher:
-    """One a process; any number of them may share a store."""
+    """One per process. Several processes may share one store."""
 
-    def __init__(self, timetable: Timetable, queue: Queue, poll_seconds: float = POLL_SECONDS) -> None:
-        """poll_seconds: between two looks when nobody calls `wake`."""
-        self._timetable = timetable
+    def __init__(self, schedule: MessageSchedule, queue: MessageQueue, poll_seconds: float = POLL_SECONDS) -> None:
+        """poll_seconds: between two queries of the store unless `wake` is called."""
+        self._schedule = schedule
         self._queue = queue
         self._poll_seconds = poll_seconds
-        self._news = asyncio.Event()
+        self._woken = asyncio.Event()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Send messages until cancelled."""
         while True:
-            self._news.clear()
+            self._woken.clear()
             try:
-                while await self.send_due() == SENT_AT_ONCE:
+                while await self.send_due() == BATCH_SIZE:
                     pass
-            except ServiceUnavailable as error:  # what was not sent is due again soon
+            except ServiceUnavailable as error:  # unsent messages are due again soon
                 log.warning("jobs_wait", reason=error.message, detail=error.detail)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
-                    await self._news.wait()
+                    await self._woken.wait()
 
     def wake(self) -> None:
-        """There may be something to send."""
-        self._news.set()
+        """Look for due messages now."""
+        self._woken.set()
 
     def abandon(self, job_id: str) -> None:
-        """Whoever works on it finds out by its next heartbeat."""
+        """Nothing to do: the worker notices at its next heartbeat."""
 
     async def send_due(self) -> int:
-        """Send what is due now, at most SENT_AT_ONCE, and say how many. Raises ServiceUnavailable."""
-        due = await self._timetable.unsent(SENT_AT_ONCE, idle=await self._queue.is_empty())
+        """Send at most BATCH_SIZE due messages, and return their number. Raises ServiceUnavailable."""
+        due = await self._schedule.unsent(BATCH_SIZE, idle=await self._queue.is_empty())
         if due:
             await self._queue.send([Message(job.id, priority_of(job.attempt, job.seconds, job.waiting)) for job in due])
-            await self._timetable.sent(due)
+            await self._schedule.sent(due)
         return len(due)

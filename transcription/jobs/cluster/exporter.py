@@ -1,7 +1,7 @@
-"""What waits in Redis, for Prometheus and for whatever scales the workers: `python -m
-transcription.jobs.cluster.exporter`. One is enough.
+"""Exports the state of the queue in Redis to Prometheus and to autoscalers.
 
-It needs no worker and no API, so that it tells of a queue that nobody serves.
+Run one per deployment: `python -m transcription.jobs.cluster.exporter`. It depends on no worker and no API, so that it
+also reports a queue without workers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import InvalidSettings, Settings, load_settings
 from transcription.jobs.cluster.broker import ANSWER_SECONDS, PRIORITIES, QUEUE, UNACKNOWLEDGED, queue_key
-from transcription.jobs.job import Census, JobStatus
+from transcription.jobs.job import JobCounts, JobStatus
 from transcription.jobs.store.open import open_shared_store
 from transcription.telemetry.logs import configure_logging
 from transcription.telemetry.metrics import serve_metrics
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Messages of one priority. oldest: seconds since the one that is next was sent, 0 when there is none."""
+    """Messages of one priority. oldest: seconds since the next one was sent, 0 if there is none."""
 
     priority: int
     messages: int
@@ -41,23 +41,23 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """Everything, as of one scrape. unacknowledged: messages that workers have in hand."""
+class QueueState:
+    """All metrics of one scrape. unacknowledged: messages that workers have received and not acknowledged."""
 
     queues: tuple[Queued, ...]
     unacknowledged: int
-    census: Census
+    counts: JobCounts
 
 
-async def read(settings: Settings) -> Reading:
-    """Ask Redis. Raises ServiceUnavailable."""
+async def read(settings: Settings) -> QueueState:
+    """Read the state from Redis. Raises ServiceUnavailable."""
     store = open_shared_store(settings)
     broker: Redis = Redis.from_url(
         settings.broker_url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS
     )
     try:
         queues = tuple([await _queued(broker, priority) for priority in PRIORITIES])
-        return Reading(queues, int(await broker.hlen(UNACKNOWLEDGED)), await store.census())
+        return QueueState(queues, int(await broker.hlen(UNACKNOWLEDGED)), await store.count())
     except RedisError as error:
         raise ServiceUnavailable(
             "The Redis that carries messages to the workers does not answer.", str(error)
@@ -74,48 +74,48 @@ async def _queued(broker: Redis, priority: int) -> Queued:
 
 
 class QueueCollector(Collector):
-    """Reads at every scrape, so that no figure is older than the scrape."""
+    """Reads Redis at every scrape, so that the values are current."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def collect(self) -> Iterator[Metric]:
-        """The figures; of a Redis that does not answer only that."""
+        """All metrics; only `transcription_redis_up` if Redis does not answer."""
         try:
-            reading = asyncio.run(read(self._settings))
+            state = asyncio.run(read(self._settings))
         except ServiceUnavailable as error:
             log.warning("redis_not_read", reason=error.message, detail=error.detail)
             yield _gauge("transcription_redis_up", "Whether Redis answers", 0)
             return
         yield _gauge("transcription_redis_up", "Whether Redis answers", 1)
-        yield from _of_queues(reading)
-        yield from _of_jobs(reading.census)
+        yield from _of_queues(state)
+        yield from _of_jobs(state.counts)
 
 
-def _of_queues(reading: Reading) -> Iterator[Metric]:
+def _of_queues(state: QueueState) -> Iterator[Metric]:
     labels = ("queue", "priority")
-    depth = GaugeMetricFamily("transcription_queue_depth", "Messages that wait for a worker", labels=labels)
+    depth = GaugeMetricFamily("transcription_queue_depth", "Messages waiting for a worker", labels=labels)
     oldest = GaugeMetricFamily(
-        "transcription_queue_oldest_seconds", "Since the message that is next was sent", labels=labels
+        "transcription_queue_oldest_seconds", "Age of the next message, in seconds", labels=labels
     )
-    for queued in reading.queues:
+    for queued in state.queues:
         depth.add_metric((QUEUE, str(queued.priority)), queued.messages)
         oldest.add_metric((QUEUE, str(queued.priority)), queued.oldest)
     held = GaugeMetricFamily(
-        "transcription_queue_unacknowledged", "Messages that workers have in hand", labels=("queue",)
+        "transcription_queue_unacknowledged", "Messages received by workers and not acknowledged", labels=("queue",)
     )
-    held.add_metric((QUEUE,), reading.unacknowledged)
+    held.add_metric((QUEUE,), state.unacknowledged)
     yield from (depth, oldest, held)
 
 
-def _of_jobs(census: Census) -> Iterator[Metric]:
+def _of_jobs(counts: JobCounts) -> Iterator[Metric]:
     jobs = GaugeMetricFamily("transcription_stored_jobs", "Jobs in the store, by status", labels=("status",))
     for status in JobStatus:
-        jobs.add_metric((status.value,), census.jobs.get(status, 0))
+        jobs.add_metric((status.value,), counts.by_status.get(status, 0))
     yield jobs
-    oldest = census.oldest_queued
+    oldest = counts.oldest_queued
     age = 0.0 if oldest is None else max(0.0, time.time() - oldest)
-    yield _gauge("transcription_oldest_queued_job_seconds", "Since the queued job was accepted that waits longest", age)
+    yield _gauge("transcription_oldest_queued_job_seconds", "Age of the oldest queued job, in seconds", age)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -135,7 +135,7 @@ def main() -> None:
     registry = CollectorRegistry()
     registry.register(QueueCollector(settings))
     stop = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # first, so that the server's threads leave them to `sigwait`
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # before the threads of the server start, which inherit the mask
     serve_metrics(settings, registry)
     log.info("exporter_ready", port=settings.metrics_port)
     signal.sigwait(stop)

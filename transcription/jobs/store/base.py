@@ -1,7 +1,12 @@
-"""What keeps jobs: the interface.
+"""The interface of a store of jobs, in five parts by what calls them.
 
-Every method but `expire` is one atomic step, and what it has returned from survives a crash of the process. How a job
-was accepted and how it ended survives that of the machine, too.
+Every method except `expire` is one atomic step. A step that has returned survives a crash of the process; the
+acceptance and the end of a job survive a crash of the machine, too. Every method raises ServiceUnavailable when the
+store cannot be used; nothing has changed then, except that after OutcomeUnknown the step may have been done.
+
+`work` is the key by which jobs share a run: the request key (`transcription.pipeline.request_key`), or the job's own
+id if the job is private. Times are seconds since the epoch. The lease, postponements and other limits are in
+`transcription.jobs.policy`.
 """
 
 from __future__ import annotations
@@ -11,79 +16,79 @@ from typing import Protocol
 
 from transcription.core.errors import Failure, IdempotencyConflict
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Census, Delivery, Job, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import Delivery, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 
 
 class LeaseLost(Exception):
-    """The attempt is no longer the job's: it was cancelled, or taken over by another process."""
+    """The attempt no longer owns the job: the job was cancelled, or another process took it over."""
 
 
-def key_of_another(job_id: str) -> IdempotencyConflict:
-    """The error for an idempotency key that came with something else before. job_id: of that."""
+def idempotency_conflict(job_id: str) -> IdempotencyConflict:
+    """The error for an idempotency key that belongs to a different submission, which created the job `job_id`."""
     return IdempotencyConflict(
         "This Idempotency-Key was used for another submission. Send a new key with a new request.",
         f"The key belongs to job {job_id}.",
     )
 
 
-class JobStore(Protocol):
-    """Jobs, their checkpoints and their results.
+class Jobs(Protocol):
+    """Commands and queries of clients.
 
-    A lease is a claimed Job: its `id` and `attempt`. Methods that take one raise LeaseLost when the job is not
-    processing in that attempt any more, and change nothing then.
+    A queued job whose work is being done for another job, the leader, is shown as processing, with the leader's
+    progress.
     """
 
-    # The client's side
-
     async def submit(self, new: NewJob) -> tuple[Job, bool]:
-        """Accept a job, durably. False beside it when the idempotency key is that of an earlier job, which is returned.
+        """Accept a job durably. Returns the job and whether it is new.
 
-        A job whose work has a result that has not expired is completed at once.
-        Raises IdempotencyConflict when the key comes with another fingerprint.
+        An idempotency key that was used before returns the earlier job. A job whose work has an unexpired result is
+        completed at once. Raises IdempotencyConflict when the key was used with another fingerprint.
         """
         ...
 
     async def get(self, job_id: str) -> Job | None:
-        """The job. A queued one whose work is being done for another job shows that one's progress as its own."""
+        """The job, None if there is none with this id."""
         ...
 
     async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
-        """Newest first, at most `limit`, as `get` shows them. statuses: of those shown, empty for all.
+        """At most `limit` jobs, newest first.
 
-        before: only jobs with a smaller number.
+        statuses: as shown to clients; empty for all. before: only jobs with a smaller number.
         """
         ...
 
     async def snapshot(self, job_id: str) -> JobSnapshot | None:
-        """The job with what is before it, as of one moment, since callers ask for it all the time."""
+        """The job and what is ahead of it, read in one step because clients poll it."""
         ...
 
-    async def census(self) -> Census:
-        """How many jobs there are of each status; those of a status without any may be left out."""
+    async def count(self) -> JobCounts:
+        """The number of jobs by status. A status without jobs may be missing."""
         ...
 
     async def cancel(self, job_id: str) -> Job | None:
-        """End an unfinished job; a finished one stays as it is. None when there is no such job."""
+        """Cancel an unfinished job. A finished one stays as it is. None if there is no such job."""
         ...
 
     async def retry(self, job_id: str) -> Job | None:
-        """Queue a failed or completed job again in its old place; a failed one keeps its checkpoints.
+        """Queue a failed or completed job again in its old position. Any other job stays as it is.
 
-        `attempt` counts on, because it is the fence; `failures` and the tries of the webhook start from zero. A
-        completed one loses its result, and `cached` with it unless another job has the result, too.
-        Any other job stays as it is. None when there is no such job.
+        `attempt` keeps counting, because it is the fencing token; `failures` and the delivery attempts start from zero.
+        A failed job keeps its checkpoints. A completed one loses its result, and so does `cached`, unless another job
+        has the same result. None if there is no such job.
         """
         ...
 
     async def delete(self, job_id: str) -> None:
-        """Forget a finished job, its checkpoints, and its result unless another job has it, too."""
+        """Delete a finished job with its checkpoints, and its result unless another job has the same one."""
         ...
 
     async def result(self, job_id: str) -> Transcript | None:
         """The transcript of a completed job."""
         ...
 
-    # Work done for somebody who waits, and shared with whoever asks the same
+
+class Results(Protocol):
+    """Results and finished windows by work, which synchronous requests share with jobs."""
 
     async def cached(self, work: str) -> Transcript | None:
         """The result of this work, unless it has expired."""
@@ -93,87 +98,104 @@ class JobStore(Protocol):
         """Keep a result for JOB_RESULT_TTL."""
         ...
 
-    # The worker's side
-
-    async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
-        """Begin an attempt of the oldest job that is due, or of one whose owner is gone, which counts as a failure.
-
-        job_id: of that one or of none.
-        Never of a job whose work is being done already, nor of one that `owner` itself is at, nor of one that shares
-        its work with an older queued job: the pause of a postponed job holds for all of them.
-        owner: names one process; another one, and the same one started again, has another name.
-        """
-        ...
-
-    async def renew(self, lease: Job) -> None:
-        """Heartbeat."""
-        ...
-
-    async def examined(self, job_id: str, seconds: float | None) -> None:
-        """Note how long the recording of an unfinished job is, whoever found out. None changes nothing."""
-        ...
-
-    async def checkpoint(self, lease: Job, position: int, placed: PlacedResult, total: float | None) -> None:
-        """Keep the result of the window at `position` (0, 1, ...); a position that is there already stays as it is.
-
-        It is progress: it renews the lease and clears `failures`. total: seconds of audio in the file, if known.
-        """
-        ...
-
     async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
         """Results of windows in file order, from position `start` on."""
         ...
 
+
+class Queue(Protocol):
+    """Attempts of workers.
+
+    A lease is a claimed Job: its `id` and `attempt`. Methods that take one raise LeaseLost if the job is no longer
+    processing in that attempt, and change nothing then.
+    """
+
+    async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
+        """Begin an attempt of the oldest job that is due. None if no job is.
+
+        owner: identifies one process; unique for every start of a process. job_id: claim this job or none.
+        A processing job whose lease has expired is due to other owners, and its failures are counted up. A queued job
+        is not due while its work is being done, nor while an older job with the same work is queued: a postponement
+        holds for all jobs that share the work.
+        """
+        ...
+
+    async def renew(self, lease: Job) -> None:
+        """Heartbeat: extend the lease to policy.LEASE_SECONDS from now."""
+        ...
+
+    async def examined(self, job_id: str, seconds: float | None) -> None:
+        """Store the duration of an unfinished job's recording. None: it was examined, and the duration is unknown."""
+        ...
+
+    async def checkpoint(self, lease: Job, position: int, placed: PlacedResult, total: float | None) -> None:
+        """Store the result of the window at `position` (0, 1, ...), unless that position is stored already.
+
+        Renews the lease and clears `failures`. total: seconds of audio in the file, if known.
+        """
+        ...
+
     async def complete(self, lease: Job, transcript: Transcript) -> None:
-        """End the job and every queued job of the same work with this result, and make their webhooks due."""
+        """Complete the job and every queued job with the same work, and make their webhooks due."""
         ...
 
     async def fail(self, lease: Job, failure: Failure) -> None:
-        """End the job, and make its webhook due."""
+        """Fail the job, and make its webhook due."""
         ...
 
     async def postpone(self, lease: Job, delay: float) -> None:
-        """Back to the queue after a fault of the machinery, which is counted.
+        """Return the job to the queue after a failure of the service, which is counted.
 
-        delay: seconds until it is due; a store may shorten it to ten minutes.
+        delay: seconds until it is due, at most policy.MAX_POSTPONEMENT.
         """
         ...
 
     async def release(self, lease: Job) -> None:
-        """Back to the queue without blame, at once due: the process stops."""
+        """Return the job to the queue because the process stops: due at once, and no failure is counted."""
         ...
 
     async def refuse(self, job_id: str, failure: Failure) -> bool:
-        """Fail a job that is still queued. False when it is not."""
+        """Fail a job that is still queued. False if it is not."""
         ...
 
-    # Webhooks
+
+class Deliveries(Protocol):
+    """Deliveries of webhooks."""
 
     async def claim_delivery(self, lease_seconds: float) -> Job | None:
-        """A finished job whose delivery is due, one attempt counted; due again after `lease_seconds` unless settled."""
+        """A finished job whose delivery is due; the attempt is counted. None if no delivery is due.
+
+        It is due again after `lease_seconds` unless it is settled.
+        """
         ...
 
     async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
-        """Write down how the try `delivery.attempts` went; nothing changes when that is not the latest one any more."""
+        """Store the outcome of the attempt `delivery.attempts`. Changes nothing if a later attempt has begun."""
         ...
 
-    # Housekeeping
+
+class Maintenance(Protocol):
+    """Expiry, backups and the end of the process."""
 
     async def expire(self) -> None:
-        """Delete finished jobs and results whose time has come, and checkpoints that nobody needs.
+        """Delete expired jobs and results, and checkpoints that no job needs.
 
-        A job whose webhook is not settled has a day more.
+        A job whose webhook is still pending is kept for another policy.DELIVERY_GRACE.
         """
         ...
 
     async def recordings_in_use(self) -> frozenset[str]:
-        """Names of the spool's files that a job still needs."""
+        """Names of the files in the recording store that a job still needs."""
         ...
 
     async def back_up(self) -> None:
-        """Write a consistent copy beside the database, and drop the oldest copies."""
+        """Write a consistent copy beside the database, and delete the oldest copies."""
         ...
 
     async def close(self) -> None:
-        """Finish what is being written."""
+        """Finish pending writes and close every connection."""
         ...
+
+
+class JobStore(Jobs, Results, Queue, Deliveries, Maintenance, Protocol):
+    """Jobs with their checkpoints and results. One object has all five parts."""

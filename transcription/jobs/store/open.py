@@ -1,4 +1,4 @@
-"""Where jobs are kept: what the settings ask for."""
+"""Opens the job store that the settings ask for."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from transcription.jobs.store.sqlite.store import SqliteStore
 
 
 def open_store(settings: Settings) -> JobStore:
-    """Raises DamagedStore, ServiceUnavailable. A Redis is not connected to before it is used."""
+    """Raises DamagedStore, ServiceUnavailable. A Redis is connected to at the first step."""
     if settings.job_backend == "celery":
         return open_shared_store(settings)
     return SqliteStore(settings.jobs_dir, result_ttl=settings.job_result_ttl, caching=settings.enable_cache)
 
 
 def open_shared_store(settings: Settings) -> RedisStore:
-    """The one that all machines share."""
+    """The store that all machines share."""
     return RedisStore(settings.jobs_redis_url, result_ttl=settings.job_result_ttl, caching=settings.enable_cache)

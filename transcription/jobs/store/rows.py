@@ -1,4 +1,4 @@
-"""How jobs, windows and transcripts look in a store."""
+"""Converts jobs, windows and transcripts to stored values and back."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from transcription.jobs.job import Delivery, DeliveryState, Job, JobStatus, Kept
 T = TypeVar("T")
 Row = sqlite3.Row | Mapping[str, Any]
 
-# JSON has no NaN and no infinity, and a model may still compute one.
+# A model may compute NaN or infinity, which JSON has no notation for.
 _CONSTANTS = ConfigDict(ser_json_inf_nan="constants")
 
 
 class Codec(Generic[T]):
-    """A dataclass as JSON and back."""
+    """Converts a dataclass to JSON and back."""
 
     def __init__(self, kind: type[T]) -> None:
-        # A tuple, because pydantic takes no settings for a dataclass.
+        # A tuple, because pydantic accepts no configuration for a dataclass.
         self._adapter: TypeAdapter[Any] = TypeAdapter(tuple[kind], config=_CONSTANTS)  # type: ignore[valid-type]
 
     def pack(self, value: T) -> str:
@@ -77,7 +77,7 @@ def _code_of(kind: str) -> str:
 
 
 def row_of(new: NewJob) -> dict[str, str | None]:
-    """What a job says of itself when it is accepted."""
+    """The columns of a job at its acceptance."""
     return {
         "id": new.id,
         "work": new.work,
@@ -93,7 +93,7 @@ def row_of(new: NewJob) -> dict[str, str | None]:
 
 
 def shown_job(row: Row) -> Job:
-    """A row of `queries.SHOWN_JOBS`."""
+    """The job as shown to clients. row: of `queries.SHOWN_JOBS`."""
     if row["shown_status"] == row["status"]:
         return job_of(row)
     return job_of(
@@ -106,7 +106,7 @@ def shown_job(row: Row) -> Job:
 
 
 def job_of(row: Row, **shown: Any) -> Job:
-    """A row of the table. shown: fields that are something else than the row says."""
+    """The job of a row of the table. shown: fields that replace those of the row."""
     fields: dict[str, Any] = {
         name: row[name]
         for name in (

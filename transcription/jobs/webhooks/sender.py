@@ -1,4 +1,4 @@
-"""One try to POST a callback: resolve the host, check every address, connect to a checked one and to no other."""
+"""One attempt to POST a callback: resolves the host, checks every address, and connects to a checked one only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 import httpx
 
@@ -19,13 +20,16 @@ from transcription.outbound.address_rules import CALLBACK, Address, AllowList, E
 from transcription.outbound.http_client import Resolver, addresses_of, bare_transport, request_to
 
 MAX_RESPONSE_BYTES = 65_536
-HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"  # RFC 9110, section 5.6.7; the obsolete forms are not read
 RETRIED_CLIENT_ERRORS = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one try went. state: PENDING when another one may help. retry_after: seconds the receiver asks for."""
+    """The outcome of one attempt.
+
+    state: PENDING if another attempt may succeed. detail: for operators. retry_after: seconds, as requested by the
+    receiver.
+    """
 
     state: DeliveryState
     detail: str
@@ -33,7 +37,7 @@ class Outcome:
 
 
 def judge(status: int, retry_after: float) -> Outcome:
-    """What the answer means. Whatever another try may change is tried again."""
+    """The outcome that a response means. A status that may change with another attempt leaves it pending."""
     if httpx.codes.is_success(status):
         return Outcome(DeliveryState.DELIVERED, f"The receiver answered {status}.")
     if httpx.codes.is_redirect(status):
@@ -41,26 +45,30 @@ def judge(status: int, retry_after: float) -> Outcome:
             DeliveryState.PENDING, f"The receiver answered {status}; redirects are not followed.", retry_after
         )
     if httpx.codes.is_client_error(status) and status not in RETRIED_CLIENT_ERRORS:
-        return Outcome(DeliveryState.GIVEN_UP, f"The receiver answered {status}, which another try would not change.")
+        return Outcome(
+            DeliveryState.GIVEN_UP, f"The receiver answered {status}, which another attempt would not change."
+        )
     return Outcome(DeliveryState.PENDING, f"The receiver answered {status}.", retry_after)
 
 
 def retry_after_seconds(header: str, now: float) -> float:
-    """Seconds that a Retry-After header asks for, in either of its forms; 0 when it says nothing."""
+    """Seconds that a Retry-After header asks for, as a number or a date; 0 if it is neither. now: since the epoch."""
     if re.fullmatch(r"[0-9]{1,9}", header):
         return float(header)
     try:
-        date = datetime.strptime(header, HTTP_DATE).replace(tzinfo=UTC)
-    except ValueError:
+        date = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):  # no date, or a year beyond any
         return 0.0
+    if date.tzinfo is None:  # an obsolete form without a time zone, which is GMT in HTTP
+        date = date.replace(tzinfo=UTC)
     return max(0.0, date.timestamp() - now)
 
 
 class Sender:
-    """Makes one try.
+    """Sends callbacks.
 
-    timeout: of a whole try, seconds.
-    resolve: called once a try, for hosts that are names. tls: what certificates are checked with.
+    allow: hosts and networks beside public addresses. timeout: of a whole attempt, seconds. resolve: called once per
+    attempt, for hosts that are names. tls: the certificate authorities to trust.
     """
 
     def __init__(self, allow: AllowList, timeout: float, resolve: Resolver, tls: ssl.SSLContext) -> None:
@@ -70,7 +78,10 @@ class Sender:
         self._tls = tls
 
     async def send(self, url: str, attempt: int, headers: dict[str, str], body: bytes) -> Outcome:
-        """POST the body within the timeout, from resolving the host to the last byte that is read."""
+        """POST the body. The timeout covers everything from resolving the host to the last byte read.
+
+        attempt: from 1. headers: sent as they are.
+        """
         deadline = asyncio.get_running_loop().time() + self._timeout
         try:
             endpoint = parse_url(url, CALLBACK)
@@ -87,7 +98,7 @@ class Sender:
         except httpx.TransportError as error:
             return Outcome(DeliveryState.PENDING, f"The connection failed: {error or type(error).__name__}.")
         except (OSError, UnicodeError) as error:
-            return Outcome(DeliveryState.PENDING, f"The host's name cannot be resolved: {error}.")
+            return Outcome(DeliveryState.PENDING, f"The host name cannot be resolved: {error}.")
 
     async def _post_to_any(
         self,
@@ -98,7 +109,10 @@ class Sender:
         body: bytes,
         deadline: float,
     ) -> Outcome:
-        """The first address that can be connected to. Every attempt begins with another one: one may just hang."""
+        """POST to the first address that accepts a connection.
+
+        Each attempt begins with a different address, because one that hangs uses up the whole timeout.
+        """
         first = (attempt - 1) % len(addresses)
         *others, last = [*addresses[first:], *addresses[:first]]
         for address in others:
@@ -113,16 +127,16 @@ class Sender:
         async with bare_transport(self._tls) as transport:
             async with asyncio.timeout_at(deadline):
                 response = await transport.handle_async_request(request)
-            # The status has said it all. The rest is read for the sake of receivers that dislike an early end.
+            # The status decides. The body is read only because some receivers treat an early close as an error.
             with contextlib.suppress(TimeoutError, httpx.TransportError):
                 async with asyncio.timeout_at(deadline):
-                    await _read_a_little(response)
+                    await _read_start(response)
             await response.aclose()
         return judge(response.status_code, retry_after_seconds(response.headers.get("Retry-After", ""), time.time()))
 
 
-async def _read_a_little(response: httpx.Response) -> None:
-    """The body, as far as MAX_RESPONSE_BYTES and the chunk that passes it."""
+async def _read_start(response: httpx.Response) -> None:
+    """Read the body up to MAX_RESPONSE_BYTES, and the chunk that exceeds it."""
     read = 0
     async for chunk in response.aiter_raw():
         read += len(chunk)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transcription.api.caller import Caller
 from transcription.api.middleware.api_keys import (
     MIN_KEY_CHARACTERS,
     InvalidKeys,
@@ -21,7 +22,6 @@ from transcription.api.middleware.api_keys import (
     open_keys,
 )
 from transcription.api.middleware.authentication import key_in
-from transcription.api.middleware.caller import Caller
 from transcription.core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[4]

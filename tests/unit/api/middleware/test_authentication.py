@@ -10,9 +10,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from transcription.api.app import route_table
+from transcription.api.caller import CALLER
 from transcription.api.middleware.api_keys import InvalidKeys, make_key
 from transcription.api.middleware.authentication import MAX_HEADERS, AuthenticationMiddleware
-from transcription.api.middleware.caller import CALLER
 from transcription.core.settings import Settings
 
 KEY = make_key()

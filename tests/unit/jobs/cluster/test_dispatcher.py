@@ -1,4 +1,4 @@
-"""Jobs reach Celery's queue once, in the right order, whatever breaks between the store and the broker."""
+"""Jobs reach Celery's queue once and in the right order, whatever fails between the store and the broker."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from tests.support.certificates import write_certificate
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.service import free_port
-from tests.unit.jobs.store.contract import LEASE, Clock, new_job
+from tests.unit.jobs.store.support import LEASE, Clock, new_job
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import (
     FIRST,
     LATER,
-    PATIENCE_SECONDS,
+    LONG_WAIT_SECONDS,
     SHORT_SECONDS,
     SOON,
     TASK,
@@ -31,7 +31,7 @@ from transcription.jobs.cluster.broker import (
     priority_of,
     queue_key,
 )
-from transcription.jobs.cluster.dispatcher import SENT_AT_ONCE, Dispatcher
+from transcription.jobs.cluster.dispatcher import BATCH_SIZE, Dispatcher
 from transcription.jobs.store.redis.store import RedisStore
 
 LONG = SHORT_SECONDS + 1
@@ -64,7 +64,7 @@ class World:
         await self.store.examined(job_id, seconds)
 
     def queued(self, priority: int) -> list[str]:
-        """Ids in the order in which workers get them."""
+        """Ids in the order in which workers receive them."""
         with redis.Redis(port=self._port) as client:
             messages = [json.loads(message) for message in client.lrange(queue_key(priority), 0, -1)]
         assert {message["headers"]["task"] for message in messages} <= {TASK}
@@ -74,7 +74,7 @@ class World:
 def play(
     server: RedisServer, scene: Callable[[World], Coroutine[None, None, None]], clock: Clock | None = None
 ) -> None:
-    """Run a scene in a world of its own."""
+    """Run a scene in a new world."""
 
     @asynccontextmanager
     async def world() -> AsyncIterator[World]:
@@ -95,25 +95,23 @@ def play(
 SECONDS = st.none() | st.floats(0, 1e6)
 
 
-@given(SECONDS, st.floats(0, PATIENCE_SECONDS - 1))
+@given(SECONDS, st.floats(0, LONG_WAIT_SECONDS - 1))
 def test_short_recordings_go_before_longer_ones(seconds: float | None, waiting: float) -> None:
     is_short = seconds is not None and seconds <= SHORT_SECONDS
     assert priority_of(0, seconds, waiting) == (SOON if is_short else LATER)
 
 
-@given(SECONDS, st.floats(PATIENCE_SECONDS, 1e9))
-def test_whatever_waits_long_goes_with_the_short_ones(seconds: float | None, waiting: float) -> None:
+@given(SECONDS, st.floats(LONG_WAIT_SECONDS, 1e9))
+def test_a_job_that_waited_long_has_the_priority_of_short_recordings(seconds: float | None, waiting: float) -> None:
     assert priority_of(0, seconds, waiting) == SOON
 
 
 @given(st.integers(1, 100), SECONDS, st.floats(0, 1e9))
-def test_what_was_begun_is_finished_before_anything_else_is_begun(
-    attempt: int, seconds: float | None, waiting: float
-) -> None:
+def test_a_job_that_was_begun_has_the_highest_priority(attempt: int, seconds: float | None, waiting: float) -> None:
     assert priority_of(attempt, seconds, waiting) == FIRST
 
 
-def test_a_job_whose_worker_is_gone_goes_before_all_that_wait(server: RedisServer) -> None:
+def test_a_job_of_a_lost_worker_has_the_highest_priority(server: RedisServer) -> None:
     clock = Clock()
 
     async def scene(world: World) -> None:
@@ -128,7 +126,7 @@ def test_a_job_whose_worker_is_gone_goes_before_all_that_wait(server: RedisServe
     play(server, scene, clock)
 
 
-def test_jobs_are_sent_in_their_order_by_priority(server: RedisServer) -> None:
+def test_jobs_are_sent_in_order_within_each_priority(server: RedisServer) -> None:
     async def scene(world: World) -> None:
         for job_id, seconds in (("a", LONG), ("b", 5.0), ("c", None), ("d", 10.0)):
             await world.submit(job_id, seconds)
@@ -138,7 +136,7 @@ def test_jobs_are_sent_in_their_order_by_priority(server: RedisServer) -> None:
     play(server, scene)
 
 
-def test_nothing_is_sent_twice_by_many_who_send(server: RedisServer) -> None:
+def test_several_dispatchers_send_each_message_once(server: RedisServer) -> None:
     async def scene(world: World) -> None:
         for number in range(20):
             await world.submit(str(number), 5.0)
@@ -149,20 +147,20 @@ def test_nothing_is_sent_twice_by_many_who_send(server: RedisServer) -> None:
     play(server, scene)
 
 
-def test_a_long_wait_brings_a_long_recording_to_the_front(server: RedisServer) -> None:
+def test_a_long_wait_raises_the_priority_of_a_long_recording(server: RedisServer) -> None:
     clock = Clock()
 
     async def scene(world: World) -> None:
         await world.submit("long", LONG)
         await world.dispatcher.send_due()
-        clock.move(PATIENCE_SECONDS)
+        clock.move(LONG_WAIT_SECONDS)
         await world.dispatcher.send_due()
         assert (world.queued(SOON), world.queued(LATER)) == (["long"], ["long"])
 
     play(server, scene, clock)
 
 
-def test_what_a_broker_forgot_is_sent_again(server: RedisServer) -> None:
+def test_a_message_lost_by_the_broker_is_sent_again(server: RedisServer) -> None:
     clock = Clock()
 
     async def scene(world: World) -> None:
@@ -177,20 +175,20 @@ def test_what_a_broker_forgot_is_sent_again(server: RedisServer) -> None:
     play(server, scene, clock)
 
 
-def test_more_than_one_handful_is_sent_at_once(server: RedisServer) -> None:
+def test_more_messages_than_one_batch_are_sent_without_a_pause(server: RedisServer) -> None:
     async def scene(world: World) -> None:
-        for number in range(SENT_AT_ONCE + 5):
+        for number in range(BATCH_SIZE + 5):
             await world.submit(str(number), 5.0)
         running = asyncio.create_task(Dispatcher(world.store, world.broker, 1000.0).run())
         async with asyncio.timeout(10):
-            while len(world.queued(SOON)) < SENT_AT_ONCE + 5:
+            while len(world.queued(SOON)) < BATCH_SIZE + 5:
                 await asyncio.sleep(0.05)
         running.cancel()
 
     play(server, scene)
 
 
-def test_a_broker_that_is_gone_is_said_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_reported_and_used_again_when_it_is_back(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
 
         async def scene(world: World) -> None:
@@ -211,7 +209,7 @@ def test_a_broker_that_is_gone_is_said_and_goes_on_when_it_is_back(tmp_path: Pat
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Iterator[str]:
-    """Address of a Redis that speaks TLS, whose certificate is nobody's but its own."""
+    """The URL of a Redis with TLS and a self-signed certificate."""
     files = tmp_path / "tls.pem"
     write_certificate(files, "localhost")
     port = free_port()
@@ -220,7 +218,7 @@ def tls(tmp_path: Path) -> Iterator[str]:
         yield f"rediss://localhost:{port}/0"
 
 
-def test_both_connections_check_the_certificate_of_rediss(tls: str, tmp_path: Path) -> None:
+def test_store_and_broker_verify_the_certificate_of_a_rediss_url(tls: str, tmp_path: Path) -> None:
     async def reach(url: str) -> None:
         store, broker = RedisStore(url, result_ttl=1), Broker(Settings(job_backend="celery", redis_url=url))
         try:
@@ -237,7 +235,7 @@ def test_both_connections_check_the_certificate_of_rediss(tls: str, tmp_path: Pa
         asyncio.run(reach(tls))
 
 
-def test_messages_are_not_sent_where_the_certificate_is_unknown(tls: str) -> None:
+def test_no_message_is_sent_if_the_certificate_is_not_trusted(tls: str) -> None:
     async def send() -> None:
         broker = Broker(Settings(job_backend="celery", redis_url=tls))
         try:

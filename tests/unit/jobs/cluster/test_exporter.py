@@ -1,4 +1,4 @@
-"""The exporter tells what waits in Redis, whether or not anybody works on it."""
+"""The exporter reports what is queued in Redis, with or without workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.service import ROOT, free_port
-from tests.unit.jobs.store.contract import new_job, transcript
+from tests.unit.jobs.store.support import new_job, transcript
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import FIRST, LATER, Broker, Message
 from transcription.jobs.store.redis.store import RedisStore
@@ -30,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def exporter(server: RedisServer) -> Iterator[str]:
-    """Address of a running one."""
+    """The URL of the metrics of a running exporter."""
     port = free_port()
     environment = {"JOB_BACKEND": "celery", "REDIS_URL": server.url, "METRICS_PORT": str(port), "HOST": "127.0.0.1"}
     process = subprocess.Popen(
@@ -51,13 +51,13 @@ def exporter(server: RedisServer) -> Iterator[str]:
     assert process.wait(10) == 0
 
 
-def figures(url: str) -> dict[str, float]:
+def metrics_of(url: str) -> dict[str, float]:
     lines = [line for line in httpx.get(url, timeout=30).text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
 async def fill(url: str) -> None:
-    """Three jobs, one of them done, and messages about two."""
+    """Three jobs, one of them completed, and messages for two."""
     store, broker = RedisStore(url, result_ttl=1000), Broker(Settings(job_backend="celery", redis_url=url))
     for job_id in "abc":
         await store.submit(new_job(job_id))
@@ -70,22 +70,22 @@ async def fill(url: str) -> None:
     await store.close()
 
 
-def test_messages_and_jobs_are_counted_with_the_oldest(server: RedisServer, exporter: str) -> None:
+def test_messages_and_jobs_are_counted_with_the_age_of_the_oldest(server: RedisServer, exporter: str) -> None:
     asyncio.run(fill(server.url))
-    told = figures(exporter)
+    values = metrics_of(exporter)
     queue = 'queue="transcription"'
-    assert told["transcription_redis_up"] == 1
-    assert told[f'transcription_queue_depth{{priority="{LATER}",{queue}}}'] == 2
-    assert told[f'transcription_queue_depth{{priority="{FIRST}",{queue}}}'] == 0
-    assert 1 <= told[f'transcription_queue_oldest_seconds{{priority="{LATER}",{queue}}}'] < 60
-    assert told[f"transcription_queue_unacknowledged{{{queue}}}"] == 0
-    assert told['transcription_stored_jobs{status="queued"}'] == 2
-    assert told['transcription_stored_jobs{status="completed"}'] == 1
-    assert 1 <= told["transcription_oldest_queued_job_seconds"] < 60
+    assert values["transcription_redis_up"] == 1
+    assert values[f'transcription_queue_depth{{priority="{LATER}",{queue}}}'] == 2
+    assert values[f'transcription_queue_depth{{priority="{FIRST}",{queue}}}'] == 0
+    assert 1 <= values[f'transcription_queue_oldest_seconds{{priority="{LATER}",{queue}}}'] < 60
+    assert values[f"transcription_queue_unacknowledged{{{queue}}}"] == 0
+    assert values['transcription_stored_jobs{status="queued"}'] == 2
+    assert values['transcription_stored_jobs{status="completed"}'] == 1
+    assert 1 <= values["transcription_oldest_queued_job_seconds"] < 60
 
 
-def test_a_redis_that_is_gone_is_told_and_the_exporter_stays(server: RedisServer, exporter: str) -> None:
+def test_an_unreachable_redis_is_reported_and_the_exporter_keeps_running(server: RedisServer, exporter: str) -> None:
     server.kill()
-    assert figures(exporter) == {"transcription_redis_up": 0}
+    assert metrics_of(exporter) == {"transcription_redis_up": 0}
     server.start()
-    assert figures(exporter)["transcription_redis_up"] == 1
+    assert metrics_of(exporter)["transcription_redis_up"] == 1

@@ -1,4 +1,4 @@
-"""The process of a Celery worker, as far as it can be seen without a broker."""
+"""The process of a Celery worker, as far as it works without a broker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PASSWORD = "never-to-be-seen"
 
 @pytest.fixture
 def process(tmp_path: Path) -> WorkerProcess:
-    """Of a worker whose folder of recordings is no folder."""
+    """A worker whose recordings folder is a file."""
     (tmp_path / "spool").write_text("")
     settings = Settings(
         _env_file=None,
@@ -39,21 +39,21 @@ def test_a_worker_that_cannot_reach_the_recordings_does_not_start(process: Worke
         process.start()
 
 
-def test_a_worker_that_did_not_start_can_be_stopped_more_than_once(process: WorkerProcess) -> None:
+def test_a_worker_that_failed_to_start_can_be_stopped_repeatedly(process: WorkerProcess) -> None:
     with pytest.raises(ServiceUnavailable):
         process.start()
     process.stop_soon()
     process.stop()
 
 
-def test_a_worker_that_did_not_start_gives_messages_back(process: WorkerProcess) -> None:
+def test_a_worker_that_failed_to_start_rejects_messages(process: WorkerProcess) -> None:
     with pytest.raises(ServiceUnavailable):
         process.start()
     with pytest.raises(CannotServe):
         process.attempt("a job")
 
 
-def test_a_port_that_is_taken_stops_the_start_and_says_so(tmp_path: Path) -> None:
+def test_a_port_in_use_stops_the_start_with_a_message(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = run_worker(tmp_path, metrics_port=taken.getsockname()[1])
     assert ended.returncode == 1
@@ -61,14 +61,14 @@ def test_a_port_that_is_taken_stops_the_start_and_says_so(tmp_path: Path) -> Non
     assert PASSWORD not in ended.stdout + ended.stderr
 
 
-def test_a_pool_without_threads_stops_the_start_and_says_so(tmp_path: Path) -> None:
+def test_a_pool_without_threads_stops_the_start_with_a_message(tmp_path: Path) -> None:
     ended = run_worker(tmp_path, "--pool=solo")
     assert ended.returncode != 0
     assert "--pool=threads" in ended.stderr
 
 
 def run_worker(folder: Path, *options: str, metrics_port: int = 0) -> subprocess.CompletedProcess[str]:
-    """A worker that ends by itself, before it looks for its Redis."""
+    """A worker that exits before it connects to Redis."""
     environment = {
         **os.environ,
         "HOST": "127.0.0.1",

@@ -1,4 +1,4 @@
-"""Accepted files are kept in a folder until no job names them."""
+"""Recordings in a folder: the contract of every recording store, and the file system."""
 
 from __future__ import annotations
 
@@ -22,19 +22,14 @@ from tests.unit.jobs.recordings.contract import (
     SOUND,
     CopyContract,
     Names,
-    SpoolContract,
+    RecordingStoreContract,
     arrived,
     content_of,
 )
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import InvalidSettings, Settings
-from transcription.jobs.recordings.folder import (
-    TEMPORARY_PREFIX,
-    FolderSpool,
-    open_spool,
-    spool_folder,
-    with_uploads_beside_jobs,
-)
+from transcription.jobs.recordings.folder import TEMPORARY_PREFIX, FolderStore
+from transcription.jobs.recordings.open import open_recordings, recordings_folder, with_uploads_beside_jobs
 
 OTHER_DISK = Path("/dev/shm")  # a file system of its own nearly everywhere
 
@@ -55,8 +50,8 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def spool(folder: Path, settings: Settings) -> FolderSpool:
-    return FolderSpool(folder, settings)
+def recordings(folder: Path, settings: Settings) -> FolderStore:
+    return FolderStore(folder, settings)
 
 
 @pytest.fixture
@@ -64,36 +59,36 @@ def names(folder: Path) -> Names:
     return lambda: [path.name for path in folder.iterdir()]
 
 
-class TestFolderSpool(SpoolContract):
+class TestFolderStore(RecordingStoreContract):
     pass
 
 
-class TestFolderSpoolOnAnotherFileSystem(SpoolContract, CopyContract):
+class TestFolderStoreOnAnotherFileSystem(RecordingStoreContract, CopyContract):
     @pytest.fixture
     def folder(self, elsewhere: Path) -> Path:
         return elsewhere / "spool"
 
-    def test_an_upload_that_cannot_be_copied_stays_and_leaves_nothing(
-        self, spool: FolderSpool, settings: Settings, names: Names
+    def test_an_upload_that_cannot_be_copied_stays_and_leaves_no_partial_copy(
+        self, recordings: FolderStore, settings: Settings, names: Names
     ) -> None:
         upload = arrived(settings.temp_dir)
-        (spool._folder / NEEDED).mkdir()  # in the way of the last step
+        (recordings._folder / NEEDED).mkdir()  # in the way of the last step
         with pytest.raises(ServiceUnavailable):
-            asyncio.run(spool.keep(upload, NEEDED))
+            asyncio.run(recordings.keep(upload, NEEDED))
         assert upload.path.read_bytes() == SOUND
         assert names() == [NEEDED]
 
 
-def test_a_kept_upload_is_moved_and_not_copied(spool: FolderSpool, settings: Settings, folder: Path) -> None:
+def test_a_kept_upload_is_moved_and_not_copied(recordings: FolderStore, settings: Settings, folder: Path) -> None:
     upload = arrived(settings.temp_dir)
     inode = upload.path.stat().st_ino
-    asyncio.run(spool.keep(upload, NEEDED))
+    asyncio.run(recordings.keep(upload, NEEDED))
     assert (folder / NEEDED).stat().st_ino == inode
 
 
-def test_a_borrowed_file_is_the_file_itself(spool: FolderSpool, settings: Settings, folder: Path) -> None:
+def test_a_borrowed_file_is_the_file_itself(recordings: FolderStore, settings: Settings, folder: Path) -> None:
     async def where() -> Path:
-        async with spool.borrowed(await spool.keep(arrived(settings.temp_dir), NEEDED)) as upload:
+        async with recordings.borrowed(await recordings.keep(arrived(settings.temp_dir), NEEDED)) as upload:
             return upload.path
 
     assert asyncio.run(where()) == folder / NEEDED
@@ -101,7 +96,7 @@ def test_a_borrowed_file_is_the_file_itself(spool: FolderSpool, settings: Settin
 
 @pytest.fixture
 def mounted_twice(tmp_path: Path) -> Iterator[Path]:
-    """A folder of the same disk that is mounted again, as two volumes of a container are."""
+    """A second mount of the same disk, as with two volumes of a container."""
     source, target = tmp_path / "volume", tmp_path / "mounted"
     source.mkdir()
     target.mkdir()
@@ -112,72 +107,76 @@ def mounted_twice(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", target], check=True)
 
 
-class TestFolderSpoolOnAnotherMountOfTheSameDisk(SpoolContract, CopyContract):
+class TestFolderStoreOnAnotherMountOfTheSameDisk(RecordingStoreContract, CopyContract):
     @pytest.fixture
     def folder(self, mounted_twice: Path) -> Path:
         return mounted_twice / "spool"
 
 
-def test_only_the_service_may_look_into_the_spool(spool: FolderSpool, folder: Path) -> None:
+def test_only_the_services_user_can_read_the_folder(recordings: FolderStore, folder: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_the_grace_of_a_sweep_counts_from_the_end_of_the_upload(
-    spool: FolderSpool, settings: Settings, names: Names
+def test_the_grace_period_of_a_sweep_begins_at_the_end_of_the_upload(
+    recordings: FolderStore, settings: Settings, names: Names
 ) -> None:
     upload = arrived(settings.temp_dir)
     os.utime(upload.path, (0, 0))  # the upload itself took long
-    asyncio.run(spool.keep(upload, LEFT))
-    assert asyncio.run(spool.sweep(frozenset(), GRACE)) == 0
+    asyncio.run(recordings.keep(upload, LEFT))
+    assert asyncio.run(recordings.sweep(frozenset(), GRACE)) == 0
     assert names() == [LEFT]
 
 
-def test_a_sweep_takes_old_unfinished_copies_and_leaves_young_ones(
-    spool: FolderSpool, folder: Path, names: Names
+def test_a_sweep_deletes_old_partial_copies_and_spares_recent_ones(
+    recordings: FolderStore, folder: Path, names: Names
 ) -> None:
     (folder / f"{TEMPORARY_PREFIX}1").touch()
-    assert asyncio.run(spool.sweep(frozenset(), GRACE)) == 0
+    assert asyncio.run(recordings.sweep(frozenset(), GRACE)) == 0
     time.sleep(0.05)
-    assert asyncio.run(spool.sweep(frozenset(), 0.01)) == 1
+    assert asyncio.run(recordings.sweep(frozenset(), 0.01)) == 1
     assert names() == []
 
 
-def test_an_upload_that_cannot_be_kept_stays_where_it_is(spool: FolderSpool, settings: Settings, folder: Path) -> None:
+def test_an_upload_that_cannot_be_kept_stays_where_it_is(
+    recordings: FolderStore, settings: Settings, folder: Path
+) -> None:
     upload = arrived(settings.temp_dir)
     before = upload.path
     folder.rmdir()
     with pytest.raises(ServiceUnavailable, match="SPOOL_URL"):
-        asyncio.run(spool.keep(upload, NEEDED))
+        asyncio.run(recordings.keep(upload, NEEDED))
     assert upload.path == before
     assert before.exists()
 
 
-def test_a_folder_that_is_not_there_loses_no_recording(spool: FolderSpool, settings: Settings, folder: Path) -> None:
-    recording = asyncio.run(spool.keep(arrived(settings.temp_dir), NEEDED))
+def test_no_recording_is_lost_while_the_folder_is_unmounted(
+    recordings: FolderStore, settings: Settings, folder: Path
+) -> None:
+    recording = asyncio.run(recordings.keep(arrived(settings.temp_dir), NEEDED))
     folder.rename(folder.with_name("unmounted"))
     with pytest.raises(ServiceUnavailable, match="mounted"):
-        asyncio.run(content_of(spool, recording))
+        asyncio.run(content_of(recordings, recording))
     with pytest.raises(ServiceUnavailable, match="mounted"):
-        asyncio.run(spool.sweep(frozenset(), NO_GRACE))
+        asyncio.run(recordings.sweep(frozenset(), NO_GRACE))
     with pytest.raises(ServiceUnavailable, match="mounted"):
-        asyncio.run(spool.check())
+        asyncio.run(recordings.check())
 
 
-def test_a_folder_that_cannot_be_made_is_told_at_the_start(settings: Settings, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_fails_at_the_start(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings.spool_url = str(tmp_path / "file" / "spool")
     with pytest.raises(ServiceUnavailable, match="SPOOL_URL"):
-        open_spool(settings)
+        open_recordings(settings)
 
 
 def test_recordings_are_beside_the_jobs_by_default(settings: Settings) -> None:
-    assert spool_folder(settings) == settings.jobs_dir / "spool"
+    assert recordings_folder(settings) == settings.jobs_dir / "spool"
 
 
 @pytest.mark.parametrize("url", ["{}/a b", "file://{}/a b", "file://localhost{}/a%20b"])
 def test_a_folder_is_given_as_a_path_or_as_a_url(settings: Settings, tmp_path: Path, url: str) -> None:
     settings.spool_url = url.format(tmp_path)
-    assert isinstance(open_spool(settings), FolderSpool)
+    assert isinstance(open_recordings(settings), FolderStore)
     assert (tmp_path / "a b").is_dir()
 
 
@@ -185,17 +184,15 @@ def test_a_folder_is_given_as_a_path_or_as_a_url(settings: Settings, tmp_path: P
 def test_a_file_url_of_another_machine_is_refused(settings: Settings, url: str) -> None:
     settings.spool_url = url
     with pytest.raises(InvalidSettings, match="SPOOL_URL"):
-        open_spool(settings)
+        open_recordings(settings)
 
 
-def test_a_folder_that_is_a_link_is_where_the_link_leads(
-    settings: Settings, tmp_path: Path, mounted_twice: Path
-) -> None:
+def test_a_folder_may_be_a_symbolic_link(settings: Settings, tmp_path: Path, mounted_twice: Path) -> None:
     (tmp_path / "link").symlink_to(mounted_twice)
-    spool = FolderSpool(tmp_path / "link", settings)
+    recordings = FolderStore(tmp_path / "link", settings)
 
     async def where() -> Path:
-        async with spool.borrowed(await spool.keep(arrived(settings.temp_dir), NEEDED)) as upload:
+        async with recordings.borrowed(await recordings.keep(arrived(settings.temp_dir), NEEDED)) as upload:
             return upload.path
 
     assert asyncio.run(where()).parent == settings.temp_dir
@@ -217,11 +214,11 @@ class TestWhereUploadsArrive:
         settings.jobs_dir = mounted_twice / "jobs"
         assert with_uploads_beside_jobs(settings).temp_dir == settings.jobs_dir / "uploads"
 
-    def test_uploads_stay_on_the_disk_of_a_spool_elsewhere(self, settings: Settings, elsewhere: Path) -> None:
+    def test_uploads_stay_on_the_disk_of_the_recordings(self, settings: Settings, elsewhere: Path) -> None:
         settings.temp_dir, settings.spool_url = elsewhere / "uploads", str(elsewhere / "spool")
         assert with_uploads_beside_jobs(settings) is settings
 
-    def test_uploads_never_move_to_a_share(self, settings: Settings, elsewhere: Path) -> None:
+    def test_uploads_never_move_to_a_third_file_system(self, settings: Settings, elsewhere: Path) -> None:
         settings.spool_url = str(elsewhere)
         assert with_uploads_beside_jobs(settings) is settings
 

@@ -1,4 +1,4 @@
-"""Whatever two owners, their crashes and a wild clock do to a store: a simple model says what it must answer."""
+"""Random histories of two owners, crashes and clock jumps, compared with a simple model of the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.redis_server import RedisServer, redis_server
-from tests.unit.jobs.store.contract import BROKEN, LEASE, Calls, Clock, new_job, transcript, window
+from tests.unit.jobs.store.support import BROKEN, LEASE, Calls, Clock, new_job, transcript, window
 from transcription.jobs.job import UNFINISHED, Job, JobStatus
 from transcription.jobs.policy import MAX_POSTPONEMENT
 from transcription.jobs.store.base import JobStore, LeaseLost
@@ -42,7 +42,7 @@ WRITES: list[Write] = [
 
 @dataclass
 class Known:
-    """What the model knows of a job. owner, until: of the latest lease. result: of its work, counted from 0."""
+    """What the model knows of a job. owner, until: of the latest lease. result: its number, counted from 0."""
 
     number: int
     work: str
@@ -55,169 +55,18 @@ class Known:
     result: int | None = None
 
 
-class Histories(RuleBasedStateMachine):
-    """Every rule does one thing to the store and the same to the model."""
+class Model:
+    """The jobs as the store should have them. leases: all that were ever granted."""
 
-    def new_store(self) -> JobStore:
-        """Opens what is kept for this history, by `self.clock`."""
-        raise NotImplementedError
-
-    @initialize()
-    def open(self) -> None:
-        self.clock = Clock()
-        self.names = {"left": "left 0", "right": "right 0"}  # a process that starts again has another name
-        self.stores = {side: self._open() for side in self.names}
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.known: dict[str, Known] = {}
-        self.leases: list[Job] = []  # every one that was ever given
-        self.results: dict[int, str] = {}  # work by result
-        self.results_made = 0
-        for work in "xxy":
-            self.submit("left", work)
-        self.claim("left")
+        self.leases: list[Job] = []
+        self._results: dict[int, str] = {}  # the work of each result
+        self._results_made = 0
 
-    def _open(self) -> Calls:
-        return Calls(self.new_store())
-
-    # What happens
-
-    @precondition(lambda self: len(self.known) < JOBS)
-    @rule(side=SIDES, work=WORKS)
-    def submit(self, side: str, work: str) -> None:
-        job_id = str(len(self.known))
-        job, _ = self.stores[side].submit(new_job(job_id, work))
-        known = self.known[job_id] = Known(job.number, work)
-        known.result = max((result for result, of in self.results.items() if of == work), default=None)
-        if known.result is not None:
-            known.status = JobStatus.COMPLETED
-
-    @rule(side=SIDES)
-    def claim(self, side: str) -> None:
-        expected = self._next(self.names[side])
-        lease = self.stores[side].claim(self.names[side])
-        assert (lease and lease.id) == expected
-        if lease is None:
-            return
-        known = self.known[lease.id]
-        known.failures += known.status == JobStatus.PROCESSING
-        known.attempt += 1
-        assert (lease.attempt, lease.failures) == (known.attempt, known.failures)
-        known.status, known.owner, known.until = JobStatus.PROCESSING, self.names[side], self.clock.now + LEASE
-        self.leases.append(lease)
-
-    @precondition(lambda self: self._valid())
-    @rule(side=SIDES)
-    def crash(self, side: str) -> None:
-        self.stores[side].close()
-        self.stores[side] = self._open()
-        self.names[side] = f"{side} {int(self.names[side].split()[1]) + 1}"
-
-    @precondition(lambda self: self._unfinished())
-    @rule(seconds=JUMPS)
-    def move_the_clock(self, seconds: float) -> None:
-        """Forwards or back, and see who gets what then: alone, the two rules meet too rarely."""
-        self.clock.move(seconds)
-        self.claim("left")
-        self.claim("right")
-
-    @precondition(lambda self: self._valid())
-    @rule(data=st.data())
-    def advance(self, data: st.DataObject) -> None:
-        lease, store = self._drawn(data, self._valid())
-        if data.draw(st.booleans(), "with a window"):
-            store.checkpoint(lease, 0, window(0), 60.0)
-            self.known[lease.id].failures = 0
-        else:
-            store.renew(lease)
-        self.known[lease.id].until = self.clock.now + LEASE
-
-    @precondition(lambda self: self._valid())
-    @rule(data=st.data(), how=st.sampled_from(["complete", "fail", "postpone", "release"]))
-    def end(self, data: st.DataObject, how: str) -> None:
-        lease, store = self._drawn(data, self._valid())
-        known = self.known[lease.id]
-        if how == "complete":
-            self._complete(store, lease)
-        elif how == "fail":
-            store.fail(lease, BROKEN)
-            known.status = JobStatus.FAILED
-        elif how == "postpone":
-            pause = data.draw(PAUSES, "pause")
-            store.postpone(lease, pause)
-            known.status, known.not_before = JobStatus.QUEUED, self.clock.now + pause
-            known.failures += 1
-        else:
-            store.release(lease)
-            known.status, known.not_before = JobStatus.QUEUED, 0.0
-
-    def _complete(self, store: Calls, lease: Job) -> None:
-        store.complete(lease, transcript())
-        result, self.results_made = self.results_made, self.results_made + 1
-        self.results[result] = lease.work
-        for job_id, known in self.known.items():
-            if known.work == lease.work and (job_id == lease.id or known.status == JobStatus.QUEUED):
-                known.status, known.result = JobStatus.COMPLETED, result
-
-    @precondition(lambda self: len(self._valid()) < len(self.leases))
-    @rule(data=st.data(), write=st.sampled_from(WRITES))
-    def a_former_owner_writes(self, data: st.DataObject, write: Write) -> None:
-        valid = self._valid()
-        lease, store = self._drawn(data, [lease for lease in self.leases if lease not in valid])
-        before = store.list_jobs((), None, len(self.known))
-        with pytest.raises(LeaseLost):
-            write(store, lease)
-        assert store.list_jobs((), None, len(self.known)) == before
-
-    @precondition(lambda self: self._unfinished())
-    @rule(data=st.data(), side=SIDES)
-    def cancel(self, data: st.DataObject, side: str) -> None:
-        job_id = data.draw(st.sampled_from(self._unfinished()))
-        self.stores[side].cancel(job_id)
-        self.known[job_id].status = JobStatus.CANCELLED
-
-    @precondition(lambda self: self._retriable())
-    @rule(data=st.data(), side=SIDES)
-    def retry(self, data: st.DataObject, side: str) -> None:
-        job_id = data.draw(st.sampled_from(self._retriable()))
-        self.stores[side].retry(job_id)
-        known = self.known[job_id]
-        result, known.result = known.result, None
-        if result is not None and all(other.result != result for other in self.known.values()):
-            del self.results[result]
-        known.status, known.failures, known.not_before = JobStatus.QUEUED, 0, 0.0
-
-    # What holds
-
-    @invariant()
-    def every_accepted_job_stands_where_the_model_says(self) -> None:
-        for store in self.stores.values():
-            shown = {job.id: job.status for job in store.list_jobs((), None, len(self.known))}
-            assert shown == {job_id: self._shown(known) for job_id, known in self.known.items()}
-
-    @invariant()
-    def no_work_is_done_twice_at_once(self) -> None:
-        works = [lease.work for lease in self._valid()]
-        assert len(works) == len(set(works))
-
-    def teardown(self) -> None:
-        """Somebody who is left alone finishes everything."""
-        try:
-            while self._unfinished():
-                self.clock.move(MAX_POSTPONEMENT)
-                lease = self.stores["left"].claim("last")
-                assert lease is not None
-                self.stores["left"].complete(lease, transcript())
-                for job_id, known in self.known.items():
-                    known.status = self.stores["right"].get(job_id).status
-            for job_id, known in self.known.items():
-                assert (self.stores["right"].result(job_id) is not None) == (known.status == JobStatus.COMPLETED)
-        finally:
-            for store in self.stores.values():
-                store.close()
-
-    # The model
-
-    def _next(self, owner: str) -> str | None:
-        """Which job `owner` must be given now."""
+    def next_for(self, owner: str) -> str | None:
+        """The job that `owner` must get now."""
         due = [(known.number, job_id) for job_id, known in self.known.items() if self._may_begin(known, owner)]
         return min(due)[1] if due else None
 
@@ -233,27 +82,189 @@ class Histories(RuleBasedStateMachine):
             for other in same
         )
 
-    def _valid(self) -> list[Job]:
-        """Leases that count."""
+    def valid_leases(self) -> list[Job]:
+        """Leases that are still in force."""
         return [
             lease
             for lease in self.leases
             if self.known[lease.id].status == JobStatus.PROCESSING and self.known[lease.id].attempt == lease.attempt
         ]
 
-    def _unfinished(self) -> list[str]:
+    def unfinished(self) -> list[str]:
         return [job_id for job_id, known in self.known.items() if known.status in UNFINISHED]
 
-    def _retriable(self) -> list[str]:
+    def retriable(self) -> list[str]:
         ended = (JobStatus.FAILED, JobStatus.COMPLETED)
         return [job_id for job_id, known in self.known.items() if known.status in ended]
 
-    def _shown(self, known: Known) -> JobStatus:
-        follows = known.status == JobStatus.QUEUED and any(lease.work == known.work for lease in self._valid())
+    def shown(self, known: Known) -> JobStatus:
+        follows = known.status == JobStatus.QUEUED and any(lease.work == known.work for lease in self.valid_leases())
         return JobStatus.PROCESSING if follows else known.status
 
+    def latest_result(self, work: str) -> int | None:
+        return max((result for result, of in self._results.items() if of == work), default=None)
+
+    def complete(self, lease: Job) -> None:
+        """Complete the job of the lease, and every queued job with the same work."""
+        result, self._results_made = self._results_made, self._results_made + 1
+        self._results[result] = lease.work
+        for job_id, known in self.known.items():
+            if known.work == lease.work and (job_id == lease.id or known.status == JobStatus.QUEUED):
+                known.status, known.result = JobStatus.COMPLETED, result
+
+    def retry(self, job_id: str) -> None:
+        """Queue the job again. Its result is dropped unless another job has it, too."""
+        known = self.known[job_id]
+        result, known.result = known.result, None
+        if result is not None and all(other.result != result for other in self.known.values()):
+            del self._results[result]
+        known.status, known.failures, known.not_before = JobStatus.QUEUED, 0, 0.0
+
+
+class Histories(RuleBasedStateMachine):
+    """Every rule does the same to the store and to the model."""
+
+    def new_store(self) -> JobStore:
+        """Open the store of this history, which uses `self.clock`."""
+        raise NotImplementedError
+
+    @initialize()
+    def open(self) -> None:
+        self.clock = Clock()
+        self.names = {"left": "left 0", "right": "right 0"}  # changed by a restart
+        self.stores = {side: Calls(self.new_store()) for side in self.names}
+        self.model = Model(self.clock)
+        for work in "xxy":
+            self.submit("left", work)
+        self.claim("left")
+
+    # Events
+
+    @precondition(lambda self: len(self.model.known) < JOBS)
+    @rule(side=SIDES, work=WORKS)
+    def submit(self, side: str, work: str) -> None:
+        job_id = str(len(self.model.known))
+        job, _ = self.stores[side].submit(new_job(job_id, work))
+        known = self.model.known[job_id] = Known(job.number, work)
+        known.result = self.model.latest_result(work)
+        if known.result is not None:
+            known.status = JobStatus.COMPLETED
+
+    @rule(side=SIDES)
+    def claim(self, side: str) -> None:
+        expected = self.model.next_for(self.names[side])
+        lease = self.stores[side].claim(self.names[side])
+        assert (lease and lease.id) == expected
+        if lease is None:
+            return
+        known = self.model.known[lease.id]
+        known.failures += known.status == JobStatus.PROCESSING
+        known.attempt += 1
+        assert (lease.attempt, lease.failures) == (known.attempt, known.failures)
+        known.status, known.owner, known.until = JobStatus.PROCESSING, self.names[side], self.clock.now + LEASE
+        self.model.leases.append(lease)
+
+    @precondition(lambda self: self.model.valid_leases())
+    @rule(side=SIDES)
+    def crash(self, side: str) -> None:
+        self.stores[side].close()
+        self.stores[side] = Calls(self.new_store())
+        self.names[side] = f"{side} {int(self.names[side].split()[1]) + 1}"
+
+    @precondition(lambda self: self.model.unfinished())
+    @rule(seconds=JUMPS)
+    def move_the_clock(self, seconds: float) -> None:
+        """Forwards or back, followed by claims: as rules of their own the two would meet too rarely."""
+        self.clock.move(seconds)
+        self.claim("left")
+        self.claim("right")
+
+    @precondition(lambda self: self.model.valid_leases())
+    @rule(data=st.data())
+    def advance(self, data: st.DataObject) -> None:
+        lease, store = self._drawn(data, self.model.valid_leases())
+        if data.draw(st.booleans(), "with a window"):
+            store.checkpoint(lease, 0, window(0), 60.0)
+            self.model.known[lease.id].failures = 0
+        else:
+            store.renew(lease)
+        self.model.known[lease.id].until = self.clock.now + LEASE
+
+    @precondition(lambda self: self.model.valid_leases())
+    @rule(data=st.data(), how=st.sampled_from(["complete", "fail", "postpone", "release"]))
+    def end(self, data: st.DataObject, how: str) -> None:
+        lease, store = self._drawn(data, self.model.valid_leases())
+        known = self.model.known[lease.id]
+        if how == "complete":
+            store.complete(lease, transcript())
+            self.model.complete(lease)
+        elif how == "fail":
+            store.fail(lease, BROKEN)
+            known.status = JobStatus.FAILED
+        elif how == "postpone":
+            pause = data.draw(PAUSES, "pause")
+            store.postpone(lease, pause)
+            known.status, known.not_before = JobStatus.QUEUED, self.clock.now + pause
+            known.failures += 1
+        else:
+            store.release(lease)
+            known.status, known.not_before = JobStatus.QUEUED, 0.0
+
+    @precondition(lambda self: len(self.model.valid_leases()) < len(self.model.leases))
+    @rule(data=st.data(), write=st.sampled_from(WRITES))
+    def a_former_owner_writes(self, data: st.DataObject, write: Write) -> None:
+        valid = self.model.valid_leases()
+        lease, store = self._drawn(data, [lease for lease in self.model.leases if lease not in valid])
+        before = store.list_jobs((), None, len(self.model.known))
+        with pytest.raises(LeaseLost):
+            write(store, lease)
+        assert store.list_jobs((), None, len(self.model.known)) == before
+
+    @precondition(lambda self: self.model.unfinished())
+    @rule(data=st.data(), side=SIDES)
+    def cancel(self, data: st.DataObject, side: str) -> None:
+        job_id = data.draw(st.sampled_from(self.model.unfinished()))
+        self.stores[side].cancel(job_id)
+        self.model.known[job_id].status = JobStatus.CANCELLED
+
+    @precondition(lambda self: self.model.retriable())
+    @rule(data=st.data(), side=SIDES)
+    def retry(self, data: st.DataObject, side: str) -> None:
+        job_id = data.draw(st.sampled_from(self.model.retriable()))
+        self.stores[side].retry(job_id)
+        self.model.retry(job_id)
+
+    # Invariants
+
+    @invariant()
+    def every_accepted_job_has_the_status_of_the_model(self) -> None:
+        for store in self.stores.values():
+            shown = {job.id: job.status for job in store.list_jobs((), None, len(self.model.known))}
+            assert shown == {job_id: self.model.shown(known) for job_id, known in self.model.known.items()}
+
+    @invariant()
+    def no_work_is_done_twice_concurrently(self) -> None:
+        works = [lease.work for lease in self.model.valid_leases()]
+        assert len(works) == len(set(works))
+
+    def teardown(self) -> None:
+        """A single remaining owner completes every job."""
+        try:
+            while self.model.unfinished():
+                self.clock.move(MAX_POSTPONEMENT)
+                lease = self.stores["left"].claim("last")
+                assert lease is not None
+                self.stores["left"].complete(lease, transcript())
+                for job_id, known in self.model.known.items():
+                    known.status = self.stores["right"].get(job_id).status
+            for job_id, known in self.model.known.items():
+                assert (self.stores["right"].result(job_id) is not None) == (known.status == JobStatus.COMPLETED)
+        finally:
+            for store in self.stores.values():
+                store.close()
+
     def _drawn(self, data: st.DataObject, leases: list[Job]) -> tuple[Job, Calls]:
-        """One of the leases, and one of the stores to use it in."""
+        """One of the leases, and the store to use it on."""
         return data.draw(st.sampled_from(leases)), self.stores[data.draw(SIDES)]
 
 

@@ -1,4 +1,4 @@
-"""What is stored of a failed job, by this version and by older ones."""
+"""The stored failure of a job, as written by this version and by older ones."""
 
 import json
 
@@ -19,6 +19,6 @@ def test_a_failure_is_stored_by_its_code() -> None:
 
 
 @pytest.mark.parametrize("error", KINDS, ids=lambda error: error.__name__)
-def test_a_failure_that_an_older_version_stored_by_its_class_name_is_read(error: type[TranscriptionError]) -> None:
+def test_a_failure_stored_by_its_class_name_in_an_older_version_is_read(error: type[TranscriptionError]) -> None:
     stored = json.dumps([{"kind": error.__name__, "message": "m", "detail": "d"}])
     assert unpack_failure(stored) == Failure(error.code, "m", "d")

@@ -1,4 +1,4 @@
-"""How jobs look in Redis: the columns of the SQLite store as fields of a hash, those without a value left out."""
+"""Converts jobs to Redis hashes and back: fields are the columns of the SQLite store, without empty ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from transcription.jobs.job import Job, NewJob
 from transcription.jobs.store.rows import row_of, shown_job
 
-_TEXT: dict[str, str | None] = {  # with what stands for a field that is left out
+_TEXT: dict[str, str | None] = {  # with the default of a missing field
     "id": None,
     "work": None,
     "status": None,
@@ -36,12 +36,15 @@ _SECONDS: dict[str, float | None] = {
 
 
 def fields_of(new: NewJob) -> dict[str, str]:
-    """A job as it is accepted."""
+    """The fields of a job at its acceptance."""
     return {name: value for name, value in row_of(new).items() if value}
 
 
 def job_of(shown: Sequence[Any]) -> Job:
-    """What the script shows of a job: its hash, and how the job stands that does its work, if another one does."""
+    """The job as shown to clients.
+
+    shown: its hash, and the progress of the job that does its work, if that is another one.
+    """
     flat = shown[0]
     fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
     row: dict[str, Any] = {name: fields.get(name, default) for name, default in _TEXT.items()}

@@ -10,6 +10,6 @@ RUN_STEP = "return steps[step]()\n"
 
 
 def load_script() -> str:
-    """The source of the whole script. Line numbers in errors of Redis count from the first file on."""
+    """The source of the whole script. Line numbers in error messages of Redis count from the first file."""
     folder = Path(__file__).parent / "scripts"
     return "\n".join([*((folder / f"{name}.lua").read_text(encoding="utf-8") for name in FILES), RUN_STEP])

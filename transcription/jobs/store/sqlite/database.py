@@ -1,4 +1,4 @@
-"""One SQLite file, with threads of its own so that the event loop never waits for a disk."""
+"""Access to one SQLite file through dedicated threads, so that the event loop never waits for the disk."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from transcription.core.errors import DamagedStore, ServiceUnavailable
+from transcription.jobs.durable import sync_folder
 from transcription.jobs.store.sqlite.schema import migrate
 
 T = TypeVar("T")
@@ -24,11 +25,11 @@ T = TypeVar("T")
 DATABASE_NAME = "jobs.sqlite3"
 BACKUPS_NAME = "backups"
 BACKUPS_KEPT = 3
-ABANDONED_SECONDS = 3600  # after which an unfinished copy belongs to nobody
+ABANDONED_SECONDS = 3600  # an unfinished copy older than this is deleted
 
-READERS = 4  # threads, each with a connection of its own
-BUSY_SECONDS = 10.0  # how long a write waits for the writes of other processes
-WAL_BYTES_KEPT = 64 * 1024 * 1024  # the log is cut back to this after a burst
+READERS = 4  # threads, each with its own connection
+BUSY_SECONDS = 10.0  # for which a write waits for writes of other processes
+WAL_BYTES_KEPT = 64 * 1024 * 1024  # the write-ahead log is truncated to this after a burst
 
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -37,18 +38,18 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class Database:
-    """Many readers and one writer a process; other processes may write, too.
+    """Several readers and one writer per process. Other processes may write, too.
 
-    Reads never wait for a write. Errors are ServiceUnavailable (no space, no permission, locked for BUSY_SECONDS) and
+    Reads never wait for a write. Raises ServiceUnavailable (no space, no permission, locked for BUSY_SECONDS) and
     DamagedStore.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open folder/jobs.sqlite3, made and migrated as needed. Raises DamagedStore."""
+        """Open folder/jobs.sqlite3; created and migrated as needed. Raises DamagedStore, ServiceUnavailable."""
         self._folder = folder
         self._path = folder / DATABASE_NAME
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Two processes that start at once would both create the tables, or both change the journal.
+        # Without the lock two processes starting together would both create the tables or change the journal mode.
         with _locked(folder / ".opening"), self._errors():
             self._refuse_damage()
             with closing(self._connect()) as connection:
@@ -61,22 +62,22 @@ class Database:
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="jobs-read")
 
     async def read(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `step`, which only reads, in a thread, as of one moment."""
+        """Run `step`, which only reads, in a thread and on one snapshot of the database."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, step)
 
     async def write(self, step: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
-        """Run `step` in a thread as one transaction, which an error undoes.
+        """Run `step` in a thread as one transaction, which an error rolls back.
 
-        It survives the death of this process; a durable one survives the machine's, too.
+        The transaction survives a crash of this process; a durable one survives a crash of the machine, too.
         """
         return await asyncio.get_running_loop().run_in_executor(self._writing, self._write, step, durable)
 
     async def back_up(self, now: float) -> None:
-        """Write a consistent copy into folder/backups, and keep the newest BACKUPS_KEPT. now: names the copy."""
+        """Write a consistent copy to folder/backups, named by the time `now`, and keep the newest BACKUPS_KEPT."""
         await asyncio.to_thread(self._back_up, now)
 
     async def close(self) -> None:
-        """Finish what is being read and written."""
+        """Finish pending reads and writes, and close every connection."""
         await asyncio.to_thread(self._close)
 
     def _read(self, step: Callable[[sqlite3.Connection], T]) -> T:
@@ -93,7 +94,7 @@ class Database:
         connection = self._writer
         try:
             with self._errors():
-                # NORMAL leaves the log to the operating system; the next FULL commit syncs what is before it, too.
+                # NORMAL does not sync the log; the next FULL commit syncs everything before it, too.
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
                 result = step(connection)
@@ -110,7 +111,7 @@ class Database:
         self._writer.close()
 
     def _connect(self) -> sqlite3.Connection:
-        # Used by one thread at a time, but not always by the same.
+        # A connection is used by one thread at a time, but not always by the same one.
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
@@ -133,7 +134,7 @@ class Database:
         try:
             with self._errors(), closing(self._connect()) as source, closing(sqlite3.connect(partial)) as copy:
                 source.backup(copy)
-                # One file is the whole copy, so that restoring it is one cp.
+                # Without a log beside it the copy is a single file, so that one cp restores it.
                 copy.execute("PRAGMA journal_mode = DELETE")
             partial.rename(target)
         finally:
@@ -152,20 +153,20 @@ class Database:
     def _damaged(self, detail: str) -> DamagedStore:
         good = next((copy for copy in self._copies() if not _complaint(copy)), None)
         path = shlex.quote(str(self._path))
-        # A log that is left behind would be replayed into whatever file stands beside it.
+        # A leftover log would be replayed into any database file of that name.
         beside = f"{path}-wal {path}-shm"
         restore = f"There is no good copy in '{self._folder / BACKUPS_NAME}'."
         if good:
             restore = f"To restore the newest good copy: rm -f {beside} && cp {shlex.quote(str(good))} {path}"
         return DamagedStore(
-            f"The database of jobs '{self._path}' is damaged. Stop every process that uses it, then choose.\n"
+            f"The database of jobs '{self._path}' is damaged. Stop every process that uses it, then choose:\n"
             f"{restore}\nTo start empty: rm -f {beside} && mv {path} {path}.damaged",
             detail,
         )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """SQLite's errors as ours."""
+        """Translate errors of SQLite to errors of this service."""
         try:
             yield
         except sqlite3.IntegrityError:
@@ -177,7 +178,7 @@ class Database:
             if code in _FULL:
                 raise ServiceUnavailable(
                     f"There is no space for jobs under JOBS_DIR '{self._folder}', or its disk fails. "
-                    "Make room and try again.",
+                    "Free some space and try again.",
                     str(error),
                 ) from error
             if code in _BUSY:
@@ -194,23 +195,14 @@ class Database:
             raise
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _roll_back(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 
 
 def _complaint(path: Path) -> str:
-    """What is wrong with a database, or nothing."""
-    # To SQLite that is a good database. But nothing less than an accident empties one.
+    """The damage of a database, "" if it is intact."""
+    # SQLite accepts an empty file, but a database only becomes empty by accident.
     if path.stat().st_size == 0:
         return "The file is empty."
     try:

@@ -1,24 +1,24 @@
-"""What the SQLite store asks of its tables. Named parameters come from `SqliteStore`; times are seconds.
+"""The SQL statements of the SQLite store. Named parameters come from `SqliteSteps`; times are in seconds.
 
-A lease is live while now < lease_until <= now + lease, so that a clock that was set back strands no job; what waits
-until a time is due as well when that time is further away than anybody may ask for.
+A lease is valid while now < lease_until <= now + lease, so that no job gets stuck if the clock is set back. For the
+same reason, anything that waits for a time is also due if that time is further away than the policy allows.
 """
 # ruff: noqa: S608 - the statements are put together from pieces of this file alone
 
 from __future__ import annotations
 
-_UNFINISHED = "status IN ('queued', 'processing')"  # as the partial index says it
+_UNFINISHED = "status IN ('queued', 'processing')"  # exactly as in the partial index
 _NO_LEASE = "owner = NULL, lease_until = NULL"
 _IS_LEASED = "id = :id AND attempt = :attempt AND status = 'processing'"
 _ENDED = f"""finished_at = :now, expires_at = :expires_at, not_before = 0, {_NO_LEASE},
              delivery_at = CASE WHEN callback_url IS NULL THEN NULL ELSE :now END"""
 _DONE = f"status = 'completed', result = :result, seconds_done = :duration, seconds_total = :duration, {_ENDED}"
-# Where the finished windows of a job's work end in the file.
+# Seconds: the end of the finished windows of a job's work in the file.
 _RESUMED_FROM = "COALESCE((SELECT done FROM windows WHERE work = jobs.work ORDER BY position DESC LIMIT 1), 0)"
 
-# The client's side
+# Jobs
 
-# A queued job whose work is being done for another one, the leader, is shown as that one stands.
+# A queued job whose work is being done for another job, the leader, is shown with the leader's progress.
 _SHOWN_STATUS = "CASE WHEN leader.number IS NULL THEN job.status ELSE 'processing' END"
 SHOWN_JOBS = f"""
     SELECT job.*, {_SHOWN_STATUS} AS shown_status, leader.started_at AS leader_started_at,
@@ -41,7 +41,7 @@ SHOWN_JOB = f"{SHOWN_JOBS} WHERE job.id = ?"
 
 
 def list_jobs(statuses: int, before: bool) -> str:
-    """The query for so many statuses, or 0 for any; then the number before which they are, and the limit."""
+    """The query of one page. Parameters: `statuses` statuses (0 for any), the number if `before`, and the limit."""
     conditions = ["TRUE"]
     if statuses:
         conditions.append(f"{_SHOWN_STATUS} IN ({', '.join('?' * statuses)})")
@@ -50,7 +50,7 @@ def list_jobs(statuses: int, before: bool) -> str:
     return f"{SHOWN_JOBS} WHERE {' AND '.join(conditions)} ORDER BY job.number DESC LIMIT ?"
 
 
-# A job that waits for its own work's leader stands where that one stands.
+# A job that waits for the leader of its work has the position of that one.
 AHEAD = f"""
     WITH works AS (
         SELECT MAX(seconds_total) AS total, MAX(seconds_done) AS done FROM jobs INDEXED BY unfinished_jobs
@@ -62,7 +62,7 @@ AHEAD = f"""
     SELECT COUNT(*) AS jobs, COALESCE(SUM(MAX(total - done, 0)), 0.0) AS seconds, COUNT(*) - COUNT(total) AS unknown
     FROM works
 """
-CENSUS = "SELECT status, count(*) AS jobs, min(created_at) AS oldest FROM jobs GROUP BY status"
+COUNT_BY_STATUS = "SELECT status, count(*) AS jobs, min(created_at) AS oldest FROM jobs GROUP BY status"
 COUNT_PROCESSING = "SELECT count(*) AS jobs FROM jobs WHERE status = 'processing'"
 LATEST_SPEEDS = "SELECT speed FROM jobs WHERE speed IS NOT NULL ORDER BY finished_at DESC LIMIT :speed_samples"
 CANCEL = f"UPDATE jobs SET status = 'cancelled', {_ENDED} WHERE id = :id AND {_UNFINISHED}"
@@ -90,9 +90,9 @@ KEEP_RESULT = """
     INSERT INTO results (work, duration, expires_at, transcript) VALUES (:work, :duration, :expires_at, :transcript)
 """
 
-# The worker's side
+# Queue
 
-# Of several jobs with the same work only the oldest is begun, so that the pause of a postponed one holds for all.
+# Of several jobs with the same work only the oldest is begun, so that a postponement holds for all of them.
 CLAIM = f"""
     UPDATE jobs
     SET status = 'processing', owner = :owner, lease_until = :now + :lease, not_before = 0, attempt = attempt + 1,
@@ -130,7 +130,7 @@ KEEP_WINDOW = """
     INSERT INTO windows (work, position, done, placed) VALUES (:work, :position, :done, :placed) ON CONFLICT DO NOTHING
 """
 WINDOWS = "SELECT placed FROM windows WHERE work = ? AND position >= ? ORDER BY position"
-# Time that nobody worked, between two attempts, is no part of the speed.
+# The speed excludes idle time between attempts.
 COMPLETE = f"""
     UPDATE jobs
     SET speed = CASE WHEN :now > begun_at AND :duration > begun_from
@@ -145,7 +145,7 @@ REQUEUE = f"""
     WHERE {_IS_LEASED}
 """
 
-# Webhooks
+# Deliveries
 
 CLAIM_DELIVERY = """
     UPDATE jobs SET delivery_attempts = delivery_attempts + 1, delivery_at = :due_again
@@ -156,13 +156,13 @@ CLAIM_DELIVERY = """
     )
     RETURNING id
 """
-# A try that took longer than its lease is not the latest one any more.
+# An attempt that outlived its lease is no longer the latest one, and changes nothing.
 SETTLE_DELIVERY = """
     UPDATE jobs SET delivery_state = :state, delivery_at = :next_at, delivery_detail = :detail
     WHERE id = :id AND delivery_attempts = :attempts AND delivery_at IS NOT NULL
 """
 
-# Housekeeping
+# Maintenance
 
 EXPIRE_JOBS = """
     DELETE FROM jobs WHERE number IN (
@@ -177,5 +177,5 @@ EXPIRE_RESULTS = """
         WHERE expires_at <= :now AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.result = results.id) LIMIT :limit
     )
 """
-# A cancelled job is not retried; any other may need its file again.
+# A cancelled job cannot be retried; any other may need its recording again.
 RECORDINGS_IN_USE = "SELECT recording FROM jobs WHERE status <> 'cancelled'"

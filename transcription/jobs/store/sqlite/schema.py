@@ -1,4 +1,4 @@
-"""The tables of the SQLite store, and the way from every older version of them to this one."""
+"""The tables of the SQLite store, and the migrations from older versions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transcription.core.errors import DamagedStore
 
-# Each entry leads from the version that is its index to the next. Never edited once released; changes are appended.
+# Each entry migrates from the version that is its index to the next one. Released entries are never edited.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """
@@ -74,21 +74,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("ALTER TABLE jobs ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",),
-    ("ALTER TABLE jobs ADD COLUMN layout TEXT",),  # JSON; of subtitles, NULL where none was asked for
+    ("ALTER TABLE jobs ADD COLUMN layout TEXT",),  # JSON; of subtitles, NULL if not requested
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the database to SCHEMA_VERSION, one transaction a version. Raises DamagedStore when it is newer."""
+    """Migrate the database to SCHEMA_VERSION, one transaction per version. Raises DamagedStore if it is newer."""
     while True:
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if version > SCHEMA_VERSION:
                 raise DamagedStore(
-                    f"The database of jobs '{path}' has version {version}; this program knows versions up to "
-                    f"{SCHEMA_VERSION}. Run the newer program, or give this one another JOBS_DIR."
+                    f"The database of jobs '{path}' has version {version}; this program supports versions up to "
+                    f"{SCHEMA_VERSION}. Run the newer program, or set a different JOBS_DIR for this one."
                 )
             if version < SCHEMA_VERSION:
                 for statement in MIGRATIONS[version]:

@@ -86,7 +86,7 @@ function steps.snapshot()
           call('LRANGE', prefix .. 'speeds', 0, -1)}
 end
 
-function steps.census()
+function steps.count()
   local counts = {}
   for _, status in ipairs({'queued', 'processing', 'completed', 'failed', 'cancelled'}) do
     counts[#counts + 1] = status

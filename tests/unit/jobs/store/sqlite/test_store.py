@@ -1,4 +1,4 @@
-"""The SQLite store does what every store does, and what a file on a disk asks of it."""
+"""The SQLite store: the contract of every store, and the file on disk."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.jobs.store.contract import (
+from tests.unit.jobs.store.contract import StoreContract
+from tests.unit.jobs.store.support import (
     BROKEN,
     REQUEST,
     RESULT_TTL,
     Calls,
     Clock,
-    StoreContract,
     new_job,
     transcript,
     window,
 )
-from tests.unit.jobs.store.contract_ends import EndsContract
 from transcription.core.errors import DamagedStore, ServiceUnavailable
 from transcription.jobs.job import JobStatus, Recording
 from transcription.jobs.store.rows import RECORDING
@@ -38,7 +37,7 @@ from transcription.jobs.store.sqlite.database import DATABASE_NAME
 from transcription.jobs.store.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
 from transcription.jobs.store.sqlite.store import SqliteStore
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 
 @pytest.fixture
@@ -58,16 +57,16 @@ def store(folder: Path, clock: Clock) -> Iterator[Calls]:
     opened.close()
 
 
-class TestSqliteStore(StoreContract, EndsContract):
+class TestSqliteStore(StoreContract):
     pass
 
 
-def test_without_a_cache_nothing_that_is_done_answers_who_asks_the_same(folder: Path) -> None:
+def test_without_a_cache_finished_work_does_not_answer_identical_requests(folder: Path) -> None:
     store = Calls(SqliteStore(folder, result_ttl=RESULT_TTL, caching=False))
     store.submit(new_job("a", "work"))
     lease = store.claim("me")
     store.checkpoint(lease, 0, window(0), 60.0)
-    store.submit(new_job("b", "work"))  # while it is being done, it is shared
+    store.submit(new_job("b", "work"))  # work in progress is shared nevertheless
     assert len(store.checkpoints("work")) == 1
     store.complete(lease, transcript())
     assert store.get("b").status == JobStatus.COMPLETED
@@ -82,11 +81,11 @@ def test_without_a_cache_nothing_that_is_done_answers_who_asks_the_same(folder: 
 # The file
 
 
-def test_only_the_service_may_look_into_the_folder(store: Calls, folder: Path) -> None:
+def test_only_the_user_of_the_service_can_read_the_folder(store: Calls, folder: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_jobs_are_there_when_the_store_is_opened_again(folder: Path) -> None:
+def test_jobs_survive_reopening_the_store(folder: Path) -> None:
     first = Calls(SqliteStore(folder, result_ttl=RESULT_TTL))
     accepted, _ = first.submit(new_job("a"))
     first.close()
@@ -95,14 +94,14 @@ def test_jobs_are_there_when_the_store_is_opened_again(folder: Path) -> None:
     second.close()
 
 
-def test_several_processes_may_make_the_same_store_at_once(folder: Path) -> None:
+def test_several_processes_can_create_the_same_store_concurrently(folder: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         stores = list(pool.map(lambda _: SqliteStore(folder, result_ttl=RESULT_TTL), range(8)))
     for store in stores:
         Calls(store).close()
 
 
-def test_a_database_of_a_newer_program_is_refused(folder: Path) -> None:
+def test_a_database_of_a_newer_version_is_rejected(folder: Path) -> None:
     Calls(SqliteStore(folder, result_ttl=RESULT_TTL)).close()
     with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 7}")
@@ -110,7 +109,7 @@ def test_a_database_of_a_newer_program_is_refused(folder: Path) -> None:
         SqliteStore(folder, result_ttl=RESULT_TTL)
 
 
-def test_a_job_in_a_database_of_an_older_program_is_kept(folder: Path) -> None:
+def test_a_job_in_a_database_of_an_older_version_is_kept(folder: Path) -> None:
     folder.mkdir()
     columns = ("id", "work", "status", "request", "recording", "response_format", "fingerprint", "created_at")
     recording = RECORDING.pack(Recording("a.bin", "0" * 64, 1))
@@ -129,7 +128,7 @@ def test_a_job_in_a_database_of_an_older_program_is_kept(folder: Path) -> None:
     assert (job.request, job.response_format, job.request_id, job.layout) == (REQUEST, "srt", "", None)
 
 
-def test_a_failure_that_an_older_program_stored_by_its_class_name_is_read(store: Calls, folder: Path) -> None:
+def test_a_failure_stored_by_its_class_name_in_an_older_version_is_read(store: Calls, folder: Path) -> None:
     store.submit(new_job("a"))
     store.refuse("a", BROKEN)
     with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection, connection:
@@ -138,7 +137,7 @@ def test_a_failure_that_an_older_program_stored_by_its_class_name_is_read(store:
     assert store.get("a").failure == BROKEN
 
 
-# Damage and copies
+# Damage and backups
 
 
 def no_database(path: Path) -> None:
@@ -152,7 +151,7 @@ def overwritten_pages(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [no_database, overwritten_pages])
-def test_a_damaged_database_is_refused_with_the_remedy(folder: Path, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_database_is_rejected_with_the_remedy(folder: Path, damage: Callable[[Path], None]) -> None:
     Calls(SqliteStore(folder, result_ttl=RESULT_TTL)).close()
     damage(folder / DATABASE_NAME)
     with pytest.raises(DamagedStore) as refused:
@@ -175,7 +174,7 @@ def test_the_command_in_the_message_restores_the_newest_good_copy(
     store.back_up()
     store.close()
     damage(folder / DATABASE_NAME)
-    damage(max((folder / "backups").iterdir()))  # the newest copy is no good either
+    damage(max((folder / "backups").iterdir()))  # the newest copy is damaged, too
     with pytest.raises(DamagedStore) as refused:
         SqliteStore(folder, result_ttl=RESULT_TTL)
     command = refused.value.message.split("newest good copy: ")[1].splitlines()[0]
@@ -204,7 +203,7 @@ def test_the_three_newest_copies_are_kept(store: Calls, folder: Path, clock: Clo
     assert len(list((folder / "backups").iterdir())) == 3
 
 
-def test_a_copy_of_a_store_at_work_is_a_store(store: Calls, folder: Path, tmp_path: Path) -> None:
+def test_a_backup_taken_during_work_is_a_complete_store(store: Calls, folder: Path, tmp_path: Path) -> None:
     store.submit(new_job("a"))
     store.checkpoint(store.claim("me"), 0, window(0), None)
     store.back_up()
@@ -217,12 +216,12 @@ def test_a_copy_of_a_store_at_work_is_a_store(store: Calls, folder: Path, tmp_pa
     copy.close()
 
 
-# Trouble
+# Failures
 
 
 @contextmanager
 def files_no_larger_than(size: int) -> Iterator[None]:
-    """A disk with no room, as far as this process can tell."""
+    """A disk that looks full to this process."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -231,7 +230,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_full_disk_is_said_and_loses_nothing(store: Calls, folder: Path) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing(store: Calls, folder: Path) -> None:
     store.submit(new_job("before"))
     log = folder / f"{DATABASE_NAME}-wal"
     with files_no_larger_than(log.stat().st_size), pytest.raises(ServiceUnavailable, match="no space for jobs"):
@@ -240,25 +239,25 @@ def test_a_full_disk_is_said_and_loses_nothing(store: Calls, folder: Path) -> No
     assert [job.id for job in store.list_jobs((), None, 10)] == ["after", "before"]
 
 
-def test_a_lock_that_is_not_given_back_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_held_too_long_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
     store = Calls(SqliteStore(folder, result_ttl=RESULT_TTL))
     with closing(sqlite3.connect(folder / DATABASE_NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(ServiceUnavailable, match="locked"):
             store.submit(new_job("a"))
-        assert store.get("a") is None  # reading goes on
+        assert store.get("a") is None  # reads still work
         other.execute("ROLLBACK")
     assert store.submit(new_job("a"))[1]
     store.close()
 
 
-# A process that works on jobs until it is killed, and says what it has returned from.
+# A process that works on jobs until it is killed, and prints each step that has returned.
 CHILD = """
 import sys
 from pathlib import Path
 from transcription.jobs.store.sqlite.store import SqliteStore
-from tests.unit.jobs.store.contract import Calls, new_job, transcript, window
+from tests.unit.jobs.store.support import Calls, new_job, transcript, window
 
 store = Calls(SqliteStore(Path(sys.argv[1]), result_ttl=1e6))
 for number in range(100_000):
@@ -275,20 +274,22 @@ for number in range(100_000):
 
 
 @pytest.mark.parametrize("lines", [1, 2, 5, 40, 203])
-def test_what_a_killed_process_has_returned_from_is_there(folder: Path, lines: int) -> None:
+def test_completed_steps_survive_a_killed_process(folder: Path, lines: int) -> None:
     child = subprocess.Popen([sys.executable, "-c", CHILD, folder], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert child.stdout is not None
-    said = [child.stdout.readline().split() for _ in range(lines)]
+    printed = [child.stdout.readline().split() for _ in range(lines)]
     child.send_signal(signal.SIGKILL)
-    whole, _, _ = child.stdout.read().rpartition("\n")  # what it said until the signal came, to the last whole line
-    said += [line.split() for line in whole.splitlines()]
+    whole, _, _ = child.stdout.read().rpartition("\n")  # printed before the signal, to the last complete line
+    printed += [line.split() for line in whole.splitlines()]
     child.wait()
     store = Calls(SqliteStore(folder, result_ttl=1e6))
-    done = {what: [number for word, number in said if word == what] for what in ("submitted", "claimed", "completed")}
+    done = {
+        what: [number for word, number in printed if word == what] for what in ("submitted", "claimed", "completed")
+    }
     assert all(store.get(number) for number in done["submitted"])
     assert all(store.get(number).attempt == 1 for number in done["claimed"])
     assert all(store.result(number) == transcript() for number in done["completed"])
-    latest = said[-1][1]
-    told = sum(word == "checkpoint" and number == latest for word, number in said)
-    assert len(store.checkpoints(f"work of {latest}")) >= told
+    latest = printed[-1][1]
+    reported = sum(word == "checkpoint" and number == latest for word, number in printed)
+    assert len(store.checkpoints(f"work of {latest}")) >= reported
     store.close()

@@ -1,0 +1,19 @@
+"""Deliveries of webhooks."""
+
+from __future__ import annotations
+
+from transcription.jobs.job import Delivery, Job
+from transcription.jobs.store.redis.steps import RedisSteps
+
+
+class RedisDeliveries(RedisSteps):
+    """As `transcription.jobs.store.base.Deliveries`."""
+
+    async def claim_delivery(self, lease_seconds: float) -> Job | None:
+        return await self._job("claim_delivery", lease_seconds=lease_seconds)
+
+    async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
+        tried, state = delivery.attempts, delivery.state.value
+        await self._step(
+            "settle_delivery", id=job_id, attempts=tried, state=state, next_at=delivery.next_at, detail=delivery.detail
+        )

@@ -1,0 +1,58 @@
+"""Commands and queries of clients."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Collection
+
+from transcription.core.transcript import Transcript
+from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.store.base import idempotency_conflict
+from transcription.jobs.store.redis.rows import fields_of, job_of
+from transcription.jobs.store.redis.steps import RedisSteps
+
+
+class RedisJobs(RedisSteps):
+    """As `transcription.jobs.store.base.Jobs`."""
+
+    async def submit(self, new: NewJob) -> tuple[Job, bool]:
+        outcome, shown = await self._step(
+            "submit", fields=fields_of(new), recording_name=new.recording.name, caching=self._caching
+        )
+        if outcome == b"conflict":
+            raise idempotency_conflict(job_of(shown).id)
+        return job_of(shown), outcome == b"new"
+
+    async def get(self, job_id: str) -> Job | None:
+        return await self._job("get", id=job_id)
+
+    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
+        names = [status.value for status in statuses]
+        return [job_of(shown) for shown in await self._step("list", statuses=names, before=before, limit=limit)]
+
+    async def snapshot(self, job_id: str) -> JobSnapshot | None:
+        """As `Jobs.snapshot`. With more than 500 works ahead of the job, their seconds are extrapolated from 500."""
+        found = await self._step("snapshot", id=job_id)
+        if not found:
+            return None
+        shown, count, seconds, unknown, processing, speeds = found
+        speed = statistics.median(map(float, speeds)) if speeds else None
+        return JobSnapshot(job_of(shown), Ahead(count, float(seconds), unknown), speed, processing)
+
+    async def count(self) -> JobCounts:
+        flat, oldest = await self._step("count")
+        counts = {JobStatus(name.decode()): count for name, count in zip(flat[::2], flat[1::2], strict=True)}
+        kept = {status: count for status, count in counts.items() if count}
+        return JobCounts(kept, None if oldest is None else float(oldest))
+
+    async def cancel(self, job_id: str) -> Job | None:
+        return await self._job("cancel", id=job_id)
+
+    async def retry(self, job_id: str) -> Job | None:
+        return await self._job("retry", id=job_id)
+
+    async def delete(self, job_id: str) -> None:
+        await self._step("delete", id=job_id)
+
+    async def result(self, job_id: str) -> Transcript | None:
+        return await self._transcript("result", id=job_id)

@@ -1,0 +1,47 @@
+"""Claims, leases and attempts of workers."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+from transcription.core.errors import Failure
+from transcription.core.transcript import PlacedResult, Transcript
+from transcription.jobs.job import Job
+from transcription.jobs.store.redis.steps import RedisSteps
+from transcription.jobs.store.rows import PLACED, pack_failure, pack_transcript
+
+FAST = 1  # level of zlib: half of the savings of the best level, in a tenth of the time
+
+
+class RedisQueue(RedisSteps):
+    """As `transcription.jobs.store.base.Queue`."""
+
+    async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
+        return await self._job("claim", owner=owner, id=job_id)
+
+    async def renew(self, lease: Job) -> None:
+        await self._change(lease, "renew")
+
+    async def examined(self, job_id: str, seconds: float | None) -> None:
+        await self._step("examined", id=job_id, seconds=seconds)
+
+    async def checkpoint(self, lease: Job, position: int, placed: PlacedResult, total: float | None) -> None:
+        values = {"position": position, "done": placed.timeline.end, "total": total}
+        await self._change(lease, "checkpoint", zlib.compress(PLACED.pack(placed).encode(), FAST), **values)
+
+    async def complete(self, lease: Job, transcript: Transcript) -> None:
+        packed = await asyncio.to_thread(pack_transcript, transcript)
+        await self._change(lease, "complete", packed, duration=transcript.duration)
+
+    async def fail(self, lease: Job, failure: Failure) -> None:
+        await self._change(lease, "fail", failure=pack_failure(failure))
+
+    async def postpone(self, lease: Job, delay: float) -> None:
+        await self._change(lease, "requeue", delay=delay, failures=1)
+
+    async def release(self, lease: Job) -> None:
+        await self._change(lease, "requeue", failures=0)
+
+    async def refuse(self, job_id: str, failure: Failure) -> bool:
+        return bool(await self._step("refuse", id=job_id, failure=pack_failure(failure)))

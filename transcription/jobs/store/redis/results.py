@@ -1,0 +1,27 @@
+"""Results and finished windows by work."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+
+from transcription.core.transcript import PlacedResult, Transcript
+from transcription.jobs.store.redis.steps import RedisSteps
+from transcription.jobs.store.rows import PLACED, pack_transcript
+
+
+class RedisResults(RedisSteps):
+    """As `transcription.jobs.store.base.Results`."""
+
+    async def cached(self, work: str) -> Transcript | None:
+        return await self._transcript("cached", work=work) if self._caching else None
+
+    async def remember(self, work: str, transcript: Transcript) -> None:
+        if self._caching:
+            packed = await asyncio.to_thread(pack_transcript, transcript)
+            await self._step("remember", packed, work=work, duration=transcript.duration)
+
+    async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
+        windows = await self._step("checkpoints", work=work, start=start)
+        return [PLACED.unpack(zlib.decompress(window.partition(b" ")[2])) for window in windows]

@@ -1,0 +1,101 @@
+"""What the parts of the Redis store share: the connection, the script, and how a step of it is run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
+from transcription.core.transcript import Transcript
+from transcription.jobs.job import Job
+from transcription.jobs.policy import STORE_POLICY
+from transcription.jobs.store.base import LeaseLost
+from transcription.jobs.store.redis.rows import job_of
+from transcription.jobs.store.redis.script import load_script
+from transcription.jobs.store.rows import unpack_transcript
+
+# The hash tag keeps all keys on one node of a cluster, as a script requires. Each database has its own keys.
+PREFIX = "{transcription}"
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 3.0
+RETRIES = 2  # of a command whose connection broke
+MAX_RETRY_SECONDS = 0.5  # the pause before a retry
+MAX_CONNECTIONS = 64  # per process
+RETRY_AFTER = 5.0  # seconds, for clients
+
+
+class RedisSteps:
+    """Runs steps of the Lua script in one Redis database. The parts of the store derive from it.
+
+    A step whose answer was lost is sent again: every step is safe to repeat.
+    """
+
+    def __init__(
+        self, url: str, *, result_ttl: float, caching: bool = True, clock: Callable[[], float] | None = None
+    ) -> None:
+        """Connects at the first step. All steps must run in one event loop.
+
+        url: redis:// or rediss://. result_ttl: seconds for which finished jobs and results are kept. caching: whether
+        a stored result answers later identical requests. clock: seconds since the epoch; None for the clock of Redis.
+        """
+        self._redis = Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            max_connections=MAX_CONNECTIONS,
+            retry=Retry(
+                ExponentialBackoff(MAX_RETRY_SECONDS, base=0.05), RETRIES, (RedisConnectionError, RedisTimeoutError)
+            ),
+        )
+        self._script = self._redis.register_script(load_script())
+        self._ttl = result_ttl
+        self._caching = caching
+        self._clock = clock
+
+    async def _step(self, name: str, payload: str | bytes = b"", **values: Any) -> Any:
+        given = {"ttl": self._ttl, "policy": STORE_POLICY, **values}
+        if self._clock:
+            given["now"] = self._clock()
+        arguments = json.dumps({key: value for key, value in given.items() if value is not None})
+        with redis_errors():
+            return await self._script(keys=[PREFIX], args=[name, arguments, payload])
+
+    async def _job(self, name: str, **values: Any) -> Job | None:
+        shown = await self._step(name, **values)
+        return job_of(shown) if shown else None
+
+    async def _change(self, lease: Job, name: str, payload: str | bytes = b"", **values: Any) -> None:
+        """Run a step that changes the leased job. Raises LeaseLost."""
+        if not await self._step(name, payload, id=lease.id, attempt=lease.attempt, **values):
+            raise LeaseLost(lease.id)
+
+    async def _transcript(self, name: str, **values: Any) -> Transcript | None:
+        packed = await self._step(name, **values)
+        return unpack_transcript(packed) if packed else None
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Translates errors of the Redis client to errors of this service."""
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        raise OutcomeUnknown(
+            "The Redis that keeps jobs does not answer. Try again in a moment.", str(error), retry_after=RETRY_AFTER
+        ) from error
+    except RedisError as error:
+        raise ServiceUnavailable(
+            "The Redis that keeps jobs rejected the command. Try again in a moment; if it happens again, tell the "
+            "operator.",
+            str(error),
+            retry_after=RETRY_AFTER,
+        ) from error

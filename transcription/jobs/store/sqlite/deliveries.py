@@ -1,0 +1,27 @@
+"""Deliveries of webhooks."""
+
+from __future__ import annotations
+
+from transcription.jobs import policy
+from transcription.jobs.job import Delivery, Job
+from transcription.jobs.store.sqlite import queries
+from transcription.jobs.store.sqlite.steps import SqliteSteps, execute
+
+
+class SqliteDeliveries(SqliteSteps):
+    """As `transcription.jobs.store.base.Deliveries`."""
+
+    async def claim_delivery(self, lease_seconds: float) -> Job | None:
+        due_again = self._clock() + min(lease_seconds, policy.MAX_DELIVERY_WAIT)
+        return await self._claim(queries.CLAIM_DELIVERY, {"due_again": due_again})
+
+    async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
+        latest = self._clock() + policy.MAX_DELIVERY_WAIT
+        values = {
+            "id": job_id,
+            "attempts": delivery.attempts,
+            "state": delivery.state,
+            "next_at": None if delivery.next_at is None else min(delivery.next_at, latest),
+            "detail": delivery.detail,
+        }
+        await self._database.write(lambda db: execute(db, queries.SETTLE_DELIVERY, values))

@@ -1,0 +1,103 @@
+"""Commands and queries of clients."""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+from collections.abc import Collection
+
+from transcription.core.transcript import Transcript
+from transcription.jobs import policy
+from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.store.base import idempotency_conflict
+from transcription.jobs.store.rows import row_of, shown_job
+from transcription.jobs.store.sqlite import queries
+from transcription.jobs.store.sqlite.steps import SqliteSteps, existing, first_row, only_row, shown
+
+
+class SqliteJobs(SqliteSteps):
+    """As `transcription.jobs.store.base.Jobs`."""
+
+    async def submit(self, new: NewJob) -> tuple[Job, bool]:
+        values = self._parameters() | row_of(new)
+
+        def step(db: sqlite3.Connection) -> tuple[Job, bool]:
+            earlier = first_row(db, "SELECT id, fingerprint FROM jobs WHERE idempotency_key = :idempotency_key", values)
+            if earlier and earlier["fingerprint"] != new.fingerprint:
+                raise idempotency_conflict(earlier["id"])
+            if earlier:
+                return existing(db, earlier["id"]), False
+            if not self._caching:  # finished windows are not reused either
+                db.execute(queries.DROP_WINDOWS_UNLESS_UNFINISHED, values)
+            db.execute(queries.SUBMIT, values)
+            result = first_row(db, queries.VALID_RESULT, values) if self._caching else None
+            if result:
+                done = values | {"result": result["id"], "duration": result["duration"]}
+                db.execute(queries.COMPLETE_FROM_RESULT, done)
+            return existing(db, new.id), True
+
+        return await self._database.write(step, durable=True)
+
+    async def get(self, job_id: str) -> Job | None:
+        return await self._database.read(lambda db: shown(db, job_id))
+
+    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
+        query = queries.list_jobs(len(statuses), before is not None)
+        values = (*statuses, *(() if before is None else (before,)), limit)
+        return await self._database.read(lambda db: [shown_job(row) for row in db.execute(query, values).fetchall()])
+
+    async def snapshot(self, job_id: str) -> JobSnapshot | None:
+        def step(db: sqlite3.Connection) -> JobSnapshot | None:
+            job = shown(db, job_id)
+            if job is None:
+                return None
+            ahead = only_row(db, queries.AHEAD, {"work": job.work, "number": job.number})
+            speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, policy.STORE_POLICY).fetchall()]
+            speed = statistics.median(speeds) if speeds else None
+            processing = only_row(db, queries.COUNT_PROCESSING, {})["jobs"]
+            return JobSnapshot(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed, processing)
+
+        return await self._database.read(step)
+
+    async def count(self) -> JobCounts:
+        def step(db: sqlite3.Connection) -> JobCounts:
+            rows = db.execute(queries.COUNT_BY_STATUS).fetchall()
+            oldest = {row["status"]: row["oldest"] for row in rows}
+            counts = {JobStatus(row["status"]): row["jobs"] for row in rows}
+            return JobCounts(counts, oldest.get(JobStatus.QUEUED.value))
+
+        return await self._database.read(step)
+
+    async def cancel(self, job_id: str) -> Job | None:
+        values = self._parameters() | {"id": job_id}
+
+        def step(db: sqlite3.Connection) -> Job | None:
+            db.execute(queries.CANCEL, values)
+            return shown(db, job_id)
+
+        return await self._database.write(step, durable=True)
+
+    async def retry(self, job_id: str) -> Job | None:
+        def step(db: sqlite3.Connection) -> Job | None:
+            row = first_row(db, "SELECT status, work, result FROM jobs WHERE id = ?", (job_id,))
+            if row is None or row["status"] not in (JobStatus.FAILED, JobStatus.COMPLETED):
+                return shown(db, job_id)
+            if row["status"] == JobStatus.COMPLETED:
+                # If the same work is being done for another job, it needs the windows, and this job joins it.
+                db.execute(queries.DROP_WINDOWS_UNLESS_UNFINISHED, {"work": row["work"]})
+            db.execute(queries.RETRY, {"id": job_id, "work": row["work"]})
+            db.execute(queries.DROP_RESULT_UNLESS_USED, (row["result"],))
+            return existing(db, job_id)
+
+        return await self._database.write(step, durable=True)
+
+    async def delete(self, job_id: str) -> None:
+        def step(db: sqlite3.Connection) -> None:
+            for row in db.execute(queries.DELETE, (job_id,)).fetchall():
+                db.execute(queries.DROP_RESULT_UNLESS_USED, (row["result"],))
+                db.execute(queries.DROP_WINDOWS_UNLESS_WANTED, {"work": row["work"]})
+
+        await self._database.write(step, durable=True)
+
+    async def result(self, job_id: str) -> Transcript | None:
+        return await self._transcript(queries.RESULT_OF_JOB, {"id": job_id})

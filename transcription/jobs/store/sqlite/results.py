@@ -1,0 +1,32 @@
+"""Results and finished windows by work."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from transcription.core.transcript import PlacedResult, Transcript
+from transcription.jobs.store.rows import PLACED
+from transcription.jobs.store.sqlite import queries
+from transcription.jobs.store.sqlite.steps import SqliteSteps, insert
+
+
+class SqliteResults(SqliteSteps):
+    """As `transcription.jobs.store.base.Results`."""
+
+    async def cached(self, work: str) -> Transcript | None:
+        if not self._caching:
+            return None
+        return await self._transcript(queries.VALID_RESULT, self._parameters() | {"work": work})
+
+    async def remember(self, work: str, transcript: Transcript) -> None:
+        if not self._caching:
+            return
+        values = await self._packed(work, transcript)
+        await self._database.write(lambda db: insert(db, queries.KEEP_RESULT, values))
+
+    async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
+        def step(db: sqlite3.Connection) -> list[PlacedResult]:
+            return [PLACED.unpack(row["placed"]) for row in db.execute(queries.WINDOWS, (work, start)).fetchall()]
+
+        return await self._database.read(step)
