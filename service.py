@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import bentoml
 
 from runners.whisper import make_whisper_runner
 from transcription import bentoml_patches
-from transcription.api.app import create_app, route_table
-from transcription.api.lifecycle import check_settings, start_process
-from transcription.api.middleware_stack import middleware_stack
-from transcription.api.routes.health import is_ready
-from transcription.api.routes.native import ROUTE, NativeInput, TaskInput, answer_native
-from transcription.api.routes.tasks import ROUTE as TASK_ROUTE
+from transcription.api.routes.native_input import ROUTE, TASK_ROUTE, NativeInput, TaskInput
 from transcription.api.schemas.transcript import TranscriptionResponse
+from transcription.api.start_checks import check_settings
+from transcription.bentoml_patches import route_metrics
+from transcription.bentoml_patches.deferred import Deferred
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.open import with_uploads_beside_jobs
+from transcription.system.garbage import collection_paused
 from transcription.telemetry.logs import configure_logging
+
+if TYPE_CHECKING:
+    from transcription.api.edge import Edge
 
 # Our own time limit takes effect first and answers in our shape; BentoML's is the safety net.
 TIMEOUT_MARGIN = 60  # seconds
 
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
-app = create_app(settings)
-routes = route_table()
 whisper_runner = make_whisper_runner(settings)
-bentoml_patches.install((*routes.metric_labels, *(api.route for api in whisper_runner.apis.values())))
+native_routes = tuple(api.route for api in whisper_runner.apis.values())
+bentoml_patches.install(native_routes)
+
+
+@cache
+def edge() -> Edge:
+    """The HTTP side, made in the process that serves it: the supervisor and the runner's process do without."""
+    with collection_paused():
+        from transcription.api.edge import Edge
+
+        made = Edge(settings)
+    route_metrics.install((*made.metric_labels, *native_routes))
+    return made
 
 
 @bentoml.service(
@@ -36,7 +49,6 @@ bentoml_patches.install((*routes.metric_labels, *(api.route for api in whisper_r
     http={"host": settings.host, "port": settings.port},
     traffic={"timeout": settings.request_timeout + TIMEOUT_MARGIN},
 )
-@bentoml.asgi_app(app, path="/")
 class TranscriptionService:
     """Transcribes audio and video files into text with timestamps."""
 
@@ -51,18 +63,17 @@ class TranscriptionService:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Connect to the runner and start the background tasks."""
-        self.process = start_process(settings, self.runner)
-        app.state.backend = self.process.backend
+        edge().start(self.runner)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         """Stop the background tasks; running jobs return to the queue."""
-        await self.process.stop()
+        await edge().stop()
 
     @bentoml.api(route=ROUTE, input_spec=NativeInput)  # type: ignore[untyped-decorator]
     async def transcribe(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
         """Transcribe one recording. The parameters are those of POST /transcribe; the answer is always JSON."""
-        return await answer_native(ctx, self.process.backend)
+        return await edge().answer_native(ctx)
 
     @bentoml.task(route=TASK_ROUTE, input_spec=TaskInput)  # type: ignore[untyped-decorator]
     async def transcribe_job(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
@@ -71,12 +82,13 @@ class TranscriptionService:
         Declared for the schema and the clients. Unless TASK_QUEUE=platform, TaskMiddleware answers all of them but the
         synchronous call.
         """
-        return await answer_native(ctx, self.process.backend)
+        return await edge().answer_native(ctx)
 
     async def __is_ready__(self) -> bool:
         """For BentoML's /readyz: whether /health/ready answers 200."""
-        return await is_ready(self.process.backend)
+        return await edge().is_ready()
 
 
-for middleware in middleware_stack(settings, routes, app.state):
-    TranscriptionService.add_asgi_middleware(middleware.cls, *middleware.args, **middleware.kwargs)  # type: ignore[attr-defined]
+# Assigned, not decorated: the decorators need the objects when this module is imported.
+TranscriptionService.mount_apps = Deferred(lambda: [(edge().app, "/", "api")])  # type: ignore[attr-defined]
+TranscriptionService.middlewares = Deferred(lambda: edge().middlewares())  # type: ignore[attr-defined]

@@ -9,10 +9,9 @@ import structlog
 from bentoml import server_context
 
 from runners.batching.device import Load
+from runners.client.interface import RUNNER_NAME
 from transcription.telemetry import metrics
 from transcription.telemetry.process_metrics import INTERVAL_SECONDS, RUNNER, GpuMetrics, ProcessMetrics
-
-RUNNER_NAME = "whisper_runner"
 
 log = structlog.get_logger(__name__)
 

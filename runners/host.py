@@ -20,12 +20,13 @@ from runners.batching.quarantine import open_journal
 from runners.batching.scheduler import Scheduler
 from runners.batching.tuning import LAYOUTS_FILE, Choice, LayoutStore, auto_layout, machine_key
 from runners.client.interface import ModelState, RunnerState
-from runners.decode.engine import LANGUAGE_CODES, Engine, WindowTask
+from runners.decode.engine import Engine, WindowTask
 from runners.decode.model import open_model
+from runners.decode.tokenizers import LANGUAGE_CODES
 from runners.device_metrics import DeviceMetrics
 from runners.loader import ModelLoader
 from runners.models.cache import ModelCache
-from runners.models.catalogue import canonical, check_known, list_models, resolve
+from runners.models.catalogue import EMBEDDED_MODEL, canonical, check_known, list_models, resolve
 from runners.placement import CUDA, available_cores, choose_placement
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES, Window
 from transcription.core.errors import InvalidParameter, TranscriptionError
@@ -160,12 +161,13 @@ class ModelHost:
         name = self._settings.whisper_model
         try:
             folder = resolve(name, self._settings)
+            store = LayoutStore(self._settings.cache_dir / LAYOUTS_FILE)
+            key = machine_key(canonical(name), folder, self._placement, self._cores)
+            if canonical(name) == EMBEDDED_MODEL and store.find(key) is None:
+                # Every layout is fast with it, and measuring them would take longer than the rest of the start.
+                return Choice(self._layout, "the embedded model is not measured at a start")
             return auto_layout(
-                lambda layout: open_model(name, folder, self._placement, layout),
-                LayoutStore(self._settings.cache_dir / LAYOUTS_FILE),
-                machine_key(canonical(name), folder, self._placement, self._cores),
-                device,
-                self._cores,
+                lambda layout: open_model(name, folder, self._placement, layout), store, key, device, self._cores
             )
         except TranscriptionError as error:
             # Other models can be served all the same; `_preload` reports what is wrong with the default one.

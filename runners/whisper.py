@@ -22,15 +22,14 @@ import structlog
 from bentoml.validators import DType
 from starlette.requests import ClientDisconnect
 
-from runners.client.interface import RunnerState
+from runners.client.interface import RUNNER_NAME, RunnerState
 from runners.client.wire import Reply, as_failure
-from runners.device_metrics import RUNNER_NAME
-from runners.host import ModelHost
 from runners.placement import CUDA, available_cores, choose_placement
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.settings import Settings
+from transcription.system.garbage import collection_paused
 from transcription.system.malloc import KEEP_MEMORY
 from transcription.telemetry.logs import request_context
 
@@ -43,6 +42,10 @@ class WhisperRunner:
     """Owns the model and nothing else. See `runners.client.interface.Runner` for its contract."""
 
     def __init__(self, settings: Settings) -> None:
+        # Here: only the runner's process needs what decodes, and BentoML imports this module in three.
+        with collection_paused():
+            from runners.host import ModelHost
+
         self._host = ModelHost(settings)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]

@@ -1,10 +1,14 @@
-"""For all tests: each has an id of its own."""
+"""For all tests: each has an id of its own, and Hypothesis its profile."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import pytest
+
+from tests.support.effort import load_profile
+
+load_profile()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -120,7 +120,11 @@ class Scheduler:
         Raises ServiceUnavailable when the request is new and would wait too long. An admitted request is never refused
         half-way: its caller bounds the number of windows in flight.
         """
-        self._forget_silent_requests(now)
+        self._admitted = {
+            owner: active
+            for owner, active in self._admitted.items()
+            if now - active <= ADMISSION_SECONDS or owner in self._queue
+        }
         owner = item.ticket.owner
         is_new = owner not in self._admitted
         if is_new:
@@ -197,13 +201,3 @@ class Scheduler:
             "Try again later, or raise MAX_QUEUE_SECONDS.",
             retry_after=max(1.0, wait - self._max_queue_seconds),
         )
-
-    def _forget_silent_requests(self, now: float) -> None:
-        # Insertion order is not order of age, but the dictionary only holds requests of the last minute.
-        silent = [
-            owner
-            for owner, active in self._admitted.items()
-            if now - active > ADMISSION_SECONDS and owner not in self._queue
-        ]
-        for owner in silent:
-            del self._admitted[owner]

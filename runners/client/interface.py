@@ -9,6 +9,7 @@ from transcription.core.audio import Window
 from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.transcript import WindowResult
 
+RUNNER_NAME = "whisper_runner"  # of its BentoML service
 RESTART_SECONDS = 10.0  # about what the supervisor needs to restart a dead runner
 
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import ctranslate2
 import numpy as np
-from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
-from faster_whisper.transcribe import WhisperModel, get_suppressed_tokens
+from faster_whisper.transcribe import WhisperModel
 from faster_whisper.utils import get_end
 from numpy.typing import NDArray
 
@@ -30,14 +29,13 @@ from runners.decode.rules import (
     should_skip,
     split_segments,
 )
-from transcription.core.errors import InvalidParameter, ModelUnavailable
+from runners.decode.tokenizers import ENGLISH, Tokenizers
+from transcription.core.errors import ModelUnavailable
 from transcription.core.options import DecodeOptions
 from transcription.core.text import compression_ratio
 from transcription.core.transcript import Segment, WindowResult, Word
 from transcription.telemetry.tracing import MODEL_DECODE, MODEL_ENCODE, stage
 
-ENGLISH = "en"
-LANGUAGE_CODES = frozenset(_LANGUAGE_CODES)
 MAX_INITIAL_TIMESTAMP_INDEX = 50  # timestamp tokens of 20 ms: speech starts within the first second
 # Marks that belong to the following and to the preceding word; faster-whisper's defaults.
 PREPENDED_MARKS = "\"'“¿([{-"
@@ -91,8 +89,8 @@ class Engine:
         self._whisper: WhisperModel = model.whisper
         self._arrays: Arrays = model.arrays
         self._multilingual: bool = model.whisper.model.is_multilingual
-        self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
-        self._suppressed = list(get_suppressed_tokens(self._tokenizer(ENGLISH, "transcribe"), [-1]))
+        self._tokenizers = Tokenizers(model)
+        self._suppressed = self._tokenizers.suppressed
 
     def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
         """Results in the order of the batch, whose options must share one `queue.BatchKey`.
@@ -109,7 +107,7 @@ class Engine:
     def _open(self, task: WindowTask, features: LogMel) -> _Reading:
         options = task.options
         language = options.language if self._multilingual else ENGLISH
-        prompt = self._encode_text(options.initial_prompt) if options.initial_prompt is not None else []
+        prompt = self._tokenizers.encode(options.initial_prompt) if options.initial_prompt is not None else []
         return _Reading(features, options, language, 1.0 if language else 0.0, prompt)
 
     def _read_on(self, readings: Sequence[_Reading]) -> None:
@@ -153,7 +151,7 @@ class Engine:
 
     def _decode_with_fallback(self, readings: Sequence[_Reading], encoded: ctranslate2.StorageView) -> list[Attempt]:
         """One attempt a window: the first that passes its thresholds, else the best of all temperatures."""
-        tokenizers = [self._tokenizer(reading.language or ENGLISH, reading.options.task) for reading in readings]
+        tokenizers = [self._tokenizers.of(reading.language or ENGLISH, reading.options.task) for reading in readings]
         prompts = [
             self._whisper.get_prompt(tokenizer, reading.prompt, hotwords=reading.options.hotwords)
             for reading, tokenizer in zip(readings, tokenizers, strict=True)
@@ -205,7 +203,7 @@ class Engine:
         return Attempt(
             tokens=tokens,
             avg_logprob=average_logprob(result.scores[0], len(tokens)),
-            compression_ratio=compression_ratio(self._text(tokens).strip()),
+            compression_ratio=compression_ratio(self._tokenizers.text(tokens).strip()),
             no_speech_prob=float(result.no_speech_prob),
             temperature=temperature,
         )
@@ -236,7 +234,7 @@ class Engine:
         seconds_per_frame = self._whisper.feature_extractor.time_per_frame
         return split_segments(
             attempt.tokens,
-            timestamp_begin=self._tokenizer(ENGLISH, "transcribe").timestamp_begin,
+            timestamp_begin=self._tokenizers.timestamp_begin,
             time_offset=reading.seek * seconds_per_frame,
             frames=frames,
             duration=frames * seconds_per_frame,
@@ -248,7 +246,7 @@ class Engine:
     ) -> Iterator[Segment]:
         """Segments that have text and a duration."""
         for cut, words in timed:
-            text = self._text(cut.tokens)
+            text = self._tokenizers.text(cut.tokens)
             if cut.start != cut.end and text.strip():
                 yield _segment(cut, text, words, attempt, seek)
 
@@ -262,7 +260,7 @@ class Engine:
         segments: list[dict[str, Any]] = [
             {"seek": reading.seek, "start": cut.start, "end": cut.end, "tokens": list(cut.tokens)} for cut in split.cuts
         ]
-        tokenizer = self._tokenizer(reading.language or ENGLISH, reading.options.task)
+        tokenizer = self._tokenizers.of(reading.language or ENGLISH, reading.options.task)
         self._whisper.add_word_timestamps(
             [segments], tokenizer, encoded, frames, PREPENDED_MARKS, APPENDED_MARKS, reading.last_speech
         )
@@ -278,31 +276,6 @@ class Engine:
             for cut, item in zip(split.cuts, segments, strict=True)
         ]
         return timed, next_seek
-
-    def _tokenizer(self, language: str, task: str) -> Tokenizer:
-        """The tokenizer of a language and a task. Cheap: the expensive half is shared.
-
-        Raises InvalidParameter.
-        """
-        key = (language, task)
-        if key not in self._tokenizers:
-            known = not self._multilingual or self._whisper.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
-            if language not in LANGUAGE_CODES or not known:
-                raise InvalidParameter(
-                    f"The model '{self._name}' does not know the language '{language}'. "
-                    "GET /languages lists the codes; leave language out to have it detected."
-                )
-            self._tokenizers[key] = Tokenizer(
-                self._whisper.hf_tokenizer, self._multilingual, task=str(task), language=language
-            )
-        return self._tokenizers[key]
-
-    def _encode_text(self, text: str) -> list[int]:
-        tokens: list[int] = self._tokenizer(ENGLISH, "transcribe").encode(" " + text.strip())
-        return tokens
-
-    def _text(self, tokens: Sequence[int]) -> str:
-        return str(self._tokenizer(ENGLISH, "transcribe").decode(tokens))
 
     @property
     def _max_frames(self) -> int:

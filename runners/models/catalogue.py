@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from transcription.core.errors import ModelUnavailable, UnknownModel
 from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
@@ -181,7 +179,7 @@ def download(name: str, root: Path) -> Path:
         shutil.rmtree(partial / ".cache", ignore_errors=True)  # the hub client's bookkeeping
         partial.chmod(0o755)
         _put_in_place(partial, folder)
-    except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (httpx.HTTPError, OSError) as error:  # those of the hub's client are OSErrors
         raise _unavailable(name, folder, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -189,6 +187,9 @@ def download(name: str, root: Path) -> Path:
 
 
 def _fetch(entry: CatalogueEntry, target: Path) -> None:
+    # Here: few processes fetch a model, and the hub's client takes 0.1 s of CPU to import.
+    from huggingface_hub import constants, snapshot_download
+
     # The cheapest request first: an unreachable hub is noticed in seconds, not after the client's many retries.
     httpx.head(f"{constants.ENDPOINT}/{entry.repository}/resolve/main/config.json", timeout=HUB_TIMEOUT)
     snapshot_download(

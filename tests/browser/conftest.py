@@ -4,61 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
 
+from tests.support.browser import SHORT, OpenPage, Visit, host_of, start
 from tests.support.media_files import run_ffmpeg
-from tests.support.service import ROOT, LocalService, local_service
+from tests.support.service import LocalService
 
-SHORT = ROOT / "samples" / "en-meeting.mp3"
-PATIENCE_MS = 30_000
 LONG_SECONDS = 900
-OpenPage = Callable[..., "Visit"]
-
-
-@dataclass(slots=True)
-class Visit:
-    """A page, what it asked for, who answered, and what it complained of."""
-
-    page: Page
-    asked: list[str] = field(default_factory=list)
-    reached: set[str] = field(default_factory=set)
-    complaints: list[str] = field(default_factory=list)
-
-    @property
-    def hosts(self) -> set[str]:
-        """Of all that it asked for."""
-        return {host for host in map(host_of, self.asked) if host}
-
-    def transcribe(self, recording: Path) -> None:
-        """Choose a recording and send it."""
-        self.page.set_input_files("#file", recording)
-        self.page.get_by_role("button", name="Transcribe").click()
-
-    def wait_until_done(self) -> None:
-        self.page.wait_for_selector("#done", state="visible", timeout=PATIENCE_MS)
-
-
-def host_of(url: str) -> str:
-    return "" if url.startswith(("blob:", "data:")) else urlsplit(url).netloc
-
-
-def start(folder: Path, **settings: str) -> Iterator[LocalService]:
-    environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
-        "ENABLE_CACHE": "false",
-        **settings,
-    }
-    with local_service(environment, folder / "log") as service:
-        yield service
 
 
 @pytest.fixture(scope="package")

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE_MS, SHORT, OpenPage, Visit, start
+from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit, start
 from tests.support.media_files import run_ffmpeg
 from tests.support.service import LocalService
 
@@ -230,7 +230,7 @@ def test_a_key_is_asked_for_and_kept_until_the_tab_is_closed(visit: OpenPage, gu
     assert not any(KEY in url for url in visited.asked)
 
 
-# For everybody
+# Accessibility and privacy
 
 
 def test_the_whole_can_be_done_with_the_keyboard(visit: OpenPage) -> None:

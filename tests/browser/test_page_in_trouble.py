@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import PATIENCE_MS, SHORT, OpenPage, Visit
+from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit
 from tests.support.media_files import convert
 from tests.support.service import LocalService
 

@@ -9,13 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.make_key import entry_text
+from tests.support.api_keys import KEY, entry
 from tests.support.cluster import Cluster, local_cluster
 from tests.support.recordings import Recordings
 from tests.support.service import ROOT
-from transcription.api.middleware.api_keys import KeyEntry, digest_of
 
-KEY, OTHER_KEY = "k" * 43, "o" * 43  # the first is in force from the start, and every request shows it
 PATIENCE = 180.0  # seconds
 
 
@@ -30,11 +28,6 @@ def keys_file(folder: Path) -> Path:
     path = folder / "keys.toml"
     path.write_text(entry("first", KEY))
     return path
-
-
-def entry(name: str, key: str) -> str:
-    """A key as the file has it."""
-    return entry_text(KeyEntry(name=name, sha256=digest_of(key))) + "\n"
 
 
 @pytest.fixture(scope="session")

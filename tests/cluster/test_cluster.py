@@ -1,9 +1,8 @@
-"""Several machines as one service: whatever was accepted by one replica is known to all, and any worker does it."""
+"""Several machines as one service: a job accepted by one replica is known to all, and any worker runs it."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster.conftest import KEY, OTHER_KEY, PATIENCE, entry
-from tests.integration.test_clients_that_leave import wait_until
-from tests.integration.test_jobs import finished, post, read_events, segments_of, status, submit
+from tests.support.api_keys import KEY, OTHER_KEY, entry
 from tests.support.cluster import Cluster
+from tests.support.jobs import PATIENCE, finished, post, read_events, segments_of, status, submit
 from tests.support.recordings import Recordings
+from tests.support.waiting import wait_until
 
 STOP_SECONDS = 15.0  # from SIGTERM to the end of a worker
 Replicas = list[httpx.Client]
@@ -55,10 +54,10 @@ def test_the_same_recording_at_two_replicas_is_transcribed_once(
     assert ended[0]["result"]["segments"] == ended[1]["result"]["segments"]
     assert sorted(end["attempts"] for end in ended) == [0, 1]
     assert sum(len(log_lines(cluster, "job_completed", job)) for job in jobs) == 1
-    for replica in replicas:  # and whoever waits for the same has it from the store
-        started = time.monotonic()
+    decoded = batches(cluster)
+    for replica in replicas:  # a synchronous request for the same is answered from the store
         assert post(replica, recording).json()["segments"] == ended[0]["result"]["segments"]
-        assert time.monotonic() - started < 5
+    assert batches(cluster) == decoded
 
 
 def test_an_idempotency_key_holds_at_every_replica(replicas: Replicas, recordings: Recordings) -> None:
@@ -77,7 +76,7 @@ def test_a_job_is_cancelled_by_a_replica_that_did_not_accept_it(
     there.delete(f"/jobs/{job}").raise_for_status()
     assert status(here, job)["status"] == "cancelled"
     assert job not in spooled(folder)
-    assert wait_until(lambda: log_lines(cluster, "job_given_up", job), 10)
+    assert wait_until(lambda: log_lines(cluster, "job_given_up", job), 60)
 
 
 def test_a_bad_recording_fails_with_the_reason_and_may_be_retried(replicas: Replicas, recordings: Recordings) -> None:
@@ -99,9 +98,7 @@ def test_a_forgotten_job_takes_its_file_with_it(folder: Path, replicas: Replicas
     assert here.get(f"/status/{job}").status_code == 404
 
 
-def test_windows_of_different_jobs_meet_in_one_batch(
-    cluster: Cluster, replicas: Replicas, recordings: Recordings
-) -> None:
+def test_windows_of_different_jobs_share_a_batch(cluster: Cluster, replicas: Replicas, recordings: Recordings) -> None:
     before = batches(cluster)
     clips = [recordings.speech(f"batch-{number}.wav", 20 + number) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -127,7 +124,7 @@ def batches(cluster: Cluster) -> tuple[float, float]:
 def test_a_worker_that_is_stopped_hands_its_windows_back_and_another_goes_on(
     cluster: Cluster, replicas: Replicas, recordings: Recordings
 ) -> None:
-    job = submit(replicas[0], recordings.speech("handed.mp3", 600), beam_size="10")
+    job = submit(replicas[0], recordings.speech("handed.mp3", 300), beam_size="10")
     assert wait_until(lambda: status(replicas[0], job)["progress"] >= 15, PATIENCE)
     busy = next(worker for worker in cluster.workers if worker_has(worker.log, job, cluster))
     progress = status(replicas[0], job)["progress"]
@@ -206,16 +203,16 @@ def test_a_key_that_is_added_or_taken_away_is_so_at_every_replica(replicas: Repl
 
     assert answers(OTHER_KEY) == [403, 403]
     keys_file.write_text(entry("first", KEY) + entry("second", OTHER_KEY))
-    assert wait_until(lambda: answers(OTHER_KEY) == [200, 200], 10)
+    assert wait_until(lambda: answers(OTHER_KEY) == [200, 200])
     keys_file.write_text(entry("first", KEY))
-    assert wait_until(lambda: answers(OTHER_KEY) == [403, 403], 10)
+    assert wait_until(lambda: answers(OTHER_KEY) == [403, 403])
 
 
 def test_without_redis_a_replica_is_not_ready_says_why_and_comes_back(
     cluster: Cluster, replicas: Replicas, recordings: Recordings
 ) -> None:
     here, there = replicas
-    job = submit(here, recordings.speech("before.mp3", 240), beam_size="10")
+    job = submit(here, recordings.speech("before.mp3", 120), beam_size="10")
     assert wait_until(lambda: status(here, job)["progress"] > 0, PATIENCE)
     cluster.redis.kill()
     try:

@@ -1,4 +1,4 @@
-"""Nothing that was accepted is lost, whichever machine dies: the quick version of tests/resilience/chaos_cluster.py."""
+"""No accepted job is lost, whichever machine fails: the quick version of tests/resilience/chaos_cluster.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.resilience.chaos_cluster import TARGETS, run
 def test_every_accepted_job_completes_once_with_the_same_text_whatever_is_killed(tmp_path: Path) -> None:
     if not shutil.which("redis-server"):
         pytest.skip("redis-server is needed: make tools")
-    plan = Plan(jobs=12, kills=8, pause=(1.0, 3.0), targets=TARGETS, seed=2)
+    plan = Plan(jobs=8, kills=6, pause=(1.0, 3.0), targets=TARGETS, seed=2)
     outcome = run(plan, tmp_path)
     assert outcome.problems == []
     assert len(outcome.attempts) == plan.jobs

@@ -124,7 +124,7 @@ def test_a_job_is_accepted_by_the_api_and_done_by_the_worker(running: Running) -
     assert 'transcription_job_attempts_total{outcome="completed"} 1.0' in httpx.get(f"{running.worker}/metrics").text
 
 
-def test_the_exporter_tells_what_workers_are_scaled_by(running: Running) -> None:
+def test_the_exporter_has_the_metrics_that_workers_are_scaled_by(running: Running) -> None:
     told = httpx.get(f"{running.exporter}/metrics").text
     asked = set(SCALED_BY.findall((CHART / "templates" / "worker-scaling.yaml").read_text()))
     assert len(asked) == 2
@@ -133,7 +133,7 @@ def test_the_exporter_tells_what_workers_are_scaled_by(running: Running) -> None
     assert "transcription_redis_up 1.0" in told
 
 
-def test_nobody_writes_where_nothing_may_be_written(running: Running) -> None:
+def test_no_process_writes_outside_its_writable_folders(running: Running) -> None:
     for name, container in running.containers.items():
         log = container.log.read_text()
         assert "Read-only file system" not in log, name

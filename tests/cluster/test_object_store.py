@@ -10,9 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster.conftest import PATIENCE
-from tests.integration.test_jobs import finished, submit
 from tests.support.cluster import local_cluster
+from tests.support.jobs import PATIENCE, finished, submit
 from tests.support.recordings import Recordings
 from tests.support.s3_server import S3Server, s3_server
 

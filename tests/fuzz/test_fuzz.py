@@ -1,4 +1,4 @@
-"""Uploads and containers that nobody would make, found by Hypothesis: a few of them here, more with `make fuzz`.
+"""Malformed uploads and containers, found by Hypothesis: a few of them here, more with `make fuzz`.
 
 FUZZ_SECONDS: for how long all properties together look; without it each tries a few dozen examples.
 """

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil  # type: ignore[import-untyped]
 import pytest
 
-from tests.support.recordings import Recordings
-from tests.support.service import ROOT, LocalService, local_service
-
-MAX_FILE_SIZE = 2_000_000  # bytes, small so that too large is quick to send
-MAX_DURATION = 600  # seconds
-SETTLE_SECONDS = 5.0  # what a cancelled request may need to clean up
-
-Transcribe = Callable[..., httpx.Response]
-
-
-@dataclass(frozen=True, slots=True)
-class SpokenClip:
-    """A recording in samples/ and what is said in it."""
-
-    path: Path
-    language: str
-    text: str
+from tests.support.clips import SpokenClip, Transcribe, shortest_clips
+from tests.support.leftovers import leftovers
+from tests.support.recordings import MAX_DURATION, MAX_FILE_SIZE, Recordings
+from tests.support.service import LocalService, local_service
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +33,7 @@ def service(temp_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "ENABLE_CACHE": "false",  # the same few recordings are sent again and again, to be worked on
         "LOG_LEVEL": "INFO",
     }
-    with local_service(environment, tmp_path_factory.mktemp("log") / "service.log") as running:
+    with local_service(environment, tmp_path_factory.mktemp("log") / "service.log", measured=True) as running:
         yield running
 
 
@@ -73,10 +57,7 @@ def transcribe(client: httpx.Client) -> Transcribe:
 @pytest.fixture(scope="session")
 def spoken_clips() -> dict[str, SpokenClip]:
     """The recordings in samples/, by language; the shortest of each."""
-    samples = ROOT / "samples"
-    with (samples / "transcripts.tsv").open(newline="", encoding="utf-8") as table:
-        rows = sorted(csv.DictReader(table, delimiter="\t"), key=lambda row: -len(row["text"]))
-    return {row["language"]: SpokenClip(samples / row["file"], row["language"], row["text"]) for row in rows}
+    return shortest_clips()
 
 
 @pytest.fixture(scope="session")
@@ -95,25 +76,5 @@ def recordings(spoken_clip: SpokenClip, tmp_path_factory: pytest.TempPathFactory
 def nothing_is_left(service: LocalService, temp_dir: Path) -> Iterator[None]:
     """After every test TEMP_DIR is empty and no decoder runs."""
     yield
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while (left := leftovers(service, temp_dir)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
-
-
-def leftovers(service: LocalService, temp_dir: Path) -> list[str]:
-    """Files in TEMP_DIR and decoder or probe processes of the service."""
-    files = [str(path) for path in temp_dir.iterdir()]
-    return files + media_processes(service)
-
-
-def media_processes(service: LocalService) -> list[str]:
-    """Names of the service's media children: those of its launchers."""
-    found = []
-    for process in psutil.Process(service.process.pid).children(recursive=True):
-        try:
-            if "transcription.media.sandbox.launcher" in process.cmdline():
-                found += [child.name() for child in process.children()]
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    wait_until(lambda: not leftovers(service, temp_dir))
+    assert leftovers(service, temp_dir) == []

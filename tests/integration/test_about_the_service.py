@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 import pytest
 
-from tests.integration.conftest import SETTLE_SECONDS, SpokenClip, Transcribe
+from tests.support.clips import SpokenClip, Transcribe
 from tests.support.service import LocalService
+from tests.support.waiting import wait_until
 
 
 def test_health_says_what_runs_where(client: httpx.Client) -> None:
@@ -87,15 +86,14 @@ def test_an_unsafe_request_id_is_replaced(client: httpx.Client, bad: str) -> Non
 
 def access_line(service: LocalService, request_id: str) -> str:
     """The line of a request, which is written a moment after its answer has been read."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < deadline:
+
+    def lines() -> list[str]:
         about = [line for line in service.log.read_text().splitlines() if request_id in line]
-        lines = [line for line in about if '"message": "request"' in line]
-        if lines:
-            (line,) = lines
-            return line
-        time.sleep(0.02)
-    raise AssertionError(f"no line with {request_id} in {service.log}")
+        return [line for line in about if '"message": "request"' in line]
+
+    assert wait_until(lines), f"no line with {request_id} in {service.log}"
+    (line,) = lines()
+    return line
 
 
 def test_the_access_line_has_the_request_id_and_no_names_or_words(

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_transcribe import ACCEPTABLE_LOSS, words_missing
+from tests.support.clips import ACCEPTABLE_LOSS, SpokenClip, words_missing
 from tests.support.service import ROOT, LocalService
 
 PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "JOBS.md").read_text(encoding="utf-8"), re.DOTALL)

@@ -9,8 +9,8 @@ import httpx
 import pysubs2
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.media_files import read_samples
 from tests.support.recordings import Recordings
 
@@ -115,9 +115,9 @@ def test_a_language_is_told_by_name_and_code(
     assert (document["language_code"], document["detected_language"]) == (language, name)
 
 
-def test_nobody_speaks_no_language(client: httpx.Client, recordings: Recordings) -> None:
-    silence = recordings.silence("nobody.wav", 5).read_bytes()
-    document = ask(client, "/detect-language", silence, "nobody.wav").json()
+def test_silence_has_no_language(client: httpx.Client, recordings: Recordings) -> None:
+    silence = recordings.silence("silent.wav", 5).read_bytes()
+    document = ask(client, "/detect-language", silence, "silent.wav").json()
     assert document == {"detected_language": "undetermined", "language_code": "und", "confidence": 0.0}
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.integration.conftest import SpokenClip
+from tests.support.clips import SpokenClip
 from tests.support.deployment import CHART, DEPLOY, load
 from tests.support.service import ROOT, local_service
 

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from tests.integration.conftest import SETTLE_SECONDS, SpokenClip, Transcribe, leftovers
+import httpx
+
+from tests.support.clips import SpokenClip, Transcribe
+from tests.support.connections import connect, form_with, request_head
+from tests.support.leftovers import leftovers
+from tests.support.load import wait_until_idle, windows_begun
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService
-
-
-def wait_until(condition: object, seconds: float = SETTLE_SECONDS) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def connect(service: LocalService) -> socket.socket:
-    address = urlsplit(service.url)
-    return socket.create_connection((address.hostname, address.port), timeout=10)
-
-
-def form_with(recording: bytes) -> bytes:
-    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
-    return head + recording + b"\r\n--b--\r\n"
-
-
-def request_head(request_id: str, length: int, query: str = "") -> bytes:
-    return (
-        f"POST /transcribe{query} HTTP/1.1\r\nHost: x\r\nX-Request-ID: {request_id}\r\n"
-        f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n"
-    ).encode()
+from tests.support.waiting import wait_until
 
 
 def test_a_client_that_leaves_during_the_upload_leaves_nothing(service: LocalService, temp_dir: Path) -> None:
@@ -49,19 +26,23 @@ def test_a_client_that_leaves_during_the_upload_leaves_nothing(service: LocalSer
 
 
 def test_a_client_that_leaves_during_the_work_takes_it_along(
-    service: LocalService, temp_dir: Path, recordings: Recordings, transcribe: Transcribe, spoken_clip: SpokenClip
+    service: LocalService,
+    client: httpx.Client,
+    temp_dir: Path,
+    recordings: Recordings,
+    transcribe: Transcribe,
+    spoken_clip: SpokenClip,
 ) -> None:
+    before = windows_begun(client)
     body = form_with(recordings.speech("ten-minutes.mp3", 590).read_bytes())
     connection = connect(service)
     connection.sendall(request_head("leaves-late", len(body), "?language=en&beam_size=10") + body)
-    assert wait_until(lambda: leftovers(service, temp_dir))
-    time.sleep(1)
+    assert wait_until(lambda: windows_begun(client) > before)
     connection.close()
     assert wait_until(lambda: not leftovers(service, temp_dir))
     assert wait_until(lambda: status_of(service, "leaves-late") == 499)
-    started = time.monotonic()
+    assert wait_until_idle(client)
     assert transcribe(spoken_clip.path, language="en").status_code == 200
-    assert time.monotonic() - started < 5  # the queue is free again
 
 
 def test_requests_at_the_same_time_are_all_answered(transcribe: Transcribe, spoken_clip: SpokenClip) -> None:

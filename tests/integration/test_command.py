@@ -7,17 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip, media_processes
-from tests.integration.test_clients_that_leave import wait_until
+from tests.support.clips import SpokenClip
+from tests.support.leftovers import media_processes
 from tests.support.recordings import Recordings
 from tests.support.service import ROOT, LocalService, free_port
+from tests.support.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "transcription.cli"]
 Done = subprocess.CompletedProcess[str]
@@ -159,16 +159,13 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
     long = recordings.speech("interrupted.mp3", 590)
     server = ["--server", service.url] if where == "server" else []
     process = subprocess.Popen(
-        # Whoever starts the tests in the background has made them ignore interrupts, and children inherit that.
+        # A shell that runs the tests in the background makes them ignore interrupts, and children inherit that.
         ["env", "--default-signal=INT", *COMMAND, str(long), "-d", str(tmp_path), *server],
         env=environment(tmp_path),
         stderr=subprocess.PIPE,
         text=True,
     )
-    if where == "server":
-        assert wait_until(lambda: bool(media_processes(service)), 20)
-    else:
-        time.sleep(4)
+    assert wait_until(lambda: media_processes(service if where == "server" else process), 60)
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=20)
     assert process.returncode == 130

@@ -1,4 +1,4 @@
-"""No panel and no alert asks for a figure that does not exist; checked against what a real service tells."""
+"""No panel and no alert asks for a figure that does not exist; checked against the metrics of a real service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.conftest import SpokenClip, Transcribe
+from tests.support.clips import SpokenClip, Transcribe
 from tests.support.service import ROOT
 from transcription.telemetry import metrics
 
@@ -59,7 +59,7 @@ def declared() -> Labels:
 
 @pytest.fixture(scope="module")
 def told(client: httpx.Client, transcribe: Transcribe, spoken_clip: SpokenClip) -> Labels:
-    """Names that a service which has done some work tells, with their labels."""
+    """Names of the metrics of a service that has done some work, with their labels."""
     assert transcribe(spoken_clip.path).status_code == 200
     assert client.get("/nowhere").status_code == 404
     found: Labels = {}
@@ -70,7 +70,7 @@ def told(client: httpx.Client, transcribe: Transcribe, spoken_clip: SpokenClip) 
 
 
 def unknown(expression: str, known: Labels) -> list[str]:
-    """Names and labels in an expression that nobody tells."""
+    """Names and labels in an expression that no metric has."""
     wrong = []
     asked = NAME.findall(expression)
     for name, selector in asked:

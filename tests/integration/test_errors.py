@@ -3,29 +3,17 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.integration.conftest import MAX_DURATION, MAX_FILE_SIZE, SpokenClip, Transcribe
-from tests.support.recordings import Recordings
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip, Transcribe
+from tests.support.recordings import MAX_DURATION, MAX_FILE_SIZE, Recordings
 from tests.support.service import LocalService
 
 NATIVE = "/api/transcribe"
-
-
-def assert_error(answer: httpx.Response, status: int, error: str) -> dict[str, str]:
-    """The one shape of section 8.2, with this status and type."""
-    body: dict[str, str] = answer.json()
-    assert (answer.status_code, body.get("error")) == (status, error), answer.text
-    assert set(body) == {"error", "message", "detail", "timestamp", "request_id"}
-    assert body["message"]
-    assert body["request_id"] == answer.headers["x-request-id"]
-    stamp = datetime.strptime(body["timestamp"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    assert abs(datetime.now(UTC) - stamp) < timedelta(minutes=1)
-    return body
 
 
 @pytest.fixture(params=["/transcribe", NATIVE])
@@ -132,7 +120,7 @@ def test_a_wrong_value_names_its_parameter(
 
 
 @pytest.mark.parametrize("model", ["hugo", "../../etc", "/models/demo", ".hidden"])
-def test_a_model_that_nobody_knows_is_refused(transcribe: Transcribe, spoken_clip: SpokenClip, model: str) -> None:
+def test_an_unknown_model_is_refused(transcribe: Transcribe, spoken_clip: SpokenClip, model: str) -> None:
     assert_error(transcribe(spoken_clip.path, model=model), 422, "unknown_model")
 
 

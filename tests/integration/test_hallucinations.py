@@ -1,4 +1,4 @@
-"""Text that nobody said is dropped or marked, told, and counted."""
+"""Text that was not spoken is dropped or marked, reported, and counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.integration.conftest import SpokenClip, Transcribe
+from tests.support.clips import SpokenClip, Transcribe
 from tests.support.media_files import RATE, read_samples, write_wav
 from tests.support.recordings import Recordings
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
+from tests.support.clips import SpokenClip
 from tests.support.containers import Container, Hardening, contained, of_compose, says_yes, wait_until
 from tests.support.deployment import DEPLOY, ROOT, Document, load, manifests, of_kind
 from tests.support.service import free_port

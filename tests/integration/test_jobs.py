@@ -1,26 +1,25 @@
-"""Jobs, through the doors that clients use."""
+"""Jobs over HTTP, as clients use them."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_clients_that_leave import wait_until
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
+from tests.support.connections import connect, form_with, request_head
+from tests.support.jobs import PATIENCE, finished, post, read_events, segments_of, status, submit
+from tests.support.load import wait_until_idle, windows_begun
 from tests.support.recordings import Recordings
 from tests.support.service import UNSHARED, LocalService, local_service
+from tests.support.waiting import wait_until
 
-PATIENCE = 180.0  # seconds; a job of these tests takes a few on an idle machine
 SLOTS = 2
 FORMATS = ("json", "text", "srt", "vtt", "tsv", "lrc", "verbose_json")
 
@@ -35,10 +34,6 @@ def keeper(jobs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A service that stores results and answers from them."""
     folder = tmp_path_factory.mktemp("keeper")
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "JOBS_DIR": str(jobs_dir),
         "JOB_CONCURRENCY": "2",
         "WHISPER_LAYOUT": f"{SLOTS}x1x1",
@@ -51,36 +46,6 @@ def keeper(jobs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def http(keeper: LocalService) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=keeper.url, timeout=PATIENCE) as client:
         yield client
-
-
-def post(
-    http: httpx.Client, path: Path, headers: dict[str, str] | None = None, query: str = "", **fields: str
-) -> httpx.Response:
-    file = {"file": (path.name, path.read_bytes())}
-    return http.post(f"/transcribe{query}", files=file, data=fields, headers=headers or {})
-
-
-def submit(http: httpx.Client, path: Path, headers: dict[str, str] | None = None, **fields: str) -> str:
-    """The id of a new job."""
-    answer = post(http, path, headers, **{"async": "true", **fields})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["job_id"])
-
-
-def status(http: httpx.Client, job_id: str) -> dict[str, Any]:
-    answer = http.get(f"/status/{job_id}")
-    assert answer.status_code == 200, answer.text
-    document: dict[str, Any] = answer.json()
-    return document
-
-
-def finished(http: httpx.Client, job_id: str) -> dict[str, Any]:
-    """How the job ended."""
-    deadline = time.monotonic() + PATIENCE
-    while (state := status(http, job_id))["status"] in ("queued", "processing"):
-        assert time.monotonic() < deadline, state
-        time.sleep(0.05)
-    return state
 
 
 def long_recording(recordings: Recordings, seconds: int) -> Path:
@@ -113,8 +78,8 @@ def test_a_job_is_accepted_done_and_answers_as_a_synchronous_request_does(
     assert {**done["result"], "processing_time": 0} == {**synchronous, "processing_time": 0}
 
 
-def test_a_job_tells_its_progress_truly_and_its_text_so_far(http: httpx.Client, recordings: Recordings) -> None:
-    recording = long_recording(recordings, 300)
+def test_a_job_reports_monotonic_progress_and_its_text_so_far(http: httpx.Client, recordings: Recordings) -> None:
+    recording = long_recording(recordings, 200)
     job = submit(http, recording, language="en", beam_size="10")
     seen = []
     while (answer := http.get(f"/status/{job}", params={"partial": "true"}).json())["status"] != "completed":
@@ -167,15 +132,15 @@ def test_a_result_comes_in_every_format_without_being_transcribed_again(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/status/nobody"),
-        ("GET", "/jobs/nobody"),
-        ("GET", "/jobs/nobody/result"),
-        ("GET", "/jobs/nobody/events"),
-        ("DELETE", "/jobs/nobody"),
-        ("POST", "/jobs/nobody/retry"),
+        ("GET", "/status/unknown"),
+        ("GET", "/jobs/unknown"),
+        ("GET", "/jobs/unknown/result"),
+        ("GET", "/jobs/unknown/events"),
+        ("DELETE", "/jobs/unknown"),
+        ("POST", "/jobs/unknown/retry"),
     ],
 )
-def test_a_job_that_nobody_knows_is_a_404(http: httpx.Client, method: str, path: str) -> None:
+def test_an_unknown_job_is_a_404(http: httpx.Client, method: str, path: str) -> None:
     assert_error(http.request(method, path), 404, "unknown_job")
 
 
@@ -203,9 +168,8 @@ def test_a_cancelled_job_stops_and_leaves_no_files(
     assert (ended["status"], ended["error"]) == ("cancelled", "cancelled")
     assert_error(http.get(f"/jobs/{job}/result"), 409, "wrong_job_state")
     assert_error(http.post(f"/jobs/{job}/retry"), 409, "wrong_job_state")
-    started = time.monotonic()
+    assert wait_until_idle(http)
     assert post(http, spoken_clip.path, UNSHARED).status_code == 200
-    assert time.monotonic() - started < 5  # the queue is free again
 
 
 def test_a_finished_job_is_deleted_with_all_that_belongs_to_it(
@@ -233,34 +197,10 @@ def test_an_unfinished_job_has_no_result_and_needs_no_retry(http: httpx.Client, 
     http.delete(f"/jobs/{job}")
 
 
-def read_events(http: httpx.Client, job: str, last: str = "", most: int = 10_000) -> list[dict[str, Any]]:
-    """Events of a job until its stream ends, or until there are `most` segments; then the connection is dropped."""
-    events: list[dict[str, Any]] = []
-    event: dict[str, Any] = {}
-    with http.stream("GET", f"/jobs/{job}/events", headers={"Last-Event-ID": last} if last else {}) as stream:
-        assert stream.headers["content-type"].startswith("text/event-stream")
-        for line in stream.iter_lines():
-            name, _, value = line.partition(": ")
-            if name in ("event", "id"):
-                event[name] = value
-            elif name == "data":
-                event["data"] = json.loads(value)
-            elif not line and event:
-                events.append(event)
-                event = {}
-                if sum(item["event"] == "segment" for item in events) == most:
-                    break
-    return events
-
-
-def segments_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [event["data"] for event in events if event["event"] == "segment"]
-
-
-def test_events_tell_progress_and_every_segment_and_go_on_where_they_broke_off(
+def test_events_report_progress_and_every_segment_and_resume_where_they_broke_off(
     http: httpx.Client, recordings: Recordings
 ) -> None:
-    job = submit(http, long_recording(recordings, 200), language="en", hallucinations="keep")
+    job = submit(http, long_recording(recordings, 100), language="en", hallucinations="keep")
     beginning = read_events(http, job, most=2)
     rest = read_events(http, job, last=beginning[-1]["id"])
     assert rest[-1]["event"] == "completed"
@@ -277,60 +217,51 @@ def test_events_of_a_failed_job_end_with_the_reason(http: httpx.Client, recordin
     assert (last["event"], last["data"]["error"]) == ("failed", "no_audio_stream")
 
 
-def windows_decoded(http: httpx.Client) -> float:
-    """How many windows the model has worked on since the service started."""
-    lines = http.get("/metrics").text.splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if "adaptive_batch_size_sum{" in line)
-
-
 def test_identical_requests_at_the_same_time_cost_one(http: httpx.Client, recordings: Recordings) -> None:
     path = long_recording(recordings, 120)
-    alone = windows_decoded(http)
+    alone = windows_begun(http)
     assert post(http, path, UNSHARED, language="en").headers["cache-status"].startswith("transcription; fwd=bypass")
-    alone = windows_decoded(http) - alone
-    before = windows_decoded(http)
+    alone = windows_begun(http) - alone
+    before = windows_begun(http)
     job = submit(http, path, language="en")
     with ThreadPoolExecutor(3) as clients:
         answers = list(clients.map(lambda _: post(http, path, language="en"), range(3)))
     assert len({answer.json()["text"] for answer in answers}) == 1
     assert finished(http, job)["result"]["text"] == answers[0].json()["text"]
-    assert windows_decoded(http) - before == alone
+    assert windows_begun(http) - before == alone
     assert any("detail=join" in answer.headers["cache-status"] for answer in answers)
 
 
-@pytest.mark.timeout(400)
-def test_a_client_that_gives_up_and_retries_does_not_begin_again(http: httpx.Client, recordings: Recordings) -> None:
-    path = long_recording(recordings, 240)
-    before, started = windows_decoded(http), time.monotonic()
-    assert post(http, path, UNSHARED, language="en", beam_size="8").status_code == 200
-    alone, patience = windows_decoded(http) - before, (time.monotonic() - started) / 2
-    before, tries = windows_decoded(http), 0
-    with httpx.Client(base_url=http.base_url) as impatient:
-        while True:
-            tries += 1
-            assert tries < 30
-            # More each time: a machine that others use, too, may be slower now than when it was timed.
-            impatient.timeout = httpx.Timeout(30, read=patience * 1.1**tries)
-            with suppress(httpx.ReadTimeout):
-                assert post(impatient, path, language="en", beam_size="8").status_code == 200
-                break
-    assert tries > 1
+def test_a_client_that_gives_up_and_retries_does_not_begin_again(
+    http: httpx.Client, keeper: LocalService, recordings: Recordings
+) -> None:
+    path, query = long_recording(recordings, 160), "?language=en&beam_size=8"
+    before = windows_begun(http)
+    assert post(http, path, UNSHARED, query).status_code == 200
+    alone = windows_begun(http) - before
+    before = windows_begun(http)
+    body = form_with(path.read_bytes())
+    for done in (alone / 4, alone / 2):
+        with connect(keeper) as connection:
+            connection.sendall(request_head("gives-up", len(body), query) + body)
+            assert wait_until(lambda done=done: windows_begun(http) - before >= done, PATIENCE)
+    assert post(http, path, query=query).status_code == 200
     # What was on the device when the client left is decoded again, and what was done before an earlier window was.
-    assert windows_decoded(http) - before <= alone + (tries - 1) * 2 * SLOTS
+    assert windows_begun(http) - before <= alone + 2 * 2 * SLOTS
 
 
-def test_a_result_is_kept_for_whoever_asks_the_same_unless_told_not_to(
+def test_a_result_is_reused_for_the_same_request_unless_it_asks_for_fresh_work(
     http: httpx.Client, recordings: Recordings
 ) -> None:
     path = long_recording(recordings, 31)
     assert post(http, path, UNSHARED).headers["cache-status"] == "transcription; fwd=bypass; detail=bypass"
     assert post(http, path).headers["cache-status"] == "transcription; fwd=miss; detail=miss"
-    before = windows_decoded(http)
+    before = windows_begun(http)
     assert post(http, path).headers["cache-status"] == "transcription; hit"
     assert finished(http, submit(http, path))["status"] == "completed"
-    assert windows_decoded(http) == before
+    assert windows_begun(http) == before
     assert "fwd=bypass" in post(http, path, UNSHARED).headers["cache-status"]
-    assert windows_decoded(http) > before
+    assert windows_begun(http) > before
 
 
 def test_the_same_idempotency_key_is_the_same_job(http: httpx.Client, spoken_clip: SpokenClip) -> None:

@@ -4,43 +4,23 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip, media_processes
-from tests.integration.test_clients_that_leave import wait_until
-from tests.integration.test_errors import assert_error
-from tests.integration.test_jobs import PATIENCE, finished, read_events, segments_of, status, submit
+from tests.support.clips import SpokenClip
+from tests.support.jobs import PATIENCE, finished, read_events, segments_of, status, submit
 from tests.support.recordings import Recordings
-from tests.support.service import DidNotStart, LocalService, local_service
+from tests.support.service import DidNotStart, connected, serve
+from tests.support.waiting import wait_until
 
 STOP_SECONDS = 15.0  # docs/RELIABILITY.md, "Stopping": from SIGTERM to the end of the last process
-
-
-def serve(folder: Path, *, wait_until_ready: bool = True, **settings: str) -> AbstractContextManager[LocalService]:
-    """A service on the store in `folder`, whoever has used it before."""
-    environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
-        "JOBS_DIR": str(folder / "jobs"),
-        **settings,
-    }
-    return local_service(environment, folder / "log", wait_until_ready=wait_until_ready)
-
-
-def connected(service: LocalService) -> httpx.Client:
-    return httpx.Client(base_url=service.url, timeout=PATIENCE)
 
 
 def test_a_stopped_service_gives_its_job_back_and_the_next_goes_on_where_it_stopped(
     tmp_path: Path, recordings: Recordings
 ) -> None:
-    recording = recordings.speech("stopped.mp3", 400)
+    recording = recordings.speech("stopped.mp3", 200)
     with serve(tmp_path) as service, connected(service) as http:
         job = submit(http, recording, language="en", beam_size="10")
         assert wait_until(lambda: status(http, job)["progress"] >= 20, PATIENCE)
@@ -86,32 +66,6 @@ def test_a_damaged_database_stops_the_start_and_the_message_says_how_to_go_on(
     assert str(database) in message
     assert "cp " in message
     assert str(tmp_path / "jobs" / "backups") in message
-
-
-def test_a_disk_without_room_accepts_no_job(tmp_path: Path, spoken_clip: SpokenClip) -> None:
-    with serve(tmp_path, wait_until_ready=False, MIN_FREE_DISK=str(1 << 60)) as service, connected(service) as http:
-        file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
-        for where in ({"params": {"async": "true"}}, {"data": {"async": "true"}}):
-            answer = http.post("/transcribe", files=file, **where)  # type: ignore[arg-type]
-            assert "retry-after" in answer.headers
-            assert_error(answer, 503, "insufficient_storage")
-        assert http.get("/jobs").json()["jobs"] == []
-        assert list((tmp_path / "jobs" / "spool").iterdir()) == []
-        assert wait_until(lambda: list((tmp_path / "uploads").iterdir()) == [])
-        assert media_processes(service) == []
-
-
-def test_jobs_can_be_turned_off(tmp_path: Path, spoken_clip: SpokenClip) -> None:
-    with serve(tmp_path, wait_until_ready=False, ENABLE_ASYNC="false") as service, connected(service) as http:
-        file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
-        answer = http.post("/transcribe", files=file, data={"async": "true"})
-        assert "async" in assert_error(answer, 501, "not_enabled")["message"]
-
-
-def test_the_queue_of_the_platform_can_be_left_alone(tmp_path: Path) -> None:
-    with serve(tmp_path, wait_until_ready=False, TASK_QUEUE="platform") as service, connected(service) as http:
-        answer = http.get("/api/transcribe_job/status", params={"task_id": "nobody"})
-        assert_error(answer, 404, "not_found")  # BentoML's own answer, not "unknown_job"
 
 
 def test_a_finished_job_is_deleted_when_its_time_has_come(tmp_path: Path, spoken_clip: SpokenClip) -> None:

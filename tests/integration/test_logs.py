@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_clients_that_leave import wait_until
+from tests.support.clips import SpokenClip
 from tests.support.service import local_service
+from tests.support.waiting import wait_until
 
 KEY, WRONG_KEY = "right-key-" + "r" * 40, "wrong-key-" + "w" * 40
 SECRETS = {
@@ -33,10 +33,6 @@ def log(tmp_path_factory: pytest.TempPathFactory, spoken_clip: SpokenClip) -> li
     """Everything that all processes wrote while all kinds of requests were served, at INFO."""
     folder = tmp_path_factory.mktemp("logged")
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "ENABLE_API_KEY": "true",
         "API_KEY": KEY,
         "WEBHOOK_SECRET": "signing-secret-" + "s" * 40,
@@ -58,10 +54,10 @@ def log(tmp_path_factory: pytest.TempPathFactory, spoken_clip: SpokenClip) -> li
         assert send(sound, nonsense="fieldsecret").status_code in (200, 422)
         hook = "http://127.0.0.1:9/?token=hooksecret"
         job = send(sound, **{"async": "true", "callback_url": hook}, language="en").json()
-        assert wait_until(lambda: client.get(job["status_url"]).json()["status"] == "completed", 30)
+        assert wait_until(lambda: client.get(job["status_url"]).json()["status"] == "completed", 120)
         for headers in ({"X-API-Key": WRONG_KEY}, {"X-API-Key": "", "Authorization": f"Bearer {WRONG_KEY}"}):
             assert client.get("/jobs", headers=headers).status_code == 403
-        assert wait_until(lambda: '"webhook"' in service.log.read_text(), 15)
+        assert wait_until(lambda: '"webhook"' in service.log.read_text(), 60)
     return (folder / "log").read_text().splitlines()
 
 

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.load import RUNNER, service_processes
-from tests.integration.conftest import SpokenClip, Transcribe
-from tests.integration.test_clients_that_leave import wait_until
-from tests.support.service import UNSHARED, local_service
+from tests.support.clips import SpokenClip, Transcribe
+from tests.support.load import sample
+from tests.support.waiting import wait_until
 
 BATCH_SIZE = "bentoml_service_adaptive_batch_size"
-
-
-def sample(client: httpx.Client, name: str, **labels: str) -> float:
-    """The sum of the samples of that name whose labels include these."""
-    families = text_string_to_metric_families(client.get("/metrics").text)
-    return sum(
-        found.value
-        for family in families
-        for found in family.samples
-        if found.name == name and labels.items() <= found.labels.items()
-    )
 
 
 def test_batches_are_counted_under_the_name_and_labels_of_bentoml(
@@ -87,31 +72,3 @@ def test_a_recording_without_a_transcript_is_counted_with_the_reason(
     path.write_text("no recording")
     assert transcribe(path).status_code == 400
     assert sample(client, "transcription_failures_total", reason="UnsupportedFormat") == before + 1
-
-
-def test_nothing_goes_backwards_when_the_runner_is_killed_and_its_gauges_go(
-    tmp_path: Path, spoken_clip: SpokenClip
-) -> None:
-    environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(tmp_path / "models"),
-        "TEMP_DIR": str(tmp_path / "uploads"),
-        "CACHE_DIR": str(tmp_path / "cache"),
-    }
-    with (
-        local_service(environment, tmp_path / "log") as service,
-        httpx.Client(base_url=service.url, timeout=60) as own,
-    ):
-        file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
-        assert own.post("/transcribe", files=file).status_code == 200
-        windows = sample(own, "transcription_windows_total", model="demo")
-        assert windows >= 1
-        assert wait_until(lambda: sample(own, "transcription_loaded_models") == 1, 15)
-        (victim,) = service_processes(service.process.pid, RUNNER)
-        os.kill(victim, signal.SIGKILL)
-        assert sample(own, "transcription_windows_total", model="demo") == windows
-        # One model in the new process; with the gauge of the dead one it would be two.
-        assert wait_until(lambda: own.get("/health/ready").status_code == 200, 60)
-        assert wait_until(lambda: sample(own, "transcription_loaded_models") == 1, 15)
-        assert own.post("/transcribe", files=file, headers=UNSHARED).status_code == 200
-        assert sample(own, "transcription_windows_total", model="demo") == 2 * windows

@@ -6,9 +6,8 @@ import bentoml
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
-from tests.integration.test_transcribe import ACCEPTABLE_LOSS, words_missing
+from tests.support.answers import assert_error
+from tests.support.clips import ACCEPTABLE_LOSS, SpokenClip, words_missing
 from tests.support.service import LocalService
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.service import local_service
 
 
@@ -17,9 +17,7 @@ def waiting_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.C
     folder = tmp_path_factory.mktemp("not-ready")
     environment = {
         "WHISPER_MODEL": "base",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "HF_ENDPOINT": "http://127.0.0.1:9",  # nobody listens there
+        "HF_ENDPOINT": "http://127.0.0.1:9",  # nothing listens there
         "REQUEST_TIMEOUT": "60",
     }
     with (

@@ -14,10 +14,11 @@ import openai
 import pytest
 from openai.types.audio import TranscriptionTextDeltaEvent, TranscriptionTextDoneEvent, TranscriptionVerbose
 
-from tests.integration.conftest import SpokenClip, media_processes
-from tests.integration.test_clients_that_leave import wait_until
+from tests.support.clips import SpokenClip
+from tests.support.leftovers import media_processes
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService
+from tests.support.waiting import wait_until
 
 ERROR = {"message", "type", "param", "code"}
 Create = Callable[..., Any]

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
 from tests.support.recordings import Recordings
 from tests.support.service import UNSHARED, LocalService, local_service
 
@@ -20,10 +20,6 @@ CLIENTS = 16
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
     folder = tmp_path_factory.mktemp("impatient")
     environment = {
-        "WHISPER_MODEL": "demo",
-        "WHISPER_MODEL_DIR": str(folder / "models"),
-        "TEMP_DIR": str(folder / "uploads"),
-        "CACHE_DIR": str(folder / "cache"),
         "WHISPER_LAYOUT": "1x1x1",
         "MAX_QUEUE_SECONDS": "1",
     }
@@ -31,10 +27,10 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService
         yield service
 
 
-def test_who_would_wait_too_long_is_told_when_to_come_back_and_who_was_let_in_is_served(
+def test_requests_that_would_wait_too_long_get_a_retry_after_and_accepted_ones_are_served(
     impatient: LocalService, recordings: Recordings, spoken_clip: SpokenClip
 ) -> None:
-    content = recordings.speech("a-minute-and-a-half.mp3", 90).read_bytes()
+    content = recordings.speech("a-minute.mp3", 60).read_bytes()
 
     def send(_: int) -> httpx.Response:
         fields = {"language": "en", "beam_size": "10", "hallucinations": "keep"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from io import StringIO
 from typing import Any
 
@@ -11,7 +10,8 @@ import pysubs2
 import pytest
 import webvtt  # type: ignore[import-untyped]
 
-from tests.integration.conftest import SpokenClip, Transcribe
+from tests.support.clips import SpokenClip, Transcribe
+from tests.support.jobs import finished
 from tests.support.service import ROOT
 
 LONG = ROOT / "samples" / "en-day.m4a"
@@ -26,8 +26,7 @@ def job(client: httpx.Client, spoken_clip: SpokenClip) -> str:
 def completed_job(client: httpx.Client, **fields: str) -> str:
     answer = client.post("/transcribe", files={"file": LONG.read_bytes()}, data={"async": "true"} | fields)
     job_id: str = answer.raise_for_status().json()["job_id"]
-    while client.get(f"/status/{job_id}").json()["status"] in ("queued", "processing"):
-        time.sleep(0.1)
+    finished(client, job_id)
     return job_id
 
 

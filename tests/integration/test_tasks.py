@@ -12,10 +12,9 @@ import bentoml
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_errors import assert_error
-from tests.integration.test_jobs import PATIENCE
-from tests.integration.test_transcribe import ACCEPTABLE_LOSS, words_missing
+from tests.support.answers import assert_error
+from tests.support.clips import ACCEPTABLE_LOSS, SpokenClip, words_missing
+from tests.support.jobs import PATIENCE
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService
 
@@ -104,8 +103,8 @@ def test_a_task_that_is_not_done_has_no_result(
         task.cancel()
 
 
-def test_a_task_that_nobody_knows_is_a_404(client: httpx.Client) -> None:
-    assert_error(client.get(f"{ROUTE}/status", params={"task_id": "nobody"}), 404, "unknown_job")
+def test_an_unknown_task_is_a_404(client: httpx.Client) -> None:
+    assert_error(client.get(f"{ROUTE}/status", params={"task_id": "unknown"}), 404, "unknown_job")
     assert_error(client.get(f"{ROUTE}/status"), 422, "invalid_parameter")
 
 

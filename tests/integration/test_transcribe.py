@@ -6,19 +6,11 @@ import re
 import httpx
 import pytest
 
-from tests.integration.conftest import SpokenClip, Transcribe
+from tests.support.clips import ACCEPTABLE_LOSS, SpokenClip, Transcribe, words_missing
 from tests.support.media_files import ALL_FORMATS
 from tests.support.recordings import Recordings
 
-ACCEPTABLE_LOSS = 0.34  # words that a lossy codec may cost the small model
 WORD_BREAKS = re.compile(r"[^\w']+")
-
-
-def words_missing(expected: str, heard: str) -> float:
-    """Share of the expected words that were not heard."""
-    words = expected.split()
-    spoken = heard.lower().split()
-    return sum(word not in spoken for word in words) / len(words)
 
 
 @pytest.mark.parametrize("language", ["en", "es", "de", "fr"])

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import SpokenClip
-from tests.integration.test_clients_that_leave import wait_until
-from tests.integration.test_errors import assert_error
-from tests.integration.test_jobs import PATIENCE, finished, post, status, submit
-from tests.integration.test_jobs_durable import connected, serve
+from tests.support.answers import assert_error
+from tests.support.clips import SpokenClip
+from tests.support.jobs import PATIENCE, finished, post, status, submit
 from tests.support.recordings import Recordings
+from tests.support.service import connected, serve
+from tests.support.waiting import wait_until
 from transcription.jobs.webhooks.deliverer import signature
 
 SECRET = "a secret of this deployment"
@@ -24,7 +24,7 @@ SECRET = "a secret of this deployment"
 
 @dataclass
 class Receiver:
-    """Answers with `statuses` in turn, the last for ever. seen: headers and bodies."""
+    """Answers with `statuses` in turn, the last again and again. seen: headers and bodies."""
 
     statuses: list[int]
     url: str = ""

@@ -1,8 +1,7 @@
 """Kill the service again and again while jobs run, and see that every accepted job completes once, with the same text.
 
 `python -m tests.resilience.chaos` takes about ten minutes with the embedded model. It fails when a job is lost,
-fails, appears
-twice, or has another text than in a run that nobody disturbed.
+fails, appears twice, or has another text than in an undisturbed run.
 """
 
 from __future__ import annotations
@@ -181,7 +180,7 @@ def wait_for(service: Target, jobs: Mapping[str, str]) -> dict[str, dict[str, An
 
 @contextlib.contextmanager
 def killing(service: Target, plan: Plan, outcome: Outcome) -> Iterator[None]:
-    """Inside, something dies every few seconds, until the plan's kills are used up."""
+    """Inside, a process is killed every few seconds, until the plan's kills are used up."""
     stop = threading.Event()
 
     def kill() -> None:

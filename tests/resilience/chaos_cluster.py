@@ -35,7 +35,7 @@ class Prey:
 
     @property
     def url(self) -> str:
-        """Where the next request goes, whether anybody is there or not."""
+        """Where the next request goes, whether that replica is up or not."""
         return next(self._urls)
 
     def kill(self, target: str) -> None:

@@ -41,7 +41,7 @@ SETTLE_SECONDS = 3.0
 READINGS = 3
 # Connections between the services and readers of the database are kept for a while, and not always as many.
 DESCRIPTORS_MORE = 8
-NOWHERE = "http://127.0.0.1:9/"  # port 9, discard: nobody listens
+NOWHERE = "http://127.0.0.1:9/"  # port 9, discard: nothing listens
 
 Outcomes = Counter[tuple[Kind, str]]
 

@@ -17,7 +17,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import redis
 
-from tests.support.service import ROOT, DidNotStart, free_port
+from tests.support.service import ROOT, DidNotStart, free_port, unmeasured
 
 START_SECONDS = 120.0  # on two busy cores
 STOP_SECONDS = 30.0
@@ -45,7 +45,7 @@ class Member:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=ROOT,
-                env={**os.environ, **self.environment},
+                env={**unmeasured(os.environ), **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -64,7 +64,7 @@ class Member:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """SIGKILL for it and all its children, as when the machine dies."""
+        """SIGKILL for it and all its children, as when the machine fails."""
         if self.process is None:
             return
         family = []

@@ -1,5 +1,4 @@
-"""Files that mean harm, made from samples/ by the real ffmpeg: `python -m tests.support.hostile_files FOLDER
-[--seed N]`.
+"""Hostile files, made from samples/ by the real ffmpeg: `python -m tests.support.hostile_files FOLDER [--seed N]`.
 
 The same seed and ffmpeg give the same damage. Nothing here is dangerous to look at; the secrets are made up.
 """
@@ -10,41 +9,20 @@ import argparse
 import io
 import random
 import struct
-import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, run
 
-from transcription.core.settings import Settings
-from transcription.media.decode import find_ffmpeg
+from tests.support.media_files import AUDIO_FORMATS, FFMPEG, PICTURE, SPOKEN, VIDEO_FORMATS
 
-ROOT = Path(__file__).resolve().parents[2]
-SPOKEN = ROOT / "samples" / "en-meeting.mp3"
-PICTURE = ("-f", "lavfi", "-i", "color=black:size=64x48:rate=5:duration=3")
-FORMATS = {
-    "mp3": ("-c:a", "libmp3lame"),
-    "wav": ("-c:a", "pcm_s16le"),
-    "ogg": ("-c:a", "libvorbis"),
-    "flac": ("-c:a", "flac"),
-    "m4a": ("-c:a", "aac"),
-    "aac": ("-c:a", "aac", "-f", "adts"),
-    "wma": ("-c:a", "wmav2", "-f", "asf"),
-    "mp4": ("-c:v", "mpeg4", "-c:a", "aac"),
-    "webm": ("-c:v", "libvpx", "-c:a", "libopus"),
-    "avi": ("-c:v", "mpeg4", "-c:a", "libmp3lame"),
-    "mov": ("-c:v", "mpeg4", "-c:a", "aac"),
-    "mkv": ("-c:v", "mpeg4", "-c:a", "flac"),
-    "flv": ("-c:v", "flv1", "-c:a", "libmp3lame", "-ar", "22050"),
-}
-WITH_PICTURE = ("mp4", "webm", "avi", "mov", "mkv", "flv")
+FORMATS = AUDIO_FORMATS | VIDEO_FORMATS
 CUTS = (0.02, 0.3, 0.97)  # of the file that are left
 FLIPS = ((1, 0.001, 0.02), (2, 0.02, 1.0))  # seed, bytes to flip of all, part of the file that is hit
-BOMB_SECONDS = 10 * 3600
-METADATA_BYTES = 1_500_000
-STREAMS = 1000
-DEPTH = 5_000  # boxes in boxes
+BOMB_SECONDS, METADATA_BYTES = 10 * 3600, 1_500_000
+STREAMS, DEPTH = 1000, 5_000  # DEPTH: of boxes in boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +36,7 @@ class Hostile:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """What must never be touched. file: audio beside the uploads. url: of a listener that nobody may connect to."""
+    """What must never be touched. file: audio beside the uploads. url: of a listener to which nothing may connect."""
 
     file: Path
     url: str
@@ -259,7 +237,7 @@ def _images(_: dict[str, bytes], __: Canary, ___: random.Random) -> Files:
         yield "picture.mp3", b"ID3\x04\x00\x00\x00\x00\x00\x00" + picture
     yield "picture.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>"
     yield "picture.mov", _run(*PICTURE, "-c:v", "mjpeg", "-f", "mov", "-movflags", "frag_keyframe+empty_moov")
-    # A picture of 4 gigapixels, if somebody believed it.
+    # A picture of 4 gigapixels, by its header.
     header = b"IHDR" + struct.pack(">IIBBBBB", 65535, 65535, 8, 6, 0, 0, 0)
     png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     yield "large.png", png
@@ -298,7 +276,7 @@ def _bombs(_: dict[str, bytes], __: Canary, ___: random.Random) -> Files:
 
 
 def _loops(whole: dict[str, bytes], _: Canary, __: random.Random) -> Files:
-    """What a parser may follow for ever, or down until its stack ends."""
+    """References in circles, and nesting deep enough to overflow a stack."""
     nested = b""
     for _level in range(DEPTH):
         nested = struct.pack(">I", len(nested) + 8) + b"moov" + nested
@@ -340,7 +318,7 @@ KINDS: dict[str, Callable[[dict[str, bytes], Canary, random.Random], Files]] = {
 
 
 def _convert(target: Path, extension: str) -> bytes:
-    source = (*PICTURE, "-i", str(SPOKEN), "-shortest") if extension in WITH_PICTURE else ("-i", str(SPOKEN))
+    source = (*PICTURE, "-i", str(SPOKEN), "-shortest") if extension in VIDEO_FORMATS else ("-i", str(SPOKEN))
     exact = ("-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
     _ffmpeg(*source, *FORMATS[extension], *exact, str(target))
     content = target.read_bytes()
@@ -353,8 +331,7 @@ def _run(*arguments: str) -> bytes:
 
 
 def _ffmpeg(*arguments: str) -> bytes:
-    command = [str(find_ffmpeg(Settings())), "-v", "error", "-y", *arguments]
-    return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout
+    return run([FFMPEG, "-v", "error", "-y", *arguments], check=True, stdin=DEVNULL, stdout=PIPE).stdout
 
 
 def main() -> None:

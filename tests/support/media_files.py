@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPOKEN = ROOT / "samples" / "en-meeting.mp3"
 RATE = 16_000
 
-# Everything section 4.3 of the specification lists, with codecs as they are met in the wild.
+# Every container that the service accepts, with the codecs that are usual in it.
 AUDIO_FORMATS = {
     "mp3": ("-c:a", "libmp3lame"),
     "wav": ("-c:a", "pcm_s16le"),
@@ -71,7 +71,7 @@ def write_wav(target: Path, samples: NDArray[np.int16]) -> Path:
 
 
 def noise(seconds: float, loudness: float = 300.0) -> NDArray[np.int16]:
-    """Faint white noise, in which nobody speaks."""
+    """Faint white noise without speech."""
     return np.random.default_rng(0).normal(0, loudness, int(seconds * RATE)).astype(np.int16)
 
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from tests.support.media_files import convert, run_ffmpeg, silent_movie
 
+# Limits of the service that the integration tests share.
+MAX_FILE_SIZE = 2_000_000  # bytes, small so that a file above it is quick to send
+MAX_DURATION = 600  # seconds
+
 
 class Recordings:
     """speech: a clean recording that everything is made from. folder: where they go."""

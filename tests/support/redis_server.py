@@ -26,13 +26,13 @@ class RedisServer:
         self._member.start()
 
     def kill(self) -> None:
-        """As a machine that dies."""
+        """End it with SIGKILL, as when its machine fails."""
         self._member.kill()
 
 
 @contextmanager
 def redis_server(folder: Path, *more: str) -> Iterator[RedisServer]:
-    """A running server. The test is skipped where none is installed. more: of its options."""
+    """A running server. The test is skipped where none is installed. more: additional options of redis-server."""
     if not shutil.which("redis-server"):
         pytest.skip("redis-server is needed: make tools")
     server = RedisServer(folder, *more)

@@ -1,6 +1,6 @@
 """Start the real service on a free port, wait until it is ready, stop it again.
 
-The demo, the benchmark and the integration tests all stand on this.
+The demo, the benchmark, the chaos and the integration tests all use this.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,12 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parents[2]
+POLL_SECONDS = 0.1
 READY_TIMEOUT = 120.0  # seconds; a cold start on two busy cores takes about 15
 STOP_TIMEOUT = 20.0  # seconds until a service that ignores SIGTERM is killed
+CLIENT_TIMEOUT = 180.0  # seconds
 LAST_LINES = 40
-UNSHARED = {"Cache-Control": "no-store"}  # makes a request work of its own, though others ask the same
+UNSHARED = {"Cache-Control": "no-store"}  # makes a request work of its own, though others send the same
 
 
 class DidNotStart(RuntimeError):
@@ -40,10 +42,28 @@ class LocalService:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at the moment."""
+    """A TCP port on which nothing listens at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def folders(folder: Path) -> dict[str, str]:
+    """Settings that keep every file of a service in one folder, apart from a service that already runs here."""
+    return {
+        "WHISPER_MODEL_DIR": str(folder / "models"),
+        "TEMP_DIR": str(folder / "uploads"),
+        "CACHE_DIR": str(folder / "cache"),
+        "JOBS_DIR": str(folder / "jobs"),
+    }
+
+
+def unmeasured(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what makes Python's coverage follow subprocesses.
+
+    A measured service takes half as long again for everything. The one that most tests share is enough.
+    """
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
 
 
 @contextmanager
@@ -54,20 +74,23 @@ def local_service(
     target: str = "service:TranscriptionService",
     cwd: Path = ROOT,
     wait_until_ready: bool = True,
+    measured: bool = False,
 ) -> Iterator[LocalService]:
-    """Serve `target` with `environment` on top of ours.
+    """Serve `target` with the embedded model and all its files beside `log`, unless `environment` says otherwise.
 
     wait_until_ready: False waits only until the port answers, for services that must not become ready.
+    measured: whether its coverage is measured, where that of the tests is.
     Raises DidNotStart.
     """
     port = free_port()
     settings = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "JOBS_DIR": str(log.parent / "jobs"),  # never those of a service that somebody runs here
+        "WHISPER_MODEL": "demo",
+        **folders(log.parent),
         # BentoML keeps the figures of /metrics there, and a service that starts deletes those of all others.
         "BENTOML_HOME": str(log.parent / f"{log.stem}-bentoml"),
-        "ENABLE_RATE_LIMIT": "false",  # one address asks for all
+        "ENABLE_RATE_LIMIT": "false",  # every request comes from one address
         "BENTOML_CONFIG": str(ROOT / "configuration.yaml"),
         "BENTOML_DO_NOT_TRACK": "True",
     }
@@ -76,7 +99,7 @@ def local_service(
         process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**os.environ, **settings, **environment},
+            env={**(os.environ if measured else unmeasured(os.environ)), **settings, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -91,6 +114,16 @@ def local_service(
         _stop(process)
 
 
+def serve(folder: Path, *, wait_until_ready: bool = True, **settings: str) -> AbstractContextManager[LocalService]:
+    """A service whose files are in `folder`, with the jobs that an earlier one left there."""
+    return local_service(settings, folder / "log", wait_until_ready=wait_until_ready)
+
+
+def connected(service: LocalService) -> httpx.Client:
+    """A client that waits as long as a request may take on a busy machine."""
+    return httpx.Client(base_url=service.url, timeout=CLIENT_TIMEOUT)
+
+
 def _wait(service: LocalService, path: str, headers: Mapping[str, str]) -> None:
     deadline = time.monotonic() + READY_TIMEOUT
     while time.monotonic() < deadline:
@@ -101,7 +134,7 @@ def _wait(service: LocalService, path: str, headers: Mapping[str, str]) -> None:
                 return
         except httpx.TransportError:
             pass  # not listening yet
-        time.sleep(0.2)
+        time.sleep(POLL_SECONDS)
     raise DidNotStart(f"The service was not ready after {READY_TIMEOUT:.0f} s:\n{_tail(service.log)}")
 
 

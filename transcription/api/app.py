@@ -19,7 +19,7 @@ from transcription.api.routes import (
     events,
     health,
     jobs,
-    native,
+    native_input,
     tasks,
     transcription,
     webservice,
@@ -81,4 +81,4 @@ def declare_security(app: FastAPI, settings: Settings) -> None:
 def route_table() -> RouteTable:
     """The facts about every route of the process, BentoML's native API and its probes included."""
     mounted = [route for module in MODULES for route in module.router.routes]
-    return RouteTable([*declared(mounted), *declared(tasks.ROUTES), *native.ROUTES, *bentoml_probes.ROUTES])
+    return RouteTable([*declared(mounted), *declared(tasks.ROUTES), *native_input.ROUTES, *bentoml_probes.ROUTES])

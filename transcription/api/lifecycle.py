@@ -1,4 +1,4 @@
-"""Start and stop of a process that serves the API, and the checks before the start."""
+"""Start and stop of a process that serves the API."""
 
 from __future__ import annotations
 
@@ -9,39 +9,20 @@ from typing import Any
 from runners.client.client import RunnerClient
 from runners.client.recent_state import RecentState
 from transcription.api.dependencies import Backend
-from transcription.api.middleware.api_keys import InvalidKeys, open_keys
 from transcription.api.routes.jobs import status_body
-from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
 from transcription.jobs.job import Job
 from transcription.jobs.open import open_jobs
-from transcription.jobs.recordings.open import job_folders, open_recordings
+from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.service import JobService
-from transcription.jobs.store.open import open_store
 from transcription.media.intake.fetch import Fetcher
 from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.sandbox.process import warm_up
-from transcription.outbound.address_rules import AllowList
 from transcription.outbound.http_client import SystemResolver, trusted_authorities
 from transcription.pipeline.transcribe import Pipeline
 from transcription.system.malloc import give_memory_back_early
 from transcription.system.signals import call_on_sigterm
 from transcription.telemetry.process_metrics import API, update_regularly
-
-
-def check_settings(settings: Settings) -> None:
-    """Refuse to start on settings that cannot work; called once, before any process starts. Raises SystemExit."""
-    try:
-        for name, hosts in (("WEBHOOK_ALLOW", settings.webhook_allow), ("URL_ALLOW", settings.url_allow)):
-            _check_hosts(name, hosts)
-        open_keys(settings)
-        asyncio.run(open_store(settings).close())
-        if settings.enable_async:
-            asyncio.run(open_recordings(settings).check())
-    except InvalidKeys as error:
-        raise SystemExit(f"Invalid settings:\n  {error}") from None
-    except TranscriptionError as error:
-        raise SystemExit(f"{error.message} {error.detail}".strip()) from None
 
 
 class ApiProcess:
@@ -92,10 +73,3 @@ def start_process(settings: Settings, runner: Any) -> ApiProcess:
     process.start()
     gc.freeze()  # imported modules are never freed, and scanning them would block the event loop for 0.3 s
     return process
-
-
-def _check_hosts(name: str, hosts: str) -> None:
-    try:
-        AllowList.parse(hosts)
-    except ValueError as error:
-        raise SystemExit(f"Invalid settings:\n  {name}: {error}") from None

@@ -2,8 +2,8 @@
 
 Written for BentoML 1.4.39 and uvicorn 0.54. Check each file when one of them is upgraded.
 
-`install` replaces parts of the server for the whole process. `RunnerSession` and `UnreadInput` are used where they are
-needed, by the runner's client and by the native API.
+`install` replaces parts of the server for the whole process. `RunnerSession`, `UnreadInput` and `Deferred` are used
+where they are needed: in the runner's client, the native API and service.py.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.support.effort import examples
 from tests.support.media_files import ROOT, SPOKEN, noise, read_samples
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
 from transcription.core.options import VadOptions
@@ -175,7 +176,7 @@ def test_without_voice_activity_detection_nothing_is_dropped():
     assert np.array_equal(np.concatenate([window.samples for window in windows]), samples)
 
 
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(deadline=None, max_examples=examples(25, 300))
 @given(st.lists(st.tuples(st.integers(1, 4000), st.integers(210, 6000)), min_size=1, max_size=30))
 def test_every_sample_of_speech_is_in_one_window_in_order(pattern):
     """pattern: speech and pause lengths in hundredths of a second."""
@@ -194,7 +195,7 @@ def test_every_sample_of_speech_is_in_one_window_in_order(pattern):
         assert np.array_equal(window.samples, heard)
 
 
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(deadline=None, max_examples=examples(25, 300))
 @given(
     st.lists(st.tuples(st.integers(1, 4000), st.integers(1, 6000)), min_size=1, max_size=20),
     st.booleans(),

@@ -24,13 +24,13 @@ from transcription.api.errors import answer_domain_error, error_body, error_resp
 from transcription.api.parameters.parsing import json_fields, parse_parameters
 from transcription.api.recording import upload_in
 from transcription.api.route_facts import route_facts
+from transcription.api.routes.native_input import TASK_ROUTE as ROUTE
 from transcription.api.routes.transcription import submission_from
 from transcription.api.schemas.jobs import utc
 from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState, as_error
 from transcription.jobs.job import Job, JobStatus
 from transcription.media.intake.upload import Upload
 
-ROUTE = "/api/transcribe_job"
 TASK_STATUS = {
     JobStatus.QUEUED: "pending",
     JobStatus.PROCESSING: "in_progress",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from transcription.core.settings import Settings
 from transcription.jobs.store.base import JobStore
-from transcription.jobs.store.redis.store import RedisStore
 from transcription.jobs.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from transcription.jobs.store.redis.store import RedisStore
 
 
 def open_store(settings: Settings) -> JobStore:
@@ -17,4 +21,7 @@ def open_store(settings: Settings) -> JobStore:
 
 def open_shared_store(settings: Settings) -> RedisStore:
     """The store that all machines share."""
+    # Here: the client of Redis takes 0.3 s of CPU to import, and only clusters need it.
+    from transcription.jobs.store.redis.store import RedisStore
+
     return RedisStore(settings.jobs_redis_url, result_ttl=settings.job_result_ttl, caching=settings.enable_cache)

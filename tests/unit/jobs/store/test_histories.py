@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.effort import examples
 from tests.support.redis_server import RedisServer, redis_server
 from tests.unit.jobs.store.support import BROKEN, LEASE, Calls, Clock, new_job, transcript, window
 from transcription.jobs.job import UNFINISHED, Job, JobStatus
@@ -302,5 +303,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 TestSqliteHistories = SqliteHistories.TestCase
 TestRedisHistories = pytest.mark.usefixtures("server")(RedisHistories.TestCase)
 TestSqliteHistories.settings = TestRedisHistories.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None
+    max_examples=examples(25, 300), stateful_step_count=30, deadline=None
 )

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.support.effort import examples
 from tests.unit.media.intake.forms import BOUNDARY, FORM, REFUSED, chunks, form, part
 from transcription.core.errors import FileTooLarge, InvalidParameter
 from transcription.core.settings import Settings
@@ -151,7 +152,9 @@ def test_a_body_that_is_not_a_form_leaves_no_file(settings):
     refuse(b"{}", settings, InvalidParameter, "multipart/form-data", content_type="application/json")
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(30, 300)
+)
 @given(content=st.binary(max_size=3000), size=st.integers(1, 500))
 def test_any_content_arrives_complete_in_chunks_of_any_size(settings, content, size):
     async def check() -> None:
@@ -162,7 +165,9 @@ def test_any_content_arrives_complete_in_chunks_of_any_size(settings, content, s
     asyncio.run(check())
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(40, 400)
+)
 @given(body=st.binary(max_size=2000))
 def test_any_body_is_accepted_or_refused_and_leaves_no_file(settings, body):
     async def check() -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from runners.decode.engine import Engine, WindowTask
 from runners.decode.model import open_model
 from runners.placement import DeviceLayout, Placement
+from tests.support.effort import examples
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import InvalidParameter, ModelUnavailable
 from transcription.core.options import DecodeOptions, Task
@@ -102,7 +103,7 @@ def test_batching_changes_no_token(demo_engine: Engine, recordings: dict[str, Pc
     assert [result.language for result in together] == [result.language for result in alone]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(5, 60), deadline=None)
 @given(data=st.data())
 def test_a_text_does_not_depend_on_the_rest_of_its_batch(
     demo_engine: Engine, recordings: dict[str, Pcm], data: st.DataObject

@@ -28,6 +28,7 @@ from runners.decode.engine import Engine, WindowTask
 from runners.decode.features import HostArrays, choose_arrays
 from runners.decode.model import CUBLAS_LIBRARY, ModelHandle, load_cublas, open_model
 from runners.placement import DeviceLayout, Placement
+from tests.support.effort import examples
 from transcription.core.audio import ENCODER_FRAMES, SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.core.errors import ModelUnavailable
 from transcription.core.options import DecodeOptions
@@ -108,7 +109,7 @@ lengths = st.one_of(st.integers(1, 600), st.integers(1, WINDOW_SAMPLES))
 @example(count=40, seed=0, loudness=3000)  # with the trailing zeros, as long as its mirror image
 @example(count=41, seed=0, loudness=3000)
 @example(count=WINDOW_SAMPLES, seed=0, loudness=3000)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25, 300), deadline=None)
 def test_torch_gives_the_features_of_faster_whisper_for_any_length(
     where: str, count: int, seed: int, loudness: int
 ) -> None:
@@ -121,7 +122,7 @@ def test_torch_gives_the_features_of_faster_whisper_for_any_length(
 
 @on_each_torch
 @given(counts=st.lists(st.integers(1, 60_000), min_size=2, max_size=6), seed=st.integers(0, 9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(10, 100), deadline=None)
 def test_a_window_has_its_own_features_whatever_it_is_batched_with(where: str, counts: list[int], seed: int) -> None:
     # From faint to loud: the loudest point of one window must not hide the faint ones of another.
     batch = [speech(seed + row, count, loudness=10 ** min(row, 4)) for row, count in enumerate(counts)]

@@ -22,7 +22,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "runners.models.catalogue.constants.ENDPOINT", "http://127.0.0.1:9"
+        "huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9"
     )  # the discard port: no server listens
 
 

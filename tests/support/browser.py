@@ -1,0 +1,52 @@
+"""A visit to the page in a browser, and the service behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page
+
+from tests.support.service import ROOT, LocalService, local_service
+
+SHORT = ROOT / "samples" / "en-meeting.mp3"
+PATIENCE_MS = 30_000
+OpenPage = Callable[..., "Visit"]
+
+
+@dataclass(slots=True)
+class Visit:
+    """A page, what it asked for, who answered, and what it complained of."""
+
+    page: Page
+    asked: list[str] = field(default_factory=list)
+    reached: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def hosts(self) -> set[str]:
+        """Of all that it asked for."""
+        return {host for host in map(host_of, self.asked) if host}
+
+    def transcribe(self, recording: Path) -> None:
+        """Choose a recording and send it."""
+        self.page.set_input_files("#file", recording)
+        self.page.get_by_role("button", name="Transcribe").click()
+
+    def wait_until_done(self) -> None:
+        self.page.wait_for_selector("#done", state="visible", timeout=PATIENCE_MS)
+
+
+def host_of(url: str) -> str:
+    return "" if url.startswith(("blob:", "data:")) else urlsplit(url).netloc
+
+
+def start(folder: Path, **settings: str) -> Iterator[LocalService]:
+    environment = {
+        "ENABLE_CACHE": "false",
+        **settings,
+    }
+    with local_service(environment, folder / "log") as service:
+        yield service

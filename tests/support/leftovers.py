@@ -1,0 +1,30 @@
+"""What a service still holds of the requests that it has answered."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+
+from tests.support.service import LocalService
+
+
+def leftovers(service: LocalService, temp_dir: Path) -> list[str]:
+    """Files in TEMP_DIR and decoder or probe processes of the service."""
+    files = [str(path) for path in temp_dir.iterdir()]
+    return files + media_processes(service)
+
+
+def media_processes(parent: LocalService | subprocess.Popen[Any]) -> list[str]:
+    """Names of the media children of a service or of the command: those of its launchers."""
+    pid = parent.process.pid if isinstance(parent, LocalService) else parent.pid
+    found = []
+    for process in psutil.Process(pid).children(recursive=True):
+        try:
+            if "transcription.media.sandbox.launcher" in process.cmdline():
+                found += [child.name() for child in process.children()]
+        except psutil.NoSuchProcess:
+            continue
+    return found

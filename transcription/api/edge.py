@@ -1,0 +1,59 @@
+"""What the API process mounts into the BentoML service: the FastAPI application and the middlewares around every route.
+
+Imported by the process that serves it, and not by its supervisor or the runner (see bentoml_patches/deferred.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import bentoml
+from fastapi import FastAPI
+
+from transcription.api.app import create_app, route_table
+from transcription.api.lifecycle import start_process
+from transcription.api.middleware_stack import middleware_stack
+from transcription.api.routes.health import is_ready
+from transcription.api.routes.native import answer_native
+from transcription.api.schemas.transcript import TranscriptionResponse
+from transcription.core.settings import Settings
+
+
+class Edge:
+    """The HTTP side of one process. app: answers requests once `start` was called."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._routes = route_table()
+        self.app: FastAPI = create_app(settings)
+
+    @property
+    def metric_labels(self) -> Iterable[str]:
+        """The routes under which requests are counted."""
+        return self._routes.metric_labels
+
+    def middlewares(self) -> list[tuple[Any, dict[str, Any]]]:
+        """As BentoML keeps them: the class and its options."""
+        stack = middleware_stack(self._settings, self._routes, self.app.state)
+        return [(middleware.cls, middleware.kwargs) for middleware in stack]
+
+    def start(self, runner: Any) -> None:
+        """Connect to the runner and start the background tasks. To be called in the event loop.
+
+        runner: the BentoML dependency that calls the runner's process.
+        """
+        self._process = start_process(self._settings, runner)
+        self.app.state.backend = self._process.backend
+
+    async def stop(self) -> None:
+        """Stop the background tasks; running jobs return to the queue."""
+        await self._process.stop()
+
+    async def answer_native(self, ctx: bentoml.Context) -> TranscriptionResponse:
+        """Answer a call of the native BentoML API."""
+        return await answer_native(ctx, self._process.backend)
+
+    async def is_ready(self) -> bool:
+        """Whether /health/ready answers 200."""
+        return await is_ready(self._process.backend)
