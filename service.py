@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 
 from runners.whisper import make_whisper_runner
+from transcription import bentoml_patches
 from transcription.api.routes.native_input import ROUTE, TASK_ROUTE, NativeInput, TaskInput
 from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.api.start_checks import check_settings
 from transcription.bentoml_patches import route_metrics
-from transcription.bentoml_patches import time_limit as timelimit
-from transcription.bentoml_patches.bounded_connections import bound_connections
 from transcription.bentoml_patches.deferred import Deferred
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.open import with_uploads_beside_jobs
@@ -28,11 +27,9 @@ TIMEOUT_MARGIN = 60  # seconds
 
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
-timelimit.install()
-bound_connections()
 whisper_runner = make_whisper_runner(settings)
 native_routes = tuple(api.route for api in whisper_runner.apis.values())
-route_metrics.install(native_routes)
+bentoml_patches.install(native_routes)
 
 
 @cache

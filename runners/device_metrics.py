@@ -11,7 +11,7 @@ from bentoml import server_context
 from runners.batching.device import Load
 from runners.client.interface import RUNNER_NAME
 from transcription.telemetry import metrics
-from transcription.telemetry.process_metrics import INTERVAL_SECONDS, RUNNER, GpuReading, ProcessReading
+from transcription.telemetry.process_metrics import INTERVAL_SECONDS, RUNNER, GpuMetrics, ProcessMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ class DeviceMetrics:
     def __init__(
         self,
         cores: int,
-        gpus: GpuReading | None,
+        gpus: GpuMetrics | None,
         loaded: Callable[[], Set[str]],
         model_memory: Mapping[str, int],
         on_hang: Callable[[], None],
@@ -61,14 +61,14 @@ class DeviceMetrics:
 
     def export_until(self, stopping: threading.Event, load: Callable[[], Load]) -> None:
         """Sample the load, the models and this process every INTERVAL_SECONDS. Blocks until `stopping` is set."""
-        process = ProcessReading(RUNNER)
+        process = ProcessMetrics(RUNNER)
         metrics.CORES.set(self._cores)
         while not stopping.is_set():
             self._export_load(load())
             self._export_models()
-            process.take()
+            process.update()
             if self._gpus:
-                self._gpus.take()
+                self._gpus.update()
             stopping.wait(INTERVAL_SECONDS)
 
     def _export_load(self, load: Load) -> None:

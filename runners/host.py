@@ -34,7 +34,7 @@ from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.settings import Settings
 from transcription.core.transcript import WindowResult
 from transcription.telemetry import metrics
-from transcription.telemetry.process_metrics import GpuReading
+from transcription.telemetry.process_metrics import GpuMetrics
 
 PRELOAD_RETRY_SECONDS = 30.0  # the model hub may be reachable again by then
 PROBE_SECONDS = 1
@@ -58,7 +58,7 @@ class ModelHost:
         self._placement = choose_placement(settings)
         self._cores = available_cores()
         self._layout = likely_layout(self._placement.device, self._cores)
-        self._gpus = GpuReading() if self._placement.device == CUDA else None
+        self._gpus = GpuMetrics() if self._placement.device == CUDA else None
         self._loader = ModelLoader(self._placement, self._gpus)
         self._models: ModelCache[Engine] = ModelCache(
             settings.max_loaded_models, locate=lambda name: resolve(name, settings), load=self._loader.load

@@ -13,13 +13,13 @@ from runners.placement import DeviceLayout, Placement
 from transcription.core.errors import TranscriptionError
 from transcription.system.thread_priority import lower_priority
 from transcription.telemetry import metrics
-from transcription.telemetry.process_metrics import GpuReading, resident_bytes
+from transcription.telemetry.process_metrics import GpuMetrics, resident_bytes
 
 
 class ModelLoader:
     """Loads models. memory: bytes by name, of every model ever loaded. gpus: None if models are kept in main memory."""
 
-    def __init__(self, placement: Placement, gpus: GpuReading | None) -> None:
+    def __init__(self, placement: Placement, gpus: GpuMetrics | None) -> None:
         self.memory: dict[str, int] = {}
         self._placement = placement
         self._gpus = gpus

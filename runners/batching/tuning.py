@@ -24,11 +24,12 @@ from faster_whisper.tokenizer import Tokenizer
 from runners.batching.layout import candidate_layouts, likely_layout
 from runners.decode.model import ModelHandle
 from runners.placement import DeviceLayout, Placement
+from transcription.core.audio import ENCODER_FRAMES
 
 BUDGET_SECONDS = 10.0
 MARGIN = 1.05  # a later candidate must be this many times faster than an earlier one; less is noise
 BEAM_SIZE = 5
-FULL_FRAMES, FULL_TOKENS = 3000, 96  # 30 s of dense speech, which is what windows are packed from
+FULL_FRAMES, FULL_TOKENS = ENCODER_FRAMES, 96  # 30 s of dense speech, which is what windows are packed from
 SHORT_FRAMES, SHORT_TOKENS = 300, 10
 FULL_TO_SHORT = 15.0  # cost of a full trial in short ones, about
 SAFETY = 0.7  # of the budget is planned for

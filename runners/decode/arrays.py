@@ -12,9 +12,6 @@ import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
-INT16_SCALE = 32768.0
-ENCODER_FRAMES = 3000  # 30 s of 10 ms; the encoder sees no more and no less
-
 Pcm = NDArray[np.int16]
 
 

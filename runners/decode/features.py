@@ -14,8 +14,9 @@ import numpy as np
 import structlog
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from runners.decode.arrays import ENCODER_FRAMES, INT16_SCALE, Arrays, LogMel, Pcm, exchangeable, is_whole
+from runners.decode.arrays import Arrays, LogMel, Pcm, exchangeable, is_whole
 from runners.placement import CPU, CUDA, Placement
+from transcription.core.audio import ENCODER_FRAMES, INT16_SCALE
 
 HALF_TYPES = frozenset(("float16", "int8_float16"))  # compute types whose encoder reads float16
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from transcription.core.audio import FRAMES_PER_TIMESTAMP
 from transcription.core.options import DecodeOptions
 
 TIME_PRECISION = 0.02  # seconds between two timestamp tokens
 TINY = 1e-9  # in place of a sum of probabilities that is 0
-FRAMES_PER_TIMESTAMP = 2  # log-mel frames between two timestamp tokens, 10 ms each
 
 
 @dataclass(frozen=True, slots=True)

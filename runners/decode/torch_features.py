@@ -21,8 +21,9 @@ import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
-from runners.decode.arrays import ENCODER_FRAMES, INT16_SCALE, LogMel, Pcm, exchangeable, is_whole
+from runners.decode.arrays import LogMel, Pcm, exchangeable, is_whole
 from runners.placement import CUDA
+from transcription.core.audio import ENCODER_FRAMES, INT16_SCALE
 
 # As in faster-whisper's extractor.
 TRAILING_ZEROS = 160  # samples

@@ -20,7 +20,8 @@ from tests.support.media_files import ALL_FORMATS, SPOKEN, convert, media_childr
 from transcription.core.errors import AudioTooLong, FileTooLarge, InvalidParameter, UndecodableMedia, UnsupportedFormat
 from transcription.core.settings import Settings
 from transcription.media.decode import decode
-from transcription.media.intake.upload import MAX_NAME_CHARACTERS, Upload, receive_upload
+from transcription.media.intake.multipart import MAX_NAME_CHARACTERS
+from transcription.media.intake.upload import Upload, receive_upload
 from transcription.media.probe import probe
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))

@@ -16,13 +16,13 @@ from transcription.jobs.open import open_jobs
 from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
-from transcription.media.intake.sweep import sweep_for_ever
+from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.sandbox.process import warm_up
 from transcription.outbound.http_client import SystemResolver, trusted_authorities
 from transcription.pipeline.transcribe import Pipeline
 from transcription.system.malloc import give_memory_back_early
 from transcription.system.signals import call_on_sigterm
-from transcription.telemetry.process_metrics import API, read_for_ever
+from transcription.telemetry.process_metrics import API, update_regularly
 
 
 class ApiProcess:
@@ -51,8 +51,8 @@ class ApiProcess:
         self._housekeeping.start()
         folders = {"temp": self._settings.temp_dir, "jobs": job_folders(self._settings)[0]}
         self._background = [
-            asyncio.create_task(sweep_for_ever(self._settings)),
-            asyncio.create_task(read_for_ever(API, folders)),
+            asyncio.create_task(sweep_regularly(self._settings)),
+            asyncio.create_task(update_regularly(API, folders)),
         ]
         call_on_sigterm(self._housekeeping.stop_soon)
 

@@ -16,9 +16,10 @@ from transcription.api.parameters.transcription import MAX_URL_CHARACTERS
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import InvalidParameter, NotEnabled
 from transcription.core.settings import Settings
-from transcription.media.intake.fetch import nobody_counts
+from transcription.media.intake.fetch import no_limit
+from transcription.media.intake.multipart import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, NoFile
 from transcription.media.intake.transfer import declared_size
-from transcription.media.intake.upload import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, NoFile, Upload, receive_upload
+from transcription.media.intake.upload import Upload, receive_upload
 
 URLENCODED = "application/x-www-form-urlencoded"
 
@@ -91,7 +92,7 @@ async def _fetched(request: Request, backend: Backend, url: str, fields: Fields)
         raise NotEnabled(
             "Downloads from URLs are turned off in this deployment (ENABLE_URL_INPUT=false). Send the file itself."
         )
-    count = request.scope.get(COUNT_BYTES, nobody_counts)
+    count = request.scope.get(COUNT_BYTES, no_limit)
     async with backend.fetcher.fetch(url or in_form, count) as upload:
         yield upload
 

@@ -1,0 +1,24 @@
+"""Every private hook into BentoML and uvicorn: one file each, with the version and the reason.
+
+Written for BentoML 1.4.39 and uvicorn 0.54. Check each file when one of them is upgraded.
+
+`install` replaces parts of the server for the whole process. `RunnerSession`, `UnreadInput` and `Deferred` are used
+where they are needed: in the runner's client, the native API and service.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from transcription.bentoml_patches import bounded_connections, route_metrics, time_limit, tracer_provider
+
+
+def install(routes: Iterable[str]) -> None:
+    """Apply the patches to this process. Call before BentoML builds its applications.
+
+    routes: templates of the application's paths, such as /status/{job_id}, for the labels of request metrics.
+    """
+    time_limit.install()
+    bounded_connections.install()
+    route_metrics.install(routes)
+    tracer_provider.install()

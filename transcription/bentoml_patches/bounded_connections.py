@@ -1,7 +1,8 @@
-"""What the HTTP server below us leaves open: clients that never finish a request's head, or say that they are others.
+"""HTTP connections with a time limit on request heads, and with the peer's own address.
 
-uvicorn waits for the first head, and for the rest of a body that was refused, as long as the client likes. And it takes
-a client's address from X-Forwarded-For when the peer is this machine, or one in FORWARDED_ALLOW_IPS.
+uvicorn 0.54 waits indefinitely for the first request head, and for the rest of a body after the request was refused. It
+also replaces the client's address by that of X-Forwarded-For when the peer is this machine or in FORWARDED_ALLOW_IPS.
+BentoML 1.4.39 starts uvicorn and has no setting for either.
 """
 
 from __future__ import annotations
@@ -18,46 +19,45 @@ HEAD_TIMEOUT = 10.0  # seconds
 
 
 class BoundedProtocol(H11Protocol):
-    """Closes connections on which nothing is being served.
+    """Closes a connection that is not serving a request and does not send one within HEAD_TIMEOUT.
 
-    A request's head must be there within HEAD_TIMEOUT, and so must the rest of a body that nobody reads any more.
+    The same limit holds for the rest of a body that is no longer read.
     """
 
     head_timeout = HEAD_TIMEOUT
     _deadline: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """As uvicorn calls it."""
+        """Takes what uvicorn passes to H11Protocol."""
         super().__init__(*args, **kwargs)
         if isinstance(self.app, ProxyHeadersMiddleware):
-            self.app = (
-                self.app.app
-            )  # the peer stays the peer: transcription/api/middleware/client_address.py asks TRUSTED_PROXIES alone
+            # transcription/api/middleware/client_address.py reads the header, and trusts TRUSTED_PROXIES only.
+            self.app = self.app.app
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client is there."""
+        """Start the timer for the first head."""
         super().connection_made(transport)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
+        """Stop the timer once a request is being served."""
         super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
-        """A request was answered, perhaps before its body had come."""
+        """Start the timer if the response was sent before the request's body had arrived."""
         super().on_response_complete()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
+        """Stop the timer."""
         self._unwatch()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
         serving = self.conn.our_state not in (h11.IDLE, h11.DONE)
-        silent = self.timeout_keep_alive_task is not None  # between two requests; uvicorn closes those itself
-        if serving or silent or self.transport.is_closing():
+        idle = self.timeout_keep_alive_task is not None  # between two requests: uvicorn has a timer of its own
+        if serving or idle or self.transport.is_closing():
             self._unwatch()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self.head_timeout, self.transport.close)
@@ -68,9 +68,9 @@ class BoundedProtocol(H11Protocol):
             self._deadline = None
 
 
-def bound_connections() -> None:
-    """Let every server of this process use BoundedProtocol. Before the server starts.
+def install() -> None:
+    """Use BoundedProtocol in every server that this process starts from now on.
 
-    BentoML starts uvicorn and passes no protocol of ours on; it takes the one named "auto".
+    BentoML does not pass a protocol class to uvicorn, so the one that uvicorn calls "auto" is replaced.
     """
     HTTP_PROTOCOLS["auto"] = f"{__name__}:{BoundedProtocol.__name__}"

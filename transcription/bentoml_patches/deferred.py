@@ -1,4 +1,4 @@
-"""What BentoML mounts into a service, made only in the process that serves it.
+"""Mounted applications and middlewares of a service, created only in the process that serves it.
 
 BentoML 1.4.39 imports `service.py` in three processes: the supervisor, the API and the runner. It reads the mounted
 applications and the middlewares of a service only to serve it, or to describe it in a Bento. Importing the API takes a

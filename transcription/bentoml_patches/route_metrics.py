@@ -1,7 +1,7 @@
-"""BentoML's own figures of requests, by route and not by path.
+"""BentoML's request metrics, labelled with the route instead of the path.
 
-BentoML 1.4.39 labels them with the path as it was asked for: a series for every job, and for everything that somebody
-tries.
+BentoML 1.4.39 uses the requested path as a label, which makes a time series for each job id and for each path that a
+scanner tries. Its middleware has no setting for this.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from bentoml._internal.server.http import instruments
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-ASKED_FOR = "transcription.path"  # key in an ASGI scope
-UNKNOWN = "other"
+REQUESTED_PATH = "transcription.path"  # key in an ASGI scope
+UNKNOWN = "other"  # label of paths that match no route
 PARAMETER = re.compile(r"\{[^}]+\}")
 BENTOML_ROUTES = (
     "/",
@@ -28,15 +28,16 @@ BENTOML_ROUTES = (
 )
 
 
-class Endpoints:
-    """Which route a path belongs to. routes: such as /status/{job_id}."""
+class RouteTable:
+    """Maps paths to routes. routes: templates such as /status/{job_id}."""
 
     def __init__(self, routes: Iterable[str]) -> None:
+        routes = tuple(routes)
         self._fixed = frozenset(route for route in routes if "{" not in route)
         self._patterns = [(_pattern(route), route) for route in routes if "{" in route]
 
-    def of(self, path: str) -> str:
-        """The route, or UNKNOWN."""
+    def route_of(self, path: str) -> str:
+        """The route that the path belongs to, or UNKNOWN."""
         if path in self._fixed:
             return path
         return next((route for pattern, route in self._patterns if pattern.fullmatch(path)), UNKNOWN)
@@ -47,31 +48,37 @@ def _pattern(route: str) -> re.Pattern[str]:
 
 
 class RouteMetrics(instruments.RunnerTrafficMetricsMiddleware):
-    """BentoML's middleware, which is shown the route, around an application that is shown the path."""
+    """BentoML's middleware, which sees the route as the path; the application inside it sees the path itself."""
 
-    endpoints = Endpoints(BENTOML_ROUTES)
+    routes = RouteTable(BENTOML_ROUTES)
 
     def __init__(self, app: ASGIApp, **options: Any) -> None:
-        super().__init__(_AskedFor(app), **options)
+        super().__init__(RestorePath(app), **options)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            scope = {**scope, ASKED_FOR: scope["path"], "path": self.endpoints.of(scope["path"])}
+            scope = {**scope, REQUESTED_PATH: scope["path"], "path": self.routes.route_of(scope["path"])}
         await super().__call__(scope, receive, send)
 
 
-class _AskedFor:
+class RestorePath:
+    """Gives the application the path that was requested."""
+
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if ASKED_FOR in scope:
-            scope["path"] = scope.pop(ASKED_FOR)
+        """Serve one request."""
+        if REQUESTED_PATH in scope:
+            scope["path"] = scope.pop(REQUESTED_PATH)
         await self._app(scope, receive, send)
 
 
 def install(routes: Iterable[str]) -> None:
-    """Take the place of BentoML's, in the applications that are made from now on in this process."""
-    RouteMetrics.endpoints = Endpoints((*BENTOML_ROUTES, *routes))
+    """Replace BentoML's middleware in the applications that this process builds from now on.
+
+    routes: the application's, besides those of BentoML itself.
+    """
+    RouteMetrics.routes = RouteTable((*BENTOML_ROUTES, *routes))
     instruments.RunnerTrafficMetricsMiddleware = RouteMetrics  # type: ignore[assignment, misc]

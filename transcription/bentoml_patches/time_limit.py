@@ -1,8 +1,8 @@
-"""BentoML's limit on the time until an answer begins, without what its own leaves behind.
+"""A time limit until a response begins, in place of BentoML's, which leaks memory.
 
-BentoML 1.4.39 starts a timer for each request and never stops it. Until its time has come, an hour with our settings,
-a timer keeps everything that belonged to its request: 14 kB each, 500 MB at ten requests a second. Nor does it notice
-that the application ended without an answer.
+BentoML 1.4.39 starts a timer for each request and never cancels it. Until the timer fires, an hour with our settings,
+it keeps the whole request alive: 14 kB each, 500 MB at ten requests a second. Nor does it notice an application that
+returns without a response.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class TimeLimit:
-    """Answers 504 and cancels the application when nothing was answered within `timeout` seconds."""
+    """Answers 504 and cancels the application if no response has begun within `timeout` seconds."""
 
     def __init__(self, app: ASGIApp, timeout: float) -> None:
         self._app = app
         self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -31,7 +32,7 @@ class TimeLimit:
         async def send_in_time(message: Message) -> None:
             nonlocal begun
             if not begun and not limit.expired():
-                limit.reschedule(None)  # an answer that has begun may take as long as its reader does
+                limit.reschedule(None)  # a response that has begun may take as long as the client reads
             begun = True
             await send(message)
 
@@ -46,5 +47,5 @@ class TimeLimit:
 
 
 def install() -> None:
-    """Take the place of BentoML's, in the applications that are made from now on in this process."""
+    """Replace BentoML's middleware in the applications that this process builds from now on."""
     traffic.TimeoutMiddleware = TimeLimit  # type: ignore[assignment, misc]

@@ -1,4 +1,4 @@
-"""Audio as Whisper sees it: sample rate, frames, stretches of samples, windows, and time inside them."""
+"""The signal: its constants, stretches of samples, and windows with their time in the file."""
 
 from __future__ import annotations
 
@@ -9,52 +9,59 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000  # Hz, what Whisper was trained on
-WINDOW_SECONDS = 30  # what Whisper's encoder sees at once
-WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE  # 480 000
+SAMPLE_RATE = 16_000  # Hz, the rate Whisper was trained on
+INT16_SCALE = 32_768.0  # full scale: int16 samples divided by it are in -1..1
+WINDOW_SECONDS = 30  # length of the encoder's input
+WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE  # 480,000
+
+HOP_LENGTH = 160  # samples between two frames of the log-mel spectrogram
+FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH  # 100, one every 10 ms
+ENCODER_FRAMES = WINDOW_SECONDS * FRAMES_PER_SECOND  # 3,000: the encoder's input, padded if shorter
+FRAMES_PER_TIMESTAMP = 2  # timestamp tokens are 20 ms apart
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of speech taken from a file: its first sample there, and how many samples."""
+    """A stretch of samples. start: index of its first sample, in the file unless stated otherwise. length: samples."""
 
     start: int
     length: int
 
     @property
     def end(self) -> int:
-        """The sample after the last one."""
+        """Index of the sample after the last one."""
         return self.start + self.length
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Maps times inside a window, whose silences were cut out, back to times in the file.
+    """Maps times in a window, from which silences were cut, back to times in the file.
 
-    spans: in file order, never empty, laid end to end inside the window.
+    spans: the stretches of the file that the window consists of, in order, without gaps in the window; never empty.
     """
 
     spans: tuple[Span, ...]
 
     @property
     def start(self) -> float:
-        """Where the window's first sample stands in the file, seconds."""
+        """Time of the window's first sample in the file, in seconds."""
         return self.spans[0].start / SAMPLE_RATE
 
     @property
     def end(self) -> float:
-        """Where its last sample stands in the file, seconds."""
+        """Time of the end of the window's last sample in the file, in seconds."""
         return self.spans[-1].end / SAMPLE_RATE
 
     @property
     def length(self) -> int:
-        """Samples in the window."""
+        """Number of samples in the window."""
         return sum(span.length for span in self.spans)
 
     def span_at(self, time: float, *, is_end: bool = False) -> int:
-        """Index of the span that plays at `time` in the window.
+        """Index of the span at `time` in the window, in seconds.
 
-        A time on the border of two spans belongs to the later one, unless it ends something.
+        A time on the border of two spans belongs to the later span; with `is_end`, the end of a segment or word, it
+        belongs to the earlier one.
         """
         ends = list(accumulate(span.length for span in self.spans))
         sample = int(time * SAMPLE_RATE)
@@ -63,9 +70,9 @@ class Timeline:
         return min(bisect_right(ends, sample), len(ends) - 1)
 
     def file_time(self, time: float, *, is_end: bool = False, span: int | None = None) -> float:
-        """`time` in the window as a time in the file, seconds, rounded to 10 ms.
+        """`time` in the window as a time in the file, both in seconds, rounded to 10 ms.
 
-        span: forces the span, so that both ends of a word stay together.
+        is_end: as for `span_at`. span: index of the span to use, so that both ends of a word are in the same one.
         """
         index = self.span_at(time, is_end=is_end) if span is None else span
         before = sum(s.length for s in self.spans[:index])
@@ -77,8 +84,8 @@ class Window:
     """At most 30 s of speech, cut at silences.
 
     samples: int16, shape (n,), 16 kHz mono, 0 < n <= WINDOW_SAMPLES.
-    timeline: where those samples stand in the file; covers exactly n samples.
-    speech: where a voice was heard in them, without padding, as samples of the file; None when nobody listened.
+    timeline: where the samples are in the file; covers exactly n samples.
+    speech: stretches of speech in them, without padding, as samples of the file; None if not detected.
     """
 
     samples: NDArray[np.int16]
@@ -87,4 +94,5 @@ class Window:
 
     @property
     def duration(self) -> float:
+        """Seconds."""
         return len(self.samples) / SAMPLE_RATE

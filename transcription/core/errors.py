@@ -1,6 +1,6 @@
 """The errors of the domain. Only `transcription/api/errors.py` knows their HTTP status codes.
 
-`message` says what was wrong and what to do about it; `detail` adds what an engineer needs.
+`message` states what was wrong and what to do about it; `detail` adds facts for an engineer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 class TranscriptionError(Exception):
-    """Base of every error that this service raises on purpose.
+    """Base of all errors that this service raises deliberately.
 
     code: stable and machine-readable; stored with failed jobs and sent to clients. Subclasses without one inherit it.
     """
@@ -23,7 +23,7 @@ class TranscriptionError(Exception):
         self.detail = detail
 
     def __reduce__(self) -> tuple[type[TranscriptionError], tuple[str, str]]:
-        # Errors cross the process border between the API and the runner.
+        # Errors are pickled between the API and the runner.
         return type(self), (self.message, self.detail)
 
 
@@ -46,8 +46,9 @@ class AudioTooLong(TranscriptionError):
 
 
 class InvalidParameter(TranscriptionError):
-    """A request parameter is missing, misspelt or out of range. parameter: its name,
-    or "" if no single one is at fault.
+    """A request parameter is missing, misspelt or out of range.
+
+    parameter: its name; empty if the error is not about a single one.
     """
 
     code = "invalid_parameter"
@@ -85,25 +86,25 @@ class AudioTooShort(UndecodableMedia):
 
 
 class RefusedWindow(TranscriptionError):
-    """The model's process crashed twice on a part of this recording."""
+    """The runner crashed twice on a part of this recording."""
 
     code = "refused_recording"
 
 
 class UnknownModel(InvalidParameter):
-    """No model of that name is known or on disk."""
+    """No model of this name is known or installed."""
 
     code = "unknown_model"
 
 
 class ModelUnavailable(TranscriptionError):
-    """The model is known but cannot be loaded now."""
+    """The model is known, but cannot be loaded at present."""
 
     code = "model_unavailable"
 
 
 class ServiceUnavailable(TranscriptionError):
-    """Not ready, overloaded or stopping. retry_after: seconds after which a retry makes sense."""
+    """Not ready, overloaded or stopping. retry_after: seconds to wait before a retry."""
 
     code = "service_unavailable"
 
@@ -120,7 +121,7 @@ class OutcomeUnknown(ServiceUnavailable):
 
 
 class TooManyRequests(TranscriptionError):
-    """The client exceeds a limit. retry_after: seconds after which a retry makes sense."""
+    """The client exceeds a limit. retry_after: seconds to wait before a retry."""
 
     code = "too_many_requests"
 
@@ -142,7 +143,7 @@ class TooManyUploads(TooManyRequests):
 
 
 class InsufficientStorage(ServiceUnavailable):
-    """The disk of the jobs is too full to accept another one."""
+    """The disk for jobs is too full to accept another one."""
 
     code = "insufficient_storage"
 
@@ -160,19 +161,19 @@ class WrongJobState(TranscriptionError):
 
 
 class IdempotencyConflict(TranscriptionError):
-    """The idempotency key was used for another submission."""
+    """The idempotency key was used for a different submission."""
 
     code = "idempotency_conflict"
 
 
 class DamagedStore(TranscriptionError):
-    """The database of the jobs cannot be read; the message names the remedy."""
+    """The job database cannot be read; the message names the remedy."""
 
     code = "damaged_store"
 
 
 class RepeatedlyInterrupted(TranscriptionError):
-    """Several processes in a row ended while they worked on this recording."""
+    """Several processes in succession ended while they worked on this recording."""
 
     code = "repeatedly_interrupted"
 
@@ -190,13 +191,13 @@ class RecordingLost(TranscriptionError):
 
 
 class MissingApiKey(TranscriptionError):
-    """The request has no API key, but needs one."""
+    """The request needs an API key and has none."""
 
     code = "missing_api_key"
 
 
 class InvalidApiKey(TranscriptionError):
-    """The API key of the request is not a valid one."""
+    """The API key of the request is not valid."""
 
     code = "invalid_api_key"
 
@@ -214,7 +215,7 @@ class TooManyHeaders(TranscriptionError):
 
 
 class NotEnabled(TranscriptionError):
-    """A feature that this deployment has turned off."""
+    """The feature is disabled in this deployment."""
 
     code = "not_enabled"
 

@@ -1,4 +1,4 @@
-"""The languages that Whisper knows, by code, by name and by other names."""
+"""The languages that Whisper supports: codes, English names and aliases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from transcription.core.errors import InvalidParameter
 
-# Whisper's own codes: ISO 639-1 where there is one ("jw" stands for Javanese, "haw" and "yue" have three letters).
+# Whisper's codes: ISO 639-1 if there is one, except "jw" for Javanese; "haw" and "yue" have three letters.
 LANGUAGES: Mapping[str, str] = {
     "af": "Afrikaans",
     "am": "Amharic",
@@ -132,7 +132,7 @@ _CODES: Mapping[str, str] = {
 
 
 def language_code(language: str) -> str:
-    """Whisper's code of a language given by code or English name, in any case.
+    """Whisper's code for a language, given as a code or an English name, in upper or lower case.
 
     Raises InvalidParameter.
     """

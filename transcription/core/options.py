@@ -1,27 +1,32 @@
-"""What a client asks for: the task, how to decode, how to tell speech from silence, and on whose behalf."""
+"""Options of a transcription: task, decoding, voice activity detection, and the request that a window belongs to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Defaults of voice activity detection, for every interface. They are faster-whisper's.
+VAD_THRESHOLD = 0.5  # speech probability, 0..1
+VAD_MIN_SILENCE_MS = 2000
+VAD_SPEECH_PAD_MS = 400
+
 
 class Task(StrEnum):
-    """What the decoder is asked for."""
+    """Transcribe in the spoken language, or translate to English."""
 
     TRANSCRIBE = "transcribe"
     TRANSLATE = "translate"
 
 
 class Priority(StrEnum):
-    """Who waits for the answer: a person holding a connection, or a stored job."""
+    """Interactive: a client waits on an open connection. Background: a stored job."""
 
     INTERACTIVE = "interactive"
     BACKGROUND = "background"
 
 
 class HallucinationPolicy(StrEnum):
-    """What happens to segments that nobody seems to have said."""
+    """What is done with segments that were probably not spoken."""
 
     MARK = "mark"
     DROP = "drop"
@@ -32,11 +37,13 @@ class HallucinationPolicy(StrEnum):
 class DecodeOptions:
     """How the model decodes a window. Windows with equal options (language and task aside) may share a batch.
 
-    language: ISO 639-1 code, or None to detect it from the window.
-    languages: it is detected among these alone; all that the model knows when empty.
-    only_language: nothing is decoded, the language is all that is wanted.
-    temperatures: tried in turn until a decode passes the thresholds, each in 0..1, never empty.
-    compression_ratio_threshold, log_prob_threshold, no_speech_threshold: Whisper's, from the paper's section 4.5.
+    language: ISO 639-1 code; None to detect it from the window.
+    languages: the languages to choose from in detection; empty for all of the model's.
+    only_language: detect the language and decode nothing.
+    temperatures: tried in turn until a decode passes the thresholds; each in 0..1, never empty.
+    compression_ratio_threshold: a decode whose text compresses better than this is repetitive, and is tried again.
+    log_prob_threshold: a decode whose average log probability is lower is tried again.
+    no_speech_threshold: a window with a higher probability of no speech and a low average log probability is skipped.
     """
 
     model: str
@@ -57,25 +64,25 @@ class DecodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class VadOptions:
-    """How speech is told from silence (Silero). Defaults are faster-whisper's.
+    """Voice activity detection by Silero.
 
-    enabled: False cuts windows at the quietest moments instead and drops nothing.
-    threshold: speech probability above which a 32 ms chunk counts as speech, 0..1.
-    min_silence_ms: a pause at least this long ends a stretch of speech.
-    speech_pad_ms: kept on both sides of every stretch.
+    enabled: if False, nothing is dropped, and windows are cut at the quietest moments.
+    threshold: speech probability from which a chunk of 32 ms counts as speech, 0..1.
+    min_silence_ms: length of a pause that ends a stretch of speech, milliseconds.
+    speech_pad_ms: padding kept on both sides of a stretch, milliseconds.
     """
 
     enabled: bool = True
-    threshold: float = 0.5
-    min_silence_ms: int = 2000
-    speech_pad_ms: int = 400
+    threshold: float = VAD_THRESHOLD
+    min_silence_ms: int = VAD_MIN_SILENCE_MS
+    speech_pad_ms: int = VAD_SPEECH_PAD_MS
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
-    """What a caller asks of a file.
+    """How to transcribe a recording.
 
-    multilingual: the language is detected for every window, not for the first alone; `decode` names none then.
+    multilingual: detect the language of every window instead of the first only; `decode.language` is None then.
     """
 
     decode: DecodeOptions
@@ -86,10 +93,10 @@ class TranscriptionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """On whose behalf a window is decoded.
+    """The request that a window belongs to.
 
-    request_id: for the log. Clients choose it, so that several may share one.
-    work_id: ours, for fairness between pieces of work; the request's id where there is none.
+    request_id: for the log. Chosen by the client, so it may not be unique.
+    work_id: unique to a piece of work, for fairness in the queue; empty to use the request's id.
     """
 
     request_id: str
@@ -98,5 +105,5 @@ class Ticket:
 
     @property
     def owner(self) -> str:
-        """Who takes turns with others in the queue."""
+        """Key for the round-robin between pieces of work in the queue."""
         return self.work_id or self.request_id

@@ -58,7 +58,8 @@ class Settings(BaseSettings):
         default_factory=lambda: default_cache() / "models", description="Folder with one sub-folder per model."
     )
     whisper_layout: str = Field(
-        "auto", description="auto (measured at first use), latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4."
+        "auto",
+        description="auto (measured at the first start), latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4.",
     )
     max_loaded_models: int = Field(
         3, ge=1, le=32, description="Models kept in memory; the least recently used one is evicted first."

@@ -1,4 +1,4 @@
-"""What the model said: words, segments, results of windows, and the transcript of a file. Times are seconds."""
+"""The model's output: words, segments, results of windows, and the transcript of a file. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transcription.core.options import Task
 
 
 class Reason(StrEnum):
-    """Why a segment is taken for a hallucination; `guard.py` has the rules."""
+    """Why a segment is considered a hallucination; the rules are in `transcription/pipeline/hallucinations.py`."""
 
     REPETITION = "repetition"
     COMPRESSION_RATIO = "compression_ratio"
@@ -21,7 +21,7 @@ class Reason(StrEnum):
 
 
 class Action(StrEnum):
-    """What was done about a segment."""
+    """What was done with a suspect segment."""
 
     MARKED = "marked"
     DROPPED = "dropped"
@@ -39,11 +39,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One sentence or phrase as the model cut it.
+    """One sentence or phrase, as divided by the model.
 
     text: as decoded, leading space included, so that segments join without a separator.
     avg_logprob, compression_ratio, no_speech_prob, temperature: of the decode that produced it.
-    seek: first frame of the decoded window, 10 ms units, as OpenAI's API reports it.
+    seek: index of the first frame (10 ms) of the decoded window, as in OpenAI's API.
     """
 
     start: float
@@ -65,10 +65,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """What the model said about one window. Times are relative to the window.
+    """The model's output for one window. Times are relative to the window.
 
-    language_probability: 1.0 when the caller named the language.
-    unspoken: what was decoded where the model hears no speech and is not sure of the words; Whisper leaves it out.
+    language_probability: 0..1; 1.0 if the client named the language.
+    unspoken: segments decoded where the model detects no speech and is not sure of the words. Whisper omits them.
     """
 
     language: str
@@ -79,7 +79,7 @@ class WindowResult:
 
 @dataclass(frozen=True, slots=True)
 class PlacedResult:
-    """A window's result, where that window stands in the file, and `Window.speech`."""
+    """A window's result with the window's place in the file and its speech, see `Window`."""
 
     timeline: Timeline
     result: WindowResult
@@ -88,9 +88,9 @@ class PlacedResult:
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """A segment that was dropped or marked. start, end: in the file.
+    """A segment that was dropped or marked. start, end: in file time.
 
-    segment: its index in the transcript, or None when it was dropped.
+    segment: its index in the transcript; None if it was dropped.
     """
 
     segment: int | None
@@ -103,13 +103,13 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said in a file, in file time.
+    """The transcript of a file, in file time.
 
-    language: ISO 639-1 code, or "und" (undetermined) when nobody spoke and the caller named none.
-    duration: seconds of audio decoded.
-    word_timestamps: whether the caller asked for words. Without, segments may still carry them, for subtitles.
+    language: Whisper's code; "und" (undetermined) if there is no speech and the client named no language.
+    duration: seconds of decoded audio.
+    word_timestamps: whether the client requested words. Segments may have them anyway, for subtitles.
     processing_time: seconds from the accepted file to this transcript.
-    warnings: every segment that was dropped or marked, in file order.
+    warnings: the segments that were dropped or marked, in file order.
     """
 
     language: str
@@ -124,8 +124,10 @@ class Transcript:
 
     @property
     def text(self) -> str:
+        """The text of all segments, without white space at its ends."""
         return "".join(segment.text for segment in self.segments).strip()
 
     @property
     def words(self) -> tuple[Word, ...]:
+        """The words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)

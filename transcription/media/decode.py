@@ -1,4 +1,4 @@
-"""Media in, 16 kHz mono PCM out, streamed from an ffmpeg process of its own."""
+"""Decoding: from media to 16 kHz mono PCM, streamed from an ffmpeg process."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from transcription.telemetry.tracing import DECODE, traced
 MIN_SECONDS = 0.1
 BYTES_PER_SAMPLE = 2
 BLOCK_BYTES = SAMPLE_RATE * BYTES_PER_SAMPLE  # one second
-STDERR_BYTES = 4096  # of ffmpeg's complaints that are kept
+STDERR_BYTES = 4096  # kept of ffmpeg's error messages
 
 
 def find_ffmpeg(settings: Settings) -> Path:
-    """FFMPEG_PATH, the system's ffmpeg, or the one that imageio-ffmpeg ships."""
+    """FFMPEG_PATH if set, else the ffmpeg in PATH, else the one that imageio-ffmpeg ships."""
     if settings.ffmpeg_path:
         return settings.ffmpeg_path
     found = shutil.which("ffmpeg")
@@ -35,15 +35,15 @@ def find_ffmpeg(settings: Settings) -> Path:
 
 
 def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]:
-    """The command line: one demuxer, one file, one audio stream, nothing else."""
+    """The command line: one demuxer, one file, one audio stream. max_seconds: of audio to decode."""
     source = ffmpeg.input(
         f"file:{media.path}",
         format=media.demuxer,
-        # A playlist or a reference inside the file that names anything but this file reads nothing.
+        # Playlists and references in the file can open no URL.
         **containers.open_options(media.demuxer),
         threads=1,
         t=max_seconds,
-        # Not even read into packets.
+        # Video, subtitles and data are not even read into packets.
         vn=None,
         sn=None,
         dn=None,
@@ -67,34 +67,35 @@ def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]
 async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.int16], None]:
     """PCM in blocks of about one second: int16, shape (n,), 16 kHz mono.
 
-    A reader that waits makes ffmpeg wait. Closing the generator kills ffmpeg.
-    Raises AudioTooLong as soon as there are more than MAX_DURATION seconds, AudioTooShort for less than 0.1 s,
-    UndecodableMedia when nothing comes out or it takes longer than DECODE_TIMEOUT of ffmpeg's time.
+    ffmpeg is paused while the caller does not ask for the next block. Closing the generator kills it.
+    Raises AudioTooLong as soon as there are more than MAX_DURATION seconds, AudioTooShort for less than 0.1 s, and
+    UndecodableMedia if nothing can be decoded, ffmpeg uses more than DECODE_TIMEOUT seconds of CPU, or a block takes
+    longer than that.
     """
-    # One second more than allowed, so that too long is seen and not silently cut.
+    # One second more than allowed, so that a longer recording is detected and not silently cut.
     command = ffmpeg_command(media, find_ffmpeg(settings), settings.max_duration + 1)
     resources = limits(settings.decode_memory_limit, settings.decode_timeout)
-    most_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
+    max_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
     received = 0
     with traced(DECODE):
         async with confined(command, resources, media.path) as process:
-            complaints = asyncio.create_task(_last_bytes(process.stderr))
+            errors = asyncio.create_task(_last_bytes(process.stderr))
             try:
                 while block := await _read_block(process.stdout, settings.decode_timeout):
                     received += len(block)
-                    if received > most_bytes:
+                    if received > max_bytes:
                         raise too_long(settings)
                     yield np.frombuffer(block, np.int16)
                 exit_code = await process.wait()
-                said = await complaints
+                output = await errors
             finally:
-                complaints.cancel()
-                await asyncio.gather(complaints, return_exceptions=True)
-            _check(received, exit_code, said, media)
+                errors.cancel()
+                await asyncio.gather(errors, return_exceptions=True)
+            _check(received, exit_code, output, media)
 
 
 async def _read_block(stream: asyncio.StreamReader, timeout_seconds: int) -> bytes:
-    """One second of PCM, or less at the end; never half a sample."""
+    """One second of PCM, or less at the end; always whole samples."""
     try:
         async with asyncio.timeout(timeout_seconds):
             return await stream.readexactly(BLOCK_BYTES)
@@ -102,7 +103,7 @@ async def _read_block(stream: asyncio.StreamReader, timeout_seconds: int) -> byt
         return end.partial[: len(end.partial) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
     except TimeoutError:
         raise UndecodableMedia(
-            f"Decoding stood still for {timeout_seconds} s and was stopped. Convert the file to WAV or MP3."
+            f"Decoding made no progress for {timeout_seconds} s and was stopped. Convert the file to WAV or MP3."
         ) from None
 
 
@@ -113,11 +114,11 @@ async def _last_bytes(stream: asyncio.StreamReader) -> bytes:
     return kept
 
 
-def _check(received: int, exit_code: int, said: bytes, media: Media) -> None:
-    # A file that breaks off in the middle still gives what came before.
+def _check(received: int, exit_code: int, output: bytes, media: Media) -> None:
+    # A truncated file is accepted: what could be decoded is transcribed.
     if received >= MIN_SECONDS * SAMPLE_RATE * BYTES_PER_SAMPLE:
         return
-    lines = said.decode(errors="replace").replace(str(media.path), "the file").strip().splitlines()
+    lines = output.decode(errors="replace").replace(str(media.path), "the file").strip().splitlines()
     detail = lines[-1] if lines else f"ffmpeg ended with code {exit_code}"
     if received == 0 and (exit_code != 0 or lines):
         raise UndecodableMedia("The audio in this file cannot be decoded. Is it complete?", detail)

@@ -1,4 +1,4 @@
-"""An accepted recording, as the probe found it."""
+"""An accepted recording, as described by the probe."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An accepted upload on disk, as the probe found it.
+    """An accepted upload on disk.
 
-    demuxer: ffmpeg's name of the container format, passed back to ffmpeg so that it never guesses again.
-    duration: what the container claims, or None when it does not say; the decoder measures the truth.
-    stream_index: absolute index of the audio stream that is decoded.
+    format: name of the container, for messages. codec: ffmpeg's name.
+    demuxer: ffmpeg's name of the container format, so that ffmpeg does not detect it again.
+    duration: seconds, as stated by the container, which may be wrong; None if it states none.
+    stream_index: index of the audio stream to decode, among all streams.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""What an uploaded file is: recognised by its content, then checked against its name and declared type."""
+"""Identifies an uploaded file by its content, and checks that its name and declared type agree."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import (
     AudioTooShort,
     NoAudioStream,
@@ -23,18 +24,18 @@ from transcription.media.intake.upload import Upload
 from transcription.media.media import Media
 from transcription.media.sandbox.process import inspecting, limits
 
-INSPECT_SECONDS = 20  # of CPU; reading headers takes milliseconds
-ANSWER_SECONDS = 60  # of the clock; whoever has not had its CPU time until then is not to blame
-ANSWER_BYTES = 1 << 20  # a file of a thousand streams is described in less
-MIN_RATE, MAX_RATE = 1_000, 768_000  # samples a second
+INSPECT_SECONDS = 20  # of CPU time; reading headers takes milliseconds
+ANSWER_SECONDS = 60  # of wall-clock time; past it the machine is overloaded, and the file is not to blame
+ANSWER_BYTES = 1 << 20  # more than the description of a thousand streams
+MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz
 MAX_CHANNELS = 64
 
 
 async def probe(upload: Upload, settings: Settings) -> Media:
-    """Find out what the upload holds.
+    """Identify the upload and choose its audio stream.
 
-    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort (an empty file), AudioTooLong (the
-    container claims more than MAX_DURATION) and ServiceUnavailable when the machine does not get round to it.
+    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, AudioTooLong if the
+    container states more than MAX_DURATION, and ServiceUnavailable if the machine is overloaded.
     """
     container = await asyncio.to_thread(_recognise, upload)
     found = await _inspect(upload.path, container, settings)
@@ -45,8 +46,8 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         )
     _check_sound(audio)
     duration = found["duration"]
-    claims_truly = container not in containers.ESTIMATED
-    if claims_truly and duration is not None and duration > settings.max_duration:
+    is_exact = container not in containers.ESTIMATED
+    if is_exact and duration is not None and duration > settings.max_duration:
         raise too_long(settings)
     return Media(
         path=upload.path,
@@ -61,15 +62,16 @@ async def probe(upload: Upload, settings: Settings) -> Media:
 
 
 def _check_sound(audio: dict[str, Any]) -> None:
-    """Refuse what no recorder makes: it costs as much to resample as the file claims, not as it holds."""
-    rate, channels = audio.get("rate", 0), audio.get("channels", 0)  # none of an unknown codec
+    """Refuse implausible rates and channel counts: resampling costs what the file states, not what it contains."""
+    rate, channels = audio.get("rate", 0), audio.get("channels", 0)  # absent for an unknown codec
     if rate and not MIN_RATE <= rate <= MAX_RATE:
         raise UndecodableMedia(
-            f"The file claims {rate} samples a second; {MIN_RATE} to {MAX_RATE} are accepted. Convert it to 16000."
+            f"The file has a sample rate of {rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are accepted. "
+            f"Convert it to {SAMPLE_RATE} Hz."
         )
     if channels > MAX_CHANNELS:
         raise UndecodableMedia(
-            f"The file claims {channels} channels; up to {MAX_CHANNELS} are accepted. Mix them down to one."
+            f"The file has {channels} channels; up to {MAX_CHANNELS} are accepted. Mix them down to one."
         )
 
 
@@ -103,13 +105,13 @@ async def _inspect(path: Path, container: Container, settings: Settings) -> dict
                 answer = await _read_answer(process.stdout)
         except TimeoutError:
             raise ServiceUnavailable(
-                f"The machine is too busy: in {ANSWER_SECONDS} s it did not get round to reading the file. Try again."
+                f"The service is overloaded: the file could not be read within {ANSWER_SECONDS} s. Try again."
             ) from None
-    await process.wait()  # it has ended; raises when that was no fault of the file
+    await process.wait()  # raises if the process ended for a reason other than the file
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:
-        found = {"error": "the parser broke off"}
+        found = {"error": "the parser crashed"}
     if "error" in found:
         raise UndecodableMedia(
             f"The file looks like {container.name} but cannot be read. Is it complete?", found["error"]
@@ -131,4 +133,4 @@ def _called(upload: Upload) -> str:
 def _count(streams: list[dict[str, Any]]) -> str:
     kinds = Counter(stream["type"] or "unknown" for stream in streams)
     counted = [f"{number} {kind} stream{'s' if number > 1 else ''}" for kind, number in kinds.items()]
-    return ", ".join(counted) or "no streams at all"
+    return ", ".join(counted) or "no streams"

@@ -1,6 +1,6 @@
-"""Where we go on behalf of a client: public addresses over https on port 443, and what the operator allows beside.
+"""Which URLs of clients the service may connect to: public addresses over https on port 443, and an allow list.
 
-Decides only; nothing is resolved or opened here.
+Only decisions: this module resolves no name and opens no connection.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ MAX_PORT = 65535
 HTTPS_PORT = 443
 DEFAULT_PORTS = {"http": 80, "https": HTTPS_PORT}
 
-# `is_global` alone lets these through in Python 3.11: multicast, and addresses that lead to others.
+# Networks that Python 3.11's `is_global` accepts although they are multicast or lead to other addresses.
 REFUSED_IPV4 = tuple(
     ipaddress.IPv4Network(network)
     for network in (
-        "192.0.0.0/24",  # protocol assignments, of which Python knows two parts
-        "192.31.196.0/24",  # AS112, answered by whatever is near
+        "192.0.0.0/24",  # protocol assignments, of which Python excludes two parts only
+        "192.31.196.0/24",  # AS112, answered by the nearest server
         "192.52.193.0/24",  # multicast tunnels
         "192.88.99.0/24",  # relays of 6to4
         "192.175.48.0/24",  # AS112
         "224.0.0.0/4",  # multicast
     )
 )
-# All that is in use of IPv6. Outside are mapped (::ffff:0:0/96) and compatible (::/96) IPv4 addresses, NAT64
+# Global unicast. Outside it are mapped (::ffff:0:0/96) and compatible (::/96) IPv4 addresses, NAT64
 # (64:ff9b::/96, 64:ff9b:1::/48), segment routing (5f00::/16), unique local, link-local, site-local and multicast ones.
-USED_IPV6 = ipaddress.IPv6Network("2000::/3")
-REFUSED_IPV6 = tuple(
+GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
+REFGLOBAL_IPV6 = tuple(
     ipaddress.IPv6Network(network)
     for network in (
-        "2001::/23",  # protocol assignments, among them Teredo, which holds an IPv4 address
+        "2001::/23",  # protocol assignments, including Teredo, which embeds an IPv4 address
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4, which holds an IPv4 address
+        "2002::/16",  # 6to4, which embeds an IPv4 address
         "2620:4f:8000::/48",  # AS112
         "3fff::/20",  # documentation
     )
 )
 
-URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")  # RFC 3986, section 2
+URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")  # RFC 3986
 URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?:#.*)?", re.I)
 AUTHORITY = re.compile(r"(?:\[(?P<ipv6>[^\[\]]*)\]|(?P<host>[^\[\]:]*))(?::(?P<port>[0-9]{0,5}))?")
 LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 NAME = re.compile(rf"{LABEL}(?:\.{LABEL})*")
-# C libraries read names that end so as IPv4 addresses: 127.1, 0x7f000001, 017700000001.
+# C libraries parse names with such an ending as IPv4 addresses: 127.1, 0x7f000001, 017700000001.
 NUMBER_AT_THE_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """Why we go there, for messages. parameter: that holds the URL. setting: that allows more."""
+    """What a connection is for, in the words of messages. parameter: with the URL. setting: with the allow list."""
 
     parameter: str
     setting: str
@@ -74,10 +74,10 @@ RECORDING = Purpose("url", "URL_ALLOW", "Recordings are fetched", "from")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A URL in its parts.
+    """The parts of a URL.
 
-    scheme: http or https. host: in small letters, an IPv6 address without brackets. target: path and query.
-    address: set when the host is one.
+    scheme: http or https. host: in lower case, an IPv6 address without brackets. target: path and query.
+    address: the host, if it is an IP address.
     """
 
     scheme: str
@@ -94,20 +94,20 @@ class Endpoint:
 
 
 def parse_url(url: str, purpose: Purpose) -> Endpoint:
-    """Raises InvalidParameter. A fragment is dropped."""
+    """Parse and validate a URL; its fragment is dropped. Raises InvalidParameter."""
     if len(url) > MAX_URL_LENGTH:
         raise InvalidParameter(f"{purpose.parameter} has {len(url)} characters. Send at most {MAX_URL_LENGTH}.")
     if not URL_CHARACTERS.fullmatch(url):
         raise InvalidParameter(
-            f"{purpose.parameter} has characters that a URL may not have. Percent-encode them, and write a host in "
-            "punycode."
+            f"{purpose.parameter} contains characters that are not allowed in a URL. Percent-encode them, and "
+            "write the host in punycode."
         )
     parts = URL.fullmatch(url)
     if parts is None:
-        raise InvalidParameter(f"{purpose.parameter} is no URL of the form https://host/path.")
+        raise InvalidParameter(f"{purpose.parameter} is not a URL of the form https://host/path.")
     if "@" in parts["authority"]:
         raise InvalidParameter(
-            f"{purpose.parameter} holds a user name or a password. Leave it out{purpose.no_password}."
+            f"{purpose.parameter} contains a user name or a password. Remove it{purpose.no_password}."
         )
     scheme = parts["scheme"].lower()
     authority = AUTHORITY.fullmatch(parts["authority"].lower())
@@ -131,9 +131,10 @@ def parse_url(url: str, purpose: Purpose) -> Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Where we may go beside public https. A port of None means any.
+    """Hosts that are allowed besides public ones over https. A port of None means any port.
 
-    names: host names in small letters; one that begins with a dot stands for all names below it.
+    names: host names in lower case; one with a leading dot stands for all names below it.
+    networks: networks, or single addresses as networks.
     """
 
     names: tuple[tuple[str, int | None], ...] = ()
@@ -141,9 +142,9 @@ class AllowList:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a setting: names, *.names, addresses and networks, separated by commas, each with a port if need be.
+        """Parse a setting: names, *.names, addresses and networks, separated by commas, each with an optional port.
 
-        Raises ValueError, which names the entry.
+        Raises ValueError with the invalid entry in its message.
         """
         names: list[tuple[str, int | None]] = []
         networks: list[tuple[Network, int | None]] = []
@@ -158,33 +159,35 @@ class AllowList:
             else:
                 raise ValueError(
                     f"{entry!r} is neither a host name (app.internal, *.example.com) nor an address or network "
-                    "(10.1.2.3, 10.0.0.0/8, fd00::/8), with a port if need be (app.internal:8443, [fd00::1]:8443)"
+                    "(10.1.2.3, 10.0.0.0/8, fd00::/8), with an optional port (app.internal:8443, [fd00::1]:8443)"
                 )
         return cls(tuple(names), tuple(networks))
 
     def has_name(self, host: str, port: int) -> bool:
+        """Whether the host name is allowed on this port."""
         return any(
             allowed_port in (None, port) and (host.endswith(name) if name.startswith(".") else host == name)
             for name, allowed_port in self.names
         )
 
     def has_address(self, address: Address, port: int) -> bool:
+        """Whether the address is allowed on this port."""
         return any(allowed_port in (None, port) and address in network for network, allowed_port in self.networks)
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to one host on the internet, and to nothing that leads elsewhere."""
+    """Whether an address is that of a single host on the internet, and does not embed or lead to another address."""
     if not address.is_global or address.is_multicast or address.is_reserved:
         return False
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in REFUSED_IPV4)
-    return address in USED_IPV6 and address.scope_id is None and not any(address in other for other in REFUSED_IPV6)
+    return address in GLOBAL_IPV6 and address.scope_id is None and not any(address in other for other in REFGLOBAL_IPV6)
 
 
 def objection(endpoint: Endpoint, addresses: Sequence[Address], allow: AllowList, purpose: Purpose) -> str:
-    """Why we may not go there, with the remedy; "" when it may.
+    """Why a connection is not allowed, with the remedy; empty if it is allowed.
 
-    addresses: all that the host has. Nothing of them is in the text: it is shown to clients, and not theirs to know.
+    addresses: all addresses of the host. The text, which clients see, does not contain them.
     """
     if allow.has_name(endpoint.host, endpoint.port):
         return ""
@@ -195,7 +198,10 @@ def objection(endpoint: Endpoint, addresses: Sequence[Address], allow: AllowList
     if endpoint.scheme != "https":
         return f"{purpose.what} over https only. Send an https URL{remedy}"
     if endpoint.port != HTTPS_PORT:
-        return f"{purpose.what} {purpose.direction} port {HTTPS_PORT} only, not {endpoint.port}. Use that one{remedy}"
+        return (
+            f"{purpose.what} {purpose.direction} port {HTTPS_PORT} only, not {endpoint.port}. Use port "
+            f"{HTTPS_PORT}{remedy}"
+        )
     if not all(is_public(address) for address in others):
         return (
             f"{purpose.what} {purpose.direction} public addresses only, and the host has another one. Use a public "
@@ -219,16 +225,14 @@ def _ipv6(host: str, purpose: Purpose) -> ipaddress.IPv6Address:
     try:
         address = ipaddress.IPv6Address(host)
     except ValueError:
-        raise InvalidParameter(f"{purpose.parameter} has the host [{host}], which is no IPv6 address.") from None
+        raise InvalidParameter(f"{purpose.parameter} has the host [{host}], which is not an IPv6 address.") from None
     if address.scope_id is not None:
-        raise InvalidParameter(
-            f"{purpose.parameter} has an IPv6 address with a zone. Leave out the % and what follows."
-        )
+        raise InvalidParameter(f"{purpose.parameter} has an IPv6 address with a zone. Remove the % and what follows.")
     return address
 
 
 def _network(text: str) -> Network | None:
-    """Raises ValueError for a network with bits set that its length does not cover."""
+    """The network, or None if the text is not one. Raises ValueError if host bits are set."""
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -241,7 +245,7 @@ def _network(text: str) -> Network | None:
 
 
 def _split_port(entry: str) -> tuple[str, int | None]:
-    """Host and port of an entry. Raises ValueError for a port out of range. More than one colon is an IPv6 address."""
+    """Host and port of an entry. More than one colon means an IPv6 address. Raises ValueError for an invalid port."""
     bracketed = re.fullmatch(r"\[([^\[\]]*)\](?::([0-9]+))?", entry)
     plain = re.fullmatch(r"([^\[\]:]*):([0-9]+)", entry)
     match = bracketed or plain

@@ -1,4 +1,4 @@
-"""HTTP to hosts that a client names: a name is resolved once, and the connection goes to a checked address."""
+"""HTTP to hosts that clients choose: a name is resolved once, and the connection goes to a checked address."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 
 class SystemResolver:
-    """Asks the system, in threads of its own: a name server that hangs must not use up those of the event loop."""
+    """The system's resolver, in its own threads, so that a hanging name server blocks none of the event loop's."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, "resolve")
 
     async def __call__(self, host: str, port: int) -> Sequence[Address]:
-        """Every address of a host. Raises OSError."""
+        """All addresses of a host. Raises OSError."""
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(
             self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -34,19 +34,19 @@ class SystemResolver:
 
 
 async def addresses_of(endpoint: Endpoint, resolve: Resolver) -> Sequence[Address]:
-    """Each address once. Raises OSError when there is none, UnicodeError for a name that cannot be one."""
+    """The addresses of a host without duplicates. Raises OSError if it has none, UnicodeError for an invalid name."""
     if endpoint.address is not None:
         return [endpoint.address]
     addresses = list(dict.fromkeys(await resolve(endpoint.host, endpoint.port)))
     if not addresses:
-        raise OSError("it has no address")
+        raise OSError("the host has no address")
     return addresses
 
 
 def request_to(
     endpoint: Endpoint, address: Address, method: str, headers: dict[str, str], body: bytes | None = None
 ) -> httpx.Request:
-    """A request to one address of the endpoint, which is meant for its name: by Host, and by SNI over TLS."""
+    """A request to one address of the endpoint, with the endpoint's name in the Host header, and in SNI over TLS."""
     return httpx.Request(
         method,
         httpx.URL(scheme=endpoint.scheme, host=str(address), port=endpoint.port, raw_path=endpoint.target.encode()),
@@ -57,12 +57,12 @@ def request_to(
 
 
 def bare_transport(tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
-    """For one request: no redirects, cookies, proxies or .netrc, and no connection of another name."""
+    """A transport for one request: without redirects, cookies, proxies or .netrc, and without connection reuse."""
     return httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
 
 
 def trusted_authorities() -> ssl.SSLContext:
-    """The system's, to which operators add their own, and Mozilla's, where the system has none."""
+    """A TLS context with Mozilla's authorities and the system's, to which operators can add their own."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context

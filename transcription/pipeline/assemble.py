@@ -6,14 +6,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from transcription.core.audio import Timeline
+from transcription.core.audio import FRAMES_PER_SECOND, Timeline
 from transcription.core.options import TranscriptionRequest
 from transcription.core.transcript import PlacedResult, Segment, Transcript, Word
 from transcription.media.windows import join_speech
 from transcription.pipeline.hallucinations import judge
 
 UNDETERMINED_LANGUAGE = "und"  # ISO 639-2; of a file without speech
-FRAMES_PER_SECOND = 100  # Whisper's log-mel frames, one every 10 ms
 JUDGED_TOGETHER = 4  # windows of a draft, two minutes; loops of the decoder repeat within less
 
 

@@ -1,6 +1,6 @@
-"""Structured logs: one JSON object a line, or readable columns on a terminal, each with the request's id.
+"""Structured logs: one JSON object per line, or columns on a terminal, with the id of the request.
 
-At INFO and above no line holds audio, transcripts or file names.
+At INFO and above no line contains audio, transcripts or file names.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
 
 REQUEST_ID = "request_id"
-# They come with handlers of their own, in a format of their own.
+# They install handlers and formats of their own, which are removed.
 CHATTY_LOGGERS = ("bentoml", "circus", "uvicorn", "uvicorn.error", "uvicorn.access")
-# Our own access line has the request id; one line a request to the model hub or to the runner is noise.
+# The service logs each request itself, with its id; a line for each call to the model hub or the runner is noise.
 QUIET_LOGGERS = ("bentoml.access", "uvicorn.access", "httpx", "httpcore", "faster_whisper")
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send every log line of this process, of libraries too, through one formatter.
+    """Send all log lines of this process, including those of libraries, through one formatter.
 
-    stream: stderr by default; JSON unless it is a terminal.
+    stream: where to; None for stderr. The format is JSON unless it is a terminal.
     """
     output = stream or sys.stderr
     handler = logging.StreamHandler(output)
@@ -59,18 +59,18 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
 
 @contextmanager
 def request_context(request_id: str, **more: str) -> Iterator[None]:
-    """Every line logged inside carries the id and `more`, in tasks started inside too."""
+    """Add the id and `more` to every line logged in the block, and in tasks started in it."""
     with bound_contextvars(**{REQUEST_ID: request_id}, **more):
         yield
 
 
 def current_request_id() -> str:
-    """The id of the request that is being served, or "" outside of one."""
+    """The id of the request being served; empty outside of a request."""
     return str(get_contextvars().get(REQUEST_ID, ""))
 
 
 def metadata_of(transcript: Transcript, file_size: int) -> dict[str, object]:
-    """What section 11.2 tells of a recording: nothing that was said in it. file_size: bytes."""
+    """Facts about a recording for the log, without anything that was said in it. file_size: bytes."""
     return {
         "file_size": file_size,
         "duration": round(transcript.duration, 2),

@@ -1,7 +1,8 @@
-"""What Prometheus is told beside BentoML's own figures; `/metrics` shows both, of every process on the machine.
+"""Prometheus metrics of the service. `/metrics` serves them with BentoML's own, for every process on the machine.
 
-Counters of a process that died stay, so that they never go backwards; gauges of it go (`forget_dead_processes`). Labels
-have few values: models on disk, languages of Whisper, names of errors; never anything a client makes up.
+Counters of a process that has died are kept, so that they never decrease; its gauges are dropped
+(`forget_dead_processes`). Labels have few values: installed models, Whisper's languages, kinds of error; never a value
+that a client can choose freely.
 """
 
 from __future__ import annotations
@@ -10,39 +11,45 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, multiprocess, start_http_server
 
 from transcription.core.settings import InvalidSettings, Settings
 
-# Seconds. As in configuration.yaml: a transcription takes as long as its recording is.
+# Seconds, as in configuration.yaml. The range is wide: a transcription takes longer the longer its recording is.
 DURATIONS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 SHARES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 
-# Transcripts, counted once however many share the work
+# Transcripts
 ANSWERS = Counter(
     "transcription_answers",
-    "Transcripts given out: hit (stored), join (shared), miss or bypass",
+    "Transcripts returned, by source: hit (from the cache), join (of an identical request), miss or bypass",
     ("source",),
 )
 TRANSCRIPTS = Counter("transcription_transcripts", "Recordings transcribed", ("model", "language", "task"))
 AUDIO_SECONDS = Counter("transcription_audio_seconds", "Seconds of audio transcribed", ("model",))
 PROCESSING_SECONDS = Histogram(
-    "transcription_processing_seconds", "From the first byte decoded to the transcript", ("model",), buckets=DURATIONS
+    "transcription_processing_seconds",
+    "Time from the first decoded byte to the transcript, in seconds",
+    ("model",),
+    buckets=DURATIONS,
 )
 REAL_TIME_FACTOR = Histogram(
     "transcription_real_time_factor",
-    "Seconds of work a second of audio, with its queue",
+    "Processing time per second of audio, including time in the queue",
     ("model",),
     buckets=FACTORS,
 )
-FAILURES = Counter("transcription_failures", "Recordings that got no transcript, by the error", ("reason",))
+FAILURES = Counter("transcription_failures", "Recordings that could not be transcribed, by kind of error", ("reason",))
 HALLUCINATIONS = Counter(
-    "transcription_hallucinations", "Segments that the hallucination guard condemned", ("reason", "action")
+    "transcription_hallucinations",
+    "Segments that the hallucination guard flagged, by reason and action",
+    ("reason", "action"),
 )
-ACTIVE = Gauge("transcription_active", "Recordings that are worked on", multiprocess_mode="livesum")
+ACTIVE = Gauge("transcription_active", "Recordings being transcribed", multiprocess_mode="livesum")
 
-# The model's process
+# The runner
 # Name, labels and powers of two as in BentoML 1.4.39 for batchable methods, so that its dashboards show our batches.
 BATCH_SIZE = Histogram(
     "bentoml_service_adaptive_batch_size",
@@ -50,81 +57,123 @@ BATCH_SIZE = Histogram(
     ("runner_name", "worker_index", "method_name", "service_version", "service_name"),
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
 )
-BATCH_FILL = Histogram("transcription_batch_fill_ratio", "Windows of a batch over its limit", buckets=SHARES)
-WINDOWS = Counter("transcription_windows", "Windows decoded", ("model",))
-FALLBACKS = Counter("transcription_fallbacks", "Windows with a part decoded at a higher temperature", ("model",))
-OUT_OF_MEMORY = Counter(
-    "transcription_out_of_memory", "Batches that the device had no memory for; they are retried in halves", ("model",)
+BATCH_FILL = Histogram(
+    "transcription_batch_fill_ratio", "Windows in a batch divided by the largest batch size", buckets=SHARES
 )
-WAITING_WINDOWS = Gauge("transcription_waiting_windows", "Windows in the queue", multiprocess_mode="livesum")
-RUNNING_BATCHES = Gauge("transcription_running_batches", "Batches on the device", multiprocess_mode="livesum")
+WINDOWS = Counter("transcription_windows", "Windows decoded", ("model",))
+FALLBACKS = Counter(
+    "transcription_fallbacks", "Windows decoded again, in part or whole, at a higher temperature", ("model",)
+)
+OUT_OF_MEMORY = Counter(
+    "transcription_out_of_memory",
+    "Batches that ran out of memory on the device; each is retried as two halves",
+    ("model",),
+)
+WAITING_WINDOWS = Gauge("transcription_waiting_windows", "Windows in the runner's queue", multiprocess_mode="livesum")
+RUNNING_BATCHES = Gauge("transcription_running_batches", "Batches being decoded", multiprocess_mode="livesum")
 BACKLOG = Gauge(
-    "transcription_backlog_seconds", "Estimated wait of a new interactive request", multiprocess_mode="livemax"
+    "transcription_backlog_seconds",
+    "Estimated wait of a new interactive request, in seconds",
+    multiprocess_mode="livemax",
 )
 LONGEST_WAIT = Gauge(
     "transcription_longest_wait_seconds",
-    "For so long the request that waits longest was not served",
+    "Age of the oldest waiting request, in seconds",
     multiprocess_mode="livemax",
 )
-LOADS = Counter("transcription_model_loads", "Models loaded into memory: loaded or failed", ("model", "outcome"))
-LOAD_SECONDS = Histogram("transcription_model_load_seconds", "Time to load a model", ("model",), buckets=DURATIONS)
+LOADS = Counter(
+    "transcription_model_loads", "Attempts to load a model, by outcome: loaded or failed", ("model", "outcome")
+)
+LOAD_SECONDS = Histogram(
+    "transcription_model_load_seconds", "Time to load a model, in seconds", ("model",), buckets=DURATIONS
+)
 LOADED = Gauge("transcription_loaded_models", "Models in memory", multiprocess_mode="livesum")
 MODEL_MEMORY = Gauge(
     "transcription_model_memory_bytes",
-    "What the process, or the GPU, held more once the model was loaded; 0 when it is not in memory any more",
+    "Memory that loading the model took, of the GPU or else of the process; 0 once the model is unloaded",
     ("model",),
     multiprocess_mode="livemax",
 )
 
 # Jobs
-JOBS = Gauge("transcription_jobs", "Jobs in the store", ("status",), multiprocess_mode="livemostrecent")
+JOBS = Gauge("transcription_jobs", "Jobs in the store, by status", ("status",), multiprocess_mode="livemostrecent")
 OLDEST_JOB = Gauge(
-    "transcription_oldest_job_seconds", "Age of the job that waits longest", multiprocess_mode="livemostrecent"
+    "transcription_oldest_job_seconds", "Age of the oldest queued job, in seconds", multiprocess_mode="livemostrecent"
 )
 ATTEMPTS = Counter(
-    "transcription_job_attempts", "How attempts of jobs ended: completed, failed, retried or interrupted", ("outcome",)
+    "transcription_job_attempts",
+    "Attempts to run a job, by outcome: completed, failed, retried or interrupted",
+    ("outcome",),
 )
 WEBHOOK_TRIES = Counter(
-    "transcription_webhook_tries", "Tries of callbacks: delivered, failed (tried again later) or given_up", ("outcome",)
+    "transcription_webhook_tries",
+    "Attempts to deliver a webhook, by outcome: delivered, failed (retried later) or given_up",
+    ("outcome",),
 )
 
-# Resources; process is api or runner
-RESIDENT = Gauge("transcription_process_resident_bytes", "Resident memory", ("process",), multiprocess_mode="livesum")
-CPU_SECONDS = Counter("transcription_process_cpu_seconds", "CPU time, user and system", ("process",))
-DESCRIPTORS = Gauge("transcription_process_open_descriptors", "Open files", ("process",), multiprocess_mode="livesum")
+# Resources. The label `process` is api, runner or worker.
+RESIDENT = Gauge(
+    "transcription_process_resident_bytes",
+    "Resident memory of the process, in bytes",
+    ("process",),
+    multiprocess_mode="livesum",
+)
+CPU_SECONDS = Counter(
+    "transcription_process_cpu_seconds", "CPU time of the process, user and system, in seconds", ("process",)
+)
+DESCRIPTORS = Gauge(
+    "transcription_process_open_descriptors", "Open file descriptors", ("process",), multiprocess_mode="livesum"
+)
 MEMORY_USED = Gauge(
-    "transcription_memory_used_ratio", "Of the container's limit, or the machine's", multiprocess_mode="livemostrecent"
+    "transcription_memory_used_ratio",
+    "Used share of the container's memory limit, or of the machine's memory without a limit",
+    multiprocess_mode="livemostrecent",
 )
 GPU_BUSY = Gauge(
-    "transcription_gpu_busy_ratio", "Share of the time in which the GPU worked", ("gpu",), multiprocess_mode="livemax"
+    "transcription_gpu_busy_ratio", "Share of time in which the GPU was busy", ("gpu",), multiprocess_mode="livemax"
 )
 GPU_MEMORY_USED = Gauge(
-    "transcription_gpu_memory_used_bytes", "Used on the GPU, by everybody", ("gpu",), multiprocess_mode="livemax"
+    "transcription_gpu_memory_used_bytes",
+    "Used memory of the GPU, by all processes, in bytes",
+    ("gpu",),
+    multiprocess_mode="livemax",
 )
-GPU_MEMORY = Gauge("transcription_gpu_memory_bytes", "Memory of the GPU", ("gpu",), multiprocess_mode="livemax")
-CORES = Gauge("transcription_cpu_cores", "Cores that the model may use", multiprocess_mode="livemax")
-DISK_FREE = Gauge("transcription_disk_free_bytes", "Free for uploads", ("folder",), multiprocess_mode="livemostrecent")
-DISK_SIZE = Gauge("transcription_disk_size_bytes", "Size of the disk", ("folder",), multiprocess_mode="livemostrecent")
+GPU_MEMORY = Gauge(
+    "transcription_gpu_memory_bytes", "Total memory of the GPU, in bytes", ("gpu",), multiprocess_mode="livemax"
+)
+CORES = Gauge("transcription_cpu_cores", "CPU cores available to the model", multiprocess_mode="livemax")
+DISK_FREE = Gauge(
+    "transcription_disk_free_bytes",
+    "Free space on the disk of the folder, in bytes",
+    ("folder",),
+    multiprocess_mode="livemostrecent",
+)
+DISK_SIZE = Gauge(
+    "transcription_disk_size_bytes",
+    "Size of the disk of the folder, in bytes",
+    ("folder",),
+    multiprocess_mode="livemostrecent",
+)
 
 
 def serve_metrics(settings: Settings, registry: CollectorRegistry = REGISTRY) -> None:
-    """GET /metrics on METRICS_PORT for as long as the process lives. Raises InvalidSettings when the port is taken."""
+    """Serve GET /metrics on METRICS_PORT until the process ends. Raises InvalidSettings if the port is taken."""
     try:
         start_http_server(settings.metrics_port, settings.host, registry)
     except OSError as error:
         raise InvalidSettings(
-            f"Invalid settings:\n  METRICS_PORT: {settings.metrics_port} cannot be listened on. Give another, or 0 for "
-            f"none. {error.strerror}"
+            f"Invalid settings:\n  METRICS_PORT: {settings.metrics_port} cannot be opened ({error.strerror}). Set "
+            "another port, or 0 to disable it."
         ) from None
 
 
 def forget_dead_processes(folder: Path) -> None:
-    """Drop the gauges of processes that are gone, which BentoML keeps when one is killed.
+    """Drop the gauges of processes that have ended; BentoML keeps those of a process that was killed.
 
     folder: PROMETHEUS_MULTIPROC_DIR.
     """
     for pid in set(_owners(folder)):
-        if not Path(f"/proc/{pid}").exists():
+        if not psutil.pid_exists(pid):
             multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 

@@ -1,63 +1,64 @@
-"""Figures that have to be looked at: what a process and a GPU hold, and how full the disks are."""
+"""Process metrics: memory, CPU time and descriptors of a process, memory of its GPUs and container, space on disks.
+
+Unlike events, which are counted as they happen, these have to be sampled, every INTERVAL_SECONDS.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import shutil
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pynvml
 
 from transcription.system.cgroup_memory import read_memory
 from transcription.telemetry import metrics
 from transcription.telemetry.metrics import forget_dead_processes
 
-API, RUNNER, WORKER = "api", "runner", "worker"
-INTERVAL_SECONDS = 5.0  # between two looks
+API, RUNNER, WORKER = "api", "runner", "worker"  # values of the label `process`
+INTERVAL_SECONDS = 5.0  # between two samples
 PERCENT = 100
 
 
-class ProcessReading:
+class ProcessMetrics:
     """Memory, CPU time and descriptors of this process. name: API, RUNNER or WORKER."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._counted = 0.0  # CPU seconds that were told
+        self._process = psutil.Process()
+        self._counted = 0.0  # CPU seconds already added to the counter
 
-    def take(self) -> None:
-        """Look, and tell Prometheus."""
-        used = time.process_time()
-        metrics.CPU_SECONDS.labels(process=self._name).inc(used - self._counted)
-        self._counted = used
-        if resident := resident_bytes():
-            metrics.RESIDENT.labels(process=self._name).set(resident)
-            metrics.DESCRIPTORS.labels(process=self._name).set(sum(1 for _ in Path("/proc/self/fd").iterdir()))
+    def update(self) -> None:
+        """Sample the process and set its metrics."""
+        with self._process.oneshot():
+            times = self._process.cpu_times()
+            used = times.user + times.system
+            metrics.CPU_SECONDS.labels(process=self._name).inc(max(0.0, used - self._counted))
+            self._counted = used
+            metrics.RESIDENT.labels(process=self._name).set(self._process.memory_info().rss)
+            metrics.DESCRIPTORS.labels(process=self._name).set(self._process.num_fds())
 
 
 def resident_bytes() -> int:
-    """Memory of this process; 0 where the system does not say."""
-    statm = Path("/proc/self/statm")
-    if not statm.exists():  # not Linux
-        return 0
-    return int(statm.read_text().split()[1]) * resource.getpagesize()
+    """Resident memory of this process, in bytes."""
+    return int(psutil.Process().memory_info().rss)
 
 
-class GpuReading:
-    """The GPUs that this process sees, by NVML; none where its library is missing."""
+class GpuMetrics:
+    """Memory and utilisation of the GPUs that this process sees, from NVML; of none if its library is missing."""
 
     def __init__(self) -> None:
         self._gpus = _gpus()
 
-    def take(self) -> None:
-        """Look, and tell Prometheus."""
+    def update(self) -> None:
+        """Sample every GPU and set its metrics."""
         for number, gpu in enumerate(self._gpus):
-            with suppress(pynvml.NVMLError):  # one that is lost, or a share of one, which does not tell all
+            with suppress(pynvml.NVMLError):  # a GPU that was lost, or a MIG instance, which reports only some values
                 memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
                 metrics.GPU_MEMORY_USED.labels(gpu=str(number)).set(memory.used)
                 metrics.GPU_MEMORY.labels(gpu=str(number)).set(memory.total)
@@ -65,7 +66,7 @@ class GpuReading:
                 metrics.GPU_BUSY.labels(gpu=str(number)).set(busy / PERCENT)
 
     def memory_used(self) -> int:
-        """Bytes used on all of them; 0 when one does not say."""
+        """Bytes used on all GPUs together; 0 if one of them does not answer."""
         try:
             return sum(int(pynvml.nvmlDeviceGetMemoryInfo(gpu).used) for gpu in self._gpus)
         except pynvml.NVMLError:
@@ -80,31 +81,31 @@ def _gpus() -> list[Any]:
         return []
 
 
-def take_memory() -> None:
-    """How full the memory of the container is."""
+def update_memory() -> None:
+    """Set the metric of the container's memory, or the machine's; leave it unset if neither can be read."""
     if memory := read_memory():
         metrics.MEMORY_USED.set(memory.ratio)
 
 
-def take_disks(folders: Mapping[str, Path]) -> None:
-    """How full the disks of these folders are."""
+def update_disks(folders: Mapping[str, Path]) -> None:
+    """Set the metrics of the disks that these folders are on. folders: by the value of the label `folder`."""
     for name, folder in folders.items():
         usage = shutil.disk_usage(folder)
         metrics.DISK_FREE.labels(folder=name).set(usage.free)
         metrics.DISK_SIZE.labels(folder=name).set(usage.total)
 
 
-async def read_for_ever(name: str, folders: dict[str, Path]) -> None:
-    """Tell Prometheus what this process holds, and forget processes that died.
+async def update_regularly(name: str, folders: dict[str, Path]) -> None:
+    """Update all metrics of this module every INTERVAL_SECONDS, and drop the gauges of processes that have died.
 
-    name: of the process, `readings.API` or another. folders: by the name under which Prometheus is told of their disk.
+    name: of this process: API, RUNNER or WORKER. folders: as for `update_disks`. Runs until it is cancelled.
     """
-    process = ProcessReading(name)
+    process = ProcessMetrics(name)
     metrics_folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")  # set by BentoML
     while True:
-        process.take()
-        take_memory()
-        await asyncio.to_thread(take_disks, folders)
+        process.update()
+        update_memory()
+        await asyncio.to_thread(update_disks, folders)
         if metrics_folder:
             await asyncio.to_thread(forget_dead_processes, Path(metrics_folder))
         await asyncio.sleep(INTERVAL_SECONDS)

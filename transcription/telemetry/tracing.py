@@ -1,7 +1,9 @@
-"""Spans of OpenTelemetry, exported as BentoML's own settings say (`services.tracing`), else made and thrown away.
+"""OpenTelemetry spans. `bentoml_patches.tracer_provider` exports them as `services.tracing` in configuration.yaml says.
 
-A span here never becomes the current one, except for that of a job: they are siblings under the span of the request, so
-that none is left current by a generator that somebody else closes.
+Without an exporter, or in a process that registers no provider, spans cost next to nothing and are discarded.
+
+Only the span of a job ever becomes the current one. All others are siblings under the span of the request: a span that
+a generator had made current would stay so if the generator were closed from another context.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from aiohttp import TraceConfig
-from bentoml._internal.configuration.containers import BentoMLContainer
 from opentelemetry.instrumentation.aiohttp_client import create_trace_config
-from opentelemetry.trace import NoOpTracer, Tracer
+from opentelemetry.trace import NoOpTracer, Tracer, get_tracer_provider
 
+# Names of spans
 UPLOAD, PROBE, DECODE, VAD, FORMAT = "upload", "media.probe", "media.decode", "media.vad", "format"
 QUEUE, MODEL_ENCODE, MODEL_DECODE = "queue", "model.encode", "model.decode"
 JOB = "job"
@@ -25,7 +27,7 @@ JOB = "job"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Something that was done, nanoseconds since the epoch."""
+    """A finished stage of work. started, ended: nanoseconds since the epoch."""
 
     name: str
     started: int
@@ -41,22 +43,17 @@ _recording = _Recording()
 
 @cache
 def _tracer() -> Tracer:
-    # Without an exporter BentoML's provider records every span all the same, 50 us each, for nobody.
-    return BentoMLContainer.tracer_provider.get().get_tracer("transcription") if _exported() else NoOpTracer()
-
-
-def _exported() -> bool:
-    return BentoMLContainer.tracing.exporter_type.get() is not None
+    return get_tracer_provider().get_tracer("transcription")
 
 
 @contextmanager
 def traced(name: str, **attributes: str | int | float) -> Iterator[None]:
-    """The block as a span under the current one. attributes: never text or names that a client sent."""
+    """Record the block as a span under the current one. attributes: never text or file names from a client."""
     started = _tracer().start_span(name, attributes=attributes)
     try:
         yield
     except Exception as error:
-        started.set_attribute("error.type", type(error).__name__)  # its message may say what a client sent
+        started.set_attribute("error.type", type(error).__name__)  # the message may quote what a client sent
         raise
     finally:
         started.end()
@@ -64,19 +61,19 @@ def traced(name: str, **attributes: str | int | float) -> Iterator[None]:
 
 @contextmanager
 def current_span(name: str, **attributes: str | int | float) -> Iterator[None]:
-    """The block as a span that is the parent of all in it. Not for generators."""
+    """Record the block as a span that is the parent of every span inside it. Not for use in generators."""
     with _tracer().start_as_current_span(name, attributes=attributes, record_exception=False):
         yield
 
 
 def past_span(stage: Stage, **attributes: str | int | float) -> None:
-    """What was done by somebody else for this request, as a span under the current one."""
+    """Record a stage that has finished, in this thread or another, as a span under the current one."""
     _tracer().start_span(stage.name, attributes=attributes, start_time=stage.started).end(stage.ended)
 
 
 @contextmanager
 def recorded() -> Iterator[list[Stage]]:
-    """The stages of this thread's work in the block, which may be for several requests."""
+    """Collect the stages that this thread finishes in the block; they may serve several requests."""
     stages: list[Stage] = []
     _recording.stages = stages
     try:
@@ -87,7 +84,7 @@ def recorded() -> Iterator[list[Stage]]:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """The block as one of the stages that are recorded, if they are."""
+    """Add the block to the stages that `recorded` collects; without it, do nothing."""
     started = time.time_ns()
     try:
         yield
@@ -97,5 +94,8 @@ def stage(name: str) -> Iterator[None]:
 
 
 def client_traces() -> list[TraceConfig]:
-    """For an aiohttp session: a span for each call, whose context goes along with it. None without an exporter."""
-    return [create_trace_config(tracer_provider=BentoMLContainer.tracer_provider.get())] if _exported() else []
+    """Trace configurations for an aiohttp session: a span for each call, sent on in its `traceparent` header.
+
+    Empty without an exporter.
+    """
+    return [] if isinstance(_tracer(), NoOpTracer) else [create_trace_config(tracer_provider=get_tracer_provider())]

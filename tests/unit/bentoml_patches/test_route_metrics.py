@@ -1,4 +1,4 @@
-"""Paths become routes, of which there are few."""
+"""Request metrics are labelled with routes, of which there are few, and not with paths."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service import TranscriptionService
-from transcription.bentoml_patches.route_metrics import ASKED_FOR, UNKNOWN, Endpoints, _AskedFor
+from transcription.bentoml_patches.route_metrics import REQUESTED_PATH, UNKNOWN, RestorePath, RouteTable
 
 ROUTES = ("/transcribe", "/status/{job_id}", "/jobs/{job_id}/result")
 
@@ -25,28 +25,28 @@ ROUTES = ("/transcribe", "/status/{job_id}", "/jobs/{job_id}/result")
         ("/wp-login.php", UNKNOWN),
     ],
 )
-def test_a_path_has_the_name_of_its_route(path, route):
-    assert Endpoints(ROUTES).of(path) == route
+def test_a_path_is_mapped_to_its_route(path, route):
+    assert RouteTable(ROUTES).route_of(path) == route
 
 
 @given(st.text(max_size=50))
-def test_whatever_is_asked_for_there_are_no_more_names_than_routes(path):
-    assert Endpoints(ROUTES).of(path) in {*ROUTES, UNKNOWN}
+def test_no_path_adds_a_label_value(path):
+    assert RouteTable(ROUTES).route_of(path) in {*ROUTES, UNKNOWN}
 
 
-def test_the_application_sees_the_path_that_was_asked_for():
+def test_the_application_sees_the_requested_path():
     seen = []
 
     async def application(scope, receive, send):
         seen.append(scope)
 
     asyncio.run(
-        _AskedFor(application)({"type": "http", "path": "/status/{job_id}", ASKED_FOR: "/status/7"}, None, None)
+        RestorePath(application)({"type": "http", "path": "/status/{job_id}", REQUESTED_PATH: "/status/7"}, None, None)
     )
     assert seen == [{"type": "http", "path": "/status/7"}]
 
 
-def test_the_service_counts_by_route_and_not_by_path():
+def test_the_service_uses_this_middleware_instead_of_bentomls():
     names = [middleware.cls.__name__ for middleware in TranscriptionService.to_asgi().user_middleware]
     assert "RouteMetrics" in names
     assert "RunnerTrafficMetricsMiddleware" not in names

@@ -1,4 +1,4 @@
-"""The limit on the time until an answer begins."""
+"""The time limit until a response begins."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ async def answer_at_once(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("hello")(scope, receive, send)
 
 
-def test_an_answer_in_time_passes() -> None:
+def test_a_response_in_time_passes() -> None:
     assert asyncio.run(get(TimeLimit(answer_at_once, LONG))).text == "hello"
 
 
-def test_no_answer_in_time_is_a_504_and_the_work_is_cancelled() -> None:
+def test_no_response_in_time_is_a_504_and_cancels_the_work() -> None:
     cancelled = False
 
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +47,7 @@ def test_no_answer_in_time_is_a_504_and_the_work_is_cancelled() -> None:
     assert cancelled
 
 
-def test_an_answer_that_has_begun_may_take_longer() -> None:
+def test_a_response_that_has_begun_may_take_longer() -> None:
     async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await asyncio.sleep(3 * SHORT)
@@ -56,7 +56,7 @@ def test_an_answer_that_has_begun_may_take_longer() -> None:
     assert asyncio.run(get(TimeLimit(slowly, SHORT))).text == "hello"
 
 
-def test_an_application_that_answers_nothing_does_not_hold_the_request() -> None:
+def test_an_application_that_returns_without_a_response_ends_the_request() -> None:
     async def silent(scope: Scope, receive: Receive, send: Send) -> None:
         return
 
@@ -67,7 +67,7 @@ def test_an_application_that_answers_nothing_does_not_hold_the_request() -> None
     asyncio.run(scenario())
 
 
-def test_a_timeout_of_the_application_itself_is_its_own() -> None:
+def test_a_timeout_error_of_the_application_is_passed_on() -> None:
     async def failing(scope: Scope, receive: Receive, send: Send) -> None:
         raise TimeoutError("the database")
 
@@ -75,7 +75,7 @@ def test_a_timeout_of_the_application_itself_is_its_own() -> None:
         asyncio.run(TimeLimit(failing, LONG)({"type": "http"}, None, None))  # type: ignore[arg-type]
 
 
-def test_nothing_of_a_request_is_kept_once_it_is_answered() -> None:
+def test_a_finished_request_can_be_garbage_collected() -> None:
     class Belonging:
         pass
 
@@ -91,11 +91,11 @@ def test_nothing_of_a_request_is_kept_once_it_is_answered() -> None:
         gc.collect()
         return sum(reference() is not None for reference in kept)
 
-    # The event loop throws stopped timers away a hundred at a time.
+    # The event loop discards cancelled timers a hundred at a time.
     assert asyncio.run(scenario()) <= 101
 
 
-def test_the_service_has_this_limit_and_not_that_of_bentoml() -> None:
+def test_the_service_uses_this_middleware_instead_of_bentomls() -> None:
     names = [middleware.cls.__name__ for middleware in TranscriptionService.to_asgi().user_middleware]
     assert "TimeLimit" in names
     assert "TimeoutMiddleware" not in names

@@ -1,4 +1,4 @@
-"""Errors as values: codes are stable, and a failure becomes the error that it was."""
+"""Errors as values: codes are stable, and a failure is converted back to the same error."""
 
 import pytest
 
@@ -16,20 +16,20 @@ from transcription.core.errors import (
 
 
 @pytest.mark.parametrize("error", KINDS, ids=lambda error: error.__name__)
-def test_the_code_of_an_error_is_what_clients_are_sent(error: type[TranscriptionError]) -> None:
+def test_the_code_of_an_error_is_the_one_that_clients_receive(error: type[TranscriptionError]) -> None:
     assert error.code == KINDS[error].code
 
 
 @pytest.mark.parametrize("error", [NoAudioStream("a", "b"), UnknownModel("a"), ServiceUnavailable("a", "b", 12.5)])
-def test_an_error_survives_as_a_value(error: TranscriptionError) -> None:
+def test_an_error_is_restored_from_its_value(error: TranscriptionError) -> None:
     copy = as_error(as_failure(error))
     assert type(copy) is type(error)
     assert vars(copy) == vars(error)
 
 
-def test_an_error_without_a_code_of_its_own_becomes_the_one_whose_code_it_has() -> None:
+def test_an_error_with_an_inherited_code_is_restored_as_the_base_class() -> None:
     assert type(as_error(as_failure(OutcomeUnknown("a")))) is ServiceUnavailable
 
 
-def test_an_unknown_code_becomes_a_plain_error() -> None:
+def test_an_unknown_code_is_restored_as_a_plain_error() -> None:
     assert type(as_error(Failure("of_a_newer_version", "a"))) is TranscriptionError

@@ -1,4 +1,4 @@
-"""Settings come from the environment and are refused early, by name."""
+"""Settings are read from the environment, and invalid ones are refused at start, by name."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def environment(monkeypatch, tmp_path):
     return monkeypatch.setenv
 
 
-def test_a_variable_is_the_field_in_capitals(environment):
+def test_the_variable_of_a_setting_is_its_name_in_upper_case(environment):
     environment("MAX_DURATION", "60")
     assert load_settings().max_duration == 60
 
@@ -32,13 +32,13 @@ def test_a_variable_is_the_field_in_capitals(environment):
         ("CLEANUP_INTERVAL", "soon"),
     ],
 )
-def test_an_invalid_value_stops_the_start_and_names_its_variable(environment, variable, value):
+def test_an_invalid_value_prevents_the_start_and_its_variable_is_named(environment, variable, value):
     environment(variable, value)
     with pytest.raises(InvalidSettings, match=rf"{variable}='{value}'"):
         load_settings()
 
 
-def test_every_invalid_variable_is_named_at_once(environment):
+def test_all_invalid_variables_are_named_together(environment):
     environment("PORT", "x")
     environment("WORKERS", "0")
     with pytest.raises(InvalidSettings) as stopped:
@@ -48,14 +48,14 @@ def test_every_invalid_variable_is_named_at_once(environment):
 
 
 @pytest.mark.parametrize("value", ["http://:hunter2@host", "redis://:hunter2@host:port", "unix:///run/hunter2"])
-def test_a_wrong_redis_url_stops_the_start_and_its_password_stays_secret(environment, value):
+def test_an_invalid_redis_url_prevents_the_start_without_printing_its_password(environment, value):
     environment("REDIS_URL", value)
     with pytest.raises(InvalidSettings, match="REDIS_URL") as stopped:
         load_settings()
     assert "hunter2" not in str(stopped.value)
 
 
-def test_passwords_stay_out_of_what_is_printed(environment):
+def test_passwords_are_not_printed(environment):
     environment("REDIS_URL", "rediss://:hunter2@host:6380/0")
     assert load_settings().redis_url.startswith("rediss://")
     assert "hunter2" not in repr(load_settings())
@@ -67,7 +67,7 @@ def test_known_layouts_are_accepted_in_any_case(environment, layout):
     assert load_settings().whisper_layout == layout.lower()
 
 
-def test_an_empty_variable_means_the_default(environment):
+def test_an_empty_variable_selects_the_default(environment):
     environment("WHISPER_MODEL", "")
     assert load_settings().whisper_model == "base"
 
@@ -77,7 +77,7 @@ def test_a_dotenv_file_is_read(environment, tmp_path):
     assert load_settings().whisper_model == "demo"
 
 
-def test_the_environment_wins_over_the_dotenv_file(environment, tmp_path):
+def test_the_environment_takes_precedence_over_the_dotenv_file(environment, tmp_path):
     (tmp_path / ".env").write_text("WHISPER_MODEL=demo\n")
     environment("WHISPER_MODEL", "small")
     assert load_settings().whisper_model == "small"
@@ -88,11 +88,11 @@ def test_folders_are_made_absolute(environment, tmp_path):
     assert load_settings().temp_dir == tmp_path / "uploads"
 
 
-def test_every_setting_says_what_it_is():
+def test_every_setting_has_a_description():
     assert all(field.description for field in Settings.model_fields.values())
 
 
-def test_celery_without_a_redis_stops_the_start_and_no_secret_is_printed(environment):
+def test_celery_without_redis_prevents_the_start_without_printing_secrets(environment):
     environment("JOB_BACKEND", "celery")
     environment("API_KEY", "hunter2" * 5)
     with pytest.raises(InvalidSettings, match="JOB_BACKEND=celery needs REDIS_URL") as stopped:
@@ -100,7 +100,7 @@ def test_celery_without_a_redis_stops_the_start_and_no_secret_is_printed(environ
     assert "hunter2" not in str(stopped.value)
 
 
-def test_one_redis_serves_for_everything_unless_told_otherwise(environment):
+def test_one_redis_is_used_for_everything_by_default(environment):
     environment("REDIS_URL", "redis://one/0")
     assert (load_settings().broker_url, load_settings().jobs_redis_url) == ("redis://one/0", "redis://one/0")
     environment("CELERY_BROKER_URL", "redis://two/0")
@@ -109,7 +109,7 @@ def test_one_redis_serves_for_everything_unless_told_otherwise(environment):
     assert load_settings().jobs_redis_url == "redis://three/1"
 
 
-def test_machines_that_share_jobs_count_callers_together(environment):
+def test_machines_that_share_jobs_share_rate_limits(environment):
     environment("CELERY_BROKER_URL", "redis://two/0")
     assert load_settings().limits_redis_url == ""
     environment("JOB_BACKEND", "celery")

@@ -1,4 +1,4 @@
-"""Media in, 16 kHz mono PCM out, and no process left on any way out."""
+"""Media is decoded to 16 kHz mono PCM, and no process is left behind in any case."""
 
 import asyncio
 from contextlib import aclosing
@@ -37,7 +37,7 @@ def decoded(media: Media, settings: Settings) -> np.ndarray:
 
 
 @pytest.mark.parametrize("extension", ALL_FORMATS)
-def test_every_format_gives_its_sound(tmp_path, settings, uploaded, extension):
+def test_every_format_is_decoded(tmp_path, settings, uploaded, extension):
     path = convert(SPOKEN, tmp_path / f"spoken.{extension}")
     media = asyncio.run(probe(uploaded(path), settings))
     samples = decoded(media, settings)
@@ -46,7 +46,7 @@ def test_every_format_gives_its_sound(tmp_path, settings, uploaded, extension):
     assert np.abs(samples).max() > 3000
 
 
-def test_a_wav_comes_out_sample_for_sample(tmp_path, settings):
+def test_a_wav_file_is_decoded_sample_for_sample(tmp_path, settings):
     samples = noise(2.5)
     assert np.array_equal(decoded(media_of(write_wav(tmp_path / "a.wav", samples)), settings), samples)
 
@@ -58,7 +58,7 @@ def test_stereo_at_another_rate_becomes_mono_at_16_khz(tmp_path, settings):
     assert len(samples) == pytest.approx(len(reference), abs=SAMPLE_RATE // 100)
 
 
-def test_less_than_a_tenth_of_a_second_is_too_short(tmp_path, settings):
+def test_a_recording_under_a_tenth_of_a_second_is_too_short(tmp_path, settings):
     with pytest.raises(AudioTooShort, match=r"0.09 s long"):
         decoded(media_of(write_wav(tmp_path / "a.wav", noise(0.09))), settings)
 
@@ -67,26 +67,26 @@ def test_a_tenth_of_a_second_is_enough(tmp_path, settings):
     assert len(decoded(media_of(write_wav(tmp_path / "a.wav", noise(0.1))), settings)) == 1600
 
 
-def test_more_than_the_longest_duration_is_refused_while_it_decodes(tmp_path, settings):
+def test_a_recording_above_the_maximum_duration_is_refused_during_decoding(tmp_path, settings):
     limited = settings.model_copy(update={"max_duration": 2})
     with pytest.raises(AudioTooLong, match="longer than 2 s"):
         decoded(media_of(write_wav(tmp_path / "a.wav", noise(10))), limited)
     assert media_children() == []
 
 
-def test_exactly_the_longest_duration_is_accepted(tmp_path, settings):
+def test_a_recording_of_exactly_the_maximum_duration_is_accepted(tmp_path, settings):
     limited = settings.model_copy(update={"max_duration": 2})
     assert len(decoded(media_of(write_wav(tmp_path / "a.wav", noise(2))), limited)) == 2 * SAMPLE_RATE
 
 
-def test_garbage_behind_a_good_header_is_undecodable(tmp_path, settings):
+def test_garbage_after_a_valid_header_is_undecodable(tmp_path, settings):
     path = tmp_path / "a.flac"
     path.write_bytes(convert(SPOKEN, tmp_path / "b.flac").read_bytes()[:42] + b"\x00" * 5000)
     with pytest.raises(UndecodableMedia):
         decoded(media_of(path, "flac"), settings)
 
 
-def test_the_error_does_not_tell_where_the_file_was(tmp_path, settings):
+def test_the_error_does_not_contain_the_path_of_the_file(tmp_path, settings):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(100))
     with pytest.raises(UndecodableMedia) as refused:
@@ -94,7 +94,7 @@ def test_the_error_does_not_tell_where_the_file_was(tmp_path, settings):
     assert str(tmp_path) not in refused.value.detail
 
 
-def test_a_file_that_breaks_off_gives_what_came_before(tmp_path, settings):
+def test_a_truncated_file_is_decoded_up_to_its_end(tmp_path, settings):
     whole = convert(SPOKEN, tmp_path / "whole.mp3").read_bytes()
     path = tmp_path / "half.mp3"
     path.write_bytes(whole[: len(whole) // 2])
@@ -116,7 +116,7 @@ def test_a_url_in_a_playlist_is_not_followed(tmp_path, settings):
         decoded(media_of(path, "hls"), settings)
 
 
-def test_a_reader_that_stops_early_leaves_no_process(tmp_path, settings):
+def test_closing_the_decoder_early_leaves_no_process(tmp_path, settings):
     media = media_of(write_wav(tmp_path / "a.wav", noise(60)))
 
     async def read_one_block() -> None:
@@ -127,7 +127,7 @@ def test_a_reader_that_stops_early_leaves_no_process(tmp_path, settings):
     assert media_children() == []
 
 
-def test_a_cancelled_reader_leaves_no_process(tmp_path, settings):
+def test_cancelling_the_decoder_leaves_no_process(tmp_path, settings):
     media = media_of(write_wav(tmp_path / "a.wav", noise(60)))
 
     async def read_slowly() -> None:
@@ -145,8 +145,8 @@ def test_a_cancelled_reader_leaves_no_process(tmp_path, settings):
     assert media_children() == []
 
 
-def test_a_slow_reader_holds_the_decoder_back(tmp_path, settings):
-    """The pipe and our buffer hold a few seconds of PCM; the rest waits inside ffmpeg."""
+def test_a_slow_reader_pauses_the_decoder(tmp_path, settings):
+    """The pipe and the buffer hold a few seconds of PCM; then ffmpeg waits."""
     media = media_of(write_wav(tmp_path / "a.wav", noise(120)))
 
     async def still_running_after_a_pause() -> bool:
@@ -158,7 +158,7 @@ def test_a_slow_reader_holds_the_decoder_back(tmp_path, settings):
     assert asyncio.run(still_running_after_a_pause())
 
 
-def test_a_decoder_without_memory_is_an_error_of_the_file(tmp_path, settings):
+def test_a_file_that_needs_too_much_memory_is_undecodable(tmp_path, settings):
     starved = settings.model_copy(update={"decode_memory_limit": 1 << 20})
     with pytest.raises(UndecodableMedia):
         decoded(media_of(write_wav(tmp_path / "a.wav", noise(1))), starved)
@@ -169,16 +169,16 @@ def test_the_configured_ffmpeg_is_used(settings, tmp_path):
     assert find_ffmpeg(chosen) == tmp_path / "ffmpeg"
 
 
-def test_some_ffmpeg_is_always_found(settings):
+def test_an_ffmpeg_is_always_found(settings):
     assert find_ffmpeg(settings).is_file()
 
 
-def test_only_decoders_of_the_list_are_used(tmp_path, settings, monkeypatch):
+def test_only_listed_decoders_are_used(tmp_path, settings, monkeypatch):
     path = convert(SPOKEN, tmp_path / "spoken.flac")
     monkeypatch.setattr("transcription.media.intake.containers.DECODERS", "mp3,pcm_s16le")
     with pytest.raises(UndecodableMedia):
         decoded(media_of(path, "flac"), settings)
 
 
-def test_every_picture_decoder_is_missing_from_the_list():
+def test_no_picture_decoder_is_listed():
     assert not {"h264", "mpeg4", "mjpeg", "png", "gif", "vp8", "subrip", "ass"} & set(DECODERS.split(","))

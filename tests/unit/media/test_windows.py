@@ -1,4 +1,4 @@
-"""Speech is cut at silences and packed into windows; nothing spoken is lost, moved or heard twice."""
+"""Speech is cut at silences and packed into windows; no speech is lost, moved or duplicated."""
 
 import asyncio
 import itertools
@@ -48,7 +48,7 @@ def spans_of(windows: list[Window]) -> list[Span]:
 
 
 def louder_than_silence(samples: np.ndarray, vad: VadOptions) -> list[Span]:
-    """A speech detector for signals made of zeros and ones, with the interface and the patience of the real one."""
+    """A speech detector for signals of zeros and ones, with the interface and minimum silence of the real one."""
     loud = np.flatnonzero(samples)
     if not len(loud):
         return []
@@ -61,7 +61,7 @@ def louder_than_silence(samples: np.ndarray, vad: VadOptions) -> list[Span]:
 
 @pytest.mark.parametrize("path", [SPOKEN, SEVERAL_SENTENCES])
 @pytest.mark.parametrize("min_silence_ms", [2000, 500])
-def test_a_short_recording_is_one_window_of_exactly_faster_whispers_speech(path, min_silence_ms):
+def test_a_short_recording_is_one_window_with_exactly_the_speech_of_faster_whisper(path, min_silence_ms):
     samples = read_samples(path)
     audio = samples.astype(np.float32) / INT16_SCALE
     chunks = get_speech_timestamps(audio, min_silence_duration_ms=min_silence_ms)
@@ -73,7 +73,7 @@ def test_a_short_recording_is_one_window_of_exactly_faster_whispers_speech(path,
 
 
 @pytest.mark.parametrize("speech_pad_ms", [0, 30, 400, 3000])
-def test_padding_is_added_as_faster_whisper_adds_it(speech_pad_ms):
+def test_padding_is_the_same_as_faster_whispers(speech_pad_ms):
     samples = read_samples(SEVERAL_SENTENCES)
     vad = VadOptions(min_silence_ms=100, speech_pad_ms=speech_pad_ms)
     chunks = get_speech_timestamps(
@@ -84,21 +84,21 @@ def test_padding_is_added_as_faster_whisper_adds_it(speech_pad_ms):
     assert padded == [Span(chunk["start"], chunk["end"] - chunk["start"]) for chunk in chunks]
 
 
-def test_a_window_tells_where_its_speech_is_without_padding():
+def test_the_speech_of_a_window_has_no_padding():
     silence = np.zeros(10 * SECOND, np.int16)
     (window,) = cut(np.concatenate((silence, np.ones(2 * SECOND, np.int16), silence)), find_speech=louder_than_silence)
     assert window.speech == (Span(10 * SECOND, 2 * SECOND),)
     assert window.timeline.start == pytest.approx(9.6)
 
 
-def test_without_voice_activity_detection_windows_still_tell_where_speech_is():
+def test_windows_have_their_speech_even_without_voice_activity_detection():
     spoken = read_samples(SPOKEN)
     (window,) = cut(np.concatenate((spoken, np.zeros(10 * SECOND, np.int16))), NO_VAD)
     assert window.speech
     assert window.speech[-1].end < len(spoken) + SECOND // 10
 
 
-def test_very_quiet_speech_is_heard_where_nothing_is_cut_by_it():
+def test_very_quiet_speech_is_detected_where_it_decides_no_cuts():
     loud = read_samples(SPOKEN)
     quiet = (loud * 0.002).astype(np.int16)  # 54 dB less
     assert cut(quiet) == []
@@ -107,38 +107,38 @@ def test_very_quiet_speech_is_heard_where_nothing_is_cut_by_it():
     assert window.speech == reference.speech
 
 
-def test_a_window_of_quiet_speech_tells_all_of_it_that_is_inside():
+def test_a_window_of_quiet_speech_has_all_the_speech_inside_it():
     quiet = (read_samples(SPOKEN) * 0.003).astype(np.int16)  # 50 dB less: Silero misses the first second
     (window,) = cut(quiet)
     assert window.speech[0].start == window.timeline.spans[0].start
 
 
-def test_loud_recordings_are_heard_as_they_are():
+def test_loud_recordings_are_not_amplified():
     loud = noise(1, loudness=20_000)
     assert amplify(loud) is loud
 
 
 @pytest.mark.parametrize("vad", [VadOptions(), NO_VAD])
-def test_windows_tell_nothing_of_speech_when_nobody_is_to_listen(vad):
+def test_windows_have_no_speech_if_it_is_not_to_be_detected(vad):
     (window,) = cut(read_samples(SPOKEN), vad, listen=False)
     assert window.speech is None
 
 
-def test_a_recording_without_speech_gives_no_windows():
+def test_a_recording_without_speech_has_no_windows():
     assert cut(noise(5)) == []
 
 
-def test_no_recording_gives_no_windows():
+def test_an_empty_recording_has_no_windows():
     assert cut(np.empty(0, np.int16)) == []
 
 
-def test_silence_between_sentences_is_left_out():
+def test_silence_between_sentences_is_dropped():
     spoken = read_samples(SPOKEN)
     windows = cut(np.concatenate((spoken, np.zeros(20 * SECOND, np.int16), spoken)))
     assert sum(len(window.samples) for window in windows) < 2 * len(spoken) + SECOND
 
 
-def test_speech_on_both_sides_of_a_block_border_is_found_once():
+def test_speech_across_a_block_boundary_is_found_once():
     spoken = read_samples(SPOKEN)
     pause = np.zeros(3 * SECOND, np.int16)
     repeats = 2 * BLOCK_SAMPLES // (len(spoken) + len(pause)) + 1
@@ -146,7 +146,7 @@ def test_speech_on_both_sides_of_a_block_border_is_found_once():
     assert len(spans_of(windows)) == repeats
 
 
-def test_windows_are_full_when_there_is_much_speech():
+def test_windows_are_full_if_there_is_enough_speech():
     spoken = read_samples(SPOKEN)
     windows = cut(np.concatenate([spoken, np.zeros(3 * SECOND, np.int16)] * 25))
     assert all(window.duration > 25 for window in windows[:-1])
@@ -158,7 +158,7 @@ def test_speech_without_a_pause_is_cut_after_at_most_thirty_seconds():
     assert sum(len(window.samples) for window in windows) == 100 * SECOND
 
 
-def test_it_is_cut_where_it_is_quietest():
+def test_speech_without_a_pause_is_cut_at_the_quietest_moment():
     samples = np.full(WINDOW_SAMPLES, 1000, np.int16)
     samples[27 * SECOND : 27 * SECOND + SECOND // 5] = 10
     assert 27 * SECOND <= quietest_moment(samples) <= 27 * SECOND + SECOND // 5
@@ -170,7 +170,7 @@ def test_without_voice_activity_detection_a_short_recording_is_one_window():
     assert np.array_equal(window.samples, samples)
 
 
-def test_without_voice_activity_detection_nothing_is_left_out():
+def test_without_voice_activity_detection_nothing_is_dropped():
     samples = noise(300)
     windows = cut(samples, NO_VAD)
     assert np.array_equal(np.concatenate([window.samples for window in windows]), samples)
@@ -201,7 +201,7 @@ def test_every_sample_of_speech_is_in_one_window_in_order(pattern):
     st.booleans(),
     st.integers(0, 3000),
 )
-def test_every_sample_of_speech_is_told_once_in_order(pattern, enabled, speech_pad_ms):
+def test_every_sample_of_detected_speech_is_in_one_window_in_order(pattern, enabled, speech_pad_ms):
     """pattern: speech and pause lengths in hundredths of a second."""
     step = SAMPLE_RATE // 100
     pieces = [piece for speech, pause in pattern for piece in (np.ones(speech * step), np.zeros(pause * step))]
@@ -217,7 +217,7 @@ def test_every_sample_of_speech_is_told_once_in_order(pattern, enabled, speech_p
 
 
 @given(st.integers(1, 5 * WINDOW_SAMPLES))
-def test_a_split_span_is_whole(length):
+def test_the_parts_of_a_split_span_cover_it(length):
     samples = np.zeros(length, np.int16)
     parts = list(split(samples, Span(0, length)))
     assert sum(part.length for part in parts) == length
@@ -225,7 +225,7 @@ def test_a_split_span_is_whole(length):
 
 
 @given(st.lists(st.integers(1, WINDOW_SAMPLES), max_size=20))
-def test_packing_never_leaves_room_for_the_next_span(lengths):
+def test_a_window_is_closed_only_if_the_next_span_does_not_fit(lengths):
     packer = WindowPacker()
     windows = []
     for start, length in enumerate(lengths):
@@ -240,7 +240,7 @@ spans = st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 20_000)), min_
 
 
 @given(spans, st.floats(0, 30, allow_nan=False), st.booleans())
-def test_times_return_to_the_file_as_faster_whisper_returns_them(gaps, time, is_end):
+def test_times_are_mapped_to_the_file_as_in_faster_whisper(gaps, time, is_end):
     chunks, cursor = [], 0
     for gap, length in gaps:
         chunks.append({"start": cursor + gap, "end": cursor + gap + length})

@@ -1,4 +1,4 @@
-"""Where callbacks may go."""
+"""Which URLs the service may connect to on behalf of clients."""
 
 from __future__ import annotations
 
@@ -50,25 +50,25 @@ def https(host: str, port: int = 443) -> Endpoint:
 
 
 @pytest.mark.parametrize("address", PUBLIC, ids=str)
-def test_an_ordinary_address_on_the_internet_is_public(address: Address) -> None:
+def test_an_ordinary_internet_address_is_public(address: Address) -> None:
     assert is_public(address)
 
 
 @pytest.mark.parametrize("network", SPECIAL)
-def test_neither_end_of_a_special_network_is_public(network: str) -> None:
+def test_the_first_and_last_address_of_a_special_network_are_not_public(network: str) -> None:
     assert not is_public(ip_network(network)[0])
     assert not is_public(ip_network(network)[-1])
 
 
 @given(st.sampled_from(SPECIAL).map(ip_network).flatmap(members))
-def test_nothing_in_a_special_network_is_public(address: Address) -> None:
+def test_no_address_in_a_special_network_is_public(address: Address) -> None:
     assert not is_public(address)
 
 
 @given(st.ip_addresses())
 @example(ip_address("224.0.0.1"))
 @example(ip_address("ff0e::1"))
-def test_what_python_calls_special_is_not_public(address: Address) -> None:
+def test_addresses_that_python_considers_special_are_not_public(address: Address) -> None:
     special = (
         not address.is_global,
         address.is_private,
@@ -84,7 +84,7 @@ def test_what_python_calls_special_is_not_public(address: Address) -> None:
 
 
 @given(st.ip_addresses(v=4))
-def test_no_ipv6_address_that_holds_an_ipv4_address_is_public(inner: IPv4Address) -> None:
+def test_no_ipv6_address_with_an_embedded_ipv4_address_is_public(inner: IPv4Address) -> None:
     holders = (
         IPv6Address((0xFFFF << 32) | int(inner)),  # mapped
         IPv6Address(int(inner)),  # compatible
@@ -102,7 +102,7 @@ def test_an_address_with_a_zone_is_not_public() -> None:
 # URLs
 
 
-def test_a_url_comes_apart() -> None:
+def test_a_url_is_parsed_into_its_parts() -> None:
     assert parse_url("HTTPS://Hooks.Example.com:8443/a/b?c=%20d#e", CALLBACK) == Endpoint(
         "https", "hooks.example.com", 8443, "/a/b?c=%20d"
     )
@@ -119,7 +119,7 @@ def test_a_url_comes_apart() -> None:
         ("https://[2001:db8::1]:8443/", "[2001:db8::1]:8443"),
     ],
 )
-def test_the_host_header_has_the_port_when_it_is_not_the_usual_one(url: str, authority: str) -> None:
+def test_the_host_header_has_the_port_unless_it_is_the_default(url: str, authority: str) -> None:
     assert parse_url(url, CALLBACK).authority == authority
 
 
@@ -143,13 +143,13 @@ def test_the_host_header_has_the_port_when_it_is_not_the_usual_one(url: str, aut
         "https://" + ".".join(["a" * 60] * 5) + "/",
     ],
 )
-def test_a_url_that_could_be_read_in_two_ways_is_refused(url: str) -> None:
+def test_an_ambiguous_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidParameter, match="callback_url"):
         parse_url(url, CALLBACK)
 
 
 @given(st.text(max_size=80) | st.from_regex(r"https?://[a-z0-9.:@\[\]%/\\#?]{0,40}", fullmatch=True))
-def test_any_text_is_a_url_or_an_invalid_parameter(text: str) -> None:
+def test_any_text_is_parsed_or_refused_as_an_invalid_parameter(text: str) -> None:
     try:
         endpoint = parse_url(text, CALLBACK)
     except InvalidParameter:
@@ -169,18 +169,18 @@ def test_an_empty_list_allows_nothing(text: str) -> None:
 
 
 @given(st.lists(host_names | networks().map(str), max_size=5))
-def test_blanks_and_case_of_the_list_do_not_matter(entries: list[str]) -> None:
+def test_white_space_and_case_in_the_list_do_not_matter(entries: list[str]) -> None:
     assert AllowList.parse(" ,".join(entries).upper()) == AllowList.parse(",".join(entries))
 
 
 @given(host_names, ports, ports)
-def test_a_name_is_allowed_with_every_port_or_with_its_own(name: str, port: int, other: int) -> None:
+def test_a_name_is_allowed_on_any_port_or_on_its_own_only(name: str, port: int, other: int) -> None:
     assert AllowList.parse(name).has_name(name, port)
     assert AllowList.parse(f"{name}:{port}").has_name(name, other) == (port == other)
 
 
 @given(host_names, host_names)
-def test_a_star_stands_for_the_names_below_and_for_no_other(name: str, label: str) -> None:
+def test_a_wildcard_allows_the_names_below_it_and_no_others(name: str, label: str) -> None:
     allow = AllowList.parse(f"*.{name}")
 
     assert allow.has_name(f"{label}.{name}", 443)
@@ -230,7 +230,7 @@ def test_an_address_may_have_a_port(address: Address, port: int, other: int) -> 
         ),
     ],
 )
-def test_an_entry_that_means_nothing_is_named(entry: str) -> None:
+def test_an_invalid_entry_is_named_in_the_error(entry: str) -> None:
     with pytest.raises(ValueError, match="^" + "'" + entry.replace("*", r"\*").replace("[", r"\[")):
         AllowList.parse(f"example.com, {entry}")
 
@@ -238,7 +238,7 @@ def test_an_entry_that_means_nothing_is_named(entry: str) -> None:
 # The decision
 
 
-def test_a_public_host_over_https_is_fine() -> None:
+def test_a_public_host_over_https_is_allowed() -> None:
     assert objection(https("example.com"), PUBLIC, NOTHING, CALLBACK) == ""
 
 
@@ -255,7 +255,7 @@ def test_every_address_of_a_host_must_be_public(addresses: list[Address]) -> Non
         (https("example.com", 8443), "port 443 only, not 8443"),
     ],
 )
-def test_plain_http_and_other_ports_are_not_for_public_hosts(endpoint: Endpoint, reason: str) -> None:
+def test_public_hosts_are_refused_over_http_and_on_other_ports(endpoint: Endpoint, reason: str) -> None:
     assert reason in objection(endpoint, PUBLIC, NOTHING, CALLBACK)
     assert "WEBHOOK_ALLOW" in objection(endpoint, PUBLIC, NOTHING, CALLBACK)
 
@@ -267,7 +267,7 @@ def test_an_allowed_name_may_have_any_address_and_use_http() -> None:
     assert objection(endpoint, [ip_address("10.0.0.1")], allow, CALLBACK) == ""
 
 
-def test_a_name_may_use_http_when_all_its_addresses_are_in_allowed_networks() -> None:
+def test_a_name_may_use_http_if_all_its_addresses_are_in_allowed_networks() -> None:
     allow = AllowList.parse("10.0.0.0/8")
     endpoint = Endpoint("http", "app.internal", 8080, "/")
 
@@ -275,12 +275,12 @@ def test_a_name_may_use_http_when_all_its_addresses_are_in_allowed_networks() ->
     assert objection(endpoint, [ip_address("10.0.0.1"), PUBLIC[0]], allow, CALLBACK)
 
 
-def test_one_address_outside_the_allowed_networks_is_enough_to_refuse() -> None:
+def test_a_single_address_outside_the_allowed_networks_is_refused() -> None:
     allow = AllowList.parse("10.0.0.0/8")
 
     assert objection(https("a.com"), [ip_address("10.0.0.1"), PUBLIC[0]], allow, CALLBACK) == ""
     assert objection(https("a.com"), [ip_address("10.0.0.1"), ip_address("192.168.0.1")], allow, CALLBACK)
 
 
-def test_the_reason_does_not_tell_the_address() -> None:
+def test_the_reason_does_not_contain_the_address() -> None:
     assert "10.9" not in objection(https("example.com"), [ip_address("10.9.8.7")], NOTHING, CALLBACK)

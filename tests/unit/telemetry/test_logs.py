@@ -1,3 +1,5 @@
+"""Log lines: their format, their fields and their level."""
+
 from __future__ import annotations
 
 import io
@@ -15,7 +17,7 @@ from transcription.telemetry.logs import configure_logging, current_request_id, 
 
 @pytest.fixture
 def output() -> Iterator[io.StringIO]:
-    """Everything logged in a test, as text."""
+    """All that is logged in a test, as text."""
     handlers, level = logging.root.handlers, logging.root.level
     stream = io.StringIO()
     configure_logging(Settings(app_name="tested"), stream)
@@ -24,7 +26,7 @@ def output() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-def test_a_line_is_one_json_object_with_the_fields_of_section_11_2(output: io.StringIO) -> None:
+def test_a_line_is_one_json_object_with_the_common_fields(output: io.StringIO) -> None:
     with request_context("the-id"):
         structlog.get_logger("x").info("done", endpoint="/transcribe", status_code=200)
     line = json.loads(output.getvalue())
@@ -39,14 +41,14 @@ def test_a_line_is_one_json_object_with_the_fields_of_section_11_2(output: io.St
     }
 
 
-def test_lines_of_libraries_look_the_same(output: io.StringIO) -> None:
+def test_lines_of_libraries_have_the_same_format(output: io.StringIO) -> None:
     with request_context("the-id"):
         logging.getLogger("bentoml.serve").warning("slow %s", "answer")
     line = json.loads(output.getvalue())
     assert (line["message"], line["level"], line["request_id"]) == ("slow answer", "WARNING", "the-id")
 
 
-def test_a_traceback_stays_on_its_line(output: io.StringIO) -> None:
+def test_a_traceback_is_part_of_its_line(output: io.StringIO) -> None:
     try:
         raise ValueError("broken")
     except ValueError:
@@ -68,7 +70,7 @@ def test_there_is_no_request_id_outside_of_a_request() -> None:
     assert current_request_id() == ""
 
 
-def test_a_terminal_gets_columns() -> None:
+def test_a_terminal_shows_columns() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True

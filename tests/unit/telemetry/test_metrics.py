@@ -1,4 +1,4 @@
-"""Figures for Prometheus: names by its conventions, and none of processes that are gone."""
+"""Prometheus metrics: named by its conventions, and without gauges of processes that have ended."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ OURS = [value for value in vars(metrics).values() if isinstance(value, prometheu
 
 
 @pytest.mark.parametrize("metric", OURS, ids=lambda metric: metric._name)
-def test_every_metric_says_what_it_is(metric):
+def test_every_metric_has_a_help_text(metric):
     assert metric._documentation[0].isupper()
     assert metric._name.startswith(("transcription_", "bentoml_service_"))
 
@@ -22,19 +22,19 @@ def test_times_are_in_seconds(metric):
     assert metric._name.endswith("_seconds")
 
 
-def test_gauges_of_a_process_that_is_gone_are_forgotten_and_its_counters_stay(tmp_path):
+def test_gauges_of_an_ended_process_are_dropped_and_its_counters_kept(tmp_path):
     process = subprocess.Popen(["true"])
     process.wait()
-    gone, alive = process.pid, os.getpid()
+    ended, alive = process.pid, os.getpid()
     for name in ("gauge_livesum", "gauge_livemax", "counter", "histogram"):
-        for pid in (gone, alive):
+        for pid in (ended, alive):
             (tmp_path / f"{name}_{pid}.db").touch()
 
     metrics.forget_dead_processes(tmp_path)
 
     left = {path.stem for path in tmp_path.iterdir()}
     assert left == {
-        f"counter_{gone}",
-        f"histogram_{gone}",
+        f"counter_{ended}",
+        f"histogram_{ended}",
         *(f"{name}_{alive}" for name in ("gauge_livesum", "gauge_livemax", "counter", "histogram")),
     }

@@ -13,7 +13,16 @@ from runners.models.catalogue import check_known, is_english_only
 from transcription.api.parameters.subtitles import LayoutParameters
 from transcription.core.errors import InvalidParameter
 from transcription.core.languages import language_code
-from transcription.core.options import DecodeOptions, HallucinationPolicy, Task, TranscriptionRequest, VadOptions
+from transcription.core.options import (
+    VAD_MIN_SILENCE_MS,
+    VAD_SPEECH_PAD_MS,
+    VAD_THRESHOLD,
+    DecodeOptions,
+    HallucinationPolicy,
+    Task,
+    TranscriptionRequest,
+    VadOptions,
+)
 from transcription.core.settings import Settings
 
 MAX_BEAM_SIZE = 10
@@ -81,13 +90,16 @@ class RecordingParameters(BaseModel):
     hotwords: str | None = Field(None, max_length=MAX_PROMPT_CHARACTERS, description="Words that are likely to occur.")
     vad_filter: bool = Field(True, description="Skip parts without speech.")
     vad_threshold: float = Field(
-        0.5, ge=0, le=1, description="Minimum probability of speech for a part to count as speech."
+        VAD_THRESHOLD, ge=0, le=1, description="Minimum probability of speech for a part to count as speech."
     )
     vad_min_silence_ms: int = Field(
-        2000, ge=0, le=MAX_SILENCE_MS, description="Minimum duration of a pause that is skipped, in milliseconds."
+        VAD_MIN_SILENCE_MS,
+        ge=0,
+        le=MAX_SILENCE_MS,
+        description="Minimum duration of a pause that is skipped, in milliseconds.",
     )
     vad_speech_pad_ms: int = Field(
-        400, ge=0, le=MAX_PAD_MS, description="Padding on both sides of speech, in milliseconds."
+        VAD_SPEECH_PAD_MS, ge=0, le=MAX_PAD_MS, description="Padding on both sides of speech, in milliseconds."
     )
     hallucinations: HallucinationPolicy = Field(
         HallucinationPolicy.DROP,

@@ -8,15 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-# The type that `bentoml.api(input_spec=...)` takes has no public name.
-from _bentoml_sdk import IODescriptor  # type: ignore[import-untyped]
 from pydantic import Field, create_model
-from starlette.requests import Request
 
 from transcription.api.parameters.parsing import FILE
 from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import TranscriptionParameters
 from transcription.api.route_facts import Route, RouteFacts
+from transcription.bentoml_patches.unread_input import UnreadInput
 
 ROUTE = "/api/transcribe"  # not /transcribe: BentoML's routes take precedence over the mounted application's
 TASK_ROUTE = "/api/transcribe_job"
@@ -26,20 +24,7 @@ EXCLUDED_FROM_TASKS = frozenset({"response_format", "async_"}) | LAYOUT_NAMES
 EXCLUDED = EXCLUDED_FROM_TASKS | {"callback_url"}
 
 
-class UnreadInput(IODescriptor):  # type: ignore[misc]
-    """Leaves the request's body to the method that is called.
-
-    BentoML would read the whole upload before the method runs, without a limit, and would fetch a `file` that is
-    given as a URL.
-    """
-
-    @classmethod
-    async def from_http_request(cls, request: Request, serde: Any) -> IODescriptor:
-        """Read nothing."""
-        return cls.model_construct(**dict.fromkeys(cls.model_fields))
-
-
-def _input(name: str, excluded: frozenset[str]) -> type[IODescriptor]:
+def _input(name: str, excluded: frozenset[str]) -> type[UnreadInput]:
     fields: dict[str, Any] = {
         parameter: (field.annotation, field)
         for parameter, field in TranscriptionParameters.model_fields.items()

@@ -13,6 +13,7 @@ import structlog
 
 from runners.client.interface import Runner
 from runners.host import ModelHost
+from transcription.bentoml_patches import tracer_provider
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import Broker
@@ -20,12 +21,12 @@ from transcription.jobs.cluster.dispatcher import WORKERS_POLL_SECONDS, Dispatch
 from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_shared_store
 from transcription.jobs.worker import Worker
-from transcription.media.intake.sweep import sweep_for_ever
+from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.sandbox.process import warm_up
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
 from transcription.telemetry.metrics import serve_metrics
-from transcription.telemetry.process_metrics import WORKER, read_for_ever
+from transcription.telemetry.process_metrics import WORKER, update_regularly
 
 READY_POLL_SECONDS = 0.2
 PAUSE_SECONDS = 1.0  # before a message that could not be served is returned to the broker
@@ -119,6 +120,7 @@ class WorkerProcess:
         settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         recordings = open_recordings(settings)
         await recordings.check()
+        tracer_provider.install()
         warm_up()
         runner = self._make_runner(settings)
         runner.start()
@@ -131,8 +133,8 @@ class WorkerProcess:
                 background = [
                     # Jobs are dispatched even while no API process runs.
                     group.create_task(Dispatcher(store, broker, WORKERS_POLL_SECONDS).run()),
-                    group.create_task(sweep_for_ever(settings)),
-                    group.create_task(read_for_ever(WORKER, {"temp": settings.temp_dir})),
+                    group.create_task(sweep_regularly(settings)),
+                    group.create_task(update_regularly(WORKER, {"temp": settings.temp_dir})),
                 ]
                 while not (await runner.state()).ready:
                     await asyncio.sleep(READY_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""The containers we take, and how to tell them: first bytes, extensions, declared types."""
+"""The supported containers, and how to recognise them: first bytes, file extensions, media types."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import PurePath
 from transcription.core.audio import SAMPLE_RATE
 
 HEAD_BYTES = 64
-# What makes a WAV file of 16-bit, 16 kHz, mono samples whose number nobody knows yet.
+# Header of a WAV file of 16-bit, 16 kHz mono samples, of unknown length.
 HEAD_OF_RAW_PCM = struct.pack(
     "<4sI4s4sIHHIIHH4sI",
     *(b"RIFF", 0xFFFFFFFF, b"WAVE"),
@@ -22,9 +22,9 @@ ID3_HEADER_BYTES = 10
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One family of file formats that share a demuxer.
+    """A family of file formats that share a demuxer.
 
-    name: for messages. demuxer: ffmpeg's. extensions, types: every one that a file of the family may carry.
+    name: for messages. demuxer: ffmpeg's name. extensions, types: all that files of the family may have.
     """
 
     name: str
@@ -67,12 +67,12 @@ AVI = _container("AVI", "avi", ".avi", "video/x-msvideo video/avi video/msvideo 
 FLV = _container("FLV", "flv", ".flv", "video/x-flv video/flv application/x-flash-video")
 
 ALL = (MP3, WAV, OGG, FLAC, AAC, MP4, MATROSKA, ASF, AVI, FLV)
-# Without an index the duration is a guess from the first bit rate: only decoding tells.
+# The duration in these is an estimate from the first bit rate; only decoding gives the real one.
 ESTIMATED = (MP3, AAC)
 SUPPORTED = "mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv, flv"
 
 MAX_STREAMS = 64  # of all kinds; libavformat allocates for each
-# By ffmpeg's names, for its codec_whitelist: whatever carries sound in the containers above, and no picture.
+# ffmpeg's names, for codec_whitelist: the audio codecs of the containers above, and no picture codec.
 DECODERS = (
     "mp3float,mp3,mp2float,mp2,mp1float,mp1,aac,aac_fixed,aac_latm,libfdk_aac,flac,alac,wavpack,tta,vorbis,libvorbis,"
     "opus,libopus,speex,libspeex,ac3,ac3_fixed,eac3,dca,truehd,mlp,wmav1,wmav2,wmapro,wmalossless,wmavoice,"
@@ -83,15 +83,15 @@ DECODERS = (
     "pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw"
 )
 
-# Types that clients send when they do not know.
+# Types that clients send for want of a better one.
 GENERIC_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/x-binary"})
 _ISO_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 
 
 def open_options(demuxer: str) -> dict[str, str]:
-    """How libavformat may open a file of a client."""
+    """Options with which libavformat opens a client's file."""
     return {
-        # A playlist or a reference inside the file that names anything but a file reads nothing.
+        # Playlists and references in the file can open no URL.
         "protocol_whitelist": "file",
         "format_whitelist": demuxer,
         "codec_whitelist": DECODERS,
@@ -102,7 +102,7 @@ def open_options(demuxer: str) -> dict[str, str]:
 def recognise(head: bytes, after_tag: bytes = b"") -> Container | None:
     """The container that starts with these bytes, or None.
 
-    head: first HEAD_BYTES of the file. after_tag: what follows an ID3 tag, where `id3_length` found one.
+    head: the first HEAD_BYTES of the file. after_tag: as many bytes after its ID3 tag, see `id3_length`.
     """
     if head.startswith(b"ID3"):
         return recognise(after_tag) if after_tag[:4] == b"fLaC" or _is_adts(after_tag) else MP3
@@ -141,7 +141,7 @@ def _is_mpeg_audio(head: bytes) -> bool:
 
 
 def id3_length(head: bytes) -> int:
-    """Bytes of the ID3v2 tag at the start of a file, 0 without one."""
+    """Length in bytes of the ID3v2 tag at the start of a file; 0 without one."""
     if not head.startswith(b"ID3") or len(head) < ID3_HEADER_BYTES:
         return 0
     size = 0
@@ -151,7 +151,7 @@ def id3_length(head: bytes) -> int:
 
 
 def contradiction(container: Container, filename: str, content_type: str) -> str:
-    """How the name or the declared type contradicts the content; "" when they agree or say nothing."""
+    """How the file name or the declared type contradicts the content, for a message; empty if neither does."""
     extension = PurePath(filename).suffix.lower()
     if not _extension_fits(container, extension):
         return f"the file name ends in '{extension}'"
@@ -166,7 +166,7 @@ def _extension_fits(container: Container, extension: str) -> bool:
         return True
     if any(extension in other.extensions for other in ALL):
         return False
-    # An extension that means something else altogether contradicts; one that means nothing (.tmp, .part) does not.
+    # An extension with another known meaning is a contradiction; one without a meaning (.tmp, .part) is not.
     meaning, _ = mimetypes.guess_type(f"x{extension}")
     return meaning is None or meaning in GENERIC_TYPES or meaning in container.types
 
@@ -176,4 +176,4 @@ def _type_fits(container: Container, declared: str) -> bool:
         return True
     if any(declared in other.types for other in ALL):
         return False
-    return declared.startswith(("audio/", "video/"))  # an alias that we do not know
+    return declared.startswith(("audio/", "video/"))  # probably an alias

@@ -1,4 +1,4 @@
-"""A file is fetched: from a URL to one file under TEMP_DIR, hashed and bounded on the way as an upload is."""
+"""URL input: from a URL to one file in TEMP_DIR, hashed and limited in size on the way, like an upload."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from python_multipart.multipart import parse_options_header
 
 from transcription.core.errors import InvalidParameter, UnreachableUrl
 from transcription.core.settings import Settings
+from transcription.media.intake.multipart import header_text
 from transcription.media.intake.transfer import Pace, Stalled, TooSlow, declared_size
-from transcription.media.intake.upload import Destination, Upload, header_text, too_large
+from transcription.media.intake.upload import Destination, Upload, too_large
 from transcription.outbound.address_rules import RECORDING, Address, AllowList, Endpoint, objection, parse_url
 from transcription.outbound.http_client import Resolver, addresses_of, bare_transport, request_to
 
-CONNECT_SECONDS = 10.0  # that the addresses of a host share
-MOST_ADDRESSES = 4  # of a host that are tried; whoever owns its name may list any number
-MOST_REDIRECTS = 5
+CONNECT_SECONDS = 10.0  # for all addresses of a host together
+MAX_ADDRESSES = 4  # tried per host; a name may have any number
+MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 GENERIC_TYPES = frozenset({"application/octet-stream", "binary/octet-stream", "application/force-download"})
-INSTEAD = "Check it, or send the file itself."
+REMEDY = "Check it, or send the file itself."
 
 
-def nobody_counts(_: int) -> None:
-    """For callers without limits."""
+def no_limit(_: int) -> None:
+    """Accepts any size, for callers without limits."""
 
 
 class Fetcher:
-    """Reads recordings from where callers say.
+    """Fetches recordings from URLs that clients send.
 
-    resolve: called once for each host that is a name. tls: what certificates are checked with.
+    resolve: called once for each host name. tls: the context that certificates are verified with.
     """
 
     def __init__(self, settings: Settings, resolve: Resolver, tls: ssl.SSLContext) -> None:
@@ -46,14 +47,15 @@ class Fetcher:
         self._tls = tls
 
     @asynccontextmanager
-    async def fetch(self, url: str, count: Callable[[int], None] = nobody_counts) -> AsyncIterator[Upload]:
+    async def fetch(self, url: str, count: Callable[[int], None] = no_limit) -> AsyncIterator[Upload]:
         """The file at a URL, which is deleted when the context ends.
 
-        count: is told of the file's bytes, as declared and then as many as came so far; may raise to end it.
-        Raises InvalidParameter for a URL that nothing is fetched from, UnreachableUrl, FileTooLarge.
+        count: called with the file's declared size in bytes (0 if unknown), and then with the bytes received so far;
+        may raise to end the transfer.
+        Raises InvalidParameter for a URL that is not allowed, UnreachableUrl and FileTooLarge.
         """
         with Destination(self._settings) as destination:
-            async with self._answer(url) as (final, response):
+            async with self._follow(url) as (final, response):
                 count(self._checked_size(response))
                 received = 0
                 async for chunk in self._paced(response):
@@ -64,10 +66,10 @@ class Fetcher:
             yield destination.upload(*_named(final, response))
 
     @asynccontextmanager
-    async def _answer(self, url: str) -> AsyncIterator[tuple[str, httpx.Response]]:
-        """Where redirects led, and what is there."""
-        for _ in range(MOST_REDIRECTS + 1):
-            async with self._ask(parse_url(url, RECORDING)) as response:
+    async def _follow(self, url: str) -> AsyncIterator[tuple[str, httpx.Response]]:
+        """The final URL after redirects, and its response."""
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._get(parse_url(url, RECORDING)) as response:
                 target = response.headers.get("location", "") if response.status_code in REDIRECTS else ""
                 if not target:
                     yield url, response
@@ -75,28 +77,28 @@ class Fetcher:
                 try:
                     url = urljoin(url, target)
                 except ValueError:
-                    raise UnreachableUrl(f"The URL redirects to what is no URL. {INSTEAD}") from None
-        raise UnreachableUrl(f"The URL redirects more than {MOST_REDIRECTS} times. {INSTEAD}")
+                    raise UnreachableUrl(f"The URL redirects to an invalid URL. {REMEDY}") from None
+        raise UnreachableUrl(f"The URL redirects more than {MAX_REDIRECTS} times. {REMEDY}")
 
     @asynccontextmanager
-    async def _ask(self, endpoint: Endpoint) -> AsyncIterator[httpx.Response]:
-        """The answer of the first address that can be connected to, its body unread."""
+    async def _get(self, endpoint: Endpoint) -> AsyncIterator[httpx.Response]:
+        """The response from the first address that accepts a connection, with its body unread."""
         headers = {
             "Accept": "*/*",
             "Accept-Encoding": "identity",
             "User-Agent": f"{self._settings.app_name}/{self._settings.app_version}",
         }
-        if endpoint.address or not self._allow.networks:  # can be told without asking for the name
-            self._object(endpoint, [endpoint.address] if endpoint.address else [])
+        if endpoint.address or not self._allow.networks:  # decided without resolving the name
+            self._check_allowed(endpoint, [endpoint.address] if endpoint.address else [])
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 addresses = await addresses_of(endpoint, self._resolve)
         except (OSError, UnicodeError, TimeoutError):
-            raise UnreachableUrl(f"The URL's host '{endpoint.host[:80]}' cannot be resolved. {INSTEAD}") from None
-        self._object(endpoint, addresses)
+            raise UnreachableUrl(f"The URL's host '{endpoint.host[:80]}' cannot be resolved. {REMEDY}") from None
+        self._check_allowed(endpoint, addresses)
         async with bare_transport(self._tls) as transport:
             response, why = None, ""
-            tried = addresses[:MOST_ADDRESSES]
+            tried = addresses[:MAX_ADDRESSES]
             for address in tried:
                 request = request_to(endpoint, address, "GET", headers)
                 request.extensions["timeout"] = {"connect": CONNECT_SECONDS / len(tried)}
@@ -104,14 +106,14 @@ class Fetcher:
                     response = await self._first_bytes(transport, request)
                     break
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                    why = str(error)  # also that the certificate is not that of the host
+                    why = str(error)  # includes certificate errors
             if response is None:
-                raise UnreachableUrl(f"The URL's host '{endpoint.host[:80]}' cannot be connected to. {INSTEAD}", why)
+                raise UnreachableUrl(f"The URL's host '{endpoint.host[:80]}' cannot be connected to. {REMEDY}", why)
             async with contextlib.aclosing(response):
                 yield response
 
-    def _object(self, endpoint: Endpoint, addresses: Sequence[Address]) -> None:
-        """Raises InvalidParameter when nothing may be fetched from there."""
+    def _check_allowed(self, endpoint: Endpoint, addresses: Sequence[Address]) -> None:
+        """Raises InvalidParameter unless the rules allow a connection to all of these addresses."""
         if reason := objection(endpoint, addresses, self._allow, RECORDING):
             raise InvalidParameter(f"url is refused. {reason}")
 
@@ -121,27 +123,31 @@ class Fetcher:
                 return await transport.handle_async_request(request)
         except TimeoutError:
             raise UnreachableUrl(
-                f"The URL's host gave no answer within {self._settings.upload_timeout} s. {INSTEAD}"
+                f"The URL's host did not respond within {self._settings.upload_timeout} s. {REMEDY}"
             ) from None
         except (httpx.ConnectError, httpx.ConnectTimeout):
             raise
         except httpx.TransportError as error:
-            raise UnreachableUrl(f"The URL's host breaks off. {INSTEAD}", type(error).__name__) from None
+            raise UnreachableUrl(
+                f"The URL's host closed the connection early. {REMEDY}", type(error).__name__
+            ) from None
 
     def _checked_size(self, response: httpx.Response) -> int:
-        """Bytes as declared, 0 when they are not. Raises UnreachableUrl, FileTooLarge."""
+        """The declared size in bytes, 0 if unknown. Raises UnreachableUrl for an unusable response, FileTooLarge."""
         if response.status_code != HTTPStatus.OK:
-            raise UnreachableUrl(f"The URL answers {response.status_code}. {INSTEAD}")
+            raise UnreachableUrl(f"The URL answers {response.status_code}. {REMEDY}")
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
-            raise UnreachableUrl(f"The URL's host sends the file packed ('{encoding[:40]}'), unasked. {INSTEAD}")
+            raise UnreachableUrl(
+                f"The URL's host sends the file compressed ('{encoding[:40]}'), which was not requested. {REMEDY}"
+            )
         size = declared_size(response.headers) or 0
         if size > self._settings.max_file_size:
             raise too_large(self._settings)
         return size
 
     async def _paced(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """The body, as long as it keeps coming. Raises UnreachableUrl."""
+        """The body. Raises UnreachableUrl if it stalls, is too slow or breaks off."""
         pace = Pace(self._settings.upload_timeout, self._settings.min_upload_rate)
         chunks = response.aiter_raw()
         try:
@@ -149,15 +155,17 @@ class Fetcher:
                 pace.count(len(chunk))
                 yield chunk
         except Stalled:
-            raise UnreachableUrl(f"No byte came from the URL for {pace.timeout:g} s. {INSTEAD}") from None
+            raise UnreachableUrl(f"The URL's host sent no data for {pace.timeout:g} s. {REMEDY}") from None
         except TooSlow:
-            raise UnreachableUrl(f"The URL's host sends less than {pace.rate} bytes a second. {INSTEAD}") from None
+            raise UnreachableUrl(f"The URL's host sends fewer than {pace.rate} bytes per second. {REMEDY}") from None
         except httpx.TransportError as error:
-            raise UnreachableUrl(f"The URL's host breaks off. {INSTEAD}", type(error).__name__) from None
+            raise UnreachableUrl(
+                f"The URL's host closed the connection early. {REMEDY}", type(error).__name__
+            ) from None
 
 
 def _named(url: str, response: httpx.Response) -> tuple[str, str]:
-    """What the file is called there, and its type. Servers that do not know a type say one that means nothing."""
+    """The file's name and media type, from the response and the URL; the type is empty if it is a generic one."""
     _, options = parse_options_header(response.headers.get("content-disposition", ""))
     path = unquote(url.partition("?")[0].partition("#")[0])
     name = options.get(b"filename", b"") or PurePosixPath(path).name.encode()

@@ -1,4 +1,4 @@
-"""Removes what crashed processes left under TEMP_DIR."""
+"""Deletes the files that crashed processes left in TEMP_DIR."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from transcription.media.intake.upload import UPLOAD_PREFIX
 
 log = structlog.get_logger(__name__)
 
-GRACE_SECONDS = 10.0  # a file is created a moment before it is locked
+GRACE_SECONDS = 10.0  # an upload is created shortly before it is locked
 
 
 def sweep(folder: Path, max_age: float, now: float | None = None) -> list[Path]:
     """Delete orphans in `folder` and return them.
 
-    An upload of ours is an orphan when no process holds it. Anything else, such as the files of BentoML's own routes,
-    is one when nothing has touched it for `max_age` seconds. now: seconds since the epoch.
+    An upload is an orphan if no process has locked it. Anything else, such as the files of BentoML's own routes, is an
+    orphan if it was last modified more than `max_age` seconds ago.
+
+    now: seconds since the epoch; None for the current time.
     """
     if not folder.is_dir():
         return []
@@ -41,13 +43,13 @@ def _is_orphan(path: Path, max_age: float, now: float) -> bool:
     try:
         age = now - path.lstat().st_mtime
         if path.name.startswith(UPLOAD_PREFIX):
-            return age > GRACE_SECONDS and not _is_held(path)
+            return age > GRACE_SECONDS and not _is_locked(path)
         return age > max_age
     except FileNotFoundError:
-        return False  # its owner was faster
+        return False  # deleted by its process in the meantime
 
 
-def _is_held(path: Path) -> bool:
+def _is_locked(path: Path) -> bool:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,8 +60,8 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-async def sweep_for_ever(settings: Settings) -> None:
-    """Remove orphans from TEMP_DIR now and every CLEANUP_INTERVAL."""
+async def sweep_regularly(settings: Settings) -> None:
+    """Delete orphans in TEMP_DIR now and every CLEANUP_INTERVAL seconds. Runs until it is cancelled."""
     while True:
         removed = await asyncio.to_thread(sweep, settings.temp_dir, settings.cleanup_interval)
         if removed:

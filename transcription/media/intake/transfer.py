@@ -1,4 +1,4 @@
-"""What uploads and fetched files have in common: the size that is declared, and the least pace of their bytes."""
+"""Shared by uploads and fetched files: the declared size, and the minimum transfer rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Stalled(Exception):
 
 
 class TooSlow(Exception):
-    """The bytes arrive below the least average rate."""
+    """The average transfer rate is below the minimum."""
 
 
 def declared_size(headers: Mapping[str, str]) -> int | None:
@@ -25,10 +25,10 @@ def declared_size(headers: Mapping[str, str]) -> int | None:
 
 
 class Pace:
-    """Measures how fast a peer sends. Only waiting for the peer counts, so a slow disk here is never held against it.
+    """Measures how fast a peer sends. Only time spent waiting for the peer counts, not time spent on a slow disk.
 
-    timeout: longest wait for the next bytes, seconds. rate: least bytes per second on average, checked once `timeout`
-    seconds have been spent waiting; 0 allows any rate.
+    timeout: maximum wait for the next bytes, seconds. rate: minimum average, bytes per second, checked once `timeout`
+    seconds have been spent waiting; 0 for no minimum.
     """
 
     def __init__(self, timeout: float, rate: int) -> None:
@@ -49,7 +49,7 @@ class Pace:
         return received
 
     def count(self, size: int) -> None:
-        """Add `size` bytes of a transfer that goes on. Raises TooSlow."""
+        """Count `size` received bytes. Raises TooSlow."""
         self._received += size
         if self._waited > self.timeout and self._received < self.rate * self._waited:
             raise TooSlow

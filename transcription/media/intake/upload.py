@@ -1,4 +1,4 @@
-"""A file arrives: from a multipart request to one file under TEMP_DIR, hashed and bounded on the way."""
+"""Uploads: from the body of a multipart request to one file in TEMP_DIR, hashed and limited in size on the way."""
 
 from __future__ import annotations
 
@@ -9,33 +9,29 @@ import os
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import MultipartParser, parse_options_header
-
-from transcription.core.errors import FileTooLarge, InvalidParameter
+from transcription.core.errors import FileTooLarge
 from transcription.core.settings import Settings
+from transcription.media.intake.multipart import MultipartForm, read_boundary
 
 UPLOAD_PREFIX = "upload-"
 FILE_FIELD = "file"
-MAX_FIELDS = 64
-MAX_FIELD_BYTES = 64 * 1024
-MAX_ALL_FIELDS_BYTES = 256 * 1024  # of all fields together, which are kept in memory
-MAX_PART_HEADER_BYTES = 8 * 1024
-MAX_NAME_CHARACTERS = 255
-FORM_OVERHEAD = 1024 * 1024  # bytes of a request beside the file: fields, headers, boundaries
-WRITE_BYTES = 1024 * 1024  # written at once, so that a slow disk holds a thread and not the event loop
-SYNC_BYTES = 64 * 1024 * 1024  # on the disk before more is taken: a job's file is synced before the job is accepted
+FORM_OVERHEAD = 1024 * 1024  # bytes of a request besides the file: fields, headers, boundaries
+WRITE_BYTES = 1024 * 1024  # per write, in a thread, so that a slow disk does not block the event loop
+SYNC_BYTES = 64 * 1024 * 1024  # flushed to disk as data arrives: a job's file is synced before the job is accepted
 
 
 @dataclass(slots=True)
 class Upload:
-    """A complete file of ours on disk. Deleted by whoever made it, unless it was kept.
+    """A complete file on disk. The context manager that made it deletes it, unless `keep_as` moved it.
 
-    filename, content_type: what the client called it, for messages and checks, never for a path.
+    path: inside TEMP_DIR, named by this service.
+    sha256: of the content, hexadecimal.
+    size: bytes.
+    filename, content_type: as the client sent them; used in messages and checks, never in a path.
     fields: the form's other fields in order, (name, value).
     """
 
@@ -47,17 +43,9 @@ class Upload:
     fields: tuple[tuple[str, str], ...] = ()
 
     def keep_as(self, target: Path) -> None:
-        """Move the file out of reach of the clean-up: a rename on one file system, never a copy."""
+        """Move the file to where it is not deleted. `target` must be on the same file system: the file is renamed."""
         self.path.rename(target)
         self.path = target
-
-
-class NoFile(InvalidParameter):
-    """A form without a file. fields: what it has instead."""
-
-    def __init__(self, file_field: str, fields: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(f"The form has no file. Send the recording as the field '{file_field}'.")
-        self.fields = fields
 
 
 @asynccontextmanager
@@ -72,38 +60,31 @@ async def receive_upload(
 ) -> AsyncIterator[Upload]:
     """Read a multipart request into an Upload, which is deleted when the context ends.
 
-    stream: the request's body. content_length: as declared, None when unknown. field: the file's in the form.
-    head: what the file lacks at its beginning and is put there.
-    Raises FileTooLarge as soon as it is certain, InvalidParameter for anything but a form with one file.
+    stream: the request's body.
+    content_length: bytes declared for the body; None if unknown.
+    field: name of the form field with the file.
+    head: bytes to write in front of the file's content.
+    Raises FileTooLarge as soon as the limit is exceeded, and InvalidParameter for anything but a form with one file.
     """
-    boundary = _boundary(content_type, field)
+    boundary = read_boundary(content_type, field)
     if content_length is not None and content_length > settings.max_file_size + FORM_OVERHEAD:
         raise too_large(settings)
-    form = _Form(boundary, field)
+    form = MultipartForm(boundary, field)
     with Destination(settings) as destination:
-        try:
-            await destination.write(head)
-            async for chunk in stream:
-                form.feed(chunk)
-                for data in form.take_file_data():
-                    await destination.write(data)
-            form.close()
-            await destination.flush()
-        except MultipartParseError as error:
-            raise InvalidParameter("The request body is not a valid multipart form.", str(error)) from error
-        if form.file_name is None:
-            raise NoFile(field, tuple(form.fields))
-        yield destination.upload(form.file_name, form.file_type, tuple(form.fields))
+        await destination.write(head)
+        async for chunk in stream:
+            for data in form.feed(chunk):
+                await destination.write(data)
+        form.close()
+        await destination.flush()
+        yield destination.upload(form.filename, form.content_type, tuple(form.fields))
 
 
 @asynccontextmanager
 async def accept_file(
     path: Path, settings: Settings, filename: str = "", content_type: str = ""
 ) -> AsyncIterator[Upload]:
-    """A file that is on disk already, as an Upload. It is not ours: nothing is deleted.
-
-    Raises FileTooLarge.
-    """
+    """A file that is already on disk, as an Upload. It is not deleted. Raises FileTooLarge."""
     size = path.stat().st_size
     if size > settings.max_file_size:
         raise too_large(settings)
@@ -112,13 +93,13 @@ async def accept_file(
 
 @contextmanager
 def held(upload: Upload, folder: Path) -> Iterator[Upload]:
-    """The same file under a second name while the context lasts, so that work outlives the request that brought it.
+    """The same file under a second name while the context lasts, so that work can outlive the request that sent it.
 
-    folder: on the same file system, since the name is a hard link; the sweep may go there.
+    folder: on the same file system, because the name is a hard link. `sweep` may run on it.
     """
     path = folder / f"{UPLOAD_PREFIX}{uuid.uuid4().hex}"
     with upload.path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)  # for the sweep, as an upload's
+        fcntl.flock(file, fcntl.LOCK_SH)  # so that the sweep spares it, like an upload
         path.hardlink_to(upload.path)
         try:
             yield replace(upload, path=path)
@@ -139,21 +120,8 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _boundary(content_type: str, field: str) -> bytes:
-    kind, options = parse_options_header(content_type)
-    if kind != b"multipart/form-data":
-        raise InvalidParameter(
-            f"Send the recording as multipart/form-data with the field '{field}'.",
-            f"The request's Content-Type is '{content_type[:MAX_NAME_CHARACTERS]}'.",
-        )
-    boundary = options.get(b"boundary", b"")
-    if not boundary:
-        raise InvalidParameter("The Content-Type of the request names no boundary.")
-    return boundary
-
-
 class Destination:
-    """Our file of one upload: named by us, locked while it is in use, gone when the context ends."""
+    """The file that one upload is written to: locked while in use, and deleted when the context ends unless kept."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -168,7 +136,7 @@ class Destination:
     def __enter__(self) -> Destination:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        # Held until the end: the sweep takes files that nobody holds, whatever killed their owner.
+        # Held until the end. The sweep deletes files without a lock: their process is gone, however it ended.
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         return self
@@ -180,7 +148,7 @@ class Destination:
         self._file.close()
 
     async def write(self, data: bytes) -> None:
-        """Take more of the file. Raises FileTooLarge."""
+        """Append to the file, buffered. Raises FileTooLarge."""
         self._size += len(data)
         if self._size > self._settings.max_file_size:
             raise too_large(self._settings)
@@ -189,7 +157,7 @@ class Destination:
             await self.flush()
 
     async def flush(self) -> None:
-        """Everything is in the file when this returns."""
+        """Write the buffered data to the file."""
         block, self._pending = bytes(self._pending), bytearray()
         if block:
             await asyncio.to_thread(self._write, block)
@@ -205,118 +173,6 @@ class Destination:
             self._unsynced = 0
 
     def upload(self, filename: str, content_type: str, fields: tuple[tuple[str, str], ...] = ()) -> Upload:
-        """The whole file, which was flushed."""
+        """The file as an Upload. Call `flush` first."""
         self._upload = Upload(self._path, self._hash.hexdigest(), self._size, filename, content_type, fields)
         return self._upload
-
-
-@dataclass(slots=True)
-class _Part:
-    """The part of the form that is being read."""
-
-    name: str = ""
-    filename: str | None = None
-    content_type: str = ""
-    value: bytearray = field(default_factory=bytearray)
-
-
-class _Form:
-    """Callbacks of python-multipart, turned into fields and pieces of the one file."""
-
-    def __init__(self, boundary: bytes, file_field: str) -> None:
-        self._file_field = file_field
-        self.fields: list[tuple[str, str]] = []
-        self.file_name: str | None = None
-        self.file_type = ""
-        self._part = _Part()
-        self._header = b""
-        self._header_value = b""
-        self._file_data: list[bytes] = []
-        self._complete = False
-        self._field_bytes = 0
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_part_data": self._data,
-                "on_part_end": self._end,
-                "on_header_field": self._header_field,
-                "on_header_value": self._header_data,
-                "on_header_end": self._header_end,
-                "on_headers_finished": self._headers_finished,
-                "on_end": self._finished,
-            },
-            max_header_size=MAX_PART_HEADER_BYTES,
-        )
-
-    def feed(self, chunk: bytes) -> None:
-        self._parser.write(chunk)
-
-    def close(self) -> None:
-        if not self._complete:
-            raise InvalidParameter("The form breaks off before its last boundary. Was the upload interrupted?")
-
-    def take_file_data(self) -> list[bytes]:
-        data, self._file_data = self._file_data, []
-        return data
-
-    def _begin(self) -> None:
-        self._part = _Part()
-
-    def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-
-    def _header_data(self, data: bytes, start: int, end: int) -> None:
-        self._header_value += data[start:end]
-
-    def _header_end(self) -> None:
-        name, value = self._header.lower(), self._header_value
-        self._header, self._header_value = b"", b""
-        if name == b"content-disposition":
-            _, options = parse_options_header(value.decode("latin-1"))
-            self._part.name = header_text(options.get(b"name", b""))
-            if b"filename" in options:
-                self._part.filename = header_text(options[b"filename"])
-        elif name == b"content-type":
-            self._part.content_type = header_text(value)
-
-    def _headers_finished(self) -> None:
-        if self._part.filename is None:
-            if len(self.fields) >= MAX_FIELDS:
-                raise InvalidParameter(f"The form has more than {MAX_FIELDS} fields.")
-            return
-        if self._part.name != self._file_field:
-            raise InvalidParameter(
-                f"The form sends a file as '{self._part.name}'. Send the recording as the field '{self._file_field}'."
-            )
-        if self.file_name is not None:
-            raise InvalidParameter("The form has more than one file. Send one file a request.")
-        self.file_name, self.file_type = self._part.filename, self._part.content_type
-
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        if self._part.filename is not None:
-            self._file_data.append(data[start:end])
-            return
-        self._part.value += data[start:end]
-        if len(self._part.value) > MAX_FIELD_BYTES:
-            raise InvalidParameter(f"The field '{self._part.name}' is longer than {MAX_FIELD_BYTES} bytes.")
-        self._field_bytes += end - start
-        if self._field_bytes > MAX_ALL_FIELDS_BYTES:
-            raise InvalidParameter(f"The form's fields have more than {MAX_ALL_FIELDS_BYTES} bytes together.")
-
-    def _end(self) -> None:
-        if self._part.filename is not None:
-            return
-        try:
-            self.fields.append((self._part.name, self._part.value.decode()))
-        except UnicodeDecodeError:
-            raise InvalidParameter(f"The field '{self._part.name}' is not UTF-8 text.") from None
-
-    def _finished(self) -> None:
-        self._complete = True
-
-
-def header_text(data: bytes) -> str:
-    """A header's text for messages: whatever the client sent, short and printable."""
-    text = data.decode(errors="replace")[:MAX_NAME_CHARACTERS]
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

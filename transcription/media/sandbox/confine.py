@@ -1,4 +1,4 @@
-"""What a process gives up before it reads hostile input."""
+"""Limits and privileges of a process, reduced before it reads untrusted input."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from transcription.system.thread_priority import NICENESS
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PR_SET_NO_NEW_PRIVS = 38
 
-# Loaded here and not where it is used: there the address space may be limited already.
+# Loaded at import: where it is used, the address space may already be limited.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def confine(limits: dict[str, int], parent: int) -> None:
-    """Give up, for good and for all descendants, everything that reading one file does not need.
+    """Irrevocably drop what reading one file does not need, for this process and all its descendants.
 
-    limits: name of a resource without RLIMIT_, such as AS (bytes), CPU (seconds). parent: the process to die with.
-    Raises OSError, ValueError and ProcessLookupError; then the process must not go on.
+    limits: by resource, named as in RLIMIT_*, such as AS (bytes) or CPU (seconds).
+    parent: process whose end kills this one.
+    Raises OSError, ValueError and ProcessLookupError; the process must then not continue.
     """
-    os.setsid()  # a session of its own: one signal reaches it and all it starts
+    os.setsid()  # a session and group of its own: one signal reaches it and all its descendants
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     die_with(parent, signal.SIGKILL)
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
@@ -34,10 +35,10 @@ def confine(limits: dict[str, int], parent: int) -> None:
 
 
 def die_with(parent: int, number: signal.Signals) -> None:
-    """Receive this signal when the parent ends. Raises ProcessLookupError when it has ended already."""
+    """Have the kernel send this signal when the parent ends. Raises ProcessLookupError if it has ended already."""
     _prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
-        raise ProcessLookupError(f"the parent, {parent}, is gone")
+        raise ProcessLookupError(f"the parent process {parent} has ended")
 
 
 def _prctl(option: int, value: int) -> None:

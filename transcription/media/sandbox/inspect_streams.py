@@ -1,18 +1,18 @@
-"""What PyAV finds in a file. Runs in a confined child of the launcher, nowhere else."""
+"""Describes a file's streams with PyAV. Runs only in a confined child of the launcher."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import av
-import av.subtitles.stream  # PyAV would import it when a file is open already, in every child again
+import av.subtitles.stream  # otherwise PyAV imports it in each child, once the file is open
 from av.container import InputContainer
 
 from transcription.media.intake import containers
 
 
 def inspect(path: str, demuxer: str) -> dict[str, Any]:
-    """Streams and duration of a file, opened as `demuxer` and nothing else.
+    """Streams and duration (seconds) of a file, opened with `demuxer` only.
 
     Raises av.error.FFmpegError and OSError.
     """
@@ -45,7 +45,7 @@ def _codec(stream: Any) -> str:
 
 
 def _sound(stream: Any) -> dict[str, int]:
-    """What the file claims of an audio stream; 0 is unknown."""
+    """Sample rate (Hz) and channels of an audio stream, as stated by the file; 0 if unknown."""
     context = stream.codec_context
     if stream.type != "audio" or context is None:
         return {}
@@ -53,7 +53,7 @@ def _sound(stream: Any) -> dict[str, int]:
 
 
 def describe(path: str, demuxer: str) -> dict[str, Any]:
-    """What `inspect` finds, or {"error": reason}."""
+    """The result of `inspect`, or {"error": reason}."""
     try:
         return inspect(path, demuxer)
     except (OSError, ValueError) as error:

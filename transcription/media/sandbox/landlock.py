@@ -1,4 +1,4 @@
-"""The file system, reduced to a list of paths by Landlock: linux/landlock.h. It needs no root and is for good."""
+"""Restricts the file system to a list of paths with Landlock (linux/landlock.h): without root, and irrevocably."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # system calls, the same on every processor
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # numbers of system calls, the same on every architecture
 VERSION_FLAG = 1
 RULE_PATH_BENEATH = 1
 EXECUTE, READ_FILE, READ_DIR = 1, 4, 8
-# All rights over files that each version of the interface knows; what is handled and not granted is denied.
+# All file access rights of each ABI version; rights that are handled and not granted are denied.
 FILE_RIGHTS = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 4: 0x7FFF, 5: 0xFFFF}
 TCP_VERSION, TCP_RIGHTS = 4, 0b11  # bind, connect
-SCOPE_VERSION, SCOPES = 6, 0b11  # abstract Unix sockets, signals: of this process only
+SCOPE_VERSION, SCOPES = 6, 0b11  # abstract Unix sockets and signals, within this process only
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def version() -> int:
-    """Of the interface that this kernel offers; 0 without Landlock."""
+    """ABI version of Landlock in this kernel; 0 without Landlock."""
     found: int = _libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION_FLAG)
     return max(0, found)
 
 
 def restrict(known: int, readable: Iterable[Path], executable: Iterable[Path]) -> None:
-    """Deny this process every file but these, and every way to change any.
+    """Deny this process all access to files except these, and all changes to files.
 
-    known: what `version` said, not 0. readable, executable: files, or folders with all that is beneath them; what is
-    executable can be read as well. One that does not exist is left out: it cannot be opened either.
+    known: from `version`, not 0.
+    readable, executable: files, or folders with everything beneath them. Executable files can also be read. Paths that
+    do not exist are skipped.
     Raises OSError.
     """
     attributes = struct.pack(
@@ -40,7 +41,7 @@ def restrict(known: int, readable: Iterable[Path], executable: Iterable[Path]) -
         TCP_RIGHTS if known >= TCP_VERSION else 0,
         SCOPES if known >= SCOPE_VERSION else 0,
     )
-    # A kernel that does not know the later fields wants them to be zero, and they are.
+    # Fields that the kernel does not know must be zero, and they are.
     ruleset = _call(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     try:
         for path in readable:

@@ -1,9 +1,8 @@
-"""The process that starts every confined process: `python -m transcription.media.sandbox.launcher SOCKET PARENT
-FOLDER`.
+"""The process that forks all confined processes: `python -m transcription.media.sandbox.launcher SOCKET PARENT FOLDER`.
 
-Starting Python and importing PyAV costs 0.1 s of CPU. It is paid once, here, and a file then costs a fork. The launcher
-itself never opens a file of a client; the child that does has confined itself before. One thread and no event loop, so
-that a fork copies no lock that somebody holds.
+Starting Python and importing PyAV takes 0.1 s of CPU. The launcher does it once; each file then costs a fork. The
+launcher itself never opens a client's file: its children do, after confining themselves. It has one thread and no event
+loop, so that a fork cannot copy a lock that is held.
 """
 
 from __future__ import annotations
@@ -27,22 +26,22 @@ from transcription.media.sandbox.confine import confine, die_with
 from transcription.media.sandbox.inspect_streams import describe
 from transcription.media.sandbox.launcher_protocol import INSPECT, Order, Received, receive
 
-OPEN_FILES = 4096  # at most; one for each process that runs, and a few
+OPEN_FILES = 4096  # limit on descriptors; the launcher needs one per running process, and a few more
 SIGNALS_AT_ONCE = 512
 HANDLED = (signal.SIGCHLD, signal.SIGTERM)
-ENVIRONMENT = {"LANG": "C.UTF-8"}  # all that a program gets
+ENVIRONMENT = {"LANG": "C.UTF-8"}  # of executed programs
 
 
 class Launcher:
-    """Starts, kills and reaps.
+    """Starts, kills and reaps the confined processes.
 
-    Nobody else signals or reaps the children, and they are signalled only until they are reaped: a number can never
-    mean another process.
+    Only the launcher signals and reaps its children, and it never signals one after reaping it. A process number
+    therefore cannot refer to another process.
     """
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._running: dict[int, socket.socket] = {}  # process number: its channel
+        self._running: dict[int, socket.socket] = {}  # channel by process number
         self._signals = _signals_as_bytes()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._control, selectors.EVENT_READ, self._take_order)
@@ -50,7 +49,7 @@ class Launcher:
         self._ending = False
 
     def serve(self) -> None:
-        """Carry out orders until they end, or until SIGTERM; then kill and reap what still runs."""
+        """Carry out orders until the socket closes or SIGTERM arrives; then kill and reap the remaining processes."""
         try:
             while not self._ending:
                 for key, _ in self._selector.select():
@@ -64,7 +63,7 @@ class Launcher:
     def _take_order(self) -> None:
         try:
             received = receive(self._control)
-        except BlockingIOError:  # too many at once; the channel, lost on the way, tells
+        except BlockingIOError:  # out of descriptors; the client sees its channel close
             return
         if received is None:
             self._ending = True
@@ -72,7 +71,7 @@ class Launcher:
         channel = socket.socket(fileno=received.channel)
         try:
             pid = _fork(received)
-        except OSError:  # no memory, too many processes: again, the closed channel tells
+        except OSError:  # no memory, or too many processes; the client sees its channel close
             channel.close()
             return
         finally:
@@ -82,15 +81,15 @@ class Launcher:
         self._selector.register(channel, selectors.EVENT_READ, partial(self._abandon, pid, channel))
 
     def _abandon(self, pid: int, channel: socket.socket) -> None:
-        """The other side closed the channel: nobody wants this process any more."""
-        if self._running.get(pid) is channel:  # else reaped a moment ago
+        """Kill a process whose client has closed the channel."""
+        if self._running.get(pid) is channel:  # otherwise it has just been reaped
             self._selector.unregister(channel)
             _kill(pid)
 
     def _take_signals(self) -> None:
         arrived = os.read(self._signals, SIGNALS_AT_ONCE)
         self._ending = self._ending or signal.SIGTERM in arrived
-        # WNOWAIT: its number stays its own until the rest of its group is gone too.
+        # WNOWAIT keeps the process number reserved until the rest of its group is killed, too.
         while self._running and (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
             _kill(ended.si_pid)
             _, status = os.waitpid(ended.si_pid, 0)
@@ -99,25 +98,25 @@ class Launcher:
     def _report(self, channel: socket.socket, exit_code: int) -> None:
         if channel in self._selector.get_map():
             self._selector.unregister(channel)
-        with channel, contextlib.suppress(BrokenPipeError):  # nobody is left to hear it
+        with channel, contextlib.suppress(BrokenPipeError):  # the client has gone
             channel.send(str(exit_code).encode())
 
 
 def _signals_as_bytes() -> int:
-    """A descriptor that every signal of HANDLED writes its number to."""
+    """A descriptor from which the numbers of arriving HANDLED signals can be read, one byte each."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)  # whatever the parent had blocked
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)  # the parent may have blocked them
     for number in HANDLED:
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     return reading
 
 
-def _forget_signals() -> None:
-    """Handle, ignore and block none: what is ignored or blocked stays so in a program that is executed.
+def _reset_signals() -> None:
+    """Reset all signals to their defaults, because an executed program inherits those ignored or blocked.
 
-    Python itself ignores two, a shell ignores more for what it starts in the background.
+    Python ignores two itself, and a shell ignores more in the background processes that it starts.
     """
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals():
@@ -128,7 +127,7 @@ def _forget_signals() -> None:
 
 def _kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):  # killed before it had a group of its own
+    with contextlib.suppress(ProcessLookupError):  # the child had no group of its own yet
         os.killpg(pid, signal.SIGKILL)
 
 
@@ -142,9 +141,9 @@ def _fork(received: Received) -> int:
 
 
 def _become(order: Order, stdout: int, stderr: int, launcher: int) -> NoReturn:
-    """In the child: keep nothing but /dev/null and the two pipes, confine it, and be what was ordered."""
+    """In the child: close all descriptors except /dev/null and the pipes, confine, then inspect or execute."""
     try:
-        _forget_signals()
+        _reset_signals()
         os.dup2(stdout, sys.stdout.fileno())
         os.dup2(stderr, sys.stderr.fileno())
         os.closerange(sys.stderr.fileno() + 1, OPEN_FILES)
@@ -161,13 +160,14 @@ def _become(order: Order, stdout: int, stderr: int, launcher: int) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     finally:
-        os._exit(1)  # whatever happened, this process is not a second launcher
+        os._exit(1)  # in any case: this process must not continue as a second launcher
 
 
 def main(control: int, parent: int, folder: str) -> None:
-    """control: descriptor of the socket that orders come from. parent: its owner, whose end is ours.
+    """Run the launcher.
 
-    folder: what relative paths in orders are relative to.
+    control: descriptor of the socket for orders. parent: process whose end also ends the launcher. folder: base of
+    relative paths in orders.
     """
     open_files = min(OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
@@ -175,8 +175,8 @@ def main(control: int, parent: int, folder: str) -> None:
     with socket.socket(fileno=control) as orders:
         launcher = Launcher(orders)
         die_with(parent, signal.SIGTERM)
-        sandbox.available()  # asked here, so that no child has to
-        gc.freeze()  # a collection in a child would copy every page that it marks
+        sandbox.available()  # cached here for all children
+        gc.freeze()  # a collection in a child would copy every page that it touches
         launcher.serve()
 
 

@@ -1,4 +1,4 @@
-"""What this process asks of its launcher: one message over a Unix socket, with three descriptors."""
+"""Orders to the launcher: one message over a Unix socket per process, with three descriptors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 import socket
 from dataclasses import dataclass
 
-MESSAGE_BYTES = 1 << 16  # a command line of ours has less than 10 kB: two paths and some options
-# the one program that is no file: `transcription.media.sandbox.inspect_streams`, in the forked launcher
+MESSAGE_BYTES = 1 << 16  # a command line of two paths and some options has less than 10 kB
+# In place of a program: run `transcription.media.sandbox.inspect_streams` in the forked child.
 INSPECT = "inspect_streams"
 
 
@@ -16,10 +16,10 @@ INSPECT = "inspect_streams"
 class Order:
     """One process to start.
 
-    program: path of an executable, or INSPECT. arguments: what follows the program's name.
-    limits: as `transcription.media.sandbox.confine.confine` takes them. file: of a client, the only one that the
-    process shall be able to
-    read; None for a process that reads none and needs no sandbox.
+    program: path of an executable, or INSPECT.
+    arguments: without the program's name.
+    limits: as for `transcription.media.sandbox.confine.confine`.
+    file: the client's file, the only one that the process can read; None for no sandbox, if it reads no such file.
     """
 
     program: str
@@ -32,7 +32,7 @@ class Order:
 class Received:
     """An order with its descriptors, which the receiver closes.
 
-    channel: carries the exit code back; when the other side closes it, nobody wants the process any more.
+    channel: for the exit code. If the sender closes its end, the process is to be killed.
     """
 
     order: Order
@@ -42,15 +42,15 @@ class Received:
 
 
 def send(control: socket.socket, order: Order, stdout: int, stderr: int, channel: int) -> None:
-    """Order a process. Raises BlockingIOError while too many orders wait, BrokenPipeError without a launcher."""
+    """Send an order. Raises BlockingIOError while too many are waiting, BrokenPipeError if the launcher has ended."""
     message = json.dumps([order.program, order.arguments, order.limits, order.file]).encode()
     socket.send_fds(control, [message], [stdout, stderr, channel])
 
 
 def receive(control: socket.socket) -> Received | None:
-    """The next order, None at the end of all orders.
+    """The next order; None once the sender has closed the socket.
 
-    Raises BlockingIOError, having consumed the order, when there is no descriptor left to receive it with.
+    Raises BlockingIOError if no descriptors are left to receive it with; the order is then lost.
     """
     message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 3)
     if not message:

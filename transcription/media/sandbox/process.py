@@ -1,8 +1,7 @@
-"""Child processes for hostile input: limited, without our environment, gone when we are done.
+"""Confined child processes for untrusted input: limited, without this process's environment, killed when not needed.
 
-A launcher forks them (see `transcription.media.sandbox.launcher`). There is one for this process, started when it
-is first needed and again
-when it has died.
+A launcher forks them, see `transcription.media.sandbox.launcher`. This process has one launcher, which is started on
+first use and again after it has died.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from transcription.media.sandbox import sandbox
 from transcription.media.sandbox.launcher_protocol import Order
 
 ROOT = Path(__file__).resolve().parents[3]
-# As -I, which would hide our own packages as well.
+# Like -I, which would also hide this project's packages.
 LAUNCHER = (sys.executable, "-E", "-s", "-m", "transcription.media.sandbox.launcher")
 OPEN_FILES = 64
-# Of the user, not of the child: it stops an avalanche only. Where the kernel has seccomp no process can be started.
+# Counts all of the user's processes, so it only stops a fork bomb. With seccomp, no process can be started anyway.
 PROCESSES = 8192
-PIPE_BUFFER = 1 << 16  # bytes that asyncio reads ahead of us; the rest waits in the pipe and stops the child
+PIPE_BUFFER = 1 << 16  # bytes that asyncio reads ahead; beyond that the pipe fills and the child blocks
 EXIT_CODE_BYTES = 8
-BUSY_SECONDS = 0.005  # in which a launcher takes a few of the hundred orders that wait at most
-# Of the launcher, nothing of ours: a decoder needs no secrets, and LD_* or FFREPORT in it would be read.
+BUSY_SECONDS = 0.005  # until a launcher with a full queue, about 100 orders, has taken a few
+# Of the launcher. Nothing is inherited: a decoder needs no secrets, and would honour LD_* or FFREPORT.
 ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": os.defpath}
 
 
@@ -41,12 +40,12 @@ log = structlog.get_logger(__name__)
 
 
 def limits(memory: int, cpu_seconds: int) -> dict[str, int]:
-    """Resource limits of a child that reads one file and writes to a pipe. memory: address space, bytes."""
+    """Resource limits of a child that reads one file and writes to a pipe. memory: address space in bytes."""
     return {"AS": memory, "CPU": cpu_seconds, "FSIZE": 0, "CORE": 0, "NOFILE": OPEN_FILES, "NPROC": PROCESSES}
 
 
 class Process:
-    """A confined process: what it writes, and the code it ends with."""
+    """A confined process: its output and its exit code."""
 
     def __init__(
         self, stdout: asyncio.StreamReader, stderr: asyncio.StreamReader, channel: socket.socket, held: ExitStack
@@ -58,19 +57,19 @@ class Process:
         self._exit_code = asyncio.create_task(_exit_code(channel))
 
     async def wait(self) -> int:
-        """Exit code; the negative number of the signal that killed it.
+        """The exit code; the negative number of the signal if it was killed by one.
 
-        Raises ServiceUnavailable when the process never started or its launcher died.
+        Raises ServiceUnavailable if the process could not be started or its launcher died.
         """
         code = await asyncio.shield(self._exit_code)
         if code is None:
-            raise ServiceUnavailable("The decoder was stopped. Try again.", "the launcher of media processes is gone")
+            raise ServiceUnavailable("The decoder was stopped. Try again.", "the launcher of media processes has ended")
         return code
 
     async def end(self) -> None:
-        """Kill it unless it has ended, and return when it is reaped."""
+        """Kill the process unless it has ended, and wait until it is reaped."""
         with self._held:
-            self._channel.shutdown(socket.SHUT_WR)  # the launcher takes this as the order to kill
+            self._channel.shutdown(socket.SHUT_WR)  # tells the launcher to kill it
             await self._exit_code
 
 
@@ -78,9 +77,9 @@ class Process:
 async def confined(
     command: Sequence[str], resources: dict[str, int], file: Path | None = None
 ) -> AsyncIterator[Process]:
-    """Run `command` (path of the program first); on every way out it is killed and reaped.
+    """Run `command`, the path of a program with its arguments. It is killed and reaped when the context ends.
 
-    file: of a client, the only one that the command shall read. Without it there is no sandbox.
+    resources: from `limits`. file: the client's file, the only one that the command can read; None for no sandbox.
     """
     async with _run(Order(command[0], tuple(command[1:]), resources, str(file) if file else None)) as process:
         yield process
@@ -88,9 +87,7 @@ async def confined(
 
 @asynccontextmanager
 async def inspecting(path: Path, demuxer: str, resources: dict[str, int]) -> AsyncIterator[Process]:
-    """Run `transcription.media.sandbox.inspect_streams.describe`, whose answer is JSON on stdout; else as
-    `confined`.
-    """
+    """Run `transcription.media.sandbox.inspect_streams.describe`, which writes JSON. Otherwise like `confined`."""
     async with _run(Order(orders.INSPECT, (demuxer, str(path)), resources, str(path))) as process:
         yield process
 
@@ -110,7 +107,7 @@ async def _run(order: Order) -> AsyncIterator[Process]:
     try:
         yield process
     finally:
-        # Shielded: a second cancellation must not leave a process.
+        # Shielded, so that a second cancellation cannot leave a process behind.
         await asyncio.shield(process.end())
 
 
@@ -126,20 +123,20 @@ async def _pipe(held: ExitStack, given: ExitStack) -> tuple[asyncio.StreamReader
 
 
 async def _exit_code(channel: socket.socket) -> int | None:
-    """None when the launcher closes the channel without a word."""
+    """None if the launcher closes the channel without sending a code."""
     answer = await asyncio.get_running_loop().sock_recv(channel, EXIT_CODE_BYTES)
     return int(answer) if answer else None
 
 
 class _Launcher:
-    """Our side of the launcher. It ends with this process, however that ends."""
+    """This process's launcher, which ends with it in any case."""
 
     def __init__(self) -> None:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def take(self, order: Order, stdout: int, stderr: int, channel: int) -> bool:
-        """Whether the launcher took the order. When it did not, it is busy or has just died: try again."""
+        """Whether the launcher took the order. If not, it is busy or has just died, and the caller should try again."""
         try:
             orders.send(self.start(), order, stdout, stderr, channel)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
@@ -147,14 +144,14 @@ class _Launcher:
         return True
 
     def start(self) -> socket.socket:
-        """The socket for orders, of a launcher that is started unless it runs."""
+        """The socket for orders. Starts the launcher unless it is running."""
         if self._control and self._process and self._process.poll() is None:
             return self._control
         self.stop()
         self._control, its_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         with its_control:
-            # Nobody waits until it is ready: orders do, in the socket.
+            # No need to wait until it is ready: orders wait in the socket.
             self._process = subprocess.Popen(
                 [*LAUNCHER, str(its_control.fileno()), str(os.getpid()), str(Path.cwd())],
                 cwd=ROOT,
@@ -167,7 +164,7 @@ class _Launcher:
         return self._control
 
     def stop(self) -> None:
-        """End it and what it runs, and return when it is reaped."""
+        """Stop the launcher and its processes, and wait until it is reaped."""
         if self._control:
             self._control.close()
         if self._process:
@@ -181,9 +178,9 @@ atexit.register(_launcher.stop)
 def warm_up() -> None:
     """Start the launcher now, so that the first file does not wait for it.
 
-    To be called in the event loop's thread: the kernel ends the launcher with the thread that started it.
+    Call in the thread of the event loop: the kernel ends the launcher with the thread that started it.
     """
     _launcher.start()
-    means = sandbox.available()
-    say = log.info if means.complete else log.warning
-    say("sandbox", seccomp=means.seccomp, landlock=means.landlock)
+    support = sandbox.available()
+    write = log.info if support.complete else log.warning
+    write("sandbox", seccomp=support.seccomp, landlock=support.landlock)

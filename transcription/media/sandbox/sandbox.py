@@ -1,7 +1,7 @@
-"""What a process that reads a client's file can reach: that file, and the code of the decoder. No network, no process.
+"""Restricts a process that reads a client's file to that file and the decoder's code: no network, no other process.
 
-Two means of the kernel, which need no root. Each is used where the kernel has it; then a process that cannot apply it
-does not go on.
+It uses seccomp and Landlock, which need no root, if the kernel has them. A process that cannot apply one of them that
+the kernel has must not continue.
 """
 
 from __future__ import annotations
@@ -12,39 +12,38 @@ from pathlib import Path
 
 from transcription.media.sandbox import landlock, seccomp
 
-# What a program that is linked dynamically needs before its first line runs.
+# What the dynamic linker needs to start a program.
 LIBRARIES = tuple(map(Path, ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")))
-NOTHING = Path("/dev/null")  # is read in place of input
+NOTHING = Path("/dev/null")  # serves as standard input
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What this kernel offers. landlock: version of the interface, 0 for none."""
+class Support:
+    """What this kernel supports. landlock: ABI version, 0 for none."""
 
     seccomp: bool
     landlock: int
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether the kernel has both."""
         return self.seccomp and self.landlock > 0
 
 
 @cache
-def available() -> Means:
-    """Found out once; asking changes nothing."""
-    return Means(seccomp.is_available(), landlock.version())
+def available() -> Support:
+    """What this kernel supports, determined once and without side effects."""
+    return Support(seccomp.is_available(), landlock.version())
 
 
-def enter(means: Means, file: Path, program: Path | None) -> None:
-    """Give up everything but reading `file` and, unless it is None, becoming `program`.
+def enter(support: Support, file: Path, program: Path | None) -> None:
+    """Irrevocably drop all access except reading `file` and, unless it is None, executing `program`.
 
-    To be called after `transcription.media.sandbox.confine.confine`, which gives up privileges; both means ask for
-    that.
-    Raises OSError; then the process must not go on.
+    Call after `transcription.media.sandbox.confine.confine`: seccomp and Landlock require that privileges are dropped.
+    Raises OSError; the process must then not continue.
     """
-    if means.landlock:
+    if support.landlock:
         executable = (program, program.parent.parent / "lib", *LIBRARIES) if program else ()
-        landlock.restrict(means.landlock, (file, NOTHING), executable)
-    if means.seccomp:
+        landlock.restrict(support.landlock, (file, NOTHING), executable)
+    if support.seccomp:
         seccomp.deny(execute=program is not None)

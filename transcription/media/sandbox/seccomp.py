@@ -1,6 +1,6 @@
-"""System calls that no decoder needs, denied by a filter that the kernel runs: classic BPF, assembled here.
+"""A seccomp filter, in classic BPF, that denies the system calls that no decoder needs.
 
-linux/seccomp.h, linux/filter.h. A filter needs no root, cannot be removed, and is inherited by what is executed.
+See linux/seccomp.h and linux/filter.h. A filter needs no root, cannot be removed, and is inherited on execution.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ X32_BIT = 0x4000_0000  # the second ABI of x86_64, with numbers of its own
 CLONE_THREAD = 0x1_0000
 ANY_BIT = 0xFFFF_FFFF
 
-# Name, number on x86_64, number on aarch64; - where there is no such call. By line: network, processes, other
-# processes' memory and signals, mounts, keys, the kernel's inside, what would outlive us, and changes to files.
+# Name, number on x86_64, number on aarch64; - if there is no such call. By group: network, processes, memory and
+# signals of other processes, mounts, keys, kernel interfaces, objects that outlive the process, changes to files.
 _DENIED = """
 socket 41 198 socketpair 53 199 bind 49 200 listen 50 201 accept 43 202 accept4 288 242 connect 42 203
 sendto 44 206 sendmsg 46 211 sendmmsg 307 269
@@ -47,9 +47,9 @@ chmod 90 - fchmod 91 52 fchmodat 268 53 fchmodat2 452 452 chown 92 - fchown 93 5
 utime 132 - utimes 235 - futimesat 261 - utimensat 280 88
 setxattr 188 5 lsetxattr 189 6 fsetxattr 190 7 removexattr 197 14 lremovexattr 198 15 fremovexattr 199 16
 """
-# The C library then uses calls that a filter can look into: these two hide their flags behind a pointer.
+# Reported as missing, so that the C library uses calls whose flags a filter can read; these pass them by pointer.
 _UNKNOWN = "clone3 435 435 openat2 437 437"
-_LOOKED_INTO = "open 2 - openat 257 56 clone 56 220 kill 62 129 tkill 200 130 tgkill 234 131 prlimit64 302 261"
+_INSPECTED = "open 2 - openat 257 56 clone 56 220 kill 62 129 tkill 200 130 tgkill 234 131 prlimit64 302 261"
 _EXECVE = "execve 59 221"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -57,7 +57,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """audit_arch: how the kernel names the processor in linux/audit.h. column: of the numbers in our tables."""
+    """A processor. audit_arch: its constant in linux/audit.h. column: of its numbers in the tables above."""
 
     audit_arch: int
     column: int
@@ -80,18 +80,18 @@ class _Program(ctypes.Structure):
 
 
 def is_available() -> bool:
-    """Whether this kernel takes filters and we know the system calls of this processor."""
+    """Whether this kernel supports filters, and the tables cover this processor."""
     if platform.machine() not in MACHINES:
         return False
-    _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0, 0, 0)  # no filter: nothing is installed
+    _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0, 0, 0)  # without a filter, so nothing is installed
     return ctypes.get_errno() == errno.EFAULT
 
 
 def deny(*, execute: bool) -> None:
-    """Install the filter in this process, for good. execute: execve stays allowed.
+    """Irrevocably install the filter in this process. execute: whether execve stays allowed.
 
-    Denied calls fail with EPERM. Threads may be started, processes not; files may be opened to be read; signals and
-    resource limits reach this process only. Calls of another architecture kill the process.
+    Denied calls fail with EPERM. Threads can be started, processes cannot. Files can be opened for reading only.
+    Signals and resource limits can be set for this process only. Calls of another architecture kill the process.
     Raises OSError.
     """
     program = assemble(MACHINES[platform.machine()], os.getpid(), execute=execute)
@@ -102,7 +102,7 @@ def deny(*, execute: bool) -> None:
 
 
 def assemble(machine: Machine, pid: int, *, execute: bool) -> bytes:
-    """The filter for process `pid`: instructions of eight bytes."""
+    """The filter for process `pid`, as instructions of eight bytes each."""
     writes = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
     conditions = {
         "open": Condition(1, writes, 0),
@@ -121,7 +121,7 @@ def assemble(machine: Machine, pid: int, *, execute: bool) -> bytes:
     ]
     if machine.column == 1:
         program += [_instruction(JUMP_AT_LEAST, X32_BIT, 0, 1), _refusal(errno.EPERM)]
-    for name, number in _numbers(_LOOKED_INTO, machine).items():
+    for name, number in _numbers(_INSPECTED, machine).items():
         program += _allowed_under(conditions[name], number)
     for number in _numbers(_UNKNOWN, machine).values():
         program += [_instruction(JUMP_EQUAL, number, 0, 1), _refusal(errno.ENOSYS)]

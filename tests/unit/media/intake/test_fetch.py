@@ -1,4 +1,4 @@
-"""What is fetched from a URL, from real servers on this machine, and what ends it early."""
+"""Recordings are fetched from URLs, served by real servers on this machine, within limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from tests.support.certificates import write_certificate
 from transcription.core.errors import FileTooLarge, InvalidParameter, TooManyUploads, TranscriptionError, UnreachableUrl
 from transcription.core.settings import Settings
-from transcription.media.intake.fetch import MOST_ADDRESSES, Fetcher, nobody_counts
+from transcription.media.intake.fetch import MAX_ADDRESSES, Fetcher, no_limit
 from transcription.media.intake.upload import Upload
 from transcription.outbound.address_rules import Address
 from transcription.outbound.http_client import SystemResolver, trusted_authorities
@@ -47,7 +47,7 @@ def plain(content: bytes = SOUND, status: str = "200 OK", **headers: str) -> byt
 
 @asynccontextmanager
 async def server(answer: bytes, *, hangs: bool = False, trickles: bool = False, tls: ssl.SSLContext | None = None):
-    """Gives everybody one answer. hangs: and does not close. trickles: and a byte now and then."""
+    """Sends the same response to all. hangs: without closing. trickles: a byte now and then."""
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,7 +75,7 @@ async def server(answer: bytes, *, hangs: bool = False, trickles: bool = False, 
 
 @contextlib.contextmanager
 def deaf(address: str, port: int) -> Iterator[int]:
-    """A port whose queue is full: connecting to it takes for ever."""
+    """A port whose queue is full, so that a connection attempt hangs."""
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(socket.socket())
         listening.bind((address, port))
@@ -92,10 +92,10 @@ def fetch(
     answer: bytes = b"",
     url: str = "http://127.0.0.1:{port}/talks/a%20talk.mp3?x=1",
     resolve: object = None,
-    count: Callable[[int], None] = nobody_counts,
+    count: Callable[[int], None] = no_limit,
     **options: bool,
 ) -> tuple[Upload, bytes, list[bytes]]:
-    """The upload, its content, and what the server was asked."""
+    """The upload, its content, and the request that the server received."""
 
     async def scenario() -> tuple[Upload, bytes, list[bytes]]:
         fetcher = Fetcher(settings, resolve or SystemResolver(), trusted_authorities())
@@ -119,7 +119,7 @@ def refused(kind: type[TranscriptionError], settings: Settings, answer: bytes, *
     return caught.value.message
 
 
-def test_a_file_arrives_whole_with_its_name_and_type(settings: Settings) -> None:
+def test_a_file_is_fetched_with_its_name_and_type(settings: Settings) -> None:
     upload, content, asked = fetch(settings, plain(Content_Type="audio/mpeg"))
     assert content == SOUND
     assert upload.sha256 == hashlib.sha256(SOUND).hexdigest()
@@ -129,18 +129,18 @@ def test_a_file_arrives_whole_with_its_name_and_type(settings: Settings) -> None
     assert b"cookie" not in asked[0].lower()
 
 
-def test_a_server_may_name_the_file_and_not_know_its_type(settings: Settings) -> None:
+def test_a_response_may_have_a_file_name_and_a_generic_type(settings: Settings) -> None:
     answer = plain(Content_Type="application/octet-stream", Content_Disposition='attachment; filename="b.wav"')
     upload, _, _ = fetch(settings, answer)
     assert (upload.filename, upload.content_type) == ("b.wav", "")
 
 
-def test_a_name_is_never_a_path(settings: Settings) -> None:
+def test_a_file_name_is_never_used_as_a_path(settings: Settings) -> None:
     upload, _, _ = fetch(settings, plain(Content_Disposition='attachment; filename="../../etc/passwd"'))
     assert upload.path.parent == settings.temp_dir
 
 
-def test_too_large_is_refused_by_what_is_declared_and_by_what_comes(settings: Settings) -> None:
+def test_a_file_that_is_too_large_is_refused_by_its_declared_and_its_actual_size(settings: Settings) -> None:
     refused(FileTooLarge, settings, head(Content_Length=str(LIMIT + 1)), hangs=True)
     refused(FileTooLarge, settings, head() + ENDLESS * 3)
 
@@ -148,48 +148,48 @@ def test_too_large_is_refused_by_what_is_declared_and_by_what_comes(settings: Se
 @pytest.mark.parametrize(
     "status", ["204 No Content", "206 Partial Content", "403 Forbidden", "404 Not Found", "500 No"]
 )
-def test_anything_but_200_is_no_recording(settings: Settings, status: str) -> None:
+def test_only_status_200_is_accepted(settings: Settings, status: str) -> None:
     assert f"answers {status[:3]}" in refused(UnreachableUrl, settings, plain(b"", status))
 
 
-def test_a_packed_answer_is_refused(settings: Settings) -> None:
-    assert "packed" in refused(UnreachableUrl, settings, plain(Content_Encoding="gzip"))
+def test_a_compressed_response_is_refused(settings: Settings) -> None:
+    assert "compressed" in refused(UnreachableUrl, settings, plain(Content_Encoding="gzip"))
 
 
-def test_a_server_that_says_nothing_is_left(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_respond_is_abandoned(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transcription.media.intake.fetch.CONNECT_SECONDS", 0.5)
-    assert "no answer" in refused(UnreachableUrl, settings, b"", hangs=True)
+    assert "did not respond" in refused(UnreachableUrl, settings, b"", hangs=True)
 
 
-def test_a_body_that_stalls_is_left(settings: Settings) -> None:
-    assert "No byte came" in refused(UnreachableUrl, settings, head(Content_Length="50000") + b"x", hangs=True)
+def test_a_body_that_stalls_is_abandoned(settings: Settings) -> None:
+    assert "sent no data" in refused(UnreachableUrl, settings, head(Content_Length="50000") + b"x", hangs=True)
 
 
-def test_a_body_that_trickles_is_left(settings: Settings) -> None:
+def test_a_body_that_is_too_slow_is_abandoned(settings: Settings) -> None:
     slow = settings.model_copy(update={"min_upload_rate": 1000})
-    assert "less than 1000 bytes" in refused(UnreachableUrl, slow, head(Content_Length="50000"), trickles=True)
+    assert "fewer than 1000 bytes" in refused(UnreachableUrl, slow, head(Content_Length="50000"), trickles=True)
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", head(Content_Length="50000") + b"x"])
-def test_what_breaks_off_is_unreachable(settings: Settings, answer: bytes) -> None:
-    assert "breaks off" in refused(UnreachableUrl, settings, answer)
+def test_a_truncated_response_is_unreachable(settings: Settings, answer: bytes) -> None:
+    assert "closed the connection early" in refused(UnreachableUrl, settings, answer)
 
 
-def test_a_redirect_may_not_lead_inside(settings: Settings) -> None:
+def test_a_redirect_to_a_private_address_is_refused(settings: Settings) -> None:
     answer = plain(b"", "302 Found", Location="http://127.0.0.2/secret")
     assert "https only" in refused(InvalidParameter, settings, answer)
 
 
 @pytest.mark.parametrize("target", ["https://[::1/x", "http://[bad]/", "//["])
-def test_a_redirect_to_what_is_no_url_is_unreachable(settings: Settings, target: str) -> None:
-    assert "no URL" in refused(UnreachableUrl, settings, plain(b"", "302 Found", Location=target))
+def test_a_redirect_to_an_invalid_url_is_unreachable(settings: Settings, target: str) -> None:
+    assert "an invalid URL" in refused(UnreachableUrl, settings, plain(b"", "302 Found", Location=target))
 
 
-def test_redirects_have_an_end(settings: Settings) -> None:
+def test_the_number_of_redirects_is_limited(settings: Settings) -> None:
     assert "more than 5 times" in refused(UnreachableUrl, settings, plain(b"", "302 Found", Location="/again"))
 
 
-def test_a_name_is_asked_for_once_and_each_of_its_addresses_is_checked(settings: Settings) -> None:
+def test_a_name_is_resolved_once_and_all_its_addresses_are_checked(settings: Settings) -> None:
     asked: list[str] = []
 
     async def resolve(host: str, port: int) -> Sequence[Address]:
@@ -202,7 +202,7 @@ def test_a_name_is_asked_for_once_and_each_of_its_addresses_is_checked(settings:
     assert asked == ["files.example"]
 
 
-def test_when_one_address_refuses_the_next_is_tried(settings: Settings) -> None:
+def test_the_next_address_is_tried_if_one_refuses_the_connection(settings: Settings) -> None:
     async def resolve(host: str, port: int) -> Sequence[Address]:
         return [ip_address("127.0.0.9"), ip_address("127.0.0.1")]
 
@@ -210,17 +210,15 @@ def test_when_one_address_refuses_the_next_is_tried(settings: Settings) -> None:
     assert content == SOUND
 
 
-def test_of_many_addresses_only_a_few_are_tried(settings: Settings) -> None:
+def test_the_number_of_addresses_tried_is_limited(settings: Settings) -> None:
     async def resolve(host: str, port: int) -> Sequence[Address]:
-        return [ip_address(f"127.0.0.{last}") for last in (*range(2, 2 + MOST_ADDRESSES), 1)]
+        return [ip_address(f"127.0.0.{last}") for last in (*range(2, 2 + MAX_ADDRESSES), 1)]
 
     with pytest.raises(UnreachableUrl, match="cannot be connected to"):
         fetch(settings, plain(), url="http://localhost:{port}/a.mp3", resolve=resolve)
 
 
-def test_addresses_that_do_not_answer_share_the_time_to_connect(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unresponsive_addresses_share_the_time_to_connect(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transcription.media.intake.fetch.CONNECT_SECONDS", 1.0)
 
     async def resolve(host: str, port: int) -> Sequence[Address]:
@@ -236,7 +234,7 @@ def test_addresses_that_do_not_answer_share_the_time_to_connect(
     assert 0.9 < time.monotonic() - started < 2
 
 
-def test_what_arrives_is_counted_by_what_is_declared_and_by_what_comes(settings: Settings) -> None:
+def test_the_declared_and_the_received_bytes_are_counted(settings: Settings) -> None:
     def count(size: int) -> None:
         if size > len(SOUND) // 2:
             raise TooManyUploads("enough")
@@ -245,7 +243,7 @@ def test_what_arrives_is_counted_by_what_is_declared_and_by_what_comes(settings:
     refused(TooManyUploads, settings, head() + SOUND, count=count)
 
 
-def test_a_host_that_is_not_there_is_unreachable(settings: Settings) -> None:
+def test_a_host_that_cannot_be_resolved_or_connected_to_is_unreachable(settings: Settings) -> None:
     async def unknown(host: str, port: int) -> Sequence[Address]:
         raise OSError("no such name, says 10.0.0.53")
 
@@ -256,7 +254,7 @@ def test_a_host_that_is_not_there_is_unreachable(settings: Settings) -> None:
         fetch(settings, url="http://127.0.0.1:1/a.mp3")
 
 
-def test_over_tls_the_certificate_must_be_that_of_the_name(settings: Settings, tmp_path: Path) -> None:
+def test_the_certificate_must_match_the_name(settings: Settings, tmp_path: Path) -> None:
     pem = tmp_path / "files.pem"
     certificate = write_certificate(pem, "localhost")
     served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

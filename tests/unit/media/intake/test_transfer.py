@@ -1,4 +1,4 @@
-"""How large a transfer says it is."""
+"""The declared size of a transfer."""
 
 import pytest
 
@@ -8,9 +8,9 @@ from transcription.media.intake.transfer import declared_size
 @pytest.mark.parametrize(
     ("value", "size"), [("12", 12), ("", None), ("-1", None), ("x", None), ("\N{SUPERSCRIPT TWO}", None)]
 )
-def test_a_declared_size_is_a_number_or_nothing(value, size):
+def test_a_content_length_that_is_not_a_number_is_ignored(value, size):
     assert declared_size({"content-length": value}) == size
 
 
-def test_without_a_content_length_no_size_is_declared():
+def test_the_declared_size_is_unknown_without_a_content_length():
     assert declared_size({}) is None

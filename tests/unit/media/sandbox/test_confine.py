@@ -1,4 +1,4 @@
-"""A process that reads a client's file has next to nothing: few resources, no privileges, nothing of ours."""
+"""A process that reads a client's file has few resources, no privileges, and inherits nothing from the service."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ SHOWN = {
 
 
 def rows_of(table):
-    """What /proc/PID/limits says: names with their soft and hard limit."""
+    """The soft and hard limits in /proc/PID/limits, by name."""
     return {tuple(re.split(r"\s{2,}", line)[:3]) for line in table.splitlines()}
 
 
@@ -41,7 +41,7 @@ def python(code, resources=RESOURCES):
 
 @asynccontextmanager
 async def inspector_at_work(folder):
-    """The process that inspects a file, held up by a pipe that nobody writes to."""
+    """The process that inspects a file, blocked on a pipe without a writer."""
     os.mkfifo(folder / "pipe")
     async with inspecting(folder / "pipe", "wav", RESOURCES):
         while not media_children() or not shows_limits(media_children()[0].pid):
@@ -67,13 +67,13 @@ def test_an_inspector_has_its_limits_no_privileges_no_environment_and_three_desc
     assert media_children() == []
 
 
-def test_more_memory_than_allowed_is_refused():
+def test_memory_above_the_limit_is_not_allocated():
     code, _, complaints = python("bytearray(1 << 30)")
     assert code == 1
     assert "MemoryError" in complaints
 
 
-def test_more_cpu_time_than_allowed_ends_the_process():
+def test_cpu_time_above_the_limit_kills_the_process():
     code, _, _ = python("while True: pass", resources=limits(memory=1 << 30, cpu_seconds=1))
     assert code in (-signal.SIGXCPU, -signal.SIGKILL)
 
@@ -84,25 +84,25 @@ def test_no_file_can_be_written(tmp_path):
     assert (tmp_path / "file").read_bytes() == b""
 
 
-def test_a_program_can_gain_no_privileges_and_has_a_session_of_its_own():
+def test_a_program_cannot_gain_privileges_and_has_its_own_session():
     _, said, _ = python("import os; print(open('/proc/self/status').read(), 'own', os.getsid(0) == os.getpid())")
     assert "NoNewPrivs:\t1" in said
     assert "own True" in said
 
 
-def test_a_program_sees_no_environment_but_a_locale(monkeypatch):
+def test_the_environment_of_a_program_is_a_locale_only(monkeypatch):
     monkeypatch.setenv("SECRET", "x")
     _, said, _ = run("/usr/bin/env")
     assert dict(line.split("=", 1) for line in said.splitlines()) == PROGRAMS_ENVIRONMENT
 
 
-def test_a_program_has_no_descriptor_but_its_standard_ones():
+def test_a_program_has_only_the_standard_descriptors():
     _, said, _ = python("import os; print(*((n, os.path.exists(f'/proc/self/fd/{n}')) for n in range(100)))")
     assert said.count("True") == 3
     assert run("/bin/readlink", "/proc/self/fd/0")[1] == "/dev/null\n"
 
 
-def test_no_signal_is_ignored_or_blocked_in_a_program_whatever_the_service_inherited():
+def test_a_program_ignores_and_blocks_no_signals_even_if_the_service_does():
     code = "from tests.support.commands import run; print(run('/bin/cat', '/proc/self/status')[1])"
     ignoring = ["/bin/sh", "-c", 'trap \'\' HUP INT QUIT; exec "$0" -c "$1"', sys.executable, code]
     said = subprocess.run(ignoring, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -113,7 +113,7 @@ def test_no_signal_is_ignored_or_blocked_in_a_program_whatever_the_service_inher
 
 
 def test_inspecting_imports_nothing_once_the_file_is_open(tmp_path):
-    """A parser that was taken over finds no import to hijack, and every child is spared the time."""
+    """An attacker who controls the parser finds no import to hijack, and no child spends time on imports."""
     code = """
 import sys
 from transcription.media.sandbox.inspect_streams import describe
@@ -127,7 +127,7 @@ print(*set(sys.modules) - before)
     assert said.stdout.split() == []
 
 
-def test_the_limits_of_this_process_are_untouched():
+def test_the_limits_of_the_calling_process_are_unchanged():
     before = resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_NOFILE)
     run("/bin/true")
     assert (resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_NOFILE)) == before

@@ -1,4 +1,4 @@
-"""Every command gets a fresh process, and that process ends in time, whoever dies first."""
+"""Each command runs in a fresh process, which ends in any order of deaths."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ def wait_until(condition, seconds=10.0):
 
 
 def is_gone(pid):
-    """Whether the process is dead. Who adopts an orphan may take a while to reap it."""
+    """Whether the process has ended. Orphans may be reaped with a delay."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -47,17 +47,17 @@ def is_gone(pid):
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", -9), ("kill -15 $$", -15)])
-def test_the_exit_code_arrives(script, code):
+def test_the_exit_code_is_reported(script, code):
     assert run("/bin/sh", "-c", script)[0] == code
 
 
-def test_a_program_that_does_not_exist_fails_and_says_so():
+def test_a_missing_program_fails_with_a_message():
     code, _, complaints = run("/no/such/program")
     assert code == 1
     assert "FileNotFoundError" in complaints
 
 
-def test_fifty_commands_at_once_give_each_its_own_answer():
+def test_fifty_concurrent_commands_keep_their_output_apart():
     async def all_of_them():
         return await asyncio.gather(*(finished("/bin/sh", "-c", f"echo {n}; exit {n}") for n in range(50)))
 
@@ -65,8 +65,8 @@ def test_fifty_commands_at_once_give_each_its_own_answer():
     assert media_children() == []
 
 
-def test_orders_wait_for_a_launcher_that_is_busy():
-    """More than the socket holds; a real launcher is that busy for milliseconds."""
+def test_orders_wait_for_a_busy_launcher():
+    """More orders than the socket holds; in practice a launcher is this busy for milliseconds only."""
     launcher = the_launcher()
 
     async def all_of_them():
@@ -83,7 +83,7 @@ def test_there_is_one_launcher_and_it_has_one_thread():
     assert the_launcher().num_threads() == 1
 
 
-def test_no_descriptor_is_left_open_by_commands_that_end_or_are_cancelled():
+def test_finished_and_cancelled_commands_leave_no_descriptor_open():
     async def rounds(number):
         for _ in range(number):
             await finished("/bin/true")
@@ -99,7 +99,7 @@ def test_no_descriptor_is_left_open_by_commands_that_end_or_are_cancelled():
     assert ours_after == ours_before
 
 
-def test_cancelling_kills_a_program_and_all_it_started():
+def test_cancellation_kills_a_program_and_its_descendants():
     async def cancel_it():
         script = "sleep 1000 & echo $!; sleep 1000"
         started = asyncio.get_running_loop().create_future()
@@ -120,7 +120,7 @@ def test_cancelling_kills_a_program_and_all_it_started():
     assert wait_until(lambda: is_gone(grandchild))
 
 
-def test_cancelling_before_the_process_exists_leaves_none():
+def test_cancellation_before_the_start_leaves_no_process():
     async def cancel_soon():
         task = asyncio.create_task(finished(*SLEEP))
         await asyncio.sleep(0)
@@ -131,13 +131,13 @@ def test_cancelling_before_the_process_exists_leaves_none():
     assert wait_until(lambda: media_children() == [])
 
 
-def test_what_a_program_leaves_behind_ends_with_it():
+def test_descendants_of_a_program_end_with_it():
     _, said, _ = run("/bin/sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!")
     assert wait_until(lambda: is_gone(int(said)))
 
 
-def test_nothing_survives_when_this_process_is_killed():
-    """The process is a real one of its own, with a program that has started another."""
+def test_no_process_survives_when_the_client_is_killed():
+    """The client is a separate process, with a program that has started another."""
     code = f"""
 import asyncio
 from transcription.media.sandbox.process import confined
@@ -160,7 +160,7 @@ asyncio.run(main())
         assert wait_until(lambda pid=number: is_gone(pid))
 
 
-def test_nothing_survives_when_this_process_and_its_launcher_are_killed_at_once():
+def test_no_process_survives_when_the_client_and_its_launcher_are_killed_together():
     code = f"""
 import asyncio
 from transcription.media.sandbox.process import confined
@@ -182,7 +182,7 @@ asyncio.run(main())
     assert wait_until(lambda: is_gone(launcher) and is_gone(child))
 
 
-def test_the_command_after_the_end_of_a_launcher_gets_a_new_one():
+def test_a_new_launcher_is_started_after_one_has_died():
     first = the_launcher()
     first.kill()
     assert wait_until(lambda: is_gone(first.pid))
@@ -190,7 +190,7 @@ def test_the_command_after_the_end_of_a_launcher_gets_a_new_one():
     assert the_launcher().pid != first.pid
 
 
-def test_a_command_whose_launcher_dies_is_an_error_of_the_service_and_dies_too():
+def test_the_death_of_the_launcher_kills_its_commands_and_is_reported_as_unavailable():
     async def kill_the_launcher():
         async with confined(SLEEP, RESOURCES) as process:
             while not media_children():
@@ -205,7 +205,7 @@ def test_a_command_whose_launcher_dies_is_an_error_of_the_service_and_dies_too()
     assert wait_until(lambda: is_gone(child))
 
 
-def test_a_probe_whose_launcher_dies_does_not_blame_the_file(tmp_path, settings, uploaded, monkeypatch):
+def test_the_death_of_the_launcher_during_a_probe_is_not_blamed_on_the_file(tmp_path, settings, uploaded, monkeypatch):
     launcher = the_launcher()
     launcher.suspend()
     send = orders.send
@@ -219,7 +219,7 @@ def test_a_probe_whose_launcher_dies_does_not_blame_the_file(tmp_path, settings,
         asyncio.run(probe(uploaded(write_wav(tmp_path / "a.wav", noise(1))), settings))
 
 
-def test_a_launcher_without_descriptors_refuses_and_goes_on():
+def test_a_launcher_without_free_descriptors_rejects_orders_and_continues():
     launcher = the_launcher()
     run("/bin/true")
     time.sleep(0.1)  # it tells that a process ended a moment before it closes the channel
@@ -233,5 +233,5 @@ def test_a_launcher_without_descriptors_refuses_and_goes_on():
     assert the_launcher().pid == launcher.pid
 
 
-def test_a_relative_path_is_relative_to_our_own_folder():
+def test_relative_paths_are_relative_to_the_clients_working_folder():
     assert run("/bin/pwd")[1].strip() == str(Path.cwd())

@@ -18,9 +18,9 @@ from transcription.media.decode import find_ffmpeg
 from transcription.media.sandbox import landlock, sandbox, seccomp
 from transcription.media.sandbox.process import confined
 
-MEANS = sandbox.available()
-needs_seccomp = pytest.mark.skipif(not MEANS.seccomp, reason="this kernel takes no seccomp filters")
-needs_landlock = pytest.mark.skipif(not MEANS.landlock, reason="this kernel has no Landlock")
+SUPPORT = sandbox.available()
+needs_seccomp = pytest.mark.skipif(not SUPPORT.seccomp, reason="this kernel takes no seccomp filters")
+needs_landlock = pytest.mark.skipif(not SUPPORT.landlock, reason="this kernel has no Landlock")
 
 # Runs in a process that has entered the sandbox as an inspector does; prints the errno of what it tries.
 ATTEMPT = """
@@ -34,19 +34,19 @@ def attempt(what):
     except OSError as error:
         return error.errno
     return 0
-sandbox.enter(sandbox.Means(seccomp=SECCOMP, landlock=LANDLOCK), file, None)
+sandbox.enter(sandbox.Support(seccomp=SECCOMP, landlock=LANDLOCK), file, None)
 print(attempt(lambda: WHAT))
 """
 
 
 @pytest.fixture
 def tried(tmp_path):
-    """errno of what an expression raises in a sandbox of the named means; 0 when it works."""
+    """errno of the error that an expression raises in a sandbox with this support; 0 if it succeeds."""
 
-    def attempt(what, *, means=MEANS, port=0):
+    def attempt(what, *, support=SUPPORT, port=0):
         (tmp_path / "upload").write_bytes(b"upload")
         (tmp_path / "secret").write_bytes(b"secret")
-        code = ATTEMPT.replace("SECCOMP", str(means.seccomp)).replace("LANDLOCK", str(means.landlock))
+        code = ATTEMPT.replace("SECCOMP", str(support.seccomp)).replace("LANDLOCK", str(support.landlock))
         code = code.replace("WHAT", what)
         arguments = (str(tmp_path / "upload"), str(tmp_path / "secret"), str(port))
         exit_code, said, complaints = run(sys.executable, "-c", code, *arguments)
@@ -56,8 +56,8 @@ def tried(tmp_path):
     return attempt
 
 
-ONLY_SECCOMP = sandbox.Means(seccomp=True, landlock=0)
-ONLY_LANDLOCK = sandbox.Means(seccomp=False, landlock=MEANS.landlock)
+ONLY_SECCOMP = sandbox.Support(seccomp=True, landlock=0)
+ONLY_LANDLOCK = sandbox.Support(seccomp=False, landlock=SUPPORT.landlock)
 
 
 @needs_seccomp
@@ -87,8 +87,8 @@ ONLY_LANDLOCK = sandbox.Means(seccomp=False, landlock=MEANS.landlock)
         "os.chroot('/')",
     ],
 )
-def test_the_filter_refuses_what_no_decoder_does(tried, what):
-    assert tried(what, means=ONLY_SECCOMP) == errno.EPERM
+def test_the_filter_denies_calls_that_no_decoder_needs(tried, what):
+    assert tried(what, support=ONLY_SECCOMP) == errno.EPERM
 
 
 @needs_seccomp
@@ -102,41 +102,41 @@ def test_the_filter_refuses_what_no_decoder_does(tried, what):
         "bytearray(1 << 24)",
     ],
 )
-def test_the_filter_leaves_what_a_decoder_does(tried, what):
+def test_the_filter_allows_calls_that_a_decoder_needs(tried, what):
     assert tried(what) == 0
 
 
 @needs_seccomp
-def test_the_filter_lets_threads_start(tried):
+def test_the_filter_allows_threads(tried):
     assert tried("[thread := threading.Thread(target=int), thread.start(), thread.join()]") == 0
 
 
 @needs_landlock
-def test_nothing_but_the_upload_can_be_read(tried):
-    assert tried("file.read_bytes()", means=ONLY_LANDLOCK) == 0
-    assert tried("other.read_bytes()", means=ONLY_LANDLOCK) == errno.EACCES
-    assert tried("Path('/etc/passwd').read_bytes()", means=ONLY_LANDLOCK) == errno.EACCES
-    assert tried("Path('/proc/self/environ').read_bytes()", means=ONLY_LANDLOCK) == errno.EACCES
-    assert tried("list(file.parent.iterdir())", means=ONLY_LANDLOCK) == errno.EACCES
+def test_only_the_upload_can_be_read(tried):
+    assert tried("file.read_bytes()", support=ONLY_LANDLOCK) == 0
+    assert tried("other.read_bytes()", support=ONLY_LANDLOCK) == errno.EACCES
+    assert tried("Path('/etc/passwd').read_bytes()", support=ONLY_LANDLOCK) == errno.EACCES
+    assert tried("Path('/proc/self/environ').read_bytes()", support=ONLY_LANDLOCK) == errno.EACCES
+    assert tried("list(file.parent.iterdir())", support=ONLY_LANDLOCK) == errno.EACCES
 
 
 @needs_landlock
 @pytest.mark.parametrize("what", ["file.open('ab')", "file.with_name('new').touch()", "file.unlink()"])
-def test_nothing_can_be_changed_without_the_filter_either(tried, what):
-    assert tried(what, means=ONLY_LANDLOCK) == errno.EACCES
+def test_landlock_alone_prevents_changes_to_files(tried, what):
+    assert tried(what, support=ONLY_LANDLOCK) == errno.EACCES
 
 
 @needs_landlock
-@pytest.mark.skipif(MEANS.landlock < landlock.TCP_VERSION, reason="this kernel's Landlock knows no network")
-def test_no_connection_can_be_made_without_the_filter_either(tried):
+@pytest.mark.skipif(SUPPORT.landlock < landlock.TCP_VERSION, reason="this kernel's Landlock knows no network")
+def test_landlock_alone_prevents_connections(tried):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert tried("socket.create_connection(('127.0.0.1', port))", means=ONLY_LANDLOCK, port=port) == errno.EACCES
+        assert tried("socket.create_connection(('127.0.0.1', port))", support=ONLY_LANDLOCK, port=port) == errno.EACCES
 
 
 @needs_landlock
-def test_ffmpeg_reads_the_upload_and_not_its_neighbour(tmp_path):
-    """As a program that was taken over would be told to."""
+def test_ffmpeg_can_read_the_upload_and_not_the_file_next_to_it(tmp_path):
+    """As an attacker who controls ffmpeg would have it do."""
     secret = write_wav(tmp_path / "secret.wav", noise(1))
     ffmpeg = str(find_ffmpeg(Settings()))
 
@@ -161,13 +161,13 @@ def test_a_sandbox_that_cannot_be_entered_stops_the_process(tmp_path):
     assert (exit_code, said) == (1, "")
 
 
-def test_without_any_means_the_process_goes_on(tried):
-    assert tried("other.read_bytes()", means=sandbox.Means(seccomp=False, landlock=0)) == 0
+def test_on_a_kernel_without_support_the_process_continues(tried):
+    assert tried("other.read_bytes()", support=sandbox.Support(seccomp=False, landlock=0)) == 0
 
 
 @pytest.mark.parametrize("machine", seccomp.MACHINES.values())
 @pytest.mark.parametrize("execute", [True, False])
-def test_every_jump_of_the_filter_stays_inside_and_it_ends_by_allowing(machine, execute):
+def test_every_jump_stays_inside_the_filter_which_ends_by_allowing(machine, execute):
     program = seccomp.assemble(machine, 1234, execute=execute)
     steps = [struct.unpack("=HBBI", program[at : at + 8]) for at in range(0, len(program), 8)]
     assert steps[-1] == (seccomp.RETURN, 0, 0, seccomp.RET_ALLOW)
@@ -175,6 +175,6 @@ def test_every_jump_of_the_filter_stays_inside_and_it_ends_by_allowing(machine, 
     assert len(steps) <= 4096  # BPF_MAXINSNS
 
 
-def test_execution_is_the_only_difference_between_a_program_and_an_inspector():
+def test_the_filters_of_programs_and_of_the_inspector_differ_in_execve_only():
     for machine in seccomp.MACHINES.values():
         assert len(seccomp.assemble(machine, 1, execute=False)) - len(seccomp.assemble(machine, 1, execute=True)) == 16

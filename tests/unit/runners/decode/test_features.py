@@ -23,13 +23,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from runners.decode.arrays import ENCODER_FRAMES, Arrays, Pcm
+from runners.decode.arrays import Arrays, Pcm
 from runners.decode.engine import Engine, WindowTask
 from runners.decode.features import HostArrays, choose_arrays
 from runners.decode.model import CUBLAS_LIBRARY, ModelHandle, load_cublas, open_model
 from runners.placement import DeviceLayout, Placement
 from tests.support.effort import examples
-from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
+from transcription.core.audio import ENCODER_FRAMES, SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.core.errors import ModelUnavailable
 from transcription.core.options import DecodeOptions
 from transcription.core.settings import EMBEDDED_MODEL_DIR

@@ -1,0 +1,55 @@
+"""Multipart forms are parsed in pieces, and within limits."""
+
+import pytest
+
+from tests.unit.media.intake.forms import BOUNDARY, FORM, REFUSED, form, part
+from transcription.core.errors import InvalidParameter
+from transcription.media.intake.multipart import MultipartForm, NoFile, header_text, read_boundary
+
+
+def parsed(body: bytes, size: int = 1000) -> tuple[MultipartForm, bytes]:
+    parser = MultipartForm(BOUNDARY.encode(), "file")
+    content = b"".join(data for start in range(0, len(body), size) for data in parser.feed(body[start : start + size]))
+    parser.close()
+    return parser, content
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_form_is_parsed_in_chunks_of_any_size(size):
+    parser, content = parsed(form(part("language", b"en"), part("file", b"content", "a.mp3", "audio/mpeg")), size)
+    assert (parser.filename, parser.content_type, content) == ("a.mp3", "audio/mpeg", b"content")
+
+
+def test_fields_keep_their_order():
+    parser, _ = parsed(form(part("language", b"en"), part("file", b"x", "a.mp3"), part("model", "größe".encode())))
+    assert parser.fields == [("language", "en"), ("model", "größe")]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_form_that_breaks_a_rule_is_refused(name):
+    body, message = REFUSED[name]
+    with pytest.raises(InvalidParameter, match=message):
+        parsed(body)
+
+
+def test_the_error_for_a_missing_file_has_the_other_fields():
+    with pytest.raises(NoFile) as error:
+        parsed(form(part("language", b"en")))
+    assert error.value.fields == (("language", "en"),)
+
+
+def test_the_boundary_is_read_from_the_content_type():
+    assert read_boundary(FORM, "file") == BOUNDARY.encode()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "message"), [("application/json", "multipart/form-data"), ("multipart/form-data", "boundary")]
+)
+def test_a_content_type_without_form_or_boundary_is_refused(content_type, message):
+    with pytest.raises(InvalidParameter, match=message):
+        read_boundary(content_type, "file")
+
+
+def test_the_text_of_a_header_is_short_and_printable():
+    assert header_text(b"a\nb\xff") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
+    assert len(header_text(b"x" * 1000)) == 255

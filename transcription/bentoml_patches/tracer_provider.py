@@ -1,0 +1,33 @@
+"""BentoML's tracer provider as OpenTelemetry's global one, so that other packages need only OpenTelemetry's API.
+
+BentoML 1.4.39 configures its provider and exporter from `services.tracing`, but registers neither with OpenTelemetry
+and has no public name for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bentoml._internal.configuration.containers import BentoMLContainer
+from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider, get_tracer_provider, set_tracer_provider
+
+
+class BentoMLTracerProvider(TracerProvider):
+    """Hands out BentoML's tracers if an exporter is configured, and tracers that do nothing otherwise.
+
+    BentoML's provider is created with the first tracer, not before: it reads the name of the service, which is not set
+    while the service is being imported. Without an exporter it would still record every span, 50 µs each.
+    """
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
+        """Takes what `TracerProvider.get_tracer` does."""
+        if BentoMLContainer.tracing.exporter_type.get() is None:
+            return NoOpTracer()
+        tracer: Tracer = BentoMLContainer.tracer_provider.get().get_tracer(*args, **kwargs)
+        return tracer
+
+
+def install() -> None:
+    """Register the provider, once in a process: OpenTelemetry ignores later registrations with a warning."""
+    if not isinstance(get_tracer_provider(), BentoMLTracerProvider):
+        set_tracer_provider(BentoMLTracerProvider())

@@ -1,0 +1,170 @@
+"""Multipart forms, parsed as they arrive: the fields, and the content of the one file in pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from transcription.core.errors import InvalidParameter
+
+MAX_FIELDS = 64
+MAX_FIELD_BYTES = 64 * 1024
+MAX_ALL_FIELDS_BYTES = 256 * 1024  # of all fields together: they are kept in memory
+MAX_PART_HEADER_BYTES = 8 * 1024
+MAX_NAME_CHARACTERS = 255
+
+
+class NoFile(InvalidParameter):
+    """The form has no file. fields: the fields it does have, (name, value)."""
+
+    def __init__(self, file_field: str, fields: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(f"The form has no file. Send the recording as the field '{file_field}'.")
+        self.fields = fields
+
+
+def read_boundary(content_type: str, file_field: str) -> bytes:
+    """The boundary from a request's Content-Type.
+
+    file_field: name of the file's field, for the message.
+    Raises InvalidParameter unless the type is multipart/form-data with a boundary.
+    """
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data":
+        raise InvalidParameter(
+            f"Send the recording as multipart/form-data with the field '{file_field}'.",
+            f"The request's Content-Type is '{content_type[:MAX_NAME_CHARACTERS]}'.",
+        )
+    boundary = options.get(b"boundary", b"")
+    if not boundary:
+        raise InvalidParameter("The Content-Type of the request names no boundary.")
+    return boundary
+
+
+def header_text(data: bytes) -> str:
+    """A header's value for use in messages: shortened to MAX_NAME_CHARACTERS, unprintable characters replaced."""
+    text = data.decode(errors="replace")[:MAX_NAME_CHARACTERS]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+@dataclass(slots=True)
+class _Part:
+    """The part of the form that is being read. filename: None for a field, which is not a file."""
+
+    name: str = ""
+    filename: str | None = None
+    content_type: str = ""
+    value: bytearray = field(default_factory=bytearray)
+
+
+class MultipartForm:
+    """Turns the callbacks of python-multipart into fields and the pieces of one file.
+
+    boundary: from the Content-Type, see `read_boundary`.
+    file_field: name that the file's field must have.
+    fields: the fields read so far, in order, (name, value).
+    filename, content_type: of the file, as the client sent them; empty until its headers have been read.
+    """
+
+    def __init__(self, boundary: bytes, file_field: str) -> None:
+        self._file_field = file_field
+        self.fields: list[tuple[str, str]] = []
+        self.filename = ""
+        self.content_type = ""
+        self._has_file = False
+        self._part = _Part()
+        self._header = b""
+        self._header_value = b""
+        self._file_data: list[bytes] = []
+        self._complete = False
+        self._field_bytes = 0
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._on_part_begin,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_header_field": self._on_header_field,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_end": self._on_end,
+            },
+            max_header_size=MAX_PART_HEADER_BYTES,
+        )
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Parse the next bytes of the body, and return the file's content in them, in order.
+
+        Raises InvalidParameter if the body is not a valid form, has more than one file or exceeds a limit.
+        """
+        try:
+            self._parser.write(chunk)
+        except MultipartParseError as error:
+            raise InvalidParameter("The request body is not a valid multipart form.", str(error)) from error
+        data, self._file_data = self._file_data, []
+        return data
+
+    def close(self) -> None:
+        """Check that the form is complete. Raises NoFile, and InvalidParameter if the last boundary is missing."""
+        if not self._complete:
+            raise InvalidParameter("The form breaks off before its last boundary. Was the upload interrupted?")
+        if not self._has_file:
+            raise NoFile(self._file_field, tuple(self.fields))
+
+    def _on_part_begin(self) -> None:
+        self._part = _Part()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        name, value = self._header.lower(), self._header_value
+        self._header, self._header_value = b"", b""
+        if name == b"content-disposition":
+            _, options = parse_options_header(value.decode("latin-1"))
+            self._part.name = header_text(options.get(b"name", b""))
+            if b"filename" in options:
+                self._part.filename = header_text(options[b"filename"])
+        elif name == b"content-type":
+            self._part.content_type = header_text(value)
+
+    def _on_headers_finished(self) -> None:
+        if self._part.filename is None:
+            if len(self.fields) >= MAX_FIELDS:
+                raise InvalidParameter(f"The form has more than {MAX_FIELDS} fields.")
+            return
+        if self._part.name != self._file_field:
+            raise InvalidParameter(
+                f"The form sends a file as '{self._part.name}'. Send the recording as the field '{self._file_field}'."
+            )
+        if self._has_file:
+            raise InvalidParameter("The form has more than one file. Send one file per request.")
+        self._has_file = True
+        self.filename, self.content_type = self._part.filename, self._part.content_type
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._part.filename is not None:
+            self._file_data.append(data[start:end])
+            return
+        self._part.value += data[start:end]
+        if len(self._part.value) > MAX_FIELD_BYTES:
+            raise InvalidParameter(f"The field '{self._part.name}' is longer than {MAX_FIELD_BYTES} bytes.")
+        self._field_bytes += end - start
+        if self._field_bytes > MAX_ALL_FIELDS_BYTES:
+            raise InvalidParameter(f"The form's fields have more than {MAX_ALL_FIELDS_BYTES} bytes together.")
+
+    def _on_part_end(self) -> None:
+        if self._part.filename is not None:
+            return
+        try:
+            self.fields.append((self._part.name, self._part.value.decode()))
+        except UnicodeDecodeError:
+            raise InvalidParameter(f"The field '{self._part.name}' is not UTF-8 text.") from None
+
+    def _on_end(self) -> None:
+        self._complete = True
