@@ -28,7 +28,7 @@ class BoundedProtocol(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Takes what uvicorn passes to H11Protocol."""
+        """Arguments: those that uvicorn passes to H11Protocol."""
         super().__init__(*args, **kwargs)
         if isinstance(self.app, ProxyHeadersMiddleware):
             # transcription/api/middleware/client_address.py reads the header, and trusts TRUSTED_PROXIES only.

@@ -63,7 +63,7 @@ class RouteMetrics(instruments.RunnerTrafficMetricsMiddleware):
 
 
 class RestorePath:
-    """Gives the application the path that was requested."""
+    """Restores the requested path for the application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -55,6 +55,6 @@ class RunnerSession:
 
 
 def use_one_session(proxy: Any) -> None:
-    """Install a RunnerSession in what `bentoml.depends` gives; a service in the same process is left alone."""
+    """Install a RunnerSession in a dependency of BentoML's. A service in the same process stays unchanged."""
     if isinstance(proxy, RemoteProxy):
         proxy.to_async._session_manager = RunnerSession(proxy.to_async)

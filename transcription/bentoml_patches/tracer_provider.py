@@ -20,7 +20,7 @@ class BentoMLTracerProvider(TracerProvider):
     """
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
-        """Takes what `TracerProvider.get_tracer` does."""
+        """A tracer. The arguments are those of `TracerProvider.get_tracer`."""
         if BentoMLContainer.tracing.exporter_type.get() is None:
             return NoOpTracer()
         tracer: Tracer = BentoMLContainer.tracer_provider.get().get_tracer(*args, **kwargs)

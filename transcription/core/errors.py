@@ -222,7 +222,7 @@ class NotEnabled(TranscriptionError):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as a value: what crosses a process border or is stored with a job.
+    """An error as a value, sent between processes or stored with a job.
 
     code: of the error's class. retry_after: seconds, None if the error has none.
     """

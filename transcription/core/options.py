@@ -26,7 +26,7 @@ class Priority(StrEnum):
 
 
 class HallucinationPolicy(StrEnum):
-    """What is done with segments that were probably not spoken."""
+    """The treatment of segments that were probably not spoken."""
 
     MARK = "mark"
     DROP = "drop"
@@ -35,7 +35,7 @@ class HallucinationPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How the model decodes a window. Windows with equal options (language and task aside) may share a batch.
+    """Options for decoding a window. Windows with equal options (language and task aside) may share a batch.
 
     language: ISO 639-1 code; None to detect it from the window.
     languages: the languages to choose from in detection; empty for all of the model's.
@@ -80,7 +80,7 @@ class VadOptions:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
-    """How to transcribe a recording.
+    """The options of a request for a transcript.
 
     multilingual: detect the language of every window instead of the first only; `decode.language` is None then.
     """

@@ -1,4 +1,4 @@
-"""What can be said of a text without knowing its language."""
+"""Properties of a text that do not depend on its language."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import zlib
 
 
 def compression_ratio(text: str) -> float:
-    """How often the text repeats itself: its bytes before and after compression. Plain speech stays below 2.4."""
+    """Size of the text in bytes, divided by its size after compression. Normal speech stays below 2.4."""
     data = text.encode()
     return len(data) / len(zlib.compress(data))

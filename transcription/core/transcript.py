@@ -11,7 +11,7 @@ from transcription.core.options import Task
 
 
 class Reason(StrEnum):
-    """Why a segment is considered a hallucination; the rules are in `transcription/pipeline/hallucinations.py`."""
+    """The reason to consider a segment a hallucination, by the rules in `transcription/pipeline/hallucinations.py`."""
 
     REPETITION = "repetition"
     COMPRESSION_RATIO = "compression_ratio"
@@ -21,7 +21,7 @@ class Reason(StrEnum):
 
 
 class Action(StrEnum):
-    """What was done with a suspect segment."""
+    """The action taken on a suspected hallucination."""
 
     MARKED = "marked"
     DROPPED = "dropped"

@@ -224,7 +224,7 @@ class WindowPacker:
         self._length += len(samples)
 
     def flush(self) -> Iterator[Window]:
-        """Yields the current window unless it is empty."""
+        """Yield the current window unless it is empty."""
         if not self._length:
             return
         yield Window(np.concatenate(self._samples), Timeline(tuple(self._spans)), join_speech(self._speech))

@@ -1,4 +1,4 @@
-"""Which URLs of clients the service may connect to: public addresses over https on port 443, and an allow list.
+"""Rules for URLs sent by clients: public addresses over https on port 443, and those on an allow list.
 
 Only decisions: this module resolves no name and opens no connection.
 """
@@ -59,7 +59,7 @@ NUMBER_AT_THE_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What a connection is for, in the words of messages. parameter: with the URL. setting: with the allow list."""
+    """The purpose of a connection, as worded in messages. parameter: has the URL. setting: has the allow list."""
 
     parameter: str
     setting: str
@@ -185,7 +185,7 @@ def is_public(address: Address) -> bool:
 
 
 def objection(endpoint: Endpoint, addresses: Sequence[Address], allow: AllowList, purpose: Purpose) -> str:
-    """Why a connection is not allowed, with the remedy; empty if it is allowed.
+    """The reason why a connection is not allowed, with the remedy; empty if it is allowed.
 
     addresses: all addresses of the host. The text, which clients see, does not contain them.
     """

@@ -90,7 +90,7 @@ async def health(backend: BackendDependency) -> Health:
 @router.get("/health/live")
 @route_facts(probe=True)
 async def live() -> Liveness:
-    """For liveness probes: 200 while the event loop runs."""
+    """Liveness probe: 200 while the event loop runs."""
     return Liveness()
 
 
@@ -101,7 +101,7 @@ async def live() -> Liveness:
 )
 @route_facts(probe=True)
 async def ready(backend: BackendDependency) -> Response:
-    """For readiness probes: 200 if the default model has decoded a window and there is disk space, otherwise 503."""
+    """Readiness probe: 200 if the default model has decoded a window and there is disk space, otherwise 503."""
     checks = await readiness_checks(backend)
     results = {check.name: not check.reason for check in checks}
     if all(results.values()):

@@ -151,7 +151,7 @@ def id3_length(head: bytes) -> int:
 
 
 def contradiction(container: Container, filename: str, content_type: str) -> str:
-    """How the file name or the declared type contradicts the content, for a message; empty if neither does."""
+    """The contradiction of the file name or the declared type with the content, for a message; empty if none."""
     extension = PurePath(filename).suffix.lower()
     if not _extension_fits(container, extension):
         return f"the file name ends in '{extension}'"

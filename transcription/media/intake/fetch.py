@@ -113,7 +113,7 @@ class Fetcher:
                 yield response
 
     def _check_allowed(self, endpoint: Endpoint, addresses: Sequence[Address]) -> None:
-        """Raises InvalidParameter unless the rules allow a connection to all of these addresses."""
+        """Raise InvalidParameter unless the rules allow a connection to all of these addresses."""
         if reason := objection(endpoint, addresses, self._allow, RECORDING):
             raise InvalidParameter(f"url is refused. {reason}")
 

@@ -123,7 +123,7 @@ async def _pipe(held: ExitStack, given: ExitStack) -> tuple[asyncio.StreamReader
 
 
 async def _exit_code(channel: socket.socket) -> int | None:
-    """None if the launcher closes the channel without sending a code."""
+    """The exit code; None if the launcher closes the channel without sending one."""
     answer = await asyncio.get_running_loop().sock_recv(channel, EXIT_CODE_BYTES)
     return int(answer) if answer else None
 

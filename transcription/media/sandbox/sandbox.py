@@ -12,14 +12,14 @@ from pathlib import Path
 
 from transcription.media.sandbox import landlock, seccomp
 
-# What the dynamic linker needs to start a program.
+# Paths that the dynamic linker needs to start a program.
 LIBRARIES = tuple(map(Path, ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")))
 NOTHING = Path("/dev/null")  # serves as standard input
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What this kernel supports. landlock: ABI version, 0 for none."""
+    """The sandboxing features of a kernel. landlock: ABI version, 0 for none."""
 
     seccomp: bool
     landlock: int
@@ -32,7 +32,7 @@ class Support:
 
 @cache
 def available() -> Support:
-    """What this kernel supports, determined once and without side effects."""
+    """The features of this kernel, determined once and without side effects."""
     return Support(seccomp.is_available(), landlock.version())
 
 

@@ -68,7 +68,7 @@ MACHINES = {"x86_64": Machine(0xC000_003E, 1), "aarch64": Machine(0xC000_00B7, 2
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Under which a call stays allowed: argument & mask == value. Only the low 32 bits are looked at."""
+    """A condition under which a call stays allowed: argument & mask == value, in the low 32 bits only."""
 
     argument: int
     mask: int
