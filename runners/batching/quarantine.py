@@ -25,7 +25,7 @@ from runners.decode.engine import WindowTask
 
 QUARANTINE_SECONDS = 3600.0  # a death counts against a window for this long
 REFUSED_FROM = 2  # deaths
-DEATHS_FILE = "quarantine.json"
+DEATHS_FILE = "suspects.json"
 JOURNAL = "runner"  # folder in CACHE_DIR
 RUNNING_SUFFIX = ".running"
 CLOSED = -1  # in place of a descriptor

@@ -51,7 +51,7 @@ class WindowTask:
 
 
 @dataclass(slots=True, eq=False)
-class _Reading:
+class _WindowState:
     """The progress of decoding one window.
 
     features: log-mel, shape (n_mels, content_frames + 1). seek: next frame to decode. last_speech: seconds.
@@ -99,42 +99,41 @@ class Engine:
         languages, RuntimeError when the device fails.
         """
         features = self._arrays.log_mel([task.samples for task in batch])
-        readings = [self._open(task, spectrum) for task, spectrum in zip(batch, features, strict=True)]
-        while unread := [reading for reading in readings if not reading.done]:
-            self._read_on(unread)
-        return [reading.result() for reading in readings]
+        states = [self._open(task, spectrum) for task, spectrum in zip(batch, features, strict=True)]
+        while unfinished := [state for state in states if not state.done]:
+            self._decode_next(unfinished)
+        return [state.result() for state in states]
 
-    def _open(self, task: WindowTask, features: LogMel) -> _Reading:
+    def _open(self, task: WindowTask, features: LogMel) -> _WindowState:
         options = task.options
         language = options.language if self._multilingual else ENGLISH
         prompt = self._tokenizers.encode(options.initial_prompt) if options.initial_prompt is not None else []
-        return _Reading(features, options, language, 1.0 if language else 0.0, prompt)
+        return _WindowState(features, options, language, 1.0 if language else 0.0, prompt)
 
-    def _read_on(self, readings: Sequence[_Reading]) -> None:
+    def _decode_next(self, states: Sequence[_WindowState]) -> None:
         """Decode the rest of each window, at most 30 s, and advance its `seek`."""
-        frames = [min(self._max_frames, reading.content_frames - reading.seek) for reading in readings]
+        frames = [min(self._max_frames, state.content_frames - state.seek) for state in states]
         parts = [
-            reading.features[:, reading.seek : reading.seek + count]
-            for reading, count in zip(readings, frames, strict=True)
+            state.features[:, state.seek : state.seek + count] for state, count in zip(states, frames, strict=True)
         ]
         # Kept on the device: the model is on one GPU at most, so every later call can read it there.
         with stage(MODEL_ENCODE):
             encoded = self._whisper.model.encode(self._arrays.stack(parts), to_cpu=False)
         with stage(MODEL_DECODE):
-            self._detect_languages(readings, encoded)
-            if readings[0].options.only_language:
-                for reading in readings:
-                    reading.seek = reading.content_frames
+            self._detect_languages(states, encoded)
+            if states[0].options.only_language:
+                for state in states:
+                    state.seek = state.content_frames
                 return
-            attempts = self._decode_with_fallback(readings, encoded)
-        for row, (reading, count, attempt) in enumerate(zip(readings, frames, attempts, strict=True)):
-            if should_skip(attempt, reading.options):
-                self._pass_over(reading, count, attempt)
+            attempts = self._decode_with_fallback(states, encoded)
+        for row, (state, count, attempt) in enumerate(zip(states, frames, attempts, strict=True)):
+            if should_skip(attempt, state.options):
+                self._skip(state, count, attempt)
             else:
-                self._accept(reading, count, attempt, encoded, row)
+                self._accept(state, count, attempt, encoded, row)
 
-    def _detect_languages(self, readings: Sequence[_Reading], encoded: ctranslate2.StorageView) -> None:
-        unknown = [row for row, reading in enumerate(readings) if reading.language is None]
+    def _detect_languages(self, states: Sequence[_WindowState], encoded: ctranslate2.StorageView) -> None:
+        unknown = [row for row, state in enumerate(states) if state.language is None]
         if not unknown:
             return
         guesses = self._whisper.model.detect_language(self._arrays.take_rows(encoded, unknown))
@@ -145,30 +144,28 @@ class Engine:
                     "Convert it again, or state the language in the request."
                 )
             ranked = [(token[2:-2], float(probability)) for token, probability in ranking]  # <|en|>
-            readings[row].language, readings[row].language_probability = likeliest(
-                ranked, readings[row].options.languages
-            )
+            states[row].language, states[row].language_probability = likeliest(ranked, states[row].options.languages)
 
-    def _decode_with_fallback(self, readings: Sequence[_Reading], encoded: ctranslate2.StorageView) -> list[Attempt]:
+    def _decode_with_fallback(self, states: Sequence[_WindowState], encoded: ctranslate2.StorageView) -> list[Attempt]:
         """One attempt per window: the first that passes its thresholds, else the best of all temperatures."""
-        tokenizers = [self._tokenizers.of(reading.language or ENGLISH, reading.options.task) for reading in readings]
+        tokenizers = [self._tokenizers.of(state.language or ENGLISH, state.options.task) for state in states]
         prompts = [
-            self._whisper.get_prompt(tokenizer, reading.prompt, hotwords=reading.options.hotwords)
-            for reading, tokenizer in zip(readings, tokenizers, strict=True)
+            self._whisper.get_prompt(tokenizer, state.prompt, hotwords=state.options.hotwords)
+            for state, tokenizer in zip(states, tokenizers, strict=True)
         ]
-        tried: list[list[Attempt]] = [[] for _ in readings]
-        pending = list(range(len(readings)))
-        for temperature in readings[0].options.temperatures:
+        tried: list[list[Attempt]] = [[] for _ in states]
+        pending = list(range(len(states)))
+        for temperature in states[0].options.temperatures:
             undecided = self._arrays.take_rows(encoded, pending)
-            attempts = self._generate(undecided, [prompts[row] for row in pending], readings[0].options, temperature)
+            attempts = self._generate(undecided, [prompts[row] for row in pending], states[0].options, temperature)
             for row, attempt in zip(pending, attempts, strict=True):
                 tried[row].append(attempt)
-            pending = [row for row in pending if needs_fallback(tried[row][-1], readings[row].options)]
+            pending = [row for row in pending if needs_fallback(tried[row][-1], states[row].options)]
             if not pending:
                 break
         return [
-            choose_best(tried[row], reading.options) if row in pending else tried[row][-1]
-            for row, reading in enumerate(readings)
+            choose_best(tried[row], state.options) if row in pending else tried[row][-1]
+            for row, state in enumerate(states)
         ]
 
     def _generate(
@@ -209,36 +206,36 @@ class Engine:
         )
 
     def _accept(
-        self, reading: _Reading, frames: int, attempt: Attempt, encoded: ctranslate2.StorageView, row: int
+        self, state: _WindowState, frames: int, attempt: Attempt, encoded: ctranslate2.StorageView, row: int
     ) -> None:
         """Turn an attempt into segments and advance the window's `seek`."""
-        started_at = reading.seek
-        split = self._split(reading, frames, attempt)
+        started_at = state.seek
+        split = self._split(state, frames, attempt)
         next_seek = split.next_seek
         timed: Sequence[tuple[Cut, tuple[Word, ...]]] = [(cut, ()) for cut in split.cuts]
-        if reading.options.word_timestamps:
-            timed, next_seek = self._time_words(reading, split, frames, self._arrays.take_rows(encoded, [row]))
-        reading.segments += self._segments(timed, attempt, started_at)
+        if state.options.word_timestamps:
+            timed, next_seek = self._time_words(state, split, frames, self._arrays.take_rows(encoded, [row]))
+        state.segments += self._segments(timed, attempt, started_at)
         # The prompt applies to the first decode only: repeated, it could send the next one into a loop.
-        reading.prompt = []
+        state.prompt = []
         # A decode that consumes nothing would be repeated indefinitely.
-        reading.seek = next_seek if next_seek > started_at else started_at + frames
+        state.seek = next_seek if next_seek > started_at else started_at + frames
 
-    def _pass_over(self, reading: _Reading, frames: int, attempt: Attempt) -> None:
+    def _skip(self, state: _WindowState, frames: int, attempt: Attempt) -> None:
         """Skip a part without speech. Text that was decoded all the same is kept apart, as `unspoken`."""
-        cuts = [(cut, ()) for cut in self._split(reading, frames, attempt).cuts]
-        reading.unspoken += self._segments(cuts, attempt, reading.seek)
-        reading.seek += frames
+        cuts = [(cut, ()) for cut in self._split(state, frames, attempt).cuts]
+        state.unspoken += self._segments(cuts, attempt, state.seek)
+        state.seek += frames
 
-    def _split(self, reading: _Reading, frames: int, attempt: Attempt) -> Split:
+    def _split(self, state: _WindowState, frames: int, attempt: Attempt) -> Split:
         seconds_per_frame = self._whisper.feature_extractor.time_per_frame
         return split_segments(
             attempt.tokens,
             timestamp_begin=self._tokenizers.timestamp_begin,
-            time_offset=reading.seek * seconds_per_frame,
+            time_offset=state.seek * seconds_per_frame,
             frames=frames,
             duration=frames * seconds_per_frame,
-            seek=reading.seek,
+            seek=state.seek,
         )
 
     def _segments(
@@ -251,26 +248,26 @@ class Engine:
                 yield _segment(cut, text, words, attempt, seek)
 
     def _time_words(
-        self, reading: _Reading, split: Split, frames: int, encoded: ctranslate2.StorageView
+        self, state: _WindowState, split: Split, frames: int, encoded: ctranslate2.StorageView
     ) -> tuple[list[tuple[Cut, tuple[Word, ...]]], int]:
         """Segments with their words, tightened around them, and the frame where decoding continues.
 
         encoded: the encoder's output for this window alone.
         """
         segments: list[dict[str, Any]] = [
-            {"seek": reading.seek, "start": cut.start, "end": cut.end, "tokens": list(cut.tokens)} for cut in split.cuts
+            {"seek": state.seek, "start": cut.start, "end": cut.end, "tokens": list(cut.tokens)} for cut in split.cuts
         ]
-        tokenizer = self._tokenizers.of(reading.language or ENGLISH, reading.options.task)
+        tokenizer = self._tokenizers.of(state.language or ENGLISH, state.options.task)
         self._whisper.add_word_timestamps(
-            [segments], tokenizer, encoded, frames, PREPENDED_MARKS, APPENDED_MARKS, reading.last_speech
+            [segments], tokenizer, encoded, frames, PREPENDED_MARKS, APPENDED_MARKS, state.last_speech
         )
-        time_offset = reading.seek * self._whisper.feature_extractor.time_per_frame
+        time_offset = state.seek * self._whisper.feature_extractor.time_per_frame
         last_word_end = get_end(segments)
         next_seek = split.next_seek
         if not split.single_ending and last_word_end is not None and last_word_end > time_offset:
             next_seek = round(last_word_end * self._whisper.frames_per_second)
         if last_word_end is not None:
-            reading.last_speech = last_word_end
+            state.last_speech = last_word_end
         timed = [
             (replace(cut, start=float(item["start"]), end=float(item["end"])), _words(item["words"]))
             for cut, item in zip(split.cuts, segments, strict=True)

@@ -131,12 +131,12 @@ def test_old_deaths_are_deleted(tmp_path: Path) -> None:
 
     Journal(tmp_path, clock).close()
 
-    assert (tmp_path / "quarantine.json").read_text() == "{}"
+    assert (tmp_path / "suspects.json").read_text() == "{}"
 
 
 def test_a_truncated_journal_does_not_prevent_the_start(tmp_path: Path) -> None:
     (tmp_path / "1.running").write_text('["a')
-    (tmp_path / "quarantine.json").write_text("{")
+    (tmp_path / "suspects.json").write_text("{")
 
     assert Journal(tmp_path).verdict("a") is Verdict.CLEAR
 
