@@ -18,7 +18,8 @@ demo: .venv/runtime  ## start the service with the embedded model, transcribe sa
 
 test: .venv/dev  ## run every test, with coverage
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(TESTS_AT_ONCE) --dist loadfile
+	@# In the order of the folders: the slow files come first, and the short ones of unit/ fill both workers to the end.
+	$(BIN)/coverage run -m pytest --numprocesses $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

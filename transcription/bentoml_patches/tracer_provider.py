@@ -1,4 +1,4 @@
-"""BentoML's tracer provider as OpenTelemetry's global one, so that other packages need only OpenTelemetry's API.
+"""BentoML's tracer provider for our own spans, so that other packages need only OpenTelemetry's API.
 
 BentoML 1.4.39 configures its provider and exporter from `services.tracing`, but registers neither with OpenTelemetry
 and has no public name for them.
@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from bentoml._internal.configuration.containers import BentoMLContainer
-from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider, get_tracer_provider, set_tracer_provider
+from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
+
+from transcription.telemetry import tracing
 
 
 class BentoMLTracerProvider(TracerProvider):
@@ -28,6 +30,5 @@ class BentoMLTracerProvider(TracerProvider):
 
 
 def install() -> None:
-    """Register the provider, once in a process: OpenTelemetry ignores later registrations with a warning."""
-    if not isinstance(get_tracer_provider(), BentoMLTracerProvider):
-        set_tracer_provider(BentoMLTracerProvider())
+    """Use the provider for the spans of this process."""
+    tracing.use_provider(BentoMLTracerProvider())

@@ -1,6 +1,6 @@
 """OpenTelemetry spans. `bentoml_patches.tracer_provider` exports them as `services.tracing` in configuration.yaml says.
 
-Without an exporter, or in a process that registers no provider, spans cost next to nothing and are discarded.
+Without an exporter, or in a process that uses no provider, spans cost next to nothing and are discarded.
 
 Only the span of a job ever becomes the current one. All others are siblings under the span of the request: a span that
 a generator had made current would stay so if the generator were closed from another context.
@@ -13,11 +13,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 
 from aiohttp import TraceConfig
 from opentelemetry.instrumentation.aiohttp_client import create_trace_config
-from opentelemetry.trace import NoOpTracer, Tracer, get_tracer_provider
+from opentelemetry.trace import NoOpTracer, NoOpTracerProvider, Tracer, TracerProvider
 
 # Names of spans
 UPLOAD, PROBE, DECODE, VAD, FORMAT = "upload", "media.probe", "media.decode", "media.vad", "format"
@@ -41,9 +40,20 @@ class _Recording(threading.local):
 _recording = _Recording()
 
 
-@cache
+_provider: TracerProvider = NoOpTracerProvider()
+
+
+def use_provider(provider: TracerProvider) -> None:
+    """Take the tracers of this process from `provider`.
+
+    Not from OpenTelemetry's global provider: FastAPI looks there, too, and would add its own spans between ours.
+    """
+    global _provider
+    _provider = provider
+
+
 def _tracer() -> Tracer:
-    return get_tracer_provider().get_tracer("transcription")
+    return _provider.get_tracer("transcription")
 
 
 @contextmanager
@@ -98,4 +108,4 @@ def client_traces() -> list[TraceConfig]:
 
     Empty without an exporter.
     """
-    return [] if isinstance(_tracer(), NoOpTracer) else [create_trace_config(tracer_provider=get_tracer_provider())]
+    return [] if isinstance(_tracer(), NoOpTracer) else [create_trace_config(tracer_provider=_provider)]

@@ -5,17 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from opentelemetry.trace import NoOpTracer, get_tracer_provider
+from opentelemetry.trace import NoOpTracer
 
 from transcription.bentoml_patches import tracer_provider
-
-
-def test_installing_twice_keeps_the_first_provider(caplog: pytest.LogCaptureFixture) -> None:
-    tracer_provider.install()
-    provider = get_tracer_provider()
-    tracer_provider.install()
-    assert get_tracer_provider() is provider
-    assert caplog.text == ""
 
 
 def test_without_an_exporter_tracers_record_nothing() -> None:
