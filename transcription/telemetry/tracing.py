@@ -13,10 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from aiohttp import TraceConfig
-from opentelemetry.instrumentation.aiohttp_client import create_trace_config
 from opentelemetry.trace import NoOpTracer, NoOpTracerProvider, Tracer, TracerProvider
+
+if TYPE_CHECKING:
+    from aiohttp import TraceConfig
 
 # Names of spans
 UPLOAD, PROBE, DECODE, VAD, FORMAT = "upload", "media.probe", "media.decode", "media.vad", "format"
@@ -108,4 +110,9 @@ def client_traces() -> list[TraceConfig]:
 
     Empty without an exporter.
     """
-    return [] if isinstance(_tracer(), NoOpTracer) else [create_trace_config(tracer_provider=_provider)]
+    if isinstance(_tracer(), NoOpTracer):
+        return []
+    # Here: aiohttp takes 0.2 s to import, for which the supervisor of the processes has no use.
+    from opentelemetry.instrumentation.aiohttp_client import create_trace_config
+
+    return [create_trace_config(tracer_provider=_provider)]
