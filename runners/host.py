@@ -57,15 +57,15 @@ class ModelHost:
         self._settings = settings
         self._placement = choose_placement(settings)
         self._cores = available_cores()
-        self._layout = likely_layout(self._placement.device, self._cores)
+        self._likely_layout = likely_layout(self._placement.device, self._cores)
         self._gpus = GpuMetrics() if self._placement.device == CUDA else None
         self._loader = ModelLoader(self._placement, self._gpus)
         self._models: ModelCache[Engine] = ModelCache(
             settings.max_loaded_models, locate=lambda name: resolve(name, settings), load=self._loader.load
         )
         scheduler = Scheduler(
-            slots=self._layout.slots,
-            max_batch=self._layout.batch,
+            slots=self._likely_layout.slots,
+            max_batch=self._likely_layout.batch,
             max_queue_seconds=settings.max_queue_seconds,
             cheap_batching=self._placement.device == CUDA,
             patience_seconds=settings.batch_timeout,
@@ -99,7 +99,6 @@ class ModelHost:
     def begin(self) -> None:
         """Choose the layout and start the slots; the first window that needs a model loads it. Blocks."""
         choice = self._choose_layout()
-        self._layout = choice.layout
         self._loader.use(choice.layout)
         log.info("layout_chosen", layout=str(choice.layout), reason=choice.reason, **asdict(self._placement))
         self._device.start(choice.layout.slots, choice.layout.batch)
@@ -165,13 +164,13 @@ class ModelHost:
             key = machine_key(canonical(name), folder, self._placement, self._cores)
             if canonical(name) == EMBEDDED_MODEL and store.find(key) is None:
                 # Every layout is fast with it, and measuring them would take longer than the rest of the start.
-                return Choice(self._layout, "the embedded model is not measured at a start")
+                return Choice(self._likely_layout, "the embedded model is not measured at a start")
             return auto_layout(
                 lambda layout: open_model(name, folder, self._placement, layout), store, key, device, self._cores
             )
         except TranscriptionError as error:
             # Other models can be served all the same; `_preload` reports what is wrong with the default one.
-            return Choice(self._layout, f"not measured: {error.message}")
+            return Choice(self._likely_layout, f"not measured: {error.message}")
 
     def _prepare(self) -> None:
         """Choose the layout, then load the default model and decode a probe; report a failure and retry."""

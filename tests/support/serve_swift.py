@@ -1,8 +1,8 @@
 """Serve S3 with OpenStack Swift on one machine: `/usr/bin/python3 -m tests.support.serve_swift FOLDER PORT`.
 
 Run by Debian's Python, which has Swift (package python3-swift) and none of our packages. All four parts of Swift are in
-this process, on free ports; PORT is the one that speaks S3. FOLDER keeps what is stored. Whoever shows
-AWS_ACCESS_KEY_ID, which is ACCOUNT:USER, and AWS_SECRET_ACCESS_KEY of the environment is let in.
+this process, on free ports; PORT is the one that speaks S3. FOLDER keeps what is stored. It accepts
+the credentials AWS_ACCESS_KEY_ID, which is ACCOUNT:USER, and AWS_SECRET_ACCESS_KEY of the environment.
 """
 
 from __future__ import annotations

@@ -37,19 +37,6 @@ from transcription.jobs.store.redis.store import RedisStore
 LONG = SHORT_SECONDS + 1
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: RedisServer) -> RedisServer:
-    with redis.Redis(port=running.port) as client:
-        client.flushall()
-    return running
-
-
 class World:
     """A store, a broker, and a dispatcher between them, on one Redis."""
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.service import ROOT
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.worker_process import CannotServe, WorkerProcess
 
 COMMAND = [sys.executable, "-m", "celery", "-A", "transcription.jobs.cluster.celery", "worker"]
-ROOT = Path(__file__).parents[4]
 PASSWORD = "never-to-be-seen"
 
 

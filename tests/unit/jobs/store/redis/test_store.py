@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.service import ROOT
 from tests.unit.jobs.store.contract import StoreContract
 from tests.unit.jobs.store.support import (
     BROKEN,
@@ -28,8 +29,6 @@ from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
 from transcription.jobs.job import DeliveryState, JobStatus
 from transcription.jobs.store.redis.steps import PREFIX
 from transcription.jobs.store.redis.store import RedisStore
-
-ROOT = Path(__file__).resolve().parents[5]
 
 
 class TestRedisStore(StoreContract):

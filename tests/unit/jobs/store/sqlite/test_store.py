@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.service import ROOT
 from tests.unit.jobs.store.contract import StoreContract
 from tests.unit.jobs.store.support import (
     BROKEN,
@@ -37,17 +38,10 @@ from transcription.jobs.store.sqlite.database import DATABASE_NAME
 from transcription.jobs.store.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
 from transcription.jobs.store.sqlite.store import SqliteStore
 
-ROOT = Path(__file__).resolve().parents[5]
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "jobs"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
