@@ -5,6 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from transcription.system.garbage import collect_rarely
+
+collect_rarely()  # before the imports, most of a start
+
+# isort: split
 import bentoml
 
 from runners.whisper import make_whisper_runner
@@ -12,11 +17,9 @@ from transcription import bentoml_patches
 from transcription.api.routes.native_input import ROUTE, TASK_ROUTE, NativeInput, TaskInput
 from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.api.start_checks import check_settings
-from transcription.bentoml_patches import route_metrics
 from transcription.bentoml_patches.deferred import Deferred
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.open import with_uploads_beside_jobs
-from transcription.system.garbage import collection_paused
 from transcription.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -35,11 +38,10 @@ bentoml_patches.install(native_routes)
 @cache
 def edge() -> Edge:
     """The HTTP side, created only in the process that serves it, not in the supervisor or the runner's process."""
-    with collection_paused():
-        from transcription.api.edge import Edge
+    from transcription.api.edge import Edge
 
-        made = Edge(settings)
-    route_metrics.install((*made.metric_labels, *native_routes))
+    made = Edge(settings)
+    bentoml_patches.install_edge((*made.metric_labels, *native_routes))
     return made
 
 

@@ -29,7 +29,7 @@ from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.settings import Settings
-from transcription.system.garbage import collection_paused
+from transcription.system.garbage import collect_as_usual
 from transcription.system.malloc import KEEP_MEMORY
 from transcription.telemetry.logs import request_context
 
@@ -43,8 +43,7 @@ class WhisperRunner:
 
     def __init__(self, settings: Settings) -> None:
         # Imported here, because only the runner's process decodes, and BentoML imports this module in three.
-        with collection_paused():
-            from runners.host import ModelHost
+        from runners.host import ModelHost
 
         self._host = ModelHost(settings)
 
@@ -52,6 +51,7 @@ class WhisperRunner:
     def start(self) -> None:
         """Begin to load the default model in the background."""
         self._host.start()
+        collect_as_usual()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def stop(self) -> None:

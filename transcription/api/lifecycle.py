@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import Any
 
 from runners.client.client import RunnerClient
@@ -18,8 +17,9 @@ from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
 from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.sandbox.process import warm_up
-from transcription.outbound.http_client import SystemResolver, trusted_authorities
+from transcription.outbound.http_client import SystemResolver
 from transcription.pipeline.transcribe import Pipeline
+from transcription.system.garbage import collect_as_usual
 from transcription.system.malloc import give_memory_back_early
 from transcription.system.signals import call_on_sigterm
 from transcription.telemetry.process_metrics import API, update_regularly
@@ -41,7 +41,7 @@ class ApiProcess:
             return await status_body(jobs, await jobs.snapshot(job.id), settings.job_concurrency)
 
         jobs = open_jobs(settings, client, pipeline, callback_body)
-        fetcher = Fetcher(settings, SystemResolver(), trusted_authorities())
+        fetcher = Fetcher(settings, SystemResolver())
         self._housekeeping = jobs.housekeeping
         self._background: list[asyncio.Task[None]] = []
         self.backend = Backend(settings, client, RecentState(client), pipeline, jobs.transcriber, jobs.service, fetcher)
@@ -71,5 +71,5 @@ def start_process(settings: Settings, runner: Any) -> ApiProcess:
     warm_up()
     process = ApiProcess(settings, runner)
     process.start()
-    gc.freeze()  # imported modules are never freed, and scanning them would block the event loop for 0.3 s
+    collect_as_usual()
     return process

@@ -2,15 +2,15 @@
 
 Written for BentoML 1.4.39 and uvicorn 0.54. Check each file when one of them is upgraded.
 
-`install` replaces parts of the server for the whole process. `RunnerSession`, `UnreadInput` and `Deferred` are used
-where they are needed: in the runner's client, the native API and service.py.
+`install` and `install_edge` replace parts of the server for the whole process. `RunnerSession`, `UnreadInput` and
+`Deferred` are used where they are needed: in the runner's client, the native API and service.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from transcription.bentoml_patches import bounded_connections, route_metrics, time_limit, tracer_provider
+from transcription.bentoml_patches import route_metrics, time_limit, tracer_provider
 
 
 def install(routes: Iterable[str]) -> None:
@@ -19,6 +19,16 @@ def install(routes: Iterable[str]) -> None:
     routes: templates of the application's paths, such as /status/{job_id}, for the labels of request metrics.
     """
     time_limit.install()
-    bounded_connections.install()
     route_metrics.install(routes)
     tracer_provider.install()
+
+
+def install_edge(routes: Iterable[str]) -> None:
+    """Apply the patches that only the process that serves HTTP to clients needs. Call before uvicorn starts.
+
+    routes: as for `install`.
+    """
+    from transcription.bentoml_patches import bounded_connections  # imports uvicorn, which the supervisor does not
+
+    bounded_connections.install()
+    route_metrics.install(routes)

@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-from faster_whisper.vad import VadOptions as SileroOptions
-from faster_whisper.vad import get_speech_timestamps
 from numpy.typing import NDArray
 
 from transcription.core.audio import INT16_SCALE, SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
@@ -107,6 +105,10 @@ def find_silero_speech(samples: Samples, vad: VadOptions) -> list[Span]:
     """Speech that Silero detects in a block, without padding. samples: int16, shape (n,), 16 kHz."""
     if not len(samples):
         return []
+    # Imported at the first block, like the detector's model: its libraries are a sixth of what the API imports.
+    from faster_whisper.vad import VadOptions as SileroOptions
+    from faster_whisper.vad import get_speech_timestamps
+
     options = SileroOptions(threshold=vad.threshold, min_silence_duration_ms=vad.min_silence_ms, speech_pad_ms=0)
     found = get_speech_timestamps(samples.astype(np.float32) / INT16_SCALE, options)
     return [Span(chunk["start"], chunk["end"] - chunk["start"]) for chunk in found if chunk["end"] > chunk["start"]]

@@ -6,8 +6,10 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import cache
 
 import httpx
 
@@ -56,13 +58,21 @@ def request_to(
     )
 
 
-def bare_transport(tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
-    """A transport for one request: without redirects, cookies, proxies or .netrc, and without connection reuse."""
-    return httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+@asynccontextmanager
+async def bare_transport(tls: ssl.SSLContext | None) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+    """A transport for one request: without redirects, cookies, proxies or .netrc, and without connection reuse.
+
+    tls: the context that certificates are verified with, None for `trusted_authorities`.
+    """
+    if tls is None:  # in a thread, and at the first request instead of the start: it takes 50 ms
+        tls = await asyncio.to_thread(trusted_authorities)
+    async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False) as transport:
+        yield transport
 
 
+@cache
 def trusted_authorities() -> ssl.SSLContext:
-    """A TLS context with Mozilla's authorities and the system's, to which operators can add their own."""
+    """The process's TLS context with Mozilla's authorities and the system's, to which operators can add their own."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context

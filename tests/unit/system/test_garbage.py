@@ -1,26 +1,35 @@
-"""The garbage collector rests during imports, and only then."""
+"""The garbage collector runs rarely during a start, and as usual after it."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
-from transcription.system.garbage import collection_paused
+from transcription.system.garbage import collect_as_usual, collect_rarely
 
 
-def test_collection_goes_on_after_the_block_also_when_it_fails() -> None:
-    with pytest.raises(ImportError), collection_paused():
-        assert not gc.isenabled()
-        raise ImportError
+PYTHON_DEFAULT = (700, 10, 10)
+
+
+@pytest.fixture(autouse=True)
+def _collector() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(*PYTHON_DEFAULT)
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+def test_a_start_collects_rarely() -> None:
+    collect_rarely()
+    assert all(starting > usual for starting, usual in zip(gc.get_threshold(), PYTHON_DEFAULT, strict=True))
+
+
+def test_after_the_start_collection_is_as_usual_and_spares_what_was_imported() -> None:
+    collect_rarely()
+    collect_as_usual()
+    assert gc.get_threshold() == PYTHON_DEFAULT
+    assert gc.get_freeze_count() > 0
     assert gc.isenabled()
-
-
-def test_a_collector_that_was_off_stays_off() -> None:
-    gc.disable()
-    try:
-        with collection_paused():
-            pass
-        assert not gc.isenabled()
-    finally:
-        gc.enable()

@@ -20,7 +20,7 @@ T = TypeVar("T")
 Row = sqlite3.Row | Mapping[str, Any]
 
 # A model may compute NaN or infinity, which JSON has no notation for.
-_CONSTANTS = ConfigDict(ser_json_inf_nan="constants")
+_CONSTANTS = ConfigDict(ser_json_inf_nan="constants", defer_build=True)
 
 
 class Codec(Generic[T]):

@@ -25,7 +25,7 @@ from transcription.jobs.job import Delivery, DeliveryState, Job
 from transcription.jobs.store.base import Deliveries
 from transcription.jobs.webhooks.sender import Outcome, Sender
 from transcription.outbound.address_rules import CALLBACK, AllowList, objection, parse_url
-from transcription.outbound.http_client import Resolver, SystemResolver, trusted_authorities
+from transcription.outbound.http_client import Resolver, SystemResolver
 from transcription.telemetry.logs import request_context
 from transcription.telemetry.metrics import WEBHOOK_TRIES
 
@@ -85,7 +85,7 @@ class Deliverer:
             AllowList.parse(settings.webhook_allow),
             settings.webhook_timeout,
             resolve or SystemResolver(),
-            tls or trusted_authorities(),
+            tls,
         )
         self._clock = clock
         self._chance = chance

@@ -68,10 +68,10 @@ class Sender:
     """Sends callbacks.
 
     allow: hosts and networks beside public addresses. timeout: of a whole attempt, seconds. resolve: called once per
-    attempt, for hosts that are names. tls: the certificate authorities to trust.
+    attempt, for hosts that are names. tls: as for `bare_transport`.
     """
 
-    def __init__(self, allow: AllowList, timeout: float, resolve: Resolver, tls: ssl.SSLContext) -> None:
+    def __init__(self, allow: AllowList, timeout: float, resolve: Resolver, tls: ssl.SSLContext | None) -> None:
         self._allow = allow
         self._timeout = timeout
         self._resolve = resolve

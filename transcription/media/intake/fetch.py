@@ -37,10 +37,10 @@ def no_limit(_: int) -> None:
 class Fetcher:
     """Fetches recordings from URLs that clients send.
 
-    resolve: called once for each host name. tls: the context that certificates are verified with.
+    resolve: called once for each host name. tls: as for `bare_transport`.
     """
 
-    def __init__(self, settings: Settings, resolve: Resolver, tls: ssl.SSLContext) -> None:
+    def __init__(self, settings: Settings, resolve: Resolver, tls: ssl.SSLContext | None = None) -> None:
         self._settings = settings
         self._allow = AllowList.parse(settings.url_allow)
         self._resolve = resolve

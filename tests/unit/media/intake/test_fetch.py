@@ -22,7 +22,7 @@ from transcription.core.settings import Settings
 from transcription.media.intake.fetch import MAX_ADDRESSES, Fetcher, no_limit
 from transcription.media.intake.upload import Upload
 from transcription.outbound.address_rules import Address
-from transcription.outbound.http_client import SystemResolver, trusted_authorities
+from transcription.outbound.http_client import SystemResolver
 
 LIMIT = 100_000  # bytes
 SOUND = b"sound" * 1000
@@ -98,7 +98,7 @@ def fetch(
     """The upload, its content, and the request that the server received."""
 
     async def scenario() -> tuple[Upload, bytes, list[bytes]]:
-        fetcher = Fetcher(settings, resolve or SystemResolver(), trusted_authorities())
+        fetcher = Fetcher(settings, resolve or SystemResolver())
         async with (
             asyncio.timeout(15),
             server(answer, **options) as (port, asked),
@@ -265,14 +265,14 @@ def test_the_certificate_must_match_the_name(settings: Settings, tmp_path: Path)
     async def here(host: str, port: int) -> Sequence[Address]:
         return [ip_address("127.0.0.1")]
 
-    async def content(name: str, tls: ssl.SSLContext) -> bytes:
+    async def content(name: str, tls: ssl.SSLContext | None) -> bytes:
         fetcher = Fetcher(settings, here, tls)
         async with server(plain(), tls=served) as (port, _), fetcher.fetch(f"https://{name}:{port}/a.mp3") as upload:
             return upload.path.read_bytes()
 
     assert asyncio.run(content("localhost", trusting)) == SOUND
     with pytest.raises(UnreachableUrl) as caught:
-        asyncio.run(content("localhost", trusted_authorities()))
+        asyncio.run(content("localhost", None))
     assert "certificate" in caught.value.detail
 
 
