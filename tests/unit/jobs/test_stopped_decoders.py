@@ -1,4 +1,4 @@
-"""Jobs whose decoder is stopped, crashes, or reaches the end of a file that breaks off: real decoders, scripted model."""
+"""Jobs whose decoder is stopped or crashes, or whose file breaks off: real decoders, a scripted model."""
 
 import asyncio
 import signal
