@@ -26,6 +26,8 @@ from transcription.api.routes import (
 )
 from transcription.api.routes.api_docs import OPENAPI_PATH
 from transcription.core.errors import (
+    CrossSiteRequest,
+    HostNotAllowed,
     InvalidApiKey,
     InvalidParameter,
     MissingApiKey,
@@ -43,7 +45,7 @@ BentoML's clients use `POST /api/transcribe`, which the page at `/` documents.""
 # Errors that any route may answer with.
 COMMON_ERRORS = (
     *(TranscriptionError, InvalidParameter, MissingApiKey, InvalidApiKey),
-    *(RateLimitExceeded, TooManyHeaders),
+    *(HostNotAllowed, CrossSiteRequest, RateLimitExceeded, TooManyHeaders),
 )
 MODULES = (transcription, jobs, events, health, catalogue, openai_routes, webservice, page, api_docs)
 

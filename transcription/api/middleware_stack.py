@@ -11,6 +11,7 @@ from transcription.api.middleware.client_limits import ClientLimitsMiddleware
 from transcription.api.middleware.error_shape import ErrorShapeMiddleware
 from transcription.api.middleware.pace import PaceMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
+from transcription.api.middleware.request_origin import RequestOriginMiddleware
 from transcription.api.middleware.security_headers import SecurityHeadersMiddleware, cors_options
 from transcription.api.route_facts import RouteTable
 from transcription.api.routes.tasks import TaskMiddleware
@@ -26,6 +27,7 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
         Middleware(SecurityHeadersMiddleware, routes=routes),
         Middleware(RequestIdMiddleware, routes=routes),
         Middleware(ErrorShapeMiddleware),
+        Middleware(RequestOriginMiddleware, settings=settings, routes=routes),
     ]
     if settings.origins:
         stack.append(Middleware(CORSMiddleware, **cors_options(settings)))

@@ -184,7 +184,16 @@ class Settings(BaseSettings):
     protect_probes: bool = Field(
         False, description="Require an API key on /health, /metrics and the other probes as well."
     )
-    cors_origins: str = Field("", description="Origins allowed by CORS, comma-separated; * for all, empty for none.")
+    allowed_hosts: str = Field(
+        "",
+        description="Host names of the service besides addresses, single-label and private names, comma-separated; "
+        "*.example.com for subdomains, * for all.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins of other sites' pages that may use the service, comma-separated; * for all, empty for "
+        "none.",
+    )
     upload_timeout: int = Field(30, ge=1, description="Longest pause of an upload, seconds.")
     min_upload_rate: int = Field(
         1000,
