@@ -12,6 +12,7 @@ from transcription.api.middleware.error_shape import ErrorShapeMiddleware
 from transcription.api.middleware.pace import PaceMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
 from transcription.api.middleware.request_origin import RequestOriginMiddleware
+from transcription.api.middleware.root_path import RemovePrefixMiddleware, RootPathMiddleware
 from transcription.api.middleware.security_headers import SecurityHeadersMiddleware, cors_options
 from transcription.api.route_facts import RouteTable
 from transcription.api.routes.tasks import TaskMiddleware
@@ -24,6 +25,7 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
     state: the state of the FastAPI application, which task routes share.
     """
     stack = [
+        Middleware(RemovePrefixMiddleware, settings=settings),
         Middleware(SecurityHeadersMiddleware, routes=routes),
         Middleware(RequestIdMiddleware, routes=routes),
         Middleware(ErrorShapeMiddleware),
@@ -37,4 +39,5 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
     stack.append(Middleware(PaceMiddleware, settings=settings))
     if settings.task_queue == "own":
         stack.append(Middleware(TaskMiddleware, state=state))
+    stack.append(Middleware(RootPathMiddleware))
     return stack

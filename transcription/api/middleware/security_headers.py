@@ -22,7 +22,7 @@ EXPOSED_HEADERS = (
 
 
 class SecurityHeadersMiddleware:
-    """Adds the headers to every response. The outermost middleware, so that every response has them."""
+    """Adds the headers to every response. Placed outside everything that answers, so that every response has them."""
 
     def __init__(self, app: ASGIApp, routes: RouteTable) -> None:
         self._app = app

@@ -142,7 +142,7 @@ async def accept_job(
     """Accept the upload as a job. The job is not cancelled if the client disconnects in the meantime."""
     check_jobs(request, backend)
     job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings))
-    answer = accepted(job)
+    answer = accepted(job, request)
     return JSONResponse(answer.model_dump(mode="json"), 202, {"Location": answer.status_url})
 
 
