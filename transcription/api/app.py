@@ -14,7 +14,7 @@ from transcription.api.openai import routes as openai_routes
 from transcription.api.route_facts import RouteTable, declared
 from transcription.api.routes import (
     api_docs,
-    bentoml_probes,
+    bentoml_routes,
     catalogue,
     events,
     health,
@@ -83,4 +83,5 @@ def declare_security(app: FastAPI, settings: Settings) -> None:
 def route_table() -> RouteTable:
     """The facts about every route of the process, BentoML's native API and its probes included."""
     mounted = [route for module in MODULES for route in module.router.routes]
-    return RouteTable([*declared(mounted), *declared(tasks.ROUTES), *native_input.ROUTES, *bentoml_probes.ROUTES])
+    others = (*api_docs.ROUTES, *native_input.ROUTES, *bentoml_routes.ROUTES)
+    return RouteTable([*declared(mounted), *declared(tasks.ROUTES), *others])

@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from transcription.api.middleware.authentication import AuthenticationMiddleware
 from transcription.api.middleware.client_limits import ClientLimitsMiddleware
 from transcription.api.middleware.error_shape import ErrorShapeMiddleware
+from transcription.api.middleware.methods import MethodsMiddleware
 from transcription.api.middleware.pace import PaceMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
 from transcription.api.middleware.request_origin import RequestOriginMiddleware
@@ -37,6 +38,7 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
     if settings.enable_rate_limit:
         stack.append(Middleware(ClientLimitsMiddleware, settings=settings, routes=routes))
     stack.append(Middleware(PaceMiddleware, settings=settings))
+    stack.append(Middleware(MethodsMiddleware, routes=routes))
     if settings.task_queue == "own":
         stack.append(Middleware(TaskMiddleware, state=state))
     stack.append(Middleware(RootPathMiddleware))

@@ -56,7 +56,7 @@ def cors_options(settings: Settings) -> dict[str, Any]:
     """Options of Starlette's CORSMiddleware. Scripts send keys in headers; cookies are never used."""
     return {
         "allow_origins": settings.origins,
-        "allow_methods": ["GET", "POST", "PUT", "DELETE"],
+        "allow_methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
         "allow_headers": ["*"],
         "expose_headers": EXPOSED_HEADERS,
         "allow_credentials": False,

@@ -9,12 +9,14 @@ from starlette.responses import HTMLResponse
 
 from transcription.api.content_security import with_directives
 from transcription.api.public_path import public_path
-from transcription.api.route_facts import route_facts
+from transcription.api.route_facts import Route, route_facts
 
 OPENAPI_PATH = "/openapi.json"
 # BentoML serves Swagger UI's files for its own page; ours uses them, too, and needs no CDN.
 SWAGGER_FILES = "/static_content"
 CDN = "https://cdn.jsdelivr.net"  # serves ReDoc's script
+
+ROUTES = (Route("GET", OPENAPI_PATH),)  # FastAPI serves it
 
 router = APIRouter(include_in_schema=False)
 
