@@ -41,8 +41,8 @@ class Jobs(Protocol):
     async def submit(self, new: NewJob) -> tuple[Job, bool]:
         """Accept a job durably. Returns the job and whether it is new.
 
-        An idempotency key that was used before returns the earlier job. A job whose work has an unexpired result is
-        completed at once. Raises IdempotencyConflict when the key was used with another fingerprint.
+        An idempotency key that the same caller used before returns the earlier job. A job whose work has an unexpired
+        result is completed at once. Raises IdempotencyConflict when the key was used with another fingerprint.
         """
         ...
 
@@ -50,10 +50,12 @@ class Jobs(Protocol):
         """The job, None if there is none with this id."""
         ...
 
-    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
+    async def list_jobs(
+        self, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
+    ) -> list[Job]:
         """At most `limit` jobs, newest first.
 
-        statuses: as shown to clients; empty for all. before: only jobs with a smaller number.
+        statuses: as shown to clients; empty for all. before: only jobs with a smaller number. caller: only its jobs.
         """
         ...
 

@@ -26,9 +26,12 @@ class RedisJobs(RedisSteps):
     async def get(self, job_id: str) -> Job | None:
         return await self._job("get", id=job_id)
 
-    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
+    async def list_jobs(
+        self, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
+    ) -> list[Job]:
         names = [status.value for status in statuses]
-        return [job_of(shown) for shown in await self._step("list", statuses=names, before=before, limit=limit)]
+        page = await self._step("list", statuses=names, before=before, limit=limit, caller=caller)
+        return [job_of(shown) for shown in page]
 
     async def snapshot(self, job_id: str) -> JobSnapshot | None:
         """As `Jobs.snapshot`. With more than 500 works ahead of the job, their seconds are extrapolated from 500."""

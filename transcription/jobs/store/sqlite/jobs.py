@@ -41,9 +41,11 @@ class SqliteJobs(SqliteSteps):
     async def get(self, job_id: str) -> Job | None:
         return await self._database.read(lambda db: shown(db, job_id))
 
-    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
-        query = queries.list_jobs(len(statuses), before is not None)
-        values = (*statuses, *(() if before is None else (before,)), limit)
+    async def list_jobs(
+        self, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
+    ) -> list[Job]:
+        query = queries.list_jobs(len(statuses), before is not None, caller is not None)
+        values = (*statuses, *(value for value in (before, caller) if value is not None), limit)
         return await self._database.read(lambda db: [shown_job(row) for row in db.execute(query, values).fetchall()])
 
     async def snapshot(self, job_id: str) -> JobSnapshot | None:

@@ -28,9 +28,9 @@ SHOWN_JOBS = f"""
 """
 SUBMIT = """
     INSERT INTO jobs (id, work, status, request, recording, response_format, fingerprint, idempotency_key, created_at,
-                      callback_url, request_id, layout)
+                      callback_url, request_id, layout, caller)
     VALUES (:id, :work, 'queued', :request, :recording, :response_format, :fingerprint, :idempotency_key, :now,
-            :callback_url, :request_id, :layout)
+            :callback_url, :request_id, :layout, :caller)
 """
 VALID_RESULT = """
     SELECT id, duration, transcript FROM results WHERE work = :work AND expires_at > :now ORDER BY id DESC LIMIT 1
@@ -40,13 +40,18 @@ COMPLETE_FROM_RESULT = f"UPDATE jobs SET {_DONE} WHERE id = :id"
 SHOWN_JOB = f"{SHOWN_JOBS} WHERE job.id = ?"
 
 
-def list_jobs(statuses: int, before: bool) -> str:
-    """The query of one page. Parameters: `statuses` statuses (0 for any), the number if `before`, and the limit."""
+def list_jobs(statuses: int, before: bool, caller: bool) -> str:
+    """The query of one page.
+
+    Parameters: `statuses` statuses (0 for any), the number if `before`, the name if `caller`, and the limit.
+    """
     conditions = ["TRUE"]
     if statuses:
         conditions.append(f"{_SHOWN_STATUS} IN ({', '.join('?' * statuses)})")
     if before:
         conditions.append("job.number < ?")
+    if caller:
+        conditions.append("job.caller = ?")
     return f"{SHOWN_JOBS} WHERE {' AND '.join(conditions)} ORDER BY job.number DESC LIMIT ?"
 
 

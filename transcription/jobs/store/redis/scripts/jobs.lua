@@ -15,6 +15,7 @@ function steps.submit()
   for name, value in pairs(fields) do set(id, name, value) end
   set(id, 'number', number, 'created_at', now, 'seconds_done', 0, 'attempt', 0, 'failures', 0, 'held', 1)
   call('ZADD', prefix .. 'jobs', number, id)
+  if fields.caller then call('ZADD', key('caller', fields.caller), number, id) end
   call('ZADD', key('work', work), number, id)
   if fields.idempotency_key then call('HSET', prefix .. 'keys', fields.idempotency_key, id) end
   call('HSET', prefix .. 'recordings', id, arg.recording_name)
@@ -27,6 +28,12 @@ function steps.submit()
 end
 
 function steps.get() return shown(arg.id) end
+
+local function shown_status(id)
+  local status = get(id, 'status')
+  if status ~= 'queued' or call('HEXISTS', prefix .. 'leaders', get(id, 'work')) == 0 then return status end
+  return 'processing'
+end
 
 function steps.list()
   local wanted, asked, found = {}, #arg.statuses > 0, {}
@@ -49,13 +56,19 @@ function steps.list()
   end
   local function is_queued(id) return get(id, 'status') == 'queued' end
   local function has_no_leader(id) return call('HEXISTS', prefix .. 'leaders', get(id, 'work')) == 0 end
-  if not asked then add(prefix .. 'jobs') end
-  for _, status in ipairs(arg.statuses) do
-    add(key('status', status), status == 'queued' and not wanted.processing and has_no_leader)
-  end
-  if wanted.processing and not wanted.queued then
-    -- Those that wait for a job with the same request key, which is processing: few keys are.
-    for _, work in ipairs(call('HKEYS', prefix .. 'leaders')) do add(key('open', work), is_queued) end
+  local function is_wanted(id) return wanted[shown_status(id)] end
+  if arg.caller then
+    add(key('caller', arg.caller), asked and is_wanted)
+  elseif not asked then
+    add(prefix .. 'jobs')
+  else
+    for _, status in ipairs(arg.statuses) do
+      add(key('status', status), status == 'queued' and not wanted.processing and has_no_leader)
+    end
+    if wanted.processing and not wanted.queued then
+      -- Those that wait for a job with the same request key, which is processing: few keys are.
+      for _, work in ipairs(call('HKEYS', prefix .. 'leaders')) do add(key('open', work), is_queued) end
+    end
   end
   table.sort(found, function(one, other) return one[1] > other[1] end)
   local page = {}

@@ -130,6 +130,8 @@ local function drop_job(id)
   for _, name in ipairs(sets) do
     call('ZREM', prefix .. name, id)
   end
+  local caller = get(id, 'caller')
+  if caller then call('ZREM', key('caller', caller), id) end
   if idempotency_key then call('HDEL', prefix .. 'keys', idempotency_key) end
   call('HDEL', prefix .. 'recordings', id)
   call('DEL', job_key(id))
