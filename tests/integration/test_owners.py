@@ -12,6 +12,7 @@ from tests.support.answers import assert_error
 from tests.support.api_keys import entry
 from tests.support.clips import SpokenClip
 from tests.support.jobs import finished, post, status, submit
+from tests.support.recordings import Recordings
 from tests.support.service import LocalService, local_service
 from transcription.api.app import create_app
 from transcription.api.middleware.api_keys import make_key
@@ -21,6 +22,7 @@ from transcription.core.settings import Settings
 NAMES = ("ada", "bob", "root")
 KEYS = {name: make_key() for name in NAMES}
 HOOK = "https://127.0.0.1:9/hooks/1"
+MAX_OPEN_JOBS = 4
 TOKEN = "?token=hunter2#part"
 
 
@@ -34,6 +36,8 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
         "API_KEYS_FILE": str(folder / "keys.toml"),
         "WEBHOOK_SECRET": "s" * 32,
         "WEBHOOK_ALLOW": "127.0.0.1",
+        "JOB_CONCURRENCY": "1",
+        "MAX_OPEN_JOBS": str(MAX_OPEN_JOBS),
     }
     with local_service(environment, folder / "service.log") as running:
         yield running
@@ -176,3 +180,23 @@ def test_an_admin_key_can_delete_the_job_of_another_key(
     assert root.delete(f"/jobs/{other}").status_code == 200
     gone = ada.get(f"/status/{other}")
     assert gone.status_code == 404 or gone.json()["status"] == "cancelled"
+
+
+def test_a_key_can_have_a_limited_number_of_unfinished_jobs_and_delays_no_other(
+    ada: httpx.Client, bob: httpx.Client, recordings: Recordings, spoken_clip: SpokenClip
+) -> None:
+    long, unshared = recordings.speech("owners.mp3", 60), {"Cache-Control": "no-store"}
+    jobs = [
+        submit(ada, long, {"Idempotency-Key": f"long {number}", **unshared}, beam_size="10")
+        for number in range(MAX_OPEN_JOBS)
+    ]
+    refused = post(ada, long, unshared, **{"async": "true"})
+    assert_error(refused, 429, "too_many_open_jobs")
+    assert int(refused.headers["retry-after"]) > 0
+    assert "MAX_OPEN_JOBS" in refused.json()["message"]
+    again = post(ada, long, {"Idempotency-Key": "long 0", **unshared}, **{"async": "true", "beam_size": "10"})
+    assert (again.status_code, again.json()["job_id"]) == (202, jobs[0])
+    assert finished(bob, submit(bob, spoken_clip.path, unshared))["status"] == "completed"
+    assert [status(ada, job_id)["status"] for job_id in jobs[2:]] == ["queued", "queued"]
+    for job_id in jobs:
+        ada.delete(f"/jobs/{job_id}")

@@ -84,7 +84,7 @@ class JobService:
     async def submit(self, upload: Upload, submission: Submission) -> Job:
         """Accept a job, which is durable when this returns. The uploaded file becomes the job's recording.
 
-        Raises InsufficientStorage, IdempotencyConflict, ServiceUnavailable.
+        Raises InsufficientStorage, IdempotencyConflict, TooManyJobs, ServiceUnavailable.
         """
         if self.stopping.is_set():
             raise ServiceUnavailable("The service is stopping. Try again in a moment.")
@@ -118,7 +118,7 @@ class JobService:
             caller=submission.caller,
         )
         try:
-            job, created = await self._store.submit(new)
+            job, created = await self._store.submit(new, self._settings.max_open_jobs)
         except (OutcomeUnknown, asyncio.CancelledError):
             raise  # the job may exist and need its recording; if it does not, the sweep deletes the file
         except BaseException:
@@ -184,14 +184,14 @@ class JobService:
         return job
 
     async def retry(self, job_id: str, access: Access) -> Job:
-        """Queue a failed or completed job again. Raises UnknownJob, WrongJobState."""
+        """Queue a failed or completed job again. Raises UnknownJob, WrongJobState, TooManyJobs."""
         before = await self.get(job_id, access)
         if before.status not in (JobStatus.FAILED, JobStatus.COMPLETED):
             raise WrongJobState(
                 f"The job is {before.status.value}. Only a failed or completed job can be retried; submit the "
                 "recording again."
             )
-        job = _known(await self._store.retry(job_id), job_id)
+        job = _known(await self._store.retry(job_id, self._settings.max_open_jobs), job_id)
         self._dispatcher.wake()
         return job
 

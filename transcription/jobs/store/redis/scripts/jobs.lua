@@ -2,6 +2,10 @@
 
 local SUMMED = 500  -- request keys whose seconds are added up; beyond them the mean is taken
 
+local function too_many(caller)
+  return arg.max_open and unfinished_jobs(caller or '') >= arg.max_open
+end
+
 function steps.submit()
   local fields = arg.fields
   local id, work = fields.id, fields.work
@@ -10,6 +14,8 @@ function steps.submit()
   if earlier then
     return {get(earlier, 'fingerprint') == fields.fingerprint and 'same' or 'conflict', shown(earlier)}
   end
+  local result = arg.caching and valid_result(work)
+  if not result and too_many(fields.caller) then return {'too many', {}} end
   if not arg.caching then drop_windows_unless_unfinished(work) end
   local number = call('INCR', prefix .. 'number')
   for name, value in pairs(fields) do set(id, name, value) end
@@ -22,7 +28,6 @@ function steps.submit()
   set_status(id, 'queued')
   open(id)
   schedule(id, now + policy.examination)
-  local result = arg.caching and valid_result(work)
   if result then finish_with(id, result, call('HGET', key('result', result), 'duration')) end
   return {'new', shown(id)}
 end
@@ -120,6 +125,7 @@ end
 function steps.retry()
   local id, status = arg.id, get(arg.id, 'status')
   if status ~= 'failed' and status ~= 'completed' then return shown(id) end
+  if too_many(get(id, 'caller')) then return 'too many' end
   local work = get(id, 'work')
   if status == 'completed' then drop_windows_unless_unfinished(work) end
   local unused = release_result(id)

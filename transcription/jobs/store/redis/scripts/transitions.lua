@@ -12,8 +12,10 @@ end
 local function set_status(id, status)
   local before = get(id, 'status')
   if before then call('ZREM', key('status', before), id) end
+  if before == 'queued' then leave_queue(id) end
   call('ZADD', key('status', status), get(id, 'number'), id)
   set(id, 'status', status)
+  if status == 'queued' then join_queue(id) end
 end
 
 local function unfinished(id)
