@@ -142,6 +142,12 @@ class TooManyUploads(TooManyRequests):
     code = "too_many_uploads"
 
 
+class TooManyJobs(TooManyRequests):
+    """More unfinished jobs than the client may have."""
+
+    code = "too_many_open_jobs"
+
+
 class InsufficientStorage(ServiceUnavailable):
     """The disk for jobs is too full to accept another one."""
 

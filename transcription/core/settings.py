@@ -142,6 +142,9 @@ class Settings(BaseSettings):
         3, ge=0, le=100, description="Retries after internal failures; a job with an invalid file is not retried."
     )
     job_concurrency: int = Field(4, ge=1, le=64, description="Concurrent jobs per API process or Celery worker.")
+    max_open_jobs: int = Field(
+        1000, ge=1, le=1_000_000, description="Unfinished jobs of one API key; without keys, of all clients together."
+    )
     job_timeout: int = Field(
         14_400, ge=1, description="Time limit of one attempt of a job, seconds; after it the job fails."
     )

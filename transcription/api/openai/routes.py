@@ -15,6 +15,7 @@ from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_models
 from transcription.api.answer import answer_recording, answer_transcript
+from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.openai.documentation import ERRORS, TRANSCRIPTION_BODY, TRANSCRIPTION_RESPONSES, TRANSLATION_BODY
 from transcription.api.openai.errors import PREFIX
@@ -109,7 +110,10 @@ async def _answer(request: Request, backend: Backend, task: Task) -> Response:
 
 async def _stream(request: Request, backend: Backend, upload: Upload, parsed: OpenAIRequest) -> Response:
     """Stream events. The response begins after the first window, so a failure before that has its own status code."""
-    work = backend.transcriber.stream(upload, parsed.request, Ticket(current_request_id()), is_no_store(request))
+    caller = access_of(request, backend.settings).caller
+    work = backend.transcriber.stream(
+        upload, parsed.request, Ticket(current_request_id()), is_no_store(request), caller
+    )
     try:
         first = await cancel_on_disconnect(request.receive, _next(work))
     except BaseException:
