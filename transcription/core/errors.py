@@ -85,6 +85,12 @@ class AudioTooShort(UndecodableMedia):
     code = "audio_too_short"
 
 
+class DecoderFailed(TranscriptionError):
+    """The decoder crashed, or reached its limit of memory or CPU time, more than once on this recording."""
+
+    code = "decoder_failed"
+
+
 class RefusedWindow(TranscriptionError):
     """The runner crashed twice on a part of this recording."""
 
@@ -114,6 +120,12 @@ class ServiceUnavailable(TranscriptionError):
 
     def __reduce__(self) -> tuple[type[TranscriptionError], tuple[str, str, float]]:  # type: ignore[override]
         return type(self), (self.message, self.detail, self.retry_after)
+
+
+class DecoderFailedOnce(ServiceUnavailable):
+    """The decoder crashed, or reached its limit of memory or CPU time. The recording may be the reason, or not."""
+
+    code = DecoderFailed.code
 
 
 class OutcomeUnknown(ServiceUnavailable):
@@ -273,3 +285,4 @@ def _classes(base: type[TranscriptionError]) -> Iterator[type[TranscriptionError
 
 # A class that inherits its code is represented by the one that defines it.
 _BY_CODE = {kind.code: kind for kind in _classes(TranscriptionError) if "code" in vars(kind)}
+_BY_CODE[DecoderFailed.code] = DecoderFailed  # not DecoderFailedOnce, which shares its code

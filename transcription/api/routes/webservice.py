@@ -33,6 +33,7 @@ from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import (
     AudioTooLong,
+    DecoderFailed,
     FileTooLarge,
     ModelUnavailable,
     NoAudioStream,
@@ -57,7 +58,7 @@ UNDETERMINED = "undetermined"
 BODY = multipart_body({FILE: file_schema()}, required=[FILE])
 LAYOUT_PARAMETERS = [query_parameter(name, schema) for name, schema in field_schemas(LayoutParameters).items()]
 ERRORS = error_responses(
-    *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream),
+    *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream, DecoderFailed),
     *(TooManyUploads, ServiceUnavailable, ModelUnavailable),
 )
 
