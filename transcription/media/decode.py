@@ -17,6 +17,7 @@ from transcription.core.errors import AudioTooLong, AudioTooShort, UndecodableMe
 from transcription.core.settings import Settings
 from transcription.media.intake import containers
 from transcription.media.media import Media
+from transcription.media.sandbox.launcher_protocol import FILE_PATH
 from transcription.media.sandbox.process import confined, limits
 from transcription.telemetry.tracing import DECODE, traced
 
@@ -37,7 +38,7 @@ def find_ffmpeg(settings: Settings) -> Path:
 def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]:
     """The command line: one demuxer, one file, one audio stream. max_seconds: of audio to decode."""
     source = ffmpeg.input(
-        f"file:{media.path}",
+        f"file:{FILE_PATH}",
         format=media.demuxer,
         # Playlists and references in the file can open no URL.
         **containers.open_options(media.demuxer),
@@ -78,7 +79,7 @@ async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.
     max_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
     received = 0
     with traced(DECODE):
-        async with confined(command, resources, media.path) as process:
+        async with confined(command, resources, media.file.fileno()) as process:
             errors = asyncio.create_task(_last_bytes(process.stderr))
             try:
                 while block := await _read_block(process.stdout, settings.decode_timeout):
@@ -91,7 +92,7 @@ async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.
             finally:
                 errors.cancel()
                 await asyncio.gather(errors, return_exceptions=True)
-            _check(received, exit_code, output, media)
+            _check(received, exit_code, output)
 
 
 async def _read_block(stream: asyncio.StreamReader, timeout_seconds: int) -> bytes:
@@ -114,11 +115,11 @@ async def _last_bytes(stream: asyncio.StreamReader) -> bytes:
     return kept
 
 
-def _check(received: int, exit_code: int, output: bytes, media: Media) -> None:
+def _check(received: int, exit_code: int, output: bytes) -> None:
     # A truncated file is accepted: what could be decoded is transcribed.
     if received >= MIN_SECONDS * SAMPLE_RATE * BYTES_PER_SAMPLE:
         return
-    lines = output.decode(errors="replace").replace(str(media.path), "the file").strip().splitlines()
+    lines = output.decode(errors="replace").replace(FILE_PATH, "the file").strip().splitlines()
     detail = lines[-1] if lines else f"ffmpeg ended with code {exit_code}"
     if received == 0 and (exit_code != 0 or lines):
         raise UndecodableMedia("The audio in this file cannot be decoded. Is it complete?", detail)

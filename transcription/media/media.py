@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from io import FileIO
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
     """An accepted upload on disk.
 
+    file: open for reading.
     format: name of the container, for messages. codec: ffmpeg's name.
     demuxer: ffmpeg's name of the container format, so that ffmpeg does not detect it again.
     duration: seconds, as stated by the container, which may be wrong; None if it states none.
     stream_index: index of the audio stream to decode, among all streams.
     """
 
-    path: Path
+    file: FileIO
     sha256: str
     size: int
     format: str

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from io import FileIO
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from transcription.media.probe import probe
 
 
 def media_of(path, demuxer="wav") -> Media:
-    return Media(path, "", path.stat().st_size, demuxer, demuxer, "", 0, None)
+    return Media(FileIO(path), "", path.stat().st_size, demuxer, demuxer, "", 0, None)
 
 
 def decoded(media: Media, settings: Settings) -> np.ndarray:

@@ -6,11 +6,15 @@ import asyncio
 import errno
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
+from io import FileIO
 from pathlib import Path
+
+import structlog
 
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
@@ -21,6 +25,8 @@ from transcription.jobs.recordings.mounts import disk_of
 from transcription.media.intake.upload import Upload
 
 TEMPORARY_PREFIX = ".spool-"  # of files in the folder that are not complete
+
+log = structlog.get_logger(__name__)
 
 
 class FolderStore:
@@ -48,17 +54,19 @@ class FolderStore:
     async def borrowed(self, recording: Recording) -> AsyncIterator[Upload]:
         """As `RecordingStore.borrowed`: the file itself, or a copy if TEMP_DIR is on another mount.
 
-        A shared run keeps its file open under a second name in TEMP_DIR, which needs a hard link.
+        That may be a network share, which can fail at any time while the file is read.
         """
         path = self._path(recording.name)
-        if await asyncio.to_thread(self._can_be_linked, path):
-            yield Upload(path, recording.sha256, recording.size, recording.filename, recording.content_type)
-            return
-        async with (
-            aclosing(self._chunks(path)) as chunks,
-            local_copy(recording, chunks, self._settings) as upload,
-        ):
-            yield upload
+        with await asyncio.to_thread(self._open, path) as file:
+            if await asyncio.to_thread(self._is_on_the_disk_of_uploads, path):
+                named = (recording.filename, recording.content_type)
+                yield Upload(path, recording.sha256, recording.size, *named, file=file)
+                return
+            async with (
+                aclosing(self._chunks(file)) as chunks,
+                local_copy(recording, chunks, self._settings) as upload,
+            ):
+                yield upload
 
     async def remove(self, name: str) -> None:
         """As `RecordingStore.remove`."""
@@ -80,21 +88,21 @@ class FolderStore:
             raise self._out_of_reach(error) from error
 
     def _keep(self, upload: Upload, target: Path) -> None:
-        sync_file(upload.path)
+        os.fsync(upload.opened.fileno())
         try:
             # A rename sets the inode's change time, from which the grace period of `sweep` counts.
             upload.keep_as(target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            self._copy(upload.path, target)
+            self._copy(upload, target)
             upload.path.unlink(missing_ok=True)
         sync_folder(self._folder)
 
-    def _copy(self, source: Path, target: Path) -> None:
+    def _copy(self, upload: Upload, target: Path) -> None:
         temporary = self._folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
         try:
-            with source.open("rb") as read, temporary.open("xb", buffering=0) as written:
+            with upload.reader() as read, temporary.open("xb", buffering=0) as written:
                 shutil.copyfileobj(read, written, COPY_BYTES)
                 os.fsync(written.fileno())
             temporary.rename(target)
@@ -103,36 +111,52 @@ class FolderStore:
             temporary.unlink(missing_ok=True)
             raise
 
-    def _can_be_linked(self, path: Path) -> bool:
-        """Whether TEMP_DIR can have a hard link to the file. Raises RecordingLost, ServiceUnavailable."""
+    def _open(self, path: Path) -> FileIO:
+        """Open a recording. Raises RecordingLost, ServiceUnavailable."""
         try:
-            path.stat()
-            return disk_of(path) == disk_of(self._settings.temp_dir)
+            file = FileIO(path, opener=_without_links)
         except FileNotFoundError as error:
             if not self._folder.is_dir():
                 raise self._out_of_reach(error) from error
             raise recording_lost() from None
         except OSError as error:
             raise self._out_of_reach(error) from error
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise recording_lost()
+        return file
 
-    async def _chunks(self, path: Path) -> AsyncGenerator[bytes, None]:
+    def _is_on_the_disk_of_uploads(self, path: Path) -> bool:
         try:
-            with await asyncio.to_thread(path.open, "rb", 0) as file:
-                while chunk := await asyncio.to_thread(file.read, COPY_BYTES):
-                    yield chunk
+            return disk_of(path) == disk_of(self._settings.temp_dir)
+        except OSError as error:
+            raise self._out_of_reach(error) from error
+
+    async def _chunks(self, file: FileIO) -> AsyncGenerator[bytes, None]:
+        try:
+            while chunk := await asyncio.to_thread(file.read, COPY_BYTES):
+                yield chunk
         except OSError as error:
             raise self._out_of_reach(error) from error
 
     def _sweep(self, in_use: frozenset[str], grace_seconds: float) -> int:
         unused = [path for path in self._folder.iterdir() if _is_ours(path.name) and path.name not in in_use]
-        removed = 0
-        for path in unused:
-            with suppress(FileNotFoundError):  # other processes sweep, too
-                # The absolute age, so that files from before the clock was set back are deleted, too.
-                if abs(time.time() - path.stat().st_ctime) > grace_seconds:
-                    path.unlink()
-                    removed += 1
-        return removed
+        return sum(self._swept(path, grace_seconds) for path in unused)
+
+    def _swept(self, path: Path, grace_seconds: float) -> bool:
+        """Whether the file was deleted."""
+        try:
+            found = path.lstat()
+            # The absolute age, so that files from before the clock was set back are deleted, too.
+            if not stat.S_ISREG(found.st_mode) or abs(time.time() - found.st_ctime) <= grace_seconds:
+                return False
+            path.unlink()
+        except FileNotFoundError:
+            return False  # other processes sweep, too
+        except OSError as error:
+            log.warning("not_swept", file=path.name, reason=error.strerror)
+            return False
+        return True
 
     def _check(self) -> None:
         probe = self._folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
@@ -154,6 +178,11 @@ class FolderStore:
             "that the service runs as.",
             f"{self._folder}: {error.strerror or type(error).__name__}",
         )
+
+
+def _without_links(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe that has taken the place of the file would block for ever.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _is_ours(name: str) -> bool:
