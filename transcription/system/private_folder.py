@@ -1,4 +1,4 @@
-"""Folders that no other user can use: created with mode 0700, and checked each time they are opened.
+"""Folders and files that no other user can use: created with modes 0700 and 0600, and checked when they are opened.
 
 Anyone may plant a link or a folder in a folder such as /tmp, or replace one while it is in use. So a folder is used
 through the descriptor that was checked, and not by its path.
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 ROOT = 0
+LOST_AND_FOUND = "lost+found"  # in the root of an ext4 file system
 
 
 class UnsafeFolder(Exception):
@@ -71,3 +75,42 @@ def _make_private(descriptor: int) -> None:
 
 def _not_ours(found: os.stat_result) -> UnsafeFolder:
     return UnsafeFolder(f"belongs to user {found.st_uid}, and the service runs as user {os.geteuid()}")
+
+
+def create_private(path: Path) -> FileIO:
+    """A new file, open for writing. Raises FileExistsError, also for a link, and other OSErrors."""
+    return FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w")
+
+
+def withdraw_rights(folder: Path, is_ours: Callable[[str], bool]) -> str:
+    """Take the rights of others on a folder of ours, and on our files and folders in it, whoever created them.
+
+    The folder keeps its rights if there is anything else in it, or if it belongs to another user: it may be /tmp.
+    is_ours: whether a name is one of ours. Returns why others can use the folder; "" if they cannot.
+    """
+    others = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_ours(entry.name):
+                with suppress(FileNotFoundError):  # deleted in the meantime
+                    _withdraw(entry.path, entry.stat(follow_symlinks=False))
+            elif entry.name != LOST_AND_FOUND:
+                others += 1
+    found = folder.stat()
+    if not found.st_mode & OTHERS:
+        return ""
+    if found.st_uid != os.geteuid():
+        return f"it belongs to user {found.st_uid}"
+    if others:
+        return "it contains other files; give the service a folder of its own"
+    folder.chmod(PRIVATE_FOLDER)
+    return "" if not folder.stat().st_mode & OTHERS else "its file system does not keep permissions"
+
+
+def _withdraw(path: str, found: os.stat_result) -> None:
+    if found.st_uid != os.geteuid() or not found.st_mode & OTHERS:
+        return
+    if stat.S_ISDIR(found.st_mode):
+        Path(path).chmod(PRIVATE_FOLDER)
+    elif stat.S_ISREG(found.st_mode):
+        Path(path).chmod(PRIVATE_FILE)

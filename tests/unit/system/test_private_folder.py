@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from transcription.system.private_folder import UnsafeFolder, open_private
+from transcription.system.private_folder import UnsafeFolder, open_private, withdraw_rights
 
 STRANGER = 12345  # a user without an account
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
@@ -91,3 +91,40 @@ def test_a_link_of_ours_on_the_way_is_followed(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     open_private(tmp_path / "link" / "ours")
     assert (tmp_path / "elsewhere" / "ours").is_dir()
+
+
+class TestWithdrawRights:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        folder = tmp_path / "jobs"
+        folder.mkdir()
+        folder.chmod(0o755)
+        return folder
+
+    def test_a_folder_that_was_there_before_becomes_private_with_our_files_and_folders(self, folder):
+        (folder / "ours").write_bytes(b"")
+        (folder / "ours").chmod(0o644)
+        (folder / "ours-folder").mkdir()
+        (folder / "ours-folder").chmod(0o777)
+        assert withdraw_rights(folder, lambda name: name.startswith("ours")) == ""
+        assert [mode_of(folder), mode_of(folder / "ours"), mode_of(folder / "ours-folder")] == [0o700, 0o600, 0o700]
+
+    def test_a_folder_with_files_of_others_keeps_its_rights_and_ours_lose_them(self, folder):
+        for name in ("ours", "other"):
+            (folder / name).write_bytes(b"")
+            (folder / name).chmod(0o644)
+        assert "other files" in withdraw_rights(folder, lambda name: name == "ours")
+        assert [mode_of(folder), mode_of(folder / "ours"), mode_of(folder / "other")] == [0o755, 0o600, 0o644]
+
+    @as_root
+    def test_a_folder_of_another_user_keeps_its_rights(self, folder):
+        os.chown(folder, STRANGER, STRANGER)
+        assert f"user {STRANGER}" in withdraw_rights(folder, lambda _: True)
+        assert mode_of(folder) == 0o755
+
+    def test_a_link_with_one_of_our_names_is_not_followed(self, folder, tmp_path):
+        (tmp_path / "other").write_bytes(b"")
+        (tmp_path / "other").chmod(0o644)
+        (folder / "ours").symlink_to(tmp_path / "other")
+        withdraw_rights(folder, lambda _: True)
+        assert mode_of(tmp_path / "other") == 0o644

@@ -23,6 +23,7 @@ from transcription.jobs.job import Recording
 from transcription.jobs.recordings.base import COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
 from transcription.jobs.recordings.mounts import disk_of
 from transcription.media.intake.upload import Upload
+from transcription.system.private_folder import PRIVATE_FOLDER, create_private, withdraw_rights
 
 TEMPORARY_PREFIX = ".spool-"  # of files in the folder that are not complete
 
@@ -37,9 +38,11 @@ class FolderStore:
         self._folder = folder
         self._settings = settings
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         except OSError as error:
             raise self._out_of_reach(error) from error
+        if reason := withdraw_rights(folder, _is_ours):
+            log.warning("folder_not_private", setting="SPOOL_URL", reason=reason)
 
     async def keep(self, upload: Upload, name: str) -> Recording:
         """As `RecordingStore.keep`: a rename within one file system, otherwise a copy."""
@@ -102,7 +105,7 @@ class FolderStore:
     def _copy(self, upload: Upload, target: Path) -> None:
         temporary = self._folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
         try:
-            with upload.reader() as read, temporary.open("xb", buffering=0) as written:
+            with upload.reader() as read, create_private(temporary) as written:
                 shutil.copyfileobj(read, written, COPY_BYTES)
                 os.fsync(written.fileno())
             temporary.rename(target)
@@ -141,27 +144,13 @@ class FolderStore:
 
     def _sweep(self, in_use: frozenset[str], grace_seconds: float) -> int:
         unused = [path for path in self._folder.iterdir() if _is_ours(path.name) and path.name not in in_use]
-        return sum(self._swept(path, grace_seconds) for path in unused)
-
-    def _swept(self, path: Path, grace_seconds: float) -> bool:
-        """Whether the file was deleted."""
-        try:
-            found = path.lstat()
-            # The absolute age, so that files from before the clock was set back are deleted, too.
-            if not stat.S_ISREG(found.st_mode) or abs(time.time() - found.st_ctime) <= grace_seconds:
-                return False
-            path.unlink()
-        except FileNotFoundError:
-            return False  # other processes sweep, too
-        except OSError as error:
-            log.warning("not_swept", file=path.name, reason=error.strerror)
-            return False
-        return True
+        return sum(_swept(path, grace_seconds) for path in unused)
 
     def _check(self) -> None:
         probe = self._folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
         try:
-            probe.write_bytes(probe.name.encode())
+            with create_private(probe) as file:
+                file.write(probe.name.encode())
             sync_file(probe)
             if probe.read_bytes() != probe.name.encode():
                 raise OSError(errno.EIO, "The data read differs from the data written", str(probe))
@@ -187,3 +176,19 @@ def _without_links(path: str, flags: int) -> int:
 
 def _is_ours(name: str) -> bool:
     return JOB_NAME.fullmatch(name) is not None or name.startswith(TEMPORARY_PREFIX)
+
+
+def _swept(path: Path, grace_seconds: float) -> bool:
+    """Whether the file was deleted."""
+    try:
+        found = path.lstat()
+        # The absolute age, so that files from before the clock was set back are deleted, too.
+        if not stat.S_ISREG(found.st_mode) or abs(time.time() - found.st_ctime) <= grace_seconds:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        return False  # other processes sweep, too
+    except OSError as error:
+        log.warning("not_swept", file=path.name, reason=error.strerror)
+        return False
+    return True
