@@ -69,7 +69,6 @@ class ApiProcess:
 def start_process(settings: Settings, runner: Any) -> ApiProcess:
     """Prepare this process and start to serve. Call in the event loop. runner: as for ApiProcess."""
     give_memory_back_early()  # not at import: the runner's process also imports service.py, and needs the opposite
-    settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     warm_up()
     process = ApiProcess(settings, runner)
     process.start()

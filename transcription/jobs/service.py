@@ -90,8 +90,8 @@ class JobService:
             raise ServiceUnavailable("The service is stopping. Try again in a moment.")
         self.check_space(0)  # the file itself is on this disk already
         with ExitStack() as stack:
-            # The recording may be stored on another machine: a second name keeps the file here to be examined.
-            here = stack.enter_context(held(upload, self._settings.temp_dir))
+            # The recording may be stored on another machine: an open file keeps the file here to be examined.
+            here = stack.enter_context(held(upload))
             job, created = await self._accept(upload, submission)
             if created:
                 log.info("job_accepted", job_id=job.id, size=upload.size, status=job.status.value)

@@ -162,5 +162,8 @@ async def check_jobs(backend: Backend) -> Check:
 
 
 def check_disk(settings: Settings) -> Check:
-    """Whether there is enough disk space for uploads."""
-    return Check("disk_space", disk_shortage(settings))
+    """Whether uploads can be written, and there is enough disk space for them."""
+    try:
+        return Check("disk_space", disk_shortage(settings))
+    except ServiceUnavailable as error:
+        return Check("disk_space", error.message)

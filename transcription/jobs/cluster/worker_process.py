@@ -24,6 +24,7 @@ from transcription.jobs.store.open import open_shared_store
 from transcription.jobs.store.redis.store import RedisStore
 from transcription.jobs.worker import Worker
 from transcription.media.intake.sweep import sweep_regularly
+from transcription.media.intake.uploads_folder import open_uploads
 from transcription.media.sandbox.process import warm_up
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
@@ -124,7 +125,8 @@ class WorkerProcess:
 
     async def _serve(self) -> None:
         settings = self._settings
-        settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open_uploads(settings):
+            pass  # refuse to start if it cannot be used
         recordings = open_recordings(settings)
         await recordings.check()
         tracer_provider.install()
@@ -133,7 +135,7 @@ class WorkerProcess:
         runner.start()
         self._store = store = open_shared_store(settings)
         broker = Broker(settings)
-        single_flight = SingleFlight(Pipeline(settings, runner), settings.temp_dir)
+        single_flight = SingleFlight(Pipeline(settings, runner))
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         self._worker = Worker(store, recordings, single_flight, runner, settings)
         try:
