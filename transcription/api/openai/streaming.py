@@ -13,7 +13,7 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from formats.openai import logprob
+from formats.openai import languages, logprob
 from transcription.api.answer import timed_out
 from transcription.api.errors import error_body, kind_of
 from transcription.api.openai.errors import document_of, status_of
@@ -122,7 +122,7 @@ def delta(segment: Segment, *, first: bool, logprobs: bool) -> Event:
 
 def done(transcript: Transcript) -> Event:
     """The last event: the whole text. The optional `usage` is left out, because tokens are not counted."""
-    return {"type": DONE, "text": transcript.text}
+    return {"type": DONE, "text": transcript.text, "languages": languages(transcript)}
 
 
 def _failed(error: TranscriptionError) -> Event:
