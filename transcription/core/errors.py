@@ -154,6 +154,12 @@ class TooManyUploads(TooManyRequests):
     code = "too_many_uploads"
 
 
+class TooManyJobs(TooManyRequests):
+    """More unfinished jobs than the client may have."""
+
+    code = "too_many_open_jobs"
+
+
 class InsufficientStorage(ServiceUnavailable):
     """The disk for jobs is too full to accept another one."""
 
@@ -212,6 +218,18 @@ class InvalidApiKey(TranscriptionError):
     """The API key of the request is not valid."""
 
     code = "invalid_api_key"
+
+
+class HostNotAllowed(TranscriptionError):
+    """The request is for a host that the service does not answer for."""
+
+    code = "host_not_allowed"
+
+
+class CrossSiteRequest(TranscriptionError):
+    """A page of another site makes the browser send the request."""
+
+    code = "cross_site_request"
 
 
 class UploadTooSlow(TranscriptionError):
