@@ -84,11 +84,13 @@ class Settings(BaseSettings):
     # Files
     max_file_size: int = Field(1_073_741_824, ge=1, description="Maximum size of an upload, bytes (1 GiB).")
     max_duration: int = Field(3600, ge=1, description="Maximum duration of a recording, seconds.")
-    temp_dir: Path = Field(Path("/tmp/transcription"), description="Folder for uploads while they are processed.")
+    temp_dir: Path = Field(
+        Path("/tmp/transcription"), description="Folder in which the service creates a private one for uploads."
+    )
     cleanup_interval: int = Field(
         3600,
         ge=1,
-        description="Interval between sweeps of TEMP_DIR, and the age at which an unused file is deleted, seconds.",
+        description="Interval between sweeps, which delete uploads that crashed processes left, seconds.",
     )
     min_free_disk: int = Field(
         268_435_456, ge=0, description="Free space below which new work is refused and /health/ready is 503, bytes."
@@ -142,6 +144,9 @@ class Settings(BaseSettings):
         3, ge=0, le=100, description="Retries after internal failures; a job with an invalid file is not retried."
     )
     job_concurrency: int = Field(4, ge=1, le=64, description="Concurrent jobs per API process or Celery worker.")
+    max_open_jobs: int = Field(
+        1000, ge=1, le=1_000_000, description="Unfinished jobs of one API key; without keys, of all clients together."
+    )
     job_timeout: int = Field(
         14_400, ge=1, description="Time limit of one attempt of a job, seconds; after it the job fails."
     )
@@ -277,10 +282,16 @@ class Settings(BaseSettings):
             raise ValueError("JOB_BACKEND=celery needs REDIS_URL, or CELERY_BROKER_URL")
         return self
 
-    @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
+    @field_validator("whisper_model_dir", "cache_dir", "jobs_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @field_validator("temp_dir")
+    @classmethod
+    def _with_its_links(cls, value: Path) -> Path:
+        """Absolute; links stay, because those of other users are refused."""
+        return value.expanduser().absolute()
 
 
 class InvalidSettings(SystemExit):

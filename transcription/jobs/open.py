@@ -39,7 +39,7 @@ def open_jobs(settings: Settings, runner: Runner, pipeline: Pipeline, render_sta
     render_status: the final status of a job as JSON, which webhooks send. Raises DamagedStore, ServiceUnavailable.
     """
     recordings = open_recordings(settings)
-    single_flight = SingleFlight(pipeline, settings.temp_dir)
+    single_flight = SingleFlight(pipeline)
     store, dispatcher = _open_store_and_dispatcher(settings, runner, recordings, single_flight)
     examiner = Examiner(settings, store, dispatcher.wake)
     service = JobService(settings, store, recordings, dispatcher, examiner)

@@ -17,6 +17,7 @@ from transcription.api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBo
 from transcription.api.route_facts import route_facts
 from transcription.core.errors import DamagedStore, ServiceUnavailable
 from transcription.core.settings import Settings
+from transcription.jobs.access import EVERY_JOB
 
 CHECK_SECONDS = 3.0  # time limit of one check
 
@@ -154,12 +155,15 @@ async def check_jobs(backend: Backend) -> Check:
     if backend.jobs.stopping.is_set():
         return Check("job_store", "The service is shutting down. Try again in a moment.")
     try:
-        await backend.jobs.list_jobs((), None, 1)
+        await backend.jobs.list_jobs(EVERY_JOB, (), None, 1)
     except (ServiceUnavailable, DamagedStore) as error:
         return Check("job_store", error.message)
     return Check("job_store")
 
 
 def check_disk(settings: Settings) -> Check:
-    """Whether there is enough disk space for uploads."""
-    return Check("disk_space", disk_shortage(settings))
+    """Whether uploads can be written, and there is enough disk space for them."""
+    try:
+        return Check("disk_space", disk_shortage(settings))
+    except ServiceUnavailable as error:
+        return Check("disk_space", error.message)

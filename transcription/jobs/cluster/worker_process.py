@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -20,8 +21,10 @@ from transcription.jobs.cluster.broker import Broker
 from transcription.jobs.cluster.dispatcher import WORKERS_POLL_SECONDS, Dispatcher
 from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_shared_store
+from transcription.jobs.store.redis.store import RedisStore
 from transcription.jobs.worker import Worker
 from transcription.media.intake.sweep import sweep_regularly
+from transcription.media.intake.uploads_folder import open_uploads
 from transcription.media.sandbox.process import warm_up
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
@@ -63,6 +66,7 @@ class WorkerProcess:
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._loop: asyncio.AbstractEventLoop
         self._worker: Worker
+        self._store: RedisStore
         self._stop_requested: asyncio.Event
 
     def start(self) -> None:
@@ -78,10 +82,14 @@ class WorkerProcess:
             raise self._failure
 
     def attempt(self, job_id: str) -> None:
-        """Run one attempt of a job if it is due, and block until its end. From any thread. Raises CannotServe."""
+        """Run one attempt of the job that is next, and block until its end. From any thread. Raises CannotServe.
+
+        job_id: of the message that was received. Its job may not be the next one, which has a message as well.
+        """
         if self._stopping.is_set() or not self._serves():
             raise CannotServe
-        attempt = asyncio.run_coroutine_threadsafe(self._worker.attempt(job_id), self._loop)
+        claim = partial(self._store.claim_for_message, job_id=job_id)
+        attempt = asyncio.run_coroutine_threadsafe(self._worker.attempt(claim), self._loop)
         try:
             attempt.result()
         except ServiceUnavailable as error:
@@ -117,15 +125,17 @@ class WorkerProcess:
 
     async def _serve(self) -> None:
         settings = self._settings
-        settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open_uploads(settings):
+            pass  # refuse to start if it cannot be used
         recordings = open_recordings(settings)
         await recordings.check()
         tracer_provider.install()
         warm_up()
         runner = self._make_runner(settings)
         runner.start()
-        store, broker = open_shared_store(settings), Broker(settings)
-        single_flight = SingleFlight(Pipeline(settings, runner), settings.temp_dir)
+        self._store = store = open_shared_store(settings)
+        broker = Broker(settings)
+        single_flight = SingleFlight(Pipeline(settings, runner))
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         self._worker = Worker(store, recordings, single_flight, runner, settings)
         try:

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -83,7 +82,7 @@ class ObjectStore:
     async def keep(self, upload: Upload, name: str) -> Recording:
         """As `RecordingStore.keep`. Uploaded in parts; a failed or cancelled upload leaves nothing behind."""
         key = self._key(name)
-        sending = _Sending(self._fs, upload.path, key)
+        sending = _Sending(self._fs, upload, key)
         try:
             await self._call(sending.run, sending)
             size = (await self._call(partial(self._fs.info, key)))["size"]
@@ -214,19 +213,19 @@ class ObjectStore:
 class _Sending:
     """One upload, in a thread. parts: sent so far. stopped: set when the upload is cancelled."""
 
-    def __init__(self, filesystem: Any, path: Path, key: str) -> None:
+    def __init__(self, filesystem: Any, upload: Upload, key: str) -> None:
         self._fs = filesystem
-        self._path = path
+        self._upload = upload
         self._key = key
         self.parts = 0
         self.stopped = False
 
     def run(self) -> None:
         """Send the file. Raises the driver's errors; the store then has nothing, or an object that `sweep` deletes."""
-        if self._path.stat().st_size < PART_BYTES:
-            self._fs.pipe_file(self._key, self._path.read_bytes())
-            return
-        with self._path.open("rb", buffering=0) as source:
+        with self._upload.reader() as source:
+            if self._upload.size < PART_BYTES:
+                self._fs.pipe_file(self._key, source.read())
+                return
             sink = self._fs.open(self._key, "wb", block_size=PART_BYTES, autocommit=False)
             try:
                 while block := source.read(COPY_BYTES):
