@@ -28,6 +28,7 @@ from transcription.media.intake.uploads_folder import open_uploads
 from transcription.media.sandbox.process import warm_up
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
+from transcription.system.watchdog import Watchdog
 from transcription.telemetry.metrics import serve_metrics
 from transcription.telemetry.process_metrics import WORKER, update_regularly
 
@@ -138,6 +139,8 @@ class WorkerProcess:
         single_flight = SingleFlight(Pipeline(settings, runner))
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         self._worker = Worker(store, recordings, single_flight, runner, settings)
+        watchdog = Watchdog(settings.watchdog_timeout, lambda: self._started.is_set())
+        watchdog.start()
         try:
             async with asyncio.TaskGroup() as group:
                 background = [
@@ -153,6 +156,7 @@ class WorkerProcess:
                 for task in background:
                     task.cancel()
         finally:
+            watchdog.stop()
             await self._worker.stop()
             await asyncio.gather(store.close(), broker.close())
             await asyncio.to_thread(runner.stop)
