@@ -13,9 +13,16 @@ STATUS: Mapping[str, int] = {
     "no_audio_stream": 400,
     "audio_too_short": 400,
     "unknown_model": 404,
+    "model_not_allowed": 404,
 }
-CODES: Mapping[str, str] = {"unknown_model": "model_not_found"}  # the other codes are ours
-PARAMETERS: Mapping[str, str] = {"unknown_model": "model", "unsupported_format": "file", "file_too_large": "file"}
+# The other codes are ours.
+CODES: Mapping[str, str] = {"unknown_model": "model_not_found", "model_not_allowed": "model_not_found"}
+PARAMETERS: Mapping[str, str] = {
+    "unknown_model": "model",
+    "model_not_allowed": "model",
+    "unsupported_format": "file",
+    "file_too_large": "file",
+}
 TOO_MANY_REQUESTS = 429
 SERVER_FAULT = 500
 # OpenAI's clients retry these by themselves, and a retry may succeed.

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from formats import registry
 from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
-from runners.models.catalogue import list_models
+from runners.models.catalogue import list_allowed
 from transcription.api.answer import answer_recording, answer_transcript
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
@@ -95,7 +95,7 @@ async def model(model: str, backend: BackendDependency) -> Model:
 
 
 def _names(settings: Settings) -> list[str]:
-    return [*ALIASES, *(known.name for known in list_models(settings))]
+    return [*ALIASES, *(known.name for known in list_allowed(settings))]
 
 
 async def _answer(request: Request, backend: Backend, task: Task) -> Response:
