@@ -190,8 +190,7 @@ class Database:
                 raise self._damaged(str(error)) from error
             if code in _FULL:
                 raise ServiceUnavailable(
-                    f"There is no space for jobs under JOBS_DIR '{self._folder}', or its disk fails. "
-                    "Free some space and try again.",
+                    "There is no space for jobs under JOBS_DIR, or its disk fails. Free some space and try again.",
                     str(error),
                 ) from error
             if code in _BUSY:
@@ -201,7 +200,7 @@ class Database:
                 ) from error
             if code in _FORBIDDEN:
                 raise ServiceUnavailable(
-                    f"The database of jobs cannot be written under JOBS_DIR '{self._folder}'. "
+                    "The database of jobs cannot be written under JOBS_DIR. "
                     "Give the user that runs the service the right to write there.",
                     str(error),
                 ) from error
