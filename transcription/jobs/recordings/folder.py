@@ -10,7 +10,7 @@ import stat
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.durable import sync_file, sync_folder
 from transcription.jobs.job import Recording
-from transcription.jobs.recordings.base import COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
+from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
 from transcription.jobs.recordings.mounts import disk_of
 from transcription.media.intake.upload import Upload
 from transcription.system.private_folder import PRIVATE_FOLDER, create_private, withdraw_rights
+from transcription.telemetry.background import going_on
 
 TEMPORARY_PREFIX = ".spool-"  # of files in the folder that are not complete
 
@@ -180,15 +181,10 @@ def _is_ours(name: str) -> bool:
 
 def _swept(path: Path, grace_seconds: float) -> bool:
     """Whether the file was deleted."""
-    try:
+    with going_on(CLEANUP, file=path.name), suppress(FileNotFoundError):  # other processes sweep, too
         found = path.lstat()
         # The absolute age, so that files from before the clock was set back are deleted, too.
-        if not stat.S_ISREG(found.st_mode) or abs(time.time() - found.st_ctime) <= grace_seconds:
-            return False
-        path.unlink()
-    except FileNotFoundError:
-        return False  # other processes sweep, too
-    except OSError as error:
-        log.warning("not_swept", file=path.name, reason=error.strerror)
-        return False
-    return True
+        if stat.S_ISREG(found.st_mode) and abs(time.time() - found.st_ctime) > grace_seconds:
+            path.unlink()
+            return True
+    return False
