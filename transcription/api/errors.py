@@ -50,6 +50,15 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     ),
     errors.MissingApiKey: (401, "An API key is required. Send it as X-API-Key: KEY."),
     errors.InvalidApiKey: (403, "The API key is invalid. Ask the operator of this service for one."),
+    errors.HostNotAllowed: (
+        403,
+        "This service does not answer for the host 'example.com'. Its operator can add the name to ALLOWED_HOSTS.",
+    ),
+    errors.CrossSiteRequest: (
+        403,
+        "The request comes from a page of 'https://example.com', which may not use this service. Its operator can add "
+        "the page's origin to CORS_ORIGINS.",
+    ),
     errors.UnknownJob: (404, "There is no job '0d3a'. Finished jobs are kept for one day."),
     errors.UploadTooSlow: (408, "No data arrived for 30 s. Check the connection and send the upload again."),
     errors.WrongJobState: (409, "The job is processing and has no result yet. Try again later."),
@@ -61,6 +70,10 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.UndecodableMedia: (422, "The recording cannot be decoded. Export it again."),
     errors.NoAudioStream: (422, "No audio stream (1 video stream). Send a file with sound."),
     errors.AudioTooShort: (422, "The recording is shorter than 0.1 s. Send a longer one."),
+    errors.DecoderFailed: (
+        422,
+        "The decoder crashed on this recording, more than once. Convert it to WAV or MP3.",
+    ),
     errors.UnreachableUrl: (422, "The URL answers 404. Check it, or send the file itself."),
     errors.RefusedWindow: (
         422,
@@ -69,6 +82,7 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.TooManyRequests: (429, "Too many concurrent requests. Try again in a moment."),
     errors.RateLimitExceeded: (429, "More than 30 uploads per minute. Try again in 17 s."),
     errors.TooManyUploads: (429, "You have 16 uploads in progress, the maximum. Wait until one has finished."),
+    errors.TooManyJobs: (429, "You have 1000 unfinished jobs, the maximum. Wait until one has finished."),
     errors.TooManyHeaders: (431, "The request has 200 headers; the limit is 100. Send fewer."),
     errors.RepeatedlyInterrupted: (
         500,
@@ -78,6 +92,7 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.DamagedStore: (500, "The job database is damaged. Tell the operator of this service."),
     errors.NotEnabled: (501, "Jobs are turned off in this deployment. Leave 'async' out and wait for the answer."),
     errors.ServiceUnavailable: (503, NOT_READY),
+    errors.DecoderFailedOnce: (503, "The decoder crashed. Try again."),
     errors.OutcomeUnknown: (503, NOT_READY),
     errors.InsufficientStorage: (503, "There is no space left to store another job. Try again later."),
     errors.ModelUnavailable: (503, "The model 'base' could not be downloaded from the hub."),

@@ -10,6 +10,7 @@ from runners.client.recent_state import RecentState
 from transcription.api.dependencies import Backend
 from transcription.api.routes.jobs import status_body
 from transcription.core.settings import Settings
+from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.job import Job
 from transcription.jobs.open import open_jobs
 from transcription.jobs.recordings.open import job_folders
@@ -41,7 +42,8 @@ class ApiProcess:
 
         async def callback_body(jobs: JobService, job: Job) -> bytes:
             """The body of a webhook: the answer of GET /status."""
-            return await status_body(jobs, await jobs.snapshot(job.id), settings.job_concurrency)
+            snapshot = await jobs.snapshot(job.id, EVERY_JOB)
+            return await status_body(jobs, snapshot, settings.job_concurrency, EVERY_JOB)
 
         self._background = BackgroundTasks()
         jobs = open_jobs(settings, client, pipeline, callback_body, self._background)

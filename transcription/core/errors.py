@@ -85,6 +85,12 @@ class AudioTooShort(UndecodableMedia):
     code = "audio_too_short"
 
 
+class DecoderFailed(TranscriptionError):
+    """The decoder crashed, or reached its limit of memory or CPU time, more than once on this recording."""
+
+    code = "decoder_failed"
+
+
 class RefusedWindow(TranscriptionError):
     """The runner crashed twice on a part of this recording."""
 
@@ -116,6 +122,12 @@ class ServiceUnavailable(TranscriptionError):
         return type(self), (self.message, self.detail, self.retry_after)
 
 
+class DecoderFailedOnce(ServiceUnavailable):
+    """The decoder crashed, or reached its limit of memory or CPU time. The recording may be the reason, or not."""
+
+    code = DecoderFailed.code
+
+
 class OutcomeUnknown(ServiceUnavailable):
     """The answer to a write was lost: it may or may not have taken effect."""
 
@@ -140,6 +152,12 @@ class TooManyUploads(TooManyRequests):
     """More concurrent uploads, or more bytes in them, than the client may send."""
 
     code = "too_many_uploads"
+
+
+class TooManyJobs(TooManyRequests):
+    """More unfinished jobs than the client may have."""
+
+    code = "too_many_open_jobs"
 
 
 class InsufficientStorage(ServiceUnavailable):
@@ -202,6 +220,18 @@ class InvalidApiKey(TranscriptionError):
     code = "invalid_api_key"
 
 
+class HostNotAllowed(TranscriptionError):
+    """The request is for a host that the service does not answer for."""
+
+    code = "host_not_allowed"
+
+
+class CrossSiteRequest(TranscriptionError):
+    """A page of another site makes the browser send the request."""
+
+    code = "cross_site_request"
+
+
 class UploadTooSlow(TranscriptionError):
     """The upload stalled, or was slower than MIN_UPLOAD_RATE."""
 
@@ -255,3 +285,4 @@ def _classes(base: type[TranscriptionError]) -> Iterator[type[TranscriptionError
 
 # A class that inherits its code is represented by the one that defines it.
 _BY_CODE = {kind.code: kind for kind in _classes(TranscriptionError) if "code" in vars(kind)}
+_BY_CODE[DecoderFailed.code] = DecoderFailed  # not DecoderFailedOnce, which shares its code

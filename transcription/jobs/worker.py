@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from runners.client.interface import Runner
@@ -18,6 +19,8 @@ from transcription.pipeline.single_flight import SingleFlight
 from transcription.telemetry.background import going_on
 
 POLL_SECONDS = 1.0  # until a job that another process accepted or returned is found
+
+Claim = Callable[[str], Awaitable[Job | None]]  # takes the owner of the attempt
 
 
 class Worker:
@@ -54,13 +57,13 @@ class Worker:
         finally:
             await self.stop()
 
-    async def attempt(self, job_id: str) -> bool:
-        """Run one attempt of the given job; used instead of `run` where a broker chooses the jobs.
+    async def attempt(self, claim: Claim) -> bool:
+        """Run one attempt of the job that `claim` begins; used instead of `run` where messages begin attempts.
 
-        False if the job is not due, or if the worker is stopping.
+        False if no job is due, or if the worker is stopping.
         """
         # An owner of its own: if this process loses the lease, the same process may take the job over.
-        job = await self._store.claim(uuid.uuid4().hex, job_id)
+        job = await claim(uuid.uuid4().hex)
         if job is None:
             return False
         if self._stopping:

@@ -15,6 +15,8 @@ class Media:
     demuxer: ffmpeg's name of the container format, so that ffmpeg does not detect it again.
     duration: seconds, as stated by the container, which may be wrong; None if it states none.
     stream_index: index of the audio stream to decode, among all streams.
+    stated_end: seconds of sound in that stream according to a header that counts them; None if none does.
+    breaks_off: the container states more bytes than the file has.
     """
 
     file: FileIO
@@ -25,3 +27,5 @@ class Media:
     codec: str
     stream_index: int
     duration: float | None
+    stated_end: float | None = None
+    breaks_off: bool = False

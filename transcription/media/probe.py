@@ -10,6 +10,7 @@ from typing import Any
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import (
     AudioTooShort,
+    DecoderFailed,
     NoAudioStream,
     ServiceUnavailable,
     UndecodableMedia,
@@ -17,6 +18,7 @@ from transcription.core.errors import (
 )
 from transcription.core.settings import Settings
 from transcription.media.decode import too_long
+from transcription.media.decoder_end import cause_of, error_of
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
 from transcription.media.intake.upload import Upload
@@ -28,13 +30,16 @@ ANSWER_SECONDS = 60  # of wall-clock time; past it the machine is overloaded, an
 ANSWER_BYTES = 1 << 20  # more than the description of a thousand streams
 MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz
 MAX_CHANNELS = 64
+# Demuxers that take the duration of a stream from a header that counts its samples, not from the size of the file.
+COUNTS_SOUND = frozenset({"mov", "flac", "aiff", "caf", "au", "wv"})
 
 
 async def probe(upload: Upload, settings: Settings) -> Media:
     """Identify the upload and choose its audio stream.
 
     Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, AudioTooLong if the
-    container states more than MAX_DURATION, and ServiceUnavailable if the machine is overloaded.
+    container states more than MAX_DURATION, ServiceUnavailable if the machine is overloaded or the process was stopped,
+    DecoderFailedOnce if it crashed or used too much CPU time, and DecoderFailed if the headers take too much memory.
     """
     container = await asyncio.to_thread(_recognise, upload)
     found = await _inspect(upload.opened.fileno(), container, settings)
@@ -57,6 +62,8 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         codec=audio["codec"],
         stream_index=audio["index"],
         duration=duration,
+        stated_end=audio.get("duration") if container.demuxer in COUNTS_SOUND else None,
+        breaks_off=found["breaks_off"],
     )
 
 
@@ -106,11 +113,19 @@ async def _inspect(file: int, container: Container, settings: Settings) -> dict[
             raise ServiceUnavailable(
                 f"The service is overloaded: the file could not be read within {ANSWER_SECONDS} s. Try again."
             ) from None
-    await process.wait()  # raises if the process ended for a reason other than the file
+        end = await process.wait()
+        if error := error_of(cause_of(end, (), INSPECT_SECONDS), end, settings, INSPECT_SECONDS):
+            raise error
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:
         found = {"error": "the parser crashed"}
+    if found.get("no_memory"):  # a number in its headers asks for it: the next time it would be the same
+        raise DecoderFailed(
+            f"Reading the headers of this file takes more than DECODE_MEMORY_LIMIT, {settings.decode_memory_limit} "
+            "bytes. Convert it to WAV or MP3.",
+            found["error"],
+        )
     if "error" in found:
         raise UndecodableMedia(
             f"The file looks like {container.name} but cannot be read. Is it complete?", found["error"]

@@ -17,6 +17,7 @@ from transcription.api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBo
 from transcription.api.route_facts import route_facts
 from transcription.core.errors import DamagedStore, ServiceUnavailable
 from transcription.core.settings import Settings
+from transcription.jobs.access import EVERY_JOB
 
 CHECK_SECONDS = 3.0  # time limit of one check
 CHECKS = ("model_loaded", "disk_space", "job_store", "background_tasks")
@@ -155,7 +156,7 @@ async def check_jobs(backend: Backend) -> Check:
     if backend.jobs.stopping.is_set():
         return Check("job_store", "The service is shutting down. Try again in a moment.")
     try:
-        await backend.jobs.list_jobs((), None, 1)
+        await backend.jobs.list_jobs(EVERY_JOB, (), None, 1)
     except (ServiceUnavailable, DamagedStore) as error:
         return Check("job_store", error.message)
     return Check("job_store")

@@ -21,6 +21,7 @@ from transcription.jobs.cluster.broker import Broker
 from transcription.jobs.cluster.dispatcher import WORKERS_POLL_SECONDS, Dispatcher
 from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_shared_store
+from transcription.jobs.store.redis.store import RedisStore
 from transcription.jobs.worker import Worker
 from transcription.media.intake.sweep import TASK as SWEEP
 from transcription.media.intake.sweep import sweep_regularly
@@ -68,6 +69,7 @@ class WorkerProcess:
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._loop: asyncio.AbstractEventLoop
         self._worker: Worker
+        self._store: RedisStore
         self._stop_requested: asyncio.Event
 
     def start(self) -> None:
@@ -83,10 +85,14 @@ class WorkerProcess:
             raise self._failure
 
     def attempt(self, job_id: str) -> None:
-        """Run one attempt of a job if it is due, and block until its end. From any thread. Raises CannotServe."""
+        """Run one attempt of the job that is next, and block until its end. From any thread. Raises CannotServe.
+
+        job_id: of the message that was received. Its job may not be the next one, which has a message as well.
+        """
         if self._stopping.is_set() or not self._serves():
             raise CannotServe
-        attempt = asyncio.run_coroutine_threadsafe(self._worker.attempt(job_id), self._loop)
+        claim = partial(self._store.claim_for_message, job_id=job_id)
+        attempt = asyncio.run_coroutine_threadsafe(self._worker.attempt(claim), self._loop)
         try:
             attempt.result()
         except ServiceUnavailable as error:
@@ -130,7 +136,8 @@ class WorkerProcess:
         warm_up()
         runner = self._make_runner(settings)
         runner.start()
-        store, broker = open_shared_store(settings), Broker(settings)
+        self._store = store = open_shared_store(settings)
+        broker = Broker(settings)
         single_flight = SingleFlight(Pipeline(settings, runner))
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         self._worker = Worker(store, recordings, single_flight, runner, settings)

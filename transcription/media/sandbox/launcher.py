@@ -24,7 +24,15 @@ from typing import NoReturn
 from transcription.media.sandbox import sandbox
 from transcription.media.sandbox.confine import confine, die_with
 from transcription.media.sandbox.inspect_streams import describe
-from transcription.media.sandbox.launcher_protocol import FILE_DESCRIPTOR, FILE_PATH, INSPECT, Received, receive
+from transcription.media.sandbox.launcher_protocol import (
+    FILE_DESCRIPTOR,
+    FILE_PATH,
+    INSPECT,
+    NOT_STARTED,
+    End,
+    Received,
+    receive,
+)
 
 OPEN_FILES = 4096  # limit on descriptors; the launcher needs one per running process, and a few more
 SIGNALS_AT_ONCE = 512
@@ -93,14 +101,15 @@ class Launcher:
         # WNOWAIT keeps the process number reserved until the rest of its group is killed, too.
         while self._running and (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
             _kill(ended.si_pid)
-            _, status = os.waitpid(ended.si_pid, 0)
-            self._report(self._running.pop(ended.si_pid), os.waitstatus_to_exitcode(status))
+            _, status, used = os.wait4(ended.si_pid, 0)
+            end = End(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime)
+            self._report(self._running.pop(ended.si_pid), end)
 
-    def _report(self, channel: socket.socket, exit_code: int) -> None:
+    def _report(self, channel: socket.socket, end: End) -> None:
         if channel in self._selector.get_map():
             self._selector.unregister(channel)
         with channel, contextlib.suppress(BrokenPipeError):  # the client has gone
-            channel.send(str(exit_code).encode())
+            channel.send(end.encode())
 
 
 def _signals_as_bytes() -> int:
@@ -144,6 +153,7 @@ def _fork(received: Received) -> int:
 def _become(received: Received, launcher: int) -> NoReturn:
     """In the child: close all descriptors but /dev/null, the pipes and the file, confine, then inspect or execute."""
     order, file = received.order, received.file
+    failure = NOT_STARTED
     try:
         _reset_signals()
         os.dup2(received.stdout, sys.stdout.fileno())
@@ -158,13 +168,14 @@ def _become(received: Received, launcher: int) -> NoReturn:
         if program:
             os.execve(program, [program, *order.arguments], ENVIRONMENT)
         [demuxer] = order.arguments
+        failure = os.EX_SOFTWARE
         json.dump(describe(FILE_PATH, demuxer), sys.stdout)
         sys.stdout.flush()
         os._exit(0)
     except BaseException:
         traceback.print_exc()
     finally:
-        os._exit(1)  # in any case: this process must not continue as a second launcher
+        os._exit(failure)  # in any case: this process must not continue as a second launcher
 
 
 def main(control: int, parent: int, folder: str) -> None:

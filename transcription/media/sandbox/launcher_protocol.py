@@ -1,4 +1,4 @@
-"""Orders to the launcher: one message over a Unix socket per process, with three or four descriptors."""
+"""Orders to the launcher, one message per process over a Unix socket with three or four descriptors; its reports."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from dataclasses import dataclass
 MESSAGE_BYTES = 1 << 16  # a command line of two paths and some options has less than 10 kB
 # In place of a program: run `transcription.media.sandbox.inspect_streams` in the forked child.
 INSPECT = "inspect_streams"
+# Exit code of a child that could not be confined or could not execute its program. No ffmpeg returns it: its codes are
+# 0, 1, 69, 123, and 255 or less by the number of an error.
+NOT_STARTED = os.EX_OSERR  # 71
+END_BYTES = 64
 # The client's file in a confined process. A path to a descriptor, because not every ffmpeg accepts a number.
 FILE_DESCRIPTOR = 3
 FILE_PATH = f"/proc/self/fd/{FILE_DESCRIPTOR}"
@@ -42,6 +46,28 @@ class Received:
     stderr: int
     channel: int
     file: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a process.
+
+    code: its exit code, or the negative number of the signal that killed it.
+    cpu_seconds: CPU time that it used, in user and kernel mode.
+    """
+
+    code: int
+    cpu_seconds: float = 0.0
+
+    def encode(self) -> bytes:
+        """As a message of at most END_BYTES."""
+        return f"{self.code} {self.cpu_seconds:.3f}".encode()
+
+    @staticmethod
+    def decode(message: bytes) -> End:
+        """The end that was encoded."""
+        code, cpu_seconds = message.split()
+        return End(int(code), float(cpu_seconds))
 
 
 def send(control: socket.socket, order: Order, stdout: int, stderr: int, channel: int, file: int | None = None) -> None:

@@ -30,6 +30,7 @@ from tests.unit.jobs.store.support import (
     window,
 )
 from transcription.core.errors import DamagedStore, ServiceUnavailable
+from transcription.jobs.access import Access
 from transcription.jobs.job import JobStatus, Recording
 from transcription.jobs.store.rows import RECORDING
 from transcription.jobs.store.rows import REQUEST as REQUESTS
@@ -117,7 +118,10 @@ def test_a_job_in_a_database_of_an_older_version_is_kept(folder: Path) -> None:
         )
     store = Calls(SqliteStore(folder, result_ttl=RESULT_TTL))
     job = store.get("a")
+    claimed = store.claim("me")
     store.close()
+    assert claimed.id == "a"
+    assert Access("any key").allows(job)
     assert job is not None
     assert (job.request, job.response_format, job.request_id, job.layout) == (REQUEST, "srt", "", None)
 
