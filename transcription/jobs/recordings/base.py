@@ -67,6 +67,7 @@ async def local_copy(recording: Recording, chunks: AsyncIterator[bytes], setting
     """
     bounded = settings.model_copy(update={"max_file_size": recording.size})
     with Destination(bounded) as destination:
+        await destination.reserve(recording.size)
         try:
             async for chunk in chunks:
                 await destination.write(chunk)

@@ -16,16 +16,18 @@ from pathlib import Path
 
 import structlog
 
-from transcription.core.errors import ServiceUnavailable
+from transcription.core.errors import InsufficientStorage, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.durable import sync_file, sync_folder
 from transcription.jobs.job import Recording
 from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
 from transcription.jobs.recordings.mounts import disk_of
 from transcription.media.intake.upload import Upload
+from transcription.system.disk import is_full
 from transcription.system.private_folder import PRIVATE_FOLDER, create_private, withdraw_rights
 from transcription.telemetry.background import going_on
 
+FULL_RETRY_SECONDS = 60.0
 TEMPORARY_PREFIX = ".spool-"  # of files in the folder that are not complete
 
 log = structlog.get_logger(__name__)
@@ -75,7 +77,8 @@ class FolderStore:
     async def remove(self, name: str) -> None:
         """As `RecordingStore.remove`."""
         path = self._path(name)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        with going_on(CLEANUP, file=name):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def sweep(self, in_use: frozenset[str], grace_seconds: float) -> int:
         """As `RecordingStore.sweep`."""
@@ -162,6 +165,13 @@ class FolderStore:
         return self._folder / checked_name(name)
 
     def _out_of_reach(self, error: OSError) -> ServiceUnavailable:
+        if is_full(error):
+            return InsufficientStorage(
+                "The disk is full: there is no space left for the recording of this job. Try again later, or tell the "
+                "operator.",
+                error.strerror or "",
+                retry_after=FULL_RETRY_SECONDS,
+            )
         return ServiceUnavailable(
             "The folder of the recordings cannot be used. Try again in a moment; if the error persists, have the "
             "operator check that SPOOL_URL (by default JOBS_DIR) is mounted, has free space and belongs to the user "
