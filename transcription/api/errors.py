@@ -14,12 +14,14 @@ from starlette.responses import JSONResponse
 
 from transcription.api.server_paths import without_paths
 from transcription.core import errors
+from transcription.system.disk import is_full
 from transcription.telemetry.logs import current_request_id
 
 log = structlog.get_logger(__name__)
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the access log: the client is gone
 RETRY_SECONDS = 5
+DISK_RETRY_SECONDS = 60.0
 MODEL_RETRY_SECONDS = 30  # the interval at which the runner retries to load its model
 
 
@@ -188,6 +190,17 @@ async def answer_domain_error(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.TranscriptionError):
         raise error
     return error_response(error)
+
+
+async def answer_full_disk(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's exception handler for OSError: a full disk that no module below has reported in its own words."""
+    if not isinstance(error, OSError) or not is_full(error):
+        raise error
+    return error_response(
+        errors.InsufficientStorage(
+            "The disk is full. Try again later, or tell the operator.", error.strerror or "", DISK_RETRY_SECONDS
+        )
+    )
 
 
 async def answer_validation_error(_: Request, error: Exception) -> JSONResponse:

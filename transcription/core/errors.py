@@ -167,7 +167,7 @@ class TooManyJobs(TooManyRequests):
 
 
 class InsufficientStorage(ServiceUnavailable):
-    """The disk for jobs is too full to accept another one."""
+    """The disk is too full for an upload or for another job."""
 
     code = "insufficient_storage"
 

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds any batch may take; one that takes longer, and far longer than usual, is hung.",
     )
+    watchdog_timeout: int = Field(
+        30,
+        ge=0,
+        description="Seconds without a sign of life after which the model's process is replaced; 0 for never.",
+    )
     cache_dir: Path = Field(
         default_factory=default_cache,
         description="Folder for measured layouts and the quarantine of recordings that crashed the model.",
@@ -90,11 +95,13 @@ class Settings(BaseSettings):
     # Files
     max_file_size: int = Field(1_073_741_824, ge=1, description="Maximum size of an upload, bytes (1 GiB).")
     max_duration: int = Field(3600, ge=1, description="Maximum duration of a recording, seconds.")
-    temp_dir: Path = Field(Path("/tmp/transcription"), description="Folder for uploads while they are processed.")
+    temp_dir: Path = Field(
+        Path("/tmp/transcription"), description="Folder in which the service creates a private one for uploads."
+    )
     cleanup_interval: int = Field(
         3600,
         ge=1,
-        description="Interval between sweeps of TEMP_DIR, and the age at which an unused file is deleted, seconds.",
+        description="Interval between sweeps, which delete uploads that crashed processes left, seconds.",
     )
     min_free_disk: int = Field(
         268_435_456, ge=0, description="Free space below which new work is refused and /health/ready is 503, bytes."
@@ -299,10 +306,16 @@ class Settings(BaseSettings):
             raise ValueError("JOB_BACKEND=celery needs REDIS_URL, or CELERY_BROKER_URL")
         return self
 
-    @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
+    @field_validator("whisper_model_dir", "cache_dir", "jobs_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @field_validator("temp_dir")
+    @classmethod
+    def _with_its_links(cls, value: Path) -> Path:
+        """Absolute; links stay, because those of other users are refused."""
+        return value.expanduser().absolute()
 
 
 class InvalidSettings(SystemExit):

@@ -19,7 +19,7 @@ from transcription.core.transcript import Notice
 from transcription.media.decoder_end import Cause, Message, cause_of, error_of, has_no_memory, messages_in
 from transcription.media.intake import containers
 from transcription.media.media import Media
-from transcription.media.sandbox.launcher_protocol import End
+from transcription.media.sandbox.launcher_protocol import FILE_PATH, End
 from transcription.media.sandbox.process import Process, confined, limits
 from transcription.media.truncation import ending_notices, reaches_stated_end
 from transcription.telemetry.tracing import DECODE, traced
@@ -42,7 +42,7 @@ def find_ffmpeg(settings: Settings) -> Path:
 def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]:
     """The command line: one demuxer, one file, one audio stream. max_seconds: of audio to decode."""
     source = ffmpeg.input(
-        f"file:{media.path}",
+        f"file:{FILE_PATH}",
         format=media.demuxer,
         # Playlists and references in the file can open no URL.
         **containers.open_options(media.demuxer),
@@ -87,7 +87,7 @@ async def decode(
     max_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
     received = 0
     with traced(DECODE):
-        async with confined(command, resources, media.path) as process:
+        async with confined(command, resources, media.file.fileno()) as process:
             errors = asyncio.create_task(_last_bytes(process.stderr))
             try:
                 while block := await _read_block(process, settings):
@@ -96,7 +96,7 @@ async def decode(
                         raise too_long(settings)
                     yield np.frombuffer(block, np.int16)
                 end = await process.wait()
-                messages = messages_in(await errors, str(media.path))
+                messages = messages_in(await errors, FILE_PATH)
             finally:
                 errors.cancel()
                 await asyncio.gather(errors, return_exceptions=True)

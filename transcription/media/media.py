@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from io import FileIO
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
     """An accepted upload on disk.
 
+    file: open for reading.
     format: name of the container, for messages. codec: ffmpeg's name.
     demuxer: ffmpeg's name of the container format, so that ffmpeg does not detect it again.
     duration: seconds, as stated by the container, which may be wrong; None if it states none.
@@ -18,7 +19,7 @@ class Media:
     breaks_off: the container states more bytes than the file has.
     """
 
-    path: Path
+    file: FileIO
     sha256: str
     size: int
     format: str

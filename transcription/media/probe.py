@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from transcription.core.audio import SAMPLE_RATE
@@ -43,7 +42,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
     DecoderFailedOnce if it crashed or used too much CPU time, and DecoderFailed if the headers take too much memory.
     """
     container = await asyncio.to_thread(_recognise, upload)
-    found = await _inspect(upload.path, container, settings)
+    found = await _inspect(upload.opened.fileno(), container, settings)
     audio = next((stream for stream in found["streams"] if stream["type"] == "audio"), None)
     if audio is None:
         raise NoAudioStream(
@@ -55,7 +54,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
     if is_exact and duration is not None and duration > settings.max_duration:
         raise too_long(settings)
     return Media(
-        path=upload.path,
+        file=upload.opened,
         sha256=upload.sha256,
         size=upload.size,
         format=container.name,
@@ -83,7 +82,7 @@ def _check_sound(audio: dict[str, Any]) -> None:
 
 
 def _recognise(upload: Upload) -> Container:
-    with upload.path.open("rb") as file:
+    with upload.reader() as file:
         head = file.read(containers.HEAD_BYTES)
         file.seek(containers.id3_length(head))
         after_tag = file.read(containers.HEAD_BYTES)
@@ -104,9 +103,9 @@ def _recognise(upload: Upload) -> Container:
     return container
 
 
-async def _inspect(path: Path, container: Container, settings: Settings) -> dict[str, Any]:
+async def _inspect(file: int, container: Container, settings: Settings) -> dict[str, Any]:
     resources = limits(settings.decode_memory_limit, INSPECT_SECONDS)
-    async with inspecting(path, container.demuxer, resources) as process:
+    async with inspecting(file, container.demuxer, resources) as process:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await _read_answer(process.stdout)

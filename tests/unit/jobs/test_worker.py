@@ -63,7 +63,7 @@ class World:
         self.runner = runner
         self.store = store or SqliteStore(folder / "jobs", result_ttl=1000)
         self.recordings = FolderStore(folder / "jobs" / "spool", settings)
-        self.single_flight = SingleFlight(Pipeline(settings, runner), folder)
+        self.single_flight = SingleFlight(Pipeline(settings, runner))
 
     @asynccontextmanager
     async def working(self):
@@ -248,7 +248,7 @@ def test_a_stopped_worker_returns_its_job_with_its_windows_and_counts_no_failure
         job = await slow.store.get("job")
         assert (job.status, job.failures) == (JobStatus.QUEUED, 0)
         rest = ScriptedRunner()
-        slow.single_flight = SingleFlight(Pipeline(slow.settings, rest), slow.folder)
+        slow.single_flight = SingleFlight(Pipeline(slow.settings, rest))
         async with slow.working():
             job = await slow.ended()
         assert len(rest.options) == WINDOWS - 2

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ from transcription.media.probe import probe
 
 
 def media_of(path, demuxer="wav") -> Media:
-    return Media(path, "", path.stat().st_size, demuxer, demuxer, "", 0, None)
+    return Media(FileIO(path), "", path.stat().st_size, demuxer, demuxer, "", 0, None)
 
 
 @contextmanager

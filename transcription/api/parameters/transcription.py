@@ -47,7 +47,9 @@ class RecordingParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     language: Annotated[str, AfterValidator(language_code)] | None = Field(
-        None, description="Code or English name of the spoken language; detected by default.", examples=["en"]
+        None,
+        description="Code or English name of the spoken language, or a tag such as en-US; detected if missing or auto.",
+        examples=["en"],
     )
     multilingual: bool = Field(
         False, description="Detect the language of every window of at most 30 s, for recordings in several languages."

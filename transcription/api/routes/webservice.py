@@ -102,7 +102,9 @@ Encode = Annotated[
 def asr_parameters(
     request: Request,
     task: Task = Task.TRANSCRIBE,
-    language: Annotated[str, Query(description="Code or English name; detected if empty.")] = "",
+    language: Annotated[
+        str, Query(description="Code, English name or tag such as en-US; detected if empty or auto.")
+    ] = "",
     initial_prompt: str = "",
     vad_filter: Annotated[bool, Query(description="Skip parts without speech.")] = False,
     word_timestamps: bool = False,

@@ -96,25 +96,26 @@ class Process:
 
 @asynccontextmanager
 async def confined(
-    command: Sequence[str], resources: dict[str, int], file: Path | None = None
+    command: Sequence[str], resources: dict[str, int], file: int | None = None
 ) -> AsyncIterator[Process]:
     """Run `command`, the path of a program with its arguments. It is killed and reaped when the context ends.
 
-    resources: from `limits`. file: the client's file, the only one that the command can read; None for no sandbox.
+    resources: from `limits`. file: descriptor of the client's file, the only one that the command can read, at
+    `launcher_protocol.FILE_PATH`; None for no sandbox.
     """
-    async with _run(Order(command[0], tuple(command[1:]), resources, str(file) if file else None)) as process:
+    async with _run(Order(command[0], tuple(command[1:]), resources), file) as process:
         yield process
 
 
 @asynccontextmanager
-async def inspecting(path: Path, demuxer: str, resources: dict[str, int]) -> AsyncIterator[Process]:
+async def inspecting(file: int, demuxer: str, resources: dict[str, int]) -> AsyncIterator[Process]:
     """Run `transcription.media.sandbox.inspect_streams.describe`, which writes JSON. Otherwise like `confined`."""
-    async with _run(Order(orders.INSPECT, (demuxer, str(path)), resources, str(path))) as process:
+    async with _run(Order(orders.INSPECT, (demuxer,), resources), file) as process:
         yield process
 
 
 @asynccontextmanager
-async def _run(order: Order) -> AsyncIterator[Process]:
+async def _run(order: Order, file: int | None) -> AsyncIterator[Process]:
     with ExitStack() as held:
         channel, its_channel = socket.socketpair()
         held.enter_context(channel)
@@ -122,7 +123,7 @@ async def _run(order: Order) -> AsyncIterator[Process]:
         with its_channel, ExitStack() as its_pipes:
             stdout, its_stdout = await _pipe(held, its_pipes)
             stderr, its_stderr = await _pipe(held, its_pipes)
-            while not (launcher := _launcher.take(order, its_stdout, its_stderr, its_channel.fileno())):
+            while not (launcher := _launcher.take(order, its_stdout, its_stderr, its_channel.fileno(), file)):
                 await asyncio.sleep(BUSY_SECONDS)
         process = Process(stdout, stderr, channel, launcher, held.pop_all())
     try:
@@ -158,13 +159,15 @@ class _Launcher:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def take(self, order: Order, stdout: int, stderr: int, channel: int) -> subprocess.Popen[bytes] | None:
+    def take(
+        self, order: Order, stdout: int, stderr: int, channel: int, file: int | None
+    ) -> subprocess.Popen[bytes] | None:
         """The launcher's process that took the order.
 
         None if it is busy or has just died, and the caller should try again.
         """
         try:
-            orders.send(self.start(), order, stdout, stderr, channel)
+            orders.send(self.start(), order, stdout, stderr, channel, file)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             return None
         return self._process
