@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from transcription.api.server_paths import without_paths
 from transcription.core import errors
 from transcription.system.disk import is_full
 from transcription.telemetry.logs import current_request_id
@@ -69,6 +70,10 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.AudioTooLong: (413, "The recording is longer than 3600 s. Split it."),
     errors.InvalidParameter: (422, "temperature: Input should be less than or equal to 1"),
     errors.UnknownModel: (422, "There is no model 'hugo'. GET /models lists the names."),
+    errors.ModelNotAllowed: (
+        422,
+        "The model 'medium' is not available on this server. GET /models lists others.",
+    ),
     errors.UndecodableMedia: (422, "The recording cannot be decoded. Export it again."),
     errors.NoAudioStream: (422, "No audio stream (1 video stream). Send a file with sound."),
     errors.AudioTooShort: (422, "The recording is shorter than 0.1 s. Send a longer one."),
@@ -146,10 +151,15 @@ def error_body(kind: ErrorKind, message: str, detail: str = "") -> ErrorBody:
     return ErrorBody(
         error=kind.code,
         message=message,
-        detail=detail,
+        detail=without_paths(detail),
         timestamp=utc_now(),
         request_id=current_request_id(),
     )
+
+
+def public_message(error: errors.TranscriptionError) -> str:
+    """The message for clients. That of a damaged store is for its operator, with the commands that repair it."""
+    return kind_of(error).example if isinstance(error, errors.DamagedStore) else error.message
 
 
 def error_response(error: errors.TranscriptionError) -> JSONResponse:
@@ -164,7 +174,7 @@ def error_response(error: errors.TranscriptionError) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, errors.UploadTooSlow):
         headers["Connection"] = "close"  # the rest of the body is not read
-    body = error_body(kind, error.message, error.detail).model_dump()
+    body = error_body(kind, public_message(error), error.detail).model_dump()
     if isinstance(error, errors.InvalidParameter) and error.parameter:  # for OpenAI's shape, which has a field for it
         body["param"] = error.parameter
     return JSONResponse(body, kind.status, headers)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from formats import registry
 from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
-from runners.models.catalogue import list_models
+from runners.models.catalogue import list_allowed
 from transcription.api.answer import answer_recording, answer_transcript
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
@@ -104,7 +104,7 @@ async def model_of_vendor(vendor: str, model: str, backend: BackendDependency) -
 
 
 def _names(settings: Settings) -> list[str]:
-    return [*ALIASES, *(known.name for known in list_models(settings))]
+    return [*ALIASES, *(known.name for known in list_allowed(settings))]
 
 
 async def answer(request: Request, backend: Backend, task: Task, deployment: str | None = None) -> Response:

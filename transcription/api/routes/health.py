@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 
 from transcription.api.admission import disk_shortage
 from transcription.api.dependencies import Backend, BackendDependency
-from transcription.api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBody, error_body, utc_now
+from transcription.api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBody, error_body, public_message, utc_now
 from transcription.api.route_facts import route_facts
+from transcription.api.server_paths import without_paths
 from transcription.core.errors import DamagedStore, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.access import EVERY_JOB
@@ -148,7 +149,7 @@ async def check_model(backend: Backend) -> Check:
     if state.ready:
         return Check("model_loaded")
     loading = f"The model '{backend.settings.whisper_model}' is loading. Try again in a moment."
-    return Check("model_loaded", state.error or loading)
+    return Check("model_loaded", without_paths(state.error) or loading)
 
 
 async def check_jobs(backend: Backend) -> Check:
@@ -158,7 +159,7 @@ async def check_jobs(backend: Backend) -> Check:
     try:
         await backend.jobs.list_jobs(EVERY_JOB, (), None, 1)
     except (ServiceUnavailable, DamagedStore) as error:
-        return Check("job_store", error.message)
+        return Check("job_store", public_message(error))
     return Check("job_store")
 
 

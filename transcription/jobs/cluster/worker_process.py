@@ -29,6 +29,7 @@ from transcription.media.intake.uploads_folder import open_uploads
 from transcription.media.sandbox.process import warm_up
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
+from transcription.system.watchdog import Watchdog
 from transcription.telemetry.background import BackgroundTasks
 from transcription.telemetry.metrics import serve_metrics
 from transcription.telemetry.process_metrics import TASK as PROCESS_METRICS
@@ -141,6 +142,8 @@ class WorkerProcess:
         single_flight = SingleFlight(Pipeline(settings, runner))
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         self._worker = Worker(store, recordings, single_flight, runner, settings)
+        watchdog = Watchdog(settings.watchdog_timeout, lambda: self._started.is_set())
+        watchdog.start()
         background = BackgroundTasks()
         try:
             # Jobs are dispatched even while no API process runs.
@@ -152,6 +155,7 @@ class WorkerProcess:
             self._started.set()
             await self._stop_requested.wait()
         finally:
+            watchdog.stop()
             await background.stop()
             await self._worker.stop()
             await asyncio.gather(store.close(), broker.close())

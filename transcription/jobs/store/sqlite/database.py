@@ -199,8 +199,7 @@ class Database:
                 raise self._damaged(str(error)) from error
             if code in _FULL or (code == sqlite3.SQLITE_CANTOPEN and self._is_full()):
                 raise InsufficientStorage(
-                    f"There is no space for jobs under JOBS_DIR '{self._folder}', or its disk fails. "
-                    "Free some space and try again.",
+                    "There is no space for jobs under JOBS_DIR, or its disk fails. Free some space and try again.",
                     str(error),
                     retry_after=FULL_RETRY_SECONDS,
                 ) from error
@@ -211,7 +210,7 @@ class Database:
                 ) from error
             if code in _FORBIDDEN:
                 raise ServiceUnavailable(
-                    f"The database of jobs cannot be written under JOBS_DIR '{self._folder}'. "
+                    "The database of jobs cannot be written under JOBS_DIR. "
                     "Give the user that runs the service the right to write there.",
                     str(error),
                 ) from error
