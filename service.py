@@ -20,6 +20,7 @@ from transcription.api.start_checks import check_settings
 from transcription.bentoml_patches.deferred import Deferred
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.open import with_uploads_beside_jobs
+from transcription.system.descriptors import connections_within, raise_descriptor_limit
 from transcription.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ TIMEOUT_MARGIN = 60  # seconds
 
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
+descriptors = raise_descriptor_limit()  # of the supervisor, the API and the runner: each imports this module
 whisper_runner = make_whisper_runner(settings)
 native_routes = tuple(api.route for api in whisper_runner.apis.values())
 bentoml_patches.install(native_routes)
@@ -40,8 +42,13 @@ def edge() -> Edge:
     """The HTTP side, created only in the process that serves it, not in the supervisor or the runner's process."""
     from transcription.api.edge import Edge
 
-    made = Edge(settings)
-    bentoml_patches.install_edge((*made.metric_labels, *native_routes))
+    connections = connections_within(descriptors)
+    made = Edge(settings, connections)
+    bentoml_patches.install_edge(
+        (*made.metric_labels, *native_routes),
+        write_timeout=settings.download_timeout,
+        max_connections=connections,
+    )
     return made
 
 

@@ -18,6 +18,7 @@ from formats.registry import Rendered
 from transcription.api.admission import check_room
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
+from transcription.api.rendered import headers_of
 from transcription.api.request_headers import is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
@@ -41,7 +42,6 @@ CACHE_STATUS = {
     Source.MISS: "transcription; fwd=miss; detail=miss",
     Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
 }
-SUBTITLE_WARNINGS_HEADER = "X-Subtitle-Warnings"  # number of cues that are too fast to read, if requested
 
 log = structlog.get_logger(__name__)
 
@@ -88,10 +88,7 @@ async def answer_transcript(
 
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:
     """The response with a rendered transcript. headers: added to the common ones, which they may replace."""
-    common = {"Content-Type": rendered.content_type}
-    if rendered.fast_cues is not None:
-        common[SUBTITLE_WARNINGS_HEADER] = str(rendered.fast_cues)
-    return Response(rendered.body, headers={**common, **(headers or {})})
+    return Response(rendered.body, headers={**headers_of(rendered), **(headers or {})})
 
 
 def check_jobs(request: Request, backend: Backend) -> None:

@@ -10,6 +10,9 @@ from fastapi import Depends, Request
 
 from runners.client.interface import Runner
 from runners.client.recent_state import RecentState
+from transcription.api.job_feeds import JobFeeds
+from transcription.api.job_status import StatusRenderer
+from transcription.api.rendered import RenderedResults
 from transcription.core.settings import Settings
 from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
@@ -27,6 +30,9 @@ class Backend:
     pipeline: Pipeline
     transcriber: Transcriber
     jobs: JobService
+    results: RenderedResults
+    statuses: StatusRenderer
+    feeds: JobFeeds
     fetcher: Fetcher
     started: float = field(default_factory=time.monotonic)
 

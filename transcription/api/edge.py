@@ -21,9 +21,13 @@ from transcription.core.settings import Settings
 
 
 class Edge:
-    """The HTTP side of one process. app: answers requests once `start` was called."""
+    """The HTTP side of one process. app: answers requests once `start` was called.
 
-    def __init__(self, settings: Settings) -> None:
+    connections: that the process may have at the same time.
+    """
+
+    def __init__(self, settings: Settings, connections: int) -> None:
+        self._connections = connections
         self._settings = settings
         self._routes = route_table()
         self.app: FastAPI = create_app(settings)
@@ -43,7 +47,7 @@ class Edge:
 
         runner: the BentoML dependency that calls the runner's process.
         """
-        self._process = start_process(self._settings, runner)
+        self._process = start_process(self._settings, runner, self._connections)
         self.app.state.backend = self._process.backend
 
     async def stop(self) -> None:

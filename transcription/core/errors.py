@@ -142,6 +142,12 @@ class TooManyUploads(TooManyRequests):
     code = "too_many_uploads"
 
 
+class TooManyStreams(TooManyRequests):
+    """More concurrent streams of events than the client may have open."""
+
+    code = "too_many_streams"
+
+
 class InsufficientStorage(ServiceUnavailable):
     """The disk for jobs is too full to accept another one."""
 

@@ -7,10 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from formats import json as json_format
 from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.core.errors import Failure
-from transcription.core.transcript import Transcript
 from transcription.jobs.estimate import progress_of, seconds_left
 from transcription.jobs.job import Delivery, DeliveryState, Job, JobSnapshot, JobStatus
 
@@ -73,7 +71,7 @@ class CompletedJob(JobSummary):
     status: Literal[JobStatus.COMPLETED]
     completed_at: str
     expires_at: str = Field(description="When the job and its result are deleted.")
-    result: TranscriptionResponse
+    result: TranscriptionResponse | None = Field(None, description="Absent if `include` leaves it out.")
 
 
 class EndedJob(JobSummary):
@@ -131,13 +129,12 @@ def ended(job: Job) -> EndedJob:
     )
 
 
-def completed(job: Job, transcript: Transcript) -> dict[str, Any]:
-    """A completed job in the shape of CompletedJob; a dictionary, to avoid validating a long transcript again."""
+def completed(job: Job) -> dict[str, Any]:
+    """A completed job in the shape of CompletedJob, without its result, which is rendered apart and shared."""
     return {
         **_common(job),
         "completed_at": utc(job.finished_at or 0),
         "expires_at": utc(job.expires_at or 0),
-        "result": json_format.to_dict(transcript),
     }
 
 
