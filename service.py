@@ -31,7 +31,7 @@ TIMEOUT_MARGIN = 60  # seconds
 
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
-descriptors = raise_descriptor_limit()  # of the supervisor, the API and the runner: each imports this module
+connections = connections_within(raise_descriptor_limit())  # in each process: all import this module
 whisper_runner = make_whisper_runner(settings)
 native_routes = tuple(api.route for api in whisper_runner.apis.values())
 bentoml_patches.install(native_routes)
@@ -42,13 +42,8 @@ def edge() -> Edge:
     """The HTTP side, created only in the process that serves it, not in the supervisor or the runner's process."""
     from transcription.api.edge import Edge
 
-    connections = connections_within(descriptors)
     made = Edge(settings, connections)
-    bentoml_patches.install_edge(
-        (*made.metric_labels, *native_routes),
-        write_timeout=settings.download_timeout,
-        max_connections=connections,
-    )
+    bentoml_patches.install_edge((*made.metric_labels, *native_routes), settings.download_timeout, connections)
     return made
 
 

@@ -8,8 +8,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from transcription.api.middleware.authentication import AuthenticationMiddleware
 from transcription.api.middleware.client_limits import ClientLimitsMiddleware
-from transcription.api.middleware.crowd import CrowdMiddleware
 from transcription.api.middleware.error_shape import ErrorShapeMiddleware
+from transcription.api.middleware.gate import GateMiddleware
 from transcription.api.middleware.pace import PaceMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
 from transcription.api.middleware.security_headers import SecurityHeadersMiddleware, cors_options
@@ -27,7 +27,7 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
         Middleware(SecurityHeadersMiddleware, routes=routes),
         Middleware(RequestIdMiddleware, routes=routes),
         Middleware(ErrorShapeMiddleware),
-        Middleware(CrowdMiddleware, routes=routes),
+        Middleware(GateMiddleware, routes=routes),
     ]
     if settings.origins:
         stack.append(Middleware(CORSMiddleware, **cors_options(settings)))

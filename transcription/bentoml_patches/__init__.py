@@ -23,7 +23,7 @@ def install(routes: Iterable[str]) -> None:
     tracer_provider.install()
 
 
-def install_edge(routes: Iterable[str], *, write_timeout: float, max_connections: int) -> None:
+def install_edge(routes: Iterable[str], write_timeout: float, max_connections: int) -> None:
     """Apply the patches that only the process that serves HTTP to clients needs. Call before uvicorn starts.
 
     routes: as for `install`. write_timeout, max_connections: as for `bounded_connections.install`.

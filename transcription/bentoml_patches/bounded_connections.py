@@ -18,7 +18,7 @@ from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from transcription.bentoml_patches.bounded_writes import BoundedWrites
+from transcription.bentoml_patches.bounded_writes import BoundedWrites, Turns
 
 HEAD_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 30.0  # seconds
@@ -35,6 +35,7 @@ class BoundedProtocol(H11Protocol):
     head_timeout = HEAD_TIMEOUT
     write_timeout = WRITE_TIMEOUT
     max_connections = sys.maxsize
+    turns = Turns()
     _deadline: asyncio.TimerHandle | None = None
     _writes: BoundedWrites | None = None
 
@@ -54,7 +55,7 @@ class BoundedProtocol(H11Protocol):
             return
         if beyond > 0:
             self.app_state = {**self.app_state, CROWDED: True}
-        self.app = self._writes = BoundedWrites(self.app, transport, self.write_timeout)
+        self.app = self._writes = BoundedWrites(self.app, transport, self.write_timeout, self.turns)
         self._watch()
 
     def data_received(self, data: bytes) -> None:

@@ -12,6 +12,7 @@ import fcntl
 import socket
 import struct
 import termios
+from collections import deque
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from transcription.telemetry.metrics import STALLED_READERS
 
 PIECE = 65536  # bytes
+PIECES_IN_A_ROUND = 4
 HIGH_WATER = 16384  # bytes in the transport from which a response waits for its client
 UNSENT = 131072  # bytes that the kernel takes before the client has room for them; it would take megabytes
 CHECKS = 4  # in a time limit
@@ -26,14 +28,53 @@ CHECKS = 4  # in a time limit
 log = structlog.get_logger(__name__)
 
 
+class Turns:
+    """Lets a few pieces be sent in each round of the event loop, in the order in which they ask.
+
+    Otherwise a round takes as long as there are readers, and a new request waits for several rounds.
+    """
+
+    def __init__(self, in_a_round: int = PIECES_IN_A_ROUND) -> None:
+        self._in_a_round = in_a_round
+        self._left = in_a_round
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._ends = False  # whether the end of the round is scheduled
+
+    async def take(self) -> None:
+        """Wait for a turn."""
+        loop = asyncio.get_running_loop()
+        if not self._ends:
+            self._ends = True
+            loop.call_soon(self._next_round)
+        if self._left and not self._waiting:
+            self._left -= 1
+            return
+        turn = loop.create_future()
+        self._waiting.append(turn)
+        await turn
+
+    def _next_round(self) -> None:
+        self._left = self._in_a_round
+        while self._left and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # cancelled, because its client has gone
+                turn.set_result(None)
+                self._left -= 1
+        self._ends = bool(self._waiting) or self._left < self._in_a_round
+        if self._ends:
+            asyncio.get_running_loop().call_soon(self._next_round)
+
+
 class BoundedWrites:
     """Sends the responses of one connection in pieces and aborts it once its client has taken nothing for `timeout`.
 
-    Being the outermost ASGI application, it holds for every response. timeout: seconds.
+    Being the outermost ASGI application, it holds for every response. timeout: seconds. turns: shared by all
+    connections of the process.
     """
 
-    def __init__(self, app: ASGIApp, transport: asyncio.Transport, timeout: float) -> None:
+    def __init__(self, app: ASGIApp, transport: asyncio.Transport, timeout: float, turns: Turns) -> None:
         self._app = app
+        self._turns = turns
         self._transport = transport
         self._timeout = timeout
         self._sent = 0  # bytes of bodies
@@ -59,9 +100,9 @@ class BoundedWrites:
             for start in range(0, len(body), PIECE):
                 piece = view[start : start + PIECE]
                 more = message.get("more_body", False) or start + PIECE < len(body)
+                await self._turns.take()
                 self._sent += len(piece)
                 await send({**message, "body": piece, "more_body": more})
-                await asyncio.sleep(0)  # other connections have their turn, however fast this one is read
 
         await self._app(scope, receive, send_pieces)
 
