@@ -35,11 +35,14 @@ class Shared:
 
 
 class SharedResponse(Response):
-    """A response with a shared body, which is not copied. before, after: bytes around it."""
+    """A response with a shared body, which is not copied. before, after: bytes around it.
+
+    shared: kept as long as this response is being sent.
+    """
 
     def __init__(self, shared: Shared, *, before: bytes = b"", after: bytes = b"") -> None:
         self._parts = [part for part in (before, shared.content, after) if part]
-        self._shared = shared  # as long as this response is being sent
+        self.shared = shared
         length = sum(map(len, self._parts))
         super().__init__(headers={**shared.headers, "Content-Length": str(length)})
 
