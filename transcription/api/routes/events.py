@@ -7,7 +7,6 @@ from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
-from fastapi.sse import EventSourceResponse
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -26,10 +25,14 @@ HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 router = APIRouter(tags=["jobs"])
 
 
-class EventsResponse(Response):
-    """Streams the events of a job from a place on: the position of a window, and how many of its segments were sent."""
+class EventStream(Response):
+    """The type of a stream of events, for the API document."""
 
-    media_type = EventSourceResponse.media_type
+    media_type = "text/event-stream"
+
+
+class EventsResponse(EventStream):
+    """Streams the events of a job from a place on: the position of a window, and how many of its segments were sent."""
 
     def __init__(self, feeds: JobFeeds, job: Job, place: tuple[int, int]) -> None:
         super().__init__(headers=HEADERS)
@@ -61,7 +64,7 @@ async def known_job(job_id: str, backend: BackendDependency) -> Job:
 
 @router.get(
     "/jobs/{job_id}/events",
-    response_class=EventSourceResponse,
+    response_class=EventStream,
     responses=error_responses(UnknownJob, TooManyStreams, ServiceUnavailable),
 )
 @route_facts(stream=True)
