@@ -21,6 +21,7 @@ from transcription.bentoml_patches.deferred import Deferred
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.open import with_uploads_beside_jobs
 from transcription.system.descriptors import connections_within, raise_descriptor_limit
+from transcription.system.supervision import end_with_supervisor
 from transcription.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def edge() -> Edge:
     from transcription.api.edge import Edge
 
     made = Edge(settings, connections)
-    bentoml_patches.install_edge((*made.metric_labels, *native_routes), settings.download_timeout, connections)
+    bentoml_patches.install_edge((*made.metric_labels, *native_routes), made.route_path, *made.connection_limits)
     return made
 
 
@@ -67,6 +68,7 @@ class TranscriptionService:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Connect to the runner and start the background tasks."""
+        end_with_supervisor()
         edge().start(self.runner)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

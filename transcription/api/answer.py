@@ -16,9 +16,10 @@ from starlette.responses import Response
 
 from formats.registry import Rendered
 from transcription.api.admission import check_room
+from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
-from transcription.api.rendered import headers_of
+from transcription.api.rendered import headers_of, notice_headers
 from transcription.api.request_headers import is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
@@ -42,6 +43,7 @@ CACHE_STATUS = {
     Source.MISS: "transcription; fwd=miss; detail=miss",
     Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
 }
+
 
 log = structlog.get_logger(__name__)
 
@@ -77,13 +79,15 @@ async def answer_transcript(
     headers: added to the common ones, which they may replace.
     Raises ClientDisconnect, and the errors of the pipeline.
     """
-    work = backend.transcriber.transcribe(upload, options, Ticket(current_request_id()), is_no_store(request))
+    caller = access_of(request, backend.settings).caller
+    work = backend.transcriber.transcribe(upload, options, Ticket(current_request_id()), is_no_store(request), caller)
     transcript, source = await cancel_on_disconnect(request.receive, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):
         # In a thread: the subtitles of a one-hour recording take a second to lay out.
         rendered = await asyncio.to_thread(render, transcript)
-    return rendered_response(rendered, {CACHE_STATUS_HEADER: CACHE_STATUS[source], **(headers or {})})
+    common = {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notice_headers(transcript)}
+    return rendered_response(rendered, {**common, **(headers or {})})
 
 
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:

@@ -10,14 +10,17 @@ from fastapi import Depends, Request
 
 from runners.client.interface import Runner
 from runners.client.recent_state import RecentState
+from transcription.api.caller import access_of
 from transcription.api.job_feeds import JobFeeds
 from transcription.api.job_status import StatusRenderer
 from transcription.api.rendered import RenderedResults
 from transcription.core.settings import Settings
+from transcription.jobs.access import Access
 from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
 from transcription.pipeline.transcribe import Pipeline
 from transcription.pipeline.transcriber import Transcriber
+from transcription.telemetry.background import BackgroundTasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Backend:
     statuses: StatusRenderer
     feeds: JobFeeds
     fetcher: Fetcher
+    background: BackgroundTasks
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -48,3 +52,11 @@ def backend_of(request: Request) -> Backend:
 
 
 BackendDependency = Annotated[Backend, Depends(backend_of)]
+
+
+def access_to_jobs(request: Request, backend: BackendDependency) -> Access:
+    """What the sender of the request may do with jobs."""
+    return access_of(request, backend.settings)
+
+
+AccessDependency = Annotated[Access, Depends(access_to_jobs)]

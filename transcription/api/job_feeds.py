@@ -16,6 +16,7 @@ from formats.json import TIME_DIGITS, word_to_dict
 from transcription.api.schemas.jobs import ended
 from transcription.core.errors import ServiceUnavailable, UnknownJob
 from transcription.core.transcript import Segment
+from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.estimate import progress_of
 from transcription.jobs.job import Job, JobStatus
 from transcription.jobs.service import JobService
@@ -39,15 +40,14 @@ log = structlog.get_logger(__name__)
 class Feed:
     """The events of a job so far, encoded.
 
-    windows: the events of each window's segments. end: the last event, b"" before. closed: no more events will come.
-    version: increases with every change.
+    windows: the events of each window's segments. closed: no more events will come. version: increases with every
+    change.
     """
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.windows: list[list[bytes]] = []
         self.progress = b""
-        self.end = b""
         self.closed = False
         self.version = 0
         self.size = 0  # bytes
@@ -67,7 +67,7 @@ class Feed:
         self.size += sum(len(event) for window in windows for event in window)
         self.progress = progress
         if job.finished:
-            self.end, self.closed = _end(job), True
+            self.closed = True
         return changed
 
     async def wake(self) -> None:
@@ -95,8 +95,11 @@ class Feed:
             self._waiting.discard(waiter)
         return True
 
-    async def events(self, place: tuple[int, int]) -> AsyncGenerator[bytes, None]:
-        """The events from a place on: the position of a window, and how many of its segments were sent."""
+    async def events(self, place: tuple[int, int], result_url: str) -> AsyncGenerator[bytes, None]:
+        """The events from a place on.
+
+        place: the position of a window, and how many of its segments were sent. result_url: for the last event.
+        """
         position, seen = place
         progress = b""
         yield HELLO
@@ -109,8 +112,8 @@ class Feed:
             if version != self.version:
                 continue
             if self.closed:
-                if self.end:
-                    yield self.end
+                if self.job.finished:
+                    yield _end(self.job, result_url)
                 return
             if self.progress != progress:
                 progress = self.progress
@@ -194,7 +197,7 @@ class JobFeeds:
     async def _read(self, feed: Feed) -> bool:
         """Read what is new. Returns whether anything is. Raises UnknownJob."""
         try:
-            job = await self._jobs.get(feed.job.id)  # before its segments: a finished job has all of them
+            job = await self._jobs.get(feed.job.id, EVERY_JOB)  # before its segments: a finished job has all of them
             start = len(feed.windows)
             windows = await self._jobs.segments(job, start)
         except ServiceUnavailable:  # such as a store that is locked: the next poll may succeed
@@ -230,9 +233,9 @@ def _progress(job: Job) -> dict[str, Any]:
     }
 
 
-def _end(job: Job) -> bytes:
+def _end(job: Job, result_url: str) -> bytes:
     if job.status is JobStatus.COMPLETED:
-        data = {**_progress(job), "result_url": f"/jobs/{job.id}/result"}
+        data = {**_progress(job), "result_url": result_url}
     else:
         ending = ended(job)
         data = {**_progress(job), "error": ending.error, "detail": ending.detail}

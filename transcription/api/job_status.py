@@ -10,6 +10,7 @@ from transcription.api.rendered import RenderedResults
 from transcription.api.schemas.jobs import completed, ended, unfinished
 from transcription.api.shared_bodies import Shared, SharedResponse
 from transcription.core.errors import InvalidParameter
+from transcription.jobs.access import Access
 from transcription.jobs.job import JobSnapshot, JobStatus
 
 JSON = {"Content-Type": "application/json"}
@@ -39,22 +40,22 @@ class StatusRenderer:
         self._results = results
         self._concurrency = concurrency
 
-    async def render(self, snapshot: JobSnapshot, include: frozenset[Part]) -> SharedResponse:
-        """The response with the status. Raises ServiceUnavailable, UnknownJob."""
+    async def render(self, snapshot: JobSnapshot, access: Access, include: frozenset[Part]) -> SharedResponse:
+        """The response with the status, as the client may see it. Raises ServiceUnavailable, UnknownJob."""
         job = snapshot.job
         if job.status is JobStatus.COMPLETED:
-            document = _compact(completed(job))
+            document = _compact(completed(job, access))
             if Part.RESULT not in include:
                 return SharedResponse(Shared(document, JSON))
             result = await self._results.in_status(job)
-            return SharedResponse(Shared(result.content, JSON), before=document[:-1] + b',"result":', after=b"}")
+            return SharedResponse(Shared(result.content, JSON), before=document[:-1] + b",")
         if job.finished:
-            return SharedResponse(Shared(ended(job).model_dump_json().encode(), JSON))
+            return SharedResponse(Shared(ended(job, access).model_dump_json(exclude_unset=True).encode(), JSON))
         shows_text = Part.PARTIAL in include
         text = await self._results.partial_text(job) if shows_text else None
-        answer = unfinished(snapshot, self._concurrency, time.time(), text)
+        answer = unfinished(snapshot, access, self._concurrency, time.time(), text)
         exclude = None if shows_text else {"partial"}
-        return SharedResponse(Shared(answer.model_dump_json(exclude=exclude).encode(), JSON))
+        return SharedResponse(Shared(answer.model_dump_json(exclude=exclude, exclude_unset=True).encode(), JSON))
 
 
 def _compact(document: dict[str, object]) -> bytes:

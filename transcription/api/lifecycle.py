@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,11 +14,13 @@ from transcription.api.job_feeds import JobFeeds
 from transcription.api.job_status import Part, StatusRenderer
 from transcription.api.rendered import RenderedResults
 from transcription.core.settings import Settings
+from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.job import Job
 from transcription.jobs.open import open_jobs
 from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
+from transcription.media.intake.sweep import TASK as SWEEP
 from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.sandbox.process import warm_up
 from transcription.outbound.http_client import SystemResolver
@@ -26,7 +28,9 @@ from transcription.pipeline.transcribe import Pipeline
 from transcription.system.garbage import collect_as_usual
 from transcription.system.malloc import give_memory_back_early
 from transcription.system.signals import call_on_sigterm
+from transcription.telemetry.background import BackgroundTasks
 from transcription.telemetry.process_metrics import API, update_regularly
+from transcription.telemetry.process_metrics import TASK as PROCESS_METRICS
 
 STREAMS_SHARE = 0.75  # of the connections; other requests have the rest
 
@@ -46,13 +50,14 @@ class ApiProcess:
 
         async def callback_body(jobs: JobService, job: Job) -> bytes:
             """The body of a webhook: the answer of GET /status."""
-            response = await self.backend.statuses.render(await jobs.snapshot(job.id), frozenset({Part.RESULT}))
+            snapshot = await jobs.snapshot(job.id, EVERY_JOB)
+            response = await self.backend.statuses.render(snapshot, EVERY_JOB, frozenset({Part.RESULT}))
             return response.to_bytes()
 
-        jobs = open_jobs(settings, client, pipeline, callback_body)
+        self._background = BackgroundTasks()
+        jobs = open_jobs(settings, client, pipeline, callback_body, self._background)
         fetcher = Fetcher(settings, SystemResolver())
         self._housekeeping = jobs.housekeeping
-        self._background: list[asyncio.Task[None]] = []
         results = RenderedResults(jobs.service, settings.max_rendered_bytes)
         self.backend = Backend(
             settings,
@@ -65,24 +70,21 @@ class ApiProcess:
             StatusRenderer(results, settings.job_concurrency),
             JobFeeds(jobs.service, streams, settings.max_rendered_bytes),
             fetcher,
+            self._background,
         )
 
     def start(self) -> None:
         """Start the background tasks: jobs, the sweep of TEMP_DIR, process metrics."""
         self._housekeeping.start()
         folders = {"temp": self._settings.temp_dir, "jobs": job_folders(self._settings)[0]}
-        self._background = [
-            asyncio.create_task(sweep_regularly(self._settings)),
-            asyncio.create_task(update_regularly(API, folders)),
-        ]
+        self._background.start(SWEEP, partial(sweep_regularly, self._settings))
+        self._background.start(PROCESS_METRICS, partial(update_regularly, API, folders))
         call_on_sigterm(self._housekeeping.stop_soon)
 
     async def stop(self) -> None:
         """Stop the background tasks. Running jobs return to the queue."""
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
         await self._housekeeping.stop()
+        await self._background.stop()
 
 
 def start_process(settings: Settings, runner: Any, connections: int) -> ApiProcess:
@@ -91,7 +93,6 @@ def start_process(settings: Settings, runner: Any, connections: int) -> ApiProce
     runner: as for ApiProcess. connections: that the process may have at the same time.
     """
     give_memory_back_early()  # not at import: the runner's process also imports service.py, and needs the opposite
-    settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     warm_up()
     streams = min(settings.max_streams, int(connections * STREAMS_SHARE))
     log.info("reading_limits", connections=connections, streams=streams)

@@ -14,6 +14,7 @@ from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job
 from transcription.jobs.service import JobService
 
+NOTICES_HEADER = "X-Transcription-Warnings"  # codes of the notices about the file, comma-separated
 SUBTITLE_WARNINGS_HEADER = "X-Subtitle-Warnings"  # number of cues that are too fast to read, if requested
 
 
@@ -25,8 +26,11 @@ class RenderedResults:
         self._bodies = SharedBodies(memory)
 
     async def in_status(self, job: Job) -> Shared:
-        """The `result` of a completed job's status, as compact JSON. Raises as `JobService.result`."""
-        return await self._get(job, (), lambda transcript: Shared(_compact(transcript)))
+        """The end of a completed job's status, as compact JSON: its members `warnings` and `result`, and the brace.
+
+        Raises as `JobService.result`.
+        """
+        return await self._get(job, (), lambda transcript: Shared(_end_of_status(transcript)))
 
     async def partial_text(self, job: Job) -> str:
         """The text of an unfinished job so far."""
@@ -42,7 +46,7 @@ class RenderedResults:
 
         def render(transcript: Transcript) -> Shared:
             rendered = registry.render(transcript, response_format, layout)
-            return Shared(rendered.body.encode(), headers_of(rendered))
+            return Shared(rendered.body.encode(), {**headers_of(rendered), **notice_headers(transcript)})
 
         return await self._get(job, (response_format, layout), render)
 
@@ -54,9 +58,15 @@ class RenderedResults:
         return await self._bodies.get((job.id, job.attempt, job.finished_at, job.status, *form), make)
 
 
-def _compact(transcript: Transcript) -> bytes:
-    document = json_format.to_dict(transcript)
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+def notice_headers(transcript: Transcript) -> dict[str, str]:
+    """The header with the codes of the notices about the file, so that formats without a field for them show them."""
+    codes = dict.fromkeys(notice.code for notice in transcript.notices)
+    return {NOTICES_HEADER: ", ".join(codes)} if codes else {}
+
+
+def _end_of_status(transcript: Transcript) -> bytes:
+    document = {**json_format.notices_of(transcript), "result": json_format.to_dict(transcript)}
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()[1:]
 
 
 def headers_of(rendered: Rendered) -> dict[str, str]:

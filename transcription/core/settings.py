@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
+ROOT_PATH = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
+MODEL_NAME = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d*x[1-9]\d*x[1-9]\d*")
 
 
@@ -41,12 +43,20 @@ class Settings(BaseSettings):
     # Server
     host: str = Field("0.0.0.0", description="Address to listen on.")
     port: int = Field(3000, ge=1, le=65535, description="Port to listen on.")
+    root_path: str = Field(
+        "", description="Path prefix under which a proxy publishes the service, such as /speech; empty for none."
+    )
     workers: int = Field(1, ge=1, le=64, description="Number of API processes. The model runs in a separate process.")
     request_timeout: int = Field(3600, ge=1, description="Time limit of a synchronous request, seconds.")
 
     # Whisper
     whisper_model: str = Field(
         "base", description="Default model: a released model or a sub-folder of WHISPER_MODEL_DIR."
+    )
+    allowed_models: str = Field(
+        "",
+        description="Models that requests may name besides the default one, comma-separated; * for every known one, "
+        "which requests then cause to be downloaded. By default those on disk.",
     )
     whisper_device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Device the model runs on; auto is a GPU if there is one."
@@ -72,6 +82,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds any batch may take; one that takes longer, and far longer than usual, is hung.",
     )
+    watchdog_timeout: int = Field(
+        30,
+        ge=0,
+        description="Seconds without a sign of life after which the model's process is replaced; 0 for never.",
+    )
     cache_dir: Path = Field(
         default_factory=default_cache,
         description="Folder for measured layouts and the quarantine of recordings that crashed the model.",
@@ -80,11 +95,13 @@ class Settings(BaseSettings):
     # Files
     max_file_size: int = Field(1_073_741_824, ge=1, description="Maximum size of an upload, bytes (1 GiB).")
     max_duration: int = Field(3600, ge=1, description="Maximum duration of a recording, seconds.")
-    temp_dir: Path = Field(Path("/tmp/transcription"), description="Folder for uploads while they are processed.")
+    temp_dir: Path = Field(
+        Path("/tmp/transcription"), description="Folder in which the service creates a private one for uploads."
+    )
     cleanup_interval: int = Field(
         3600,
         ge=1,
-        description="Interval between sweeps of TEMP_DIR, and the age at which an unused file is deleted, seconds.",
+        description="Interval between sweeps, which delete uploads that crashed processes left, seconds.",
     )
     min_free_disk: int = Field(
         268_435_456, ge=0, description="Free space below which new work is refused and /health/ready is 503, bytes."
@@ -111,25 +128,18 @@ class Settings(BaseSettings):
     max_client_bytes: int = Field(
         4_294_967_296, ge=1, description="Total size of the concurrent uploads of one client, bytes (4 GiB)."
     )
-    max_client_streams: int = Field(
-        100, ge=1, le=1_000_000, description="Concurrent event streams of one client, if ENABLE_RATE_LIMIT is true."
-    )
-    max_streams: int = Field(
-        2000,
-        ge=1,
-        le=1_000_000,
-        description="Concurrent event streams of an API process; fewer if its file descriptors do not suffice.",
-    )
+    max_client_streams: int = Field(100, ge=1, le=1_000_000, description="Concurrent event streams of one client.")
+    max_streams: int = Field(2000, ge=1, le=1_000_000, description="Concurrent event streams of one API process.")
     max_rendered_bytes: int = Field(
-        67_108_864,
-        ge=1_048_576,
-        description="Memory of an API process for results that are being read, bytes (64 MiB).",
+        67_108_864, ge=1_048_576, description="Memory for results being read, bytes (64 MiB)."
     )
     download_timeout: int = Field(
-        30, ge=1, le=3600, description="Longest time in which a client may take nothing of its response, seconds."
+        30, ge=1, le=3600, description="Longest pause of a client that reads a response, seconds."
     )
     trusted_proxies: str = Field(
-        "", description="Proxies whose X-Forwarded-For is trusted: addresses and networks, comma-separated."
+        "",
+        description="Proxies whose X-Forwarded-For, -Host and -Prefix are trusted: addresses and networks, "
+        "comma-separated.",
     )
     redis_url: str = Field(
         "",
@@ -153,6 +163,9 @@ class Settings(BaseSettings):
         3, ge=0, le=100, description="Retries after internal failures; a job with an invalid file is not retried."
     )
     job_concurrency: int = Field(4, ge=1, le=64, description="Concurrent jobs per API process or Celery worker.")
+    max_open_jobs: int = Field(
+        1000, ge=1, le=1_000_000, description="Unfinished jobs of one API key; without keys, of all clients together."
+    )
     job_timeout: int = Field(
         14_400, ge=1, description="Time limit of one attempt of a job, seconds; after it the job fails."
     )
@@ -201,7 +214,16 @@ class Settings(BaseSettings):
     protect_probes: bool = Field(
         False, description="Require an API key on /health, /metrics and the other probes as well."
     )
-    cors_origins: str = Field("", description="Origins allowed by CORS, comma-separated; * for all, empty for none.")
+    allowed_hosts: str = Field(
+        "",
+        description="Host names of the service besides addresses, single-label and private names, comma-separated; "
+        "*.example.com for subdomains, * for all.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins of other sites' pages that may use the service, comma-separated; * for all, empty for "
+        "none.",
+    )
     upload_timeout: int = Field(30, ge=1, description="Longest pause of an upload, seconds.")
     min_upload_rate: int = Field(
         1000,
@@ -213,6 +235,11 @@ class Settings(BaseSettings):
     def origins(self) -> list[str]:
         """CORS_ORIGINS as a list."""
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def allowed_model_names(self) -> frozenset[str]:
+        """ALLOWED_MODELS as a set; empty for the default."""
+        return frozenset(name.strip() for name in self.allowed_models.split(",") if name.strip())
 
     @property
     def broker_url(self) -> str:
@@ -246,6 +273,22 @@ class Settings(BaseSettings):
             raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4")
         return value
 
+    @field_validator("root_path")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if not re.fullmatch(ROOT_PATH, path):
+            raise ValueError("must be a path such as /speech, of letters, digits and ._~-")
+        return path
+
+    @field_validator("allowed_models")
+    @classmethod
+    def _model_names(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip() and not MODEL_NAME.fullmatch(part.strip()):
+                raise ValueError(f"'{part.strip()}' is neither the name of a model nor *")
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
@@ -271,10 +314,16 @@ class Settings(BaseSettings):
             raise ValueError("JOB_BACKEND=celery needs REDIS_URL, or CELERY_BROKER_URL")
         return self
 
-    @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
+    @field_validator("whisper_model_dir", "cache_dir", "jobs_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @field_validator("temp_dir")
+    @classmethod
+    def _with_its_links(cls, value: Path) -> Path:
+        """Absolute; links stay, because those of other users are refused."""
+        return value.expanduser().absolute()
 
 
 class InvalidSettings(SystemExit):

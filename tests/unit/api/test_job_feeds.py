@@ -15,6 +15,7 @@ from transcription.api import job_feeds
 from transcription.api.job_feeds import JobFeeds
 from transcription.core.errors import ServiceUnavailable, UnknownJob
 from transcription.core.transcript import Segment
+from transcription.jobs.access import EVERY_JOB, Access
 from transcription.jobs.job import Job, JobStatus, Recording
 from transcription.jobs.service import JobService
 
@@ -33,7 +34,8 @@ class Jobs:
         self.error: Exception | None = None
         self.stopping = asyncio.Event()
 
-    async def get(self, _: str) -> Job:
+    async def get(self, _: str, access: Access) -> Job:
+        assert access is EVERY_JOB
         self.reads += 1
         if self.error:
             raise self.error
@@ -61,7 +63,7 @@ def feeds_of(jobs: Jobs, most: int = MANY, memory: int = MANY) -> JobFeeds:
 async def watch(feeds: JobFeeds, job: Job = JOB, place: tuple[int, int] = (0, 0)) -> list[str]:
     """The names and ids of all events until the stream ends."""
     with feeds.watch(job) as feed:
-        text = b"".join([event async for event in feed.events(place)]).decode()
+        text = b"".join([event async for event in feed.events(place, "")]).decode()
     blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in text.split("\n\n") if block]
     for block in blocks:
         json.loads(block.get("data", "null"))
@@ -153,7 +155,7 @@ def test_a_comment_is_sent_while_nothing_happens(monkeypatch: pytest.MonkeyPatch
 
     async def scenario(jobs: Jobs) -> None:
         with feeds_of(jobs).watch(JOB) as feed:
-            stream = feed.events((0, 0))
+            stream = feed.events((0, 0), "")
             while await anext(stream) != b": ping\n\n":
                 pass
             await stream.aclose()
@@ -181,7 +183,7 @@ def test_another_job_is_refused_while_the_events_of_watched_ones_take_the_memory
         jobs.job, jobs.windows = DONE, [[said(" a long text")]]
         feeds = feeds_of(jobs, memory=10)
         with feeds.watch(DONE) as feed:
-            async for _ in feed.events((0, 0)):
+            async for _ in feed.events((0, 0), ""):
                 pass
             with pytest.raises(ServiceUnavailable), feeds.watch(replace(DONE, id="8")):
                 pass

@@ -7,13 +7,14 @@ from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from transcription.api.dependencies import BackendDependency
+from transcription.api.dependencies import AccessDependency, BackendDependency
 from transcription.api.documentation import error_responses
 from transcription.api.job_feeds import Feed, JobFeeds
+from transcription.api.public_path import public_path
 from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import ServiceUnavailable, TooManyStreams, UnknownJob
@@ -34,12 +35,13 @@ class EventStream(Response):
 class EventsResponse(EventStream):
     """Streams the events of a job from a place on: the position of a window, and how many of its segments were sent."""
 
-    def __init__(self, feeds: JobFeeds, job: Job, place: tuple[int, int]) -> None:
+    def __init__(self, feeds: JobFeeds, job: Job, place: tuple[int, int], result_url: str) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["Content-Length"]  # not known
         self._feeds = feeds
         self._job = job
         self._place = place
+        self._result_url = result_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response. Raises ServiceUnavailable before it begins."""
@@ -51,15 +53,15 @@ class EventsResponse(EventStream):
 
     async def _send_events(self, feed: Feed, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with aclosing(feed.events(self._place)) as events:
+        async with aclosing(feed.events(self._place, self._result_url)) as events:
             async for event in events:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
-async def known_job(job_id: str, backend: BackendDependency) -> Job:
+async def known_job(job_id: str, backend: BackendDependency, access: AccessDependency) -> Job:
     """The job; UnknownJob is raised, and answered, before the stream begins."""
-    return await backend.jobs.get(job_id)
+    return await backend.jobs.get(job_id, access)
 
 
 @router.get(
@@ -70,6 +72,7 @@ async def known_job(job_id: str, backend: BackendDependency) -> Job:
 @route_facts(stream=True)
 async def events(
     job: Annotated[Job, Depends(known_job)],
+    request: Request,
     backend: BackendDependency,
     last_event_id: Annotated[str, Header(description="Id of the last received event, sent by browsers.")] = "",
 ) -> Response:
@@ -77,7 +80,8 @@ async def events(
     `cancelled`; then the stream is closed. Suspected hallucinations may be dropped at the end of a job, so the
     transcript is its result, not the sum of the segments.
     """
-    return EventsResponse(backend.feeds, job, resume_after(last_event_id))
+    place = resume_after(last_event_id)
+    return EventsResponse(backend.feeds, job, place, public_path(request, f"/jobs/{job.id}/result"))
 
 
 def resume_after(last_event_id: str) -> tuple[int, int]:

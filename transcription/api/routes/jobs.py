@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from formats import registry
 from formats.registry import ResponseFormat
 from transcription.api.admission import check_room
-from transcription.api.dependencies import BackendDependency
+from transcription.api.dependencies import AccessDependency, BackendDependency
 from transcription.api.documentation import error_responses
 from transcription.api.examples import transcript_content
 from transcription.api.job_status import Part, parse_include
@@ -49,6 +50,7 @@ router = APIRouter(tags=["jobs"])
 async def status(
     job_id: str,
     backend: BackendDependency,
+    access: AccessDependency,
     partial: Annotated[bool, Query(description="Include the text decoded so far, if the job is unfinished.")] = False,
     include: Annotated[
         str,
@@ -60,25 +62,29 @@ async def status(
     ] = Part.RESULT.value,
 ) -> Response:
     """The status of a job. A failed job is not an error here: the answer is 200 with the reason."""
-    snapshot = await backend.jobs.snapshot(job_id)
+    snapshot = await backend.jobs.snapshot(job_id, access)
     parts = parse_include(include) | ({Part.PARTIAL} if partial else set())
-    return await backend.statuses.render(snapshot, parts)
+    return await backend.statuses.render(snapshot, access, parts)
 
 
-@router.get("/jobs")
+@router.get("/jobs", response_model_exclude_unset=True)
 async def jobs(
     backend: BackendDependency,
+    access: AccessDependency,
     status: Annotated[
         str, Query(description="Only jobs with these statuses, separated by commas.", examples=["queued,processing"])
     ] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 20,
     cursor: Annotated[int | None, Query(ge=1, description="next_cursor of the previous page.")] = None,
+    owner: Annotated[str, Query(description="Only for admin keys: only the jobs of the key with this name.")] = "",
 ) -> JobList:
-    """Jobs, newest first."""
-    found = await backend.jobs.list_jobs(_statuses(status), cursor, limit + 1)
+    """Jobs, newest first. With API keys, those of the key that asks; an admin key gets those of all."""
+    if owner and not access.admin:
+        raise InvalidParameter("'owner' needs a key that API_KEYS_FILE marks as admin. Leave it out.")
+    found = await backend.jobs.list_jobs(access, _statuses(status), cursor, limit + 1, owner or None)
     page = found[:limit]
     more = len(found) > limit
-    return JobList(jobs=[summary(job) for job in page], next_cursor=str(page[-1].number) if more else None)
+    return JobList(jobs=[summary(job, access) for job in page], next_cursor=str(page[-1].number) if more else None)
 
 
 @router.get(
@@ -89,13 +95,14 @@ async def jobs(
 async def result(
     job_id: str,
     backend: BackendDependency,
+    access: AccessDependency,
     parameters: Annotated[ResultParameters, Query()],
 ) -> Response:
     """The transcript of a completed job, in any format. Nothing is transcribed again.
 
     Subtitles have the layout of the submission; each parameter that is sent here replaces that of the submission.
     """
-    job = await backend.jobs.get(job_id)
+    job = await backend.jobs.get(job_id, access)
     response_format = parameters.response_format or ResponseFormat(job.response_format)
     layout = parameters.to_layout(job.layout.layout if job.layout else None)
     registry.check_layout(parameters.requested_layout(), response_format)
@@ -103,19 +110,21 @@ async def result(
 
 
 @router.delete("/jobs/{job_id}", responses=UNKNOWN)
-async def cancel(job_id: str, backend: BackendDependency) -> JobAccepted:
+async def cancel(job_id: str, request: Request, backend: BackendDependency, access: AccessDependency) -> JobAccepted:
     """Cancel an unfinished job, or delete a finished one with its result. Its files are deleted before the answer."""
-    job = await backend.jobs.cancel(job_id)
+    job = await backend.jobs.cancel(job_id, access)
     message = "Job cancelled" if job.status is JobStatus.CANCELLED and job.failure is None else "Job deleted"
-    return accepted(job).model_copy(update={"message": message})
+    return accepted(job, request).model_copy(update={"message": message})
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
 @route_facts(upload=True)
-async def retry(job_id: str, backend: BackendDependency, response: Response) -> JobAccepted:
+async def retry(
+    job_id: str, request: Request, backend: BackendDependency, access: AccessDependency, response: Response
+) -> JobAccepted:
     """Run a failed or completed job again, under the same id. A failed job continues where it stopped."""
     check_room(backend.settings)
-    answer = accepted(await backend.jobs.retry(job_id))
+    answer = accepted(await backend.jobs.retry(job_id, access), request)
     response.headers["Location"] = answer.status_url
     return answer
 
