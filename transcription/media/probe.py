@@ -17,7 +17,6 @@ from transcription.core.errors import (
     UnsupportedFormat,
 )
 from transcription.core.settings import Settings
-from transcription.media.decode import too_long
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
 from transcription.media.intake.upload import Upload
@@ -34,8 +33,8 @@ MAX_CHANNELS = 64
 async def probe(upload: Upload, settings: Settings) -> Media:
     """Identify the upload and choose its audio stream.
 
-    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, AudioTooLong if the
-    container states more than MAX_DURATION, and ServiceUnavailable if the machine is overloaded.
+    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, and ServiceUnavailable
+    if the machine is overloaded.
     """
     container = await asyncio.to_thread(_recognise, upload)
     found = await _inspect(upload.path, container, settings)
@@ -45,10 +44,6 @@ async def probe(upload: Upload, settings: Settings) -> Media:
             f"No audio stream in {_called(upload)} ({_count(found['streams'])}). Send a file with sound."
         )
     _check_sound(audio)
-    duration = found["duration"]
-    is_exact = container not in containers.ESTIMATED
-    if is_exact and duration is not None and duration > settings.max_duration:
-        raise too_long(settings)
     return Media(
         path=upload.path,
         sha256=upload.sha256,
@@ -57,7 +52,9 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         demuxer=container.demuxer,
         codec=audio["codec"],
         stream_index=audio["index"],
-        duration=duration,
+        duration=found["duration"],
+        channels=audio.get("channels", 0),
+        start=found["start"],
     )
 
 

@@ -19,6 +19,7 @@ from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
 from transcription.media.intake.upload import Upload
+from transcription.media.length import checked_length
 from transcription.media.probe import probe
 from transcription.media.windows import cut_windows
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged
@@ -74,7 +75,8 @@ class Pipeline:
         started = time.perf_counter()
         with traced(PROBE):
             media = await probe(upload, self._settings)
-        pcm = CountedSamples(decode(media, self._settings))
+        media = await checked_length(media, self._settings)
+        pcm = CountedSamples(decode(media, self._settings, request.sound.channel))
         placed: list[PlacedResult] = []
         windows = cut_windows(pcm, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
         # Closes the decoder now: `windows` would leave it to the garbage collector.
@@ -92,7 +94,7 @@ class Pipeline:
         The file is decoded no further than that. Raises the errors of media/ and of the runner.
         """
         media = await probe(upload, self._settings)
-        pcm = CountedSamples(decode(media, self._settings))
+        pcm = CountedSamples(decode(media, self._settings, request.sound.channel))
         options = replace(request.decode, language=None, only_language=True)
         windows = cut_windows(pcm, request.vad, listen=False)
         async with aclosing(pcm), aclosing(windows):

@@ -67,8 +67,8 @@ AVI = _container("AVI", "avi", ".avi", "video/x-msvideo video/avi video/msvideo 
 FLV = _container("FLV", "flv", ".flv", "video/x-flv video/flv application/x-flash-video")
 
 ALL = (MP3, WAV, OGG, FLAC, AAC, MP4, MATROSKA, ASF, AVI, FLV)
-# The duration in these is an estimate from the first bit rate; only decoding gives the real one.
-ESTIMATED = (MP3, AAC)
+# Their demuxers compute timestamps from the number of bytes.
+WITHOUT_TIMESTAMPS = frozenset({AVI.demuxer})
 SUPPORTED = "mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv, flv"
 
 MAX_STREAMS = 64  # of all kinds; libavformat allocates for each

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import av
 import av.subtitles.stream  # otherwise PyAV imports it in each child, once the file is open
 from av.container import InputContainer
+from av.stream import Disposition
 
 from transcription.media.intake import containers
 
+FIRST_PACKETS = 500  # read at most, to find where the pictures start
+
 
 def inspect(path: str, demuxer: str) -> dict[str, Any]:
-    """Streams and duration (seconds) of a file, opened with `demuxer` only.
+    """Streams, duration and start (seconds) of a file, opened with `demuxer` only.
 
     Raises av.error.FFmpegError and OSError.
     """
@@ -21,6 +26,7 @@ def inspect(path: str, demuxer: str) -> dict[str, Any]:
         return {
             "format": container.format.name,
             "duration": _duration(container),
+            "start": _start(container),
             "streams": [
                 {"index": stream.index, "type": stream.type, "codec": _codec(stream), **_sound(stream)}
                 for stream in container.streams
@@ -37,6 +43,27 @@ def _duration(container: InputContainer) -> float | None:
         if stream.duration and stream.time_base
     ]
     return max(lengths, default=None)
+
+
+def _start(container: InputContainer) -> float | None:
+    """The earliest timestamp of sound or pictures, in seconds; None if there are none.
+
+    libavformat tells the start of pictures only if it decodes them, so it is read from their first packets.
+    """
+    starts = [
+        float(stream.start_time * stream.time_base)
+        for stream in container.streams.audio
+        if stream.start_time is not None and stream.time_base
+    ]
+    waiting = {stream.index for stream in container.streams.video if not stream.disposition & Disposition.attached_pic}
+    with suppress(av.error.FFmpegError):  # damage after the headers, which decoding will show
+        for packet in islice(container.demux(), FIRST_PACKETS) if starts and waiting else ():
+            if packet.stream_index in waiting and packet.pts is not None and packet.time_base:
+                starts.append(float(packet.pts * packet.time_base))
+                waiting.remove(packet.stream_index)
+            if not waiting:
+                break
+    return min(starts, default=None)
 
 
 def _codec(stream: Any) -> str:
