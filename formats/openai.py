@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from formats.json import TIME_DIGITS
+from formats.json import TIME_DIGITS, notices_of
 from transcription.core.languages import LANGUAGES
 from transcription.core.options import Task
 from transcription.core.transcript import Segment, Transcript, Word
@@ -16,15 +16,18 @@ UNKNOWN_LANGUAGE = "unknown"  # no speech, so no language was detected
 
 
 def render_json(transcript: Transcript, *, logprobs: bool = False) -> str:
-    """The text. logprobs: add one entry per word, for which the transcript must have word times."""
+    """The text, and ours: `warnings` about the file, if any.
+
+    logprobs: add one entry per word, for which the transcript must have word times.
+    """
     document: dict[str, Any] = {"text": transcript.text}
     if logprobs:
         document["logprobs"] = [logprob(word) for word in transcript.words]
-    return _dump({**document, "usage": usage(transcript)})
+    return _dump({**document, "usage": usage(transcript), **notices_of(transcript)})
 
 
 def render_verbose_json(transcript: Transcript, *, segments: bool, words: bool) -> str:
-    """The text, with its segments and words as requested."""
+    """The text, with its segments and words as requested, and ours: `warnings` about the file, if any."""
     document: dict[str, Any] = {
         "task": transcript.task.value,
         "language": _language(transcript),
@@ -35,7 +38,7 @@ def render_verbose_json(transcript: Transcript, *, segments: bool, words: bool) 
         document["segments"] = [_segment(number, segment) for number, segment in enumerate(transcript.segments)]
     if words:
         document["words"] = [_word(word) for word in transcript.words]
-    return _dump({**document, "usage": usage(transcript)})
+    return _dump({**document, "usage": usage(transcript), **notices_of(transcript)})
 
 
 def usage(transcript: Transcript) -> dict[str, Any]:

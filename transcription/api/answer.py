@@ -43,6 +43,8 @@ CACHE_STATUS = {
 }
 SUBTITLE_WARNINGS_HEADER = "X-Subtitle-Warnings"  # number of cues that are too fast to read, if requested
 
+NOTICES_HEADER = "X-Transcription-Warnings"  # codes of the notices about the file, comma-separated
+
 log = structlog.get_logger(__name__)
 
 
@@ -83,7 +85,14 @@ async def answer_transcript(
     with traced(FORMAT):
         # In a thread: the subtitles of a one-hour recording take a second to lay out.
         rendered = await asyncio.to_thread(render, transcript)
-    return rendered_response(rendered, {CACHE_STATUS_HEADER: CACHE_STATUS[source], **(headers or {})})
+    common = {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notice_headers(transcript)}
+    return rendered_response(rendered, {**common, **(headers or {})})
+
+
+def notice_headers(transcript: Transcript) -> dict[str, str]:
+    """The header with the codes of the notices about the file, so that formats without a field for them show them."""
+    codes = dict.fromkeys(notice.code for notice in transcript.notices)
+    return {NOTICES_HEADER: ", ".join(codes)} if codes else {}
 
 
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:

@@ -13,6 +13,7 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from formats.json import notices_of
 from formats.openai import logprob
 from transcription.api.answer import timed_out
 from transcription.api.errors import error_body, kind_of
@@ -121,8 +122,11 @@ def delta(segment: Segment, *, first: bool, logprobs: bool) -> Event:
 
 
 def done(transcript: Transcript) -> Event:
-    """The last event: the whole text. The optional `usage` is left out, because tokens are not counted."""
-    return {"type": DONE, "text": transcript.text}
+    """The last event: the whole text, and ours: `warnings` about the file, if any.
+
+    The optional `usage` is left out, because tokens are not counted.
+    """
+    return {"type": DONE, "text": transcript.text, **notices_of(transcript)}
 
 
 def _failed(error: TranscriptionError) -> Event:

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from formats import registry
 from formats.registry import ResponseFormat
 from transcription.api.admission import check_room
-from transcription.api.answer import rendered_response
+from transcription.api.answer import notice_headers, rendered_response
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import error_responses
 from transcription.api.examples import transcript_content
@@ -110,7 +110,7 @@ async def result(
     registry.check_layout(parameters.requested_layout(), response_format)
     transcript = await backend.jobs.result(job)
     rendered = await asyncio.to_thread(registry.render, transcript, response_format, layout)
-    return rendered_response(rendered)
+    return rendered_response(rendered, notice_headers(transcript))
 
 
 @router.delete("/jobs/{job_id}", responses=UNKNOWN)

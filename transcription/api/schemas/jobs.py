@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from formats import json as json_format
-from transcription.api.schemas.transcript import TranscriptionResponse
+from transcription.api.schemas.transcript import TranscriptionResponse, TranscriptWarning
 from transcription.core.errors import Failure
 from transcription.core.transcript import Transcript
 from transcription.jobs.estimate import progress_of, seconds_left
@@ -73,6 +73,9 @@ class CompletedJob(JobSummary):
     status: Literal[JobStatus.COMPLETED]
     completed_at: str
     expires_at: str = Field(description="When the job and its result are deleted.")
+    warnings: list[TranscriptWarning] = Field(
+        default=[], description="About the file, such as truncated_media; absent if there is nothing to say."
+    )
     result: TranscriptionResponse
 
 
@@ -137,6 +140,7 @@ def completed(job: Job, transcript: Transcript) -> dict[str, Any]:
         **_common(job),
         "completed_at": utc(job.finished_at or 0),
         "expires_at": utc(job.expires_at or 0),
+        **json_format.notices_of(transcript),
         "result": json_format.to_dict(transcript),
     }
 

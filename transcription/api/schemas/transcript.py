@@ -27,15 +27,19 @@ class TranscriptSegment(BaseModel):
 
 
 class TranscriptWarning(BaseModel):
-    """A suspected hallucination. Times are in seconds from the start of the file."""
+    """Something about the file, or a suspected hallucination. Times are in seconds from the start of the file."""
 
-    segment: int | None = Field(description="The id of the segment; null if it was dropped.", examples=[None])
-    start: float = Field(examples=[12.4])
-    end: float = Field(examples=[14.4])
-    text: str = Field(examples=["Thanks for watching!"])
-    reason: Reason
-    action: Action
+    code: str = Field(
+        description="truncated_media if the file breaks off, suspected_hallucination for a segment; may grow.",
+        examples=["suspected_hallucination"],
+    )
     message: str = Field(description="The reason and what to do, in plain language.")
+    start: float | None = Field(None, description="Absent if unknown.", examples=[12.4])
+    end: float | None = Field(None, description="Absent if unknown.", examples=[14.4])
+    segment: int | None = Field(None, description="The id of the segment; null if it was dropped.", examples=[None])
+    text: str | None = Field(None, description="Of the segment.", examples=["Thanks for watching!"])
+    reason: Reason | None = Field(None, description="Why the segment is suspected.")
+    action: Action | None = Field(None, description="What was done with the segment.")
 
 
 class TranscriptionResponse(BaseModel):
@@ -47,7 +51,10 @@ class TranscriptionResponse(BaseModel):
     duration: float = Field(description="Duration of the recording, in seconds.", examples=[125.5])
     segments: list[TranscriptSegment]
     words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
-    warnings: list[TranscriptWarning] = Field(default=[], description="Present if response_format is verbose_json.")
+    warnings: list[TranscriptWarning] = Field(
+        default=[],
+        description="About the file, if there is anything to say; about segments if response_format is verbose_json.",
+    )
     processing_time: float = Field(
         description="Time from the received file to the transcript, in seconds.", examples=[12.3]
     )
