@@ -116,6 +116,8 @@ class Notice:
 
 
 TRUNCATED_MEDIA = "truncated_media"  # the file breaks off; the transcript covers what there is
+OTHER_AUDIO_TRACKS = "other_audio_tracks"  # the file has several; one was chosen
+PROMPT_CUT = "prompt_cut"  # initial_prompt or hotwords are longer than the model can read
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from transcription.jobs.attempt import failure_of
 from transcription.jobs.job import Job, JobStatus
 from transcription.jobs.store.base import JobStore
 from transcription.media.intake.upload import Upload
-from transcription.media.length import checked_length
-from transcription.media.probe import probe
+from transcription.media.open import open_media
 
 MAX_CONCURRENT_PROBES = 2
 # Seconds. With SQLite a job that starts at once is probed by its attempt; with Celery the duration sets the priority.
@@ -50,7 +49,7 @@ class Examiner:
                 if not current or current.status is not JobStatus.QUEUED:
                     return
                 try:
-                    media = await checked_length(await probe(upload, self._settings), self._settings)
+                    media = await open_media(upload, job.request.sound, self._settings)
                 except ServiceUnavailable:
                     await self._store.examined(job.id, None)  # the attempt will find out
                 except TranscriptionError as error:

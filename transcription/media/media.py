@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """An audio stream of a file.
+
+    number: among its audio streams, from 1. index: among all streams, from 0. codec: ffmpeg's name. channels: as
+    stated; 0 if unknown. is_default: marked as such by the container. language, title: as tagged, or "".
+    """
+
+    number: int
+    index: int
+    codec: str
+    channels: int = 0
+    is_default: bool = False
+    language: str = ""
+    title: str = ""
+
+    def __str__(self) -> str:
+        tags = [self.language, self.title and f"'{self.title}'"]
+        described = ", ".join(tag for tag in tags if tag)
+        return f"track {self.number} ({described})" if described else f"track {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +39,7 @@ class Media:
     channels: of that stream, as stated; 0 if unknown.
     start: timestamp in seconds at which the file's time begins, which need not be that of its first sound; None if the
         file has none.
+    tracks: all audio streams that can be chosen.
     """
 
     path: Path
@@ -29,3 +52,8 @@ class Media:
     duration: float | None
     channels: int = 0
     start: float | None = None
+    tracks: tuple[AudioTrack, ...] = ()
+
+    def with_track(self, track: AudioTrack) -> Media:
+        """The same file with another audio stream."""
+        return replace(self, stream_index=track.index, codec=track.codec, channels=track.channels)

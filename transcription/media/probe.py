@@ -20,7 +20,7 @@ from transcription.core.settings import Settings
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
 from transcription.media.intake.upload import Upload
-from transcription.media.media import Media
+from transcription.media.media import AudioTrack, Media
 from transcription.media.sandbox.process import inspecting, limits
 
 INSPECT_SECONDS = 20  # of CPU time; reading headers takes milliseconds
@@ -31,45 +31,60 @@ MAX_CHANNELS = 64
 
 
 async def probe(upload: Upload, settings: Settings) -> Media:
-    """Identify the upload and choose its audio stream.
+    """Identify the upload and its audio streams, the first of which is selected.
 
     Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, and ServiceUnavailable
     if the machine is overloaded.
     """
     container = await asyncio.to_thread(_recognise, upload)
     found = await _inspect(upload.path, container, settings)
-    audio = next((stream for stream in found["streams"] if stream["type"] == "audio"), None)
-    if audio is None:
+    streams = [stream for stream in found["streams"] if stream["type"] == "audio"]
+    if not streams:
         raise NoAudioStream(
             f"No audio stream in {_called(upload)} ({_count(found['streams'])}). Send a file with sound."
         )
-    _check_sound(audio)
+    tracks = tuple(_track(number, stream) for number, stream in enumerate(streams, 1) if not _implausible(stream))
+    if not tracks:
+        raise UndecodableMedia(_implausible(streams[0]))
+    first = tracks[0]
     return Media(
         path=upload.path,
         sha256=upload.sha256,
         size=upload.size,
         format=container.name,
         demuxer=container.demuxer,
-        codec=audio["codec"],
-        stream_index=audio["index"],
+        codec=first.codec,
+        stream_index=first.index,
         duration=found["duration"],
-        channels=audio.get("channels", 0),
+        channels=first.channels,
         start=found["start"],
+        tracks=tracks,
     )
 
 
-def _check_sound(audio: dict[str, Any]) -> None:
-    """Refuse implausible rates and channel counts: resampling costs what the file states, not what it contains."""
-    rate, channels = audio.get("rate", 0), audio.get("channels", 0)  # absent for an unknown codec
+def _track(number: int, stream: dict[str, Any]) -> AudioTrack:
+    return AudioTrack(
+        number=number,
+        index=stream["index"],
+        codec=stream["codec"],
+        channels=stream.get("channels", 0),  # absent for an unknown codec
+        is_default=stream["default"],
+        language=stream["language"],
+        title=stream["title"],
+    )
+
+
+def _implausible(stream: dict[str, Any]) -> str:
+    """Why a stream is refused: resampling costs what the file states, not what it contains. Empty if plausible."""
+    rate, channels = stream.get("rate", 0), stream.get("channels", 0)
     if rate and not MIN_RATE <= rate <= MAX_RATE:
-        raise UndecodableMedia(
+        return (
             f"The file has a sample rate of {rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are accepted. "
             f"Convert it to {SAMPLE_RATE} Hz."
         )
     if channels > MAX_CHANNELS:
-        raise UndecodableMedia(
-            f"The file has {channels} channels; up to {MAX_CHANNELS} are accepted. Mix them down to one."
-        )
+        return f"The file has {channels} channels; up to {MAX_CHANNELS} are accepted. Mix them down to one."
+    return ""
 
 
 def _recognise(upload: Upload) -> Container:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from pydantic import TypeAdapter
 
-from transcription.core.options import TranscriptionRequest
+from transcription.core.options import SoundOptions, TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.media.intake.upload import Upload
 
@@ -25,6 +25,8 @@ def request_key(upload: Upload, request: TranscriptionRequest, settings: Setting
     extension = PurePath(upload.filename).suffix.lower()
     computed_by = settings.app_version, settings.whisper_device, settings.whisper_compute_type
     options = _REQUEST.dump_python(request, mode="json")
+    if request.sound == SoundOptions():
+        del options["sound"]  # so that keys are those of versions without it
     return digest(upload.sha256, extension, upload.content_type, *computed_by, options)
 
 

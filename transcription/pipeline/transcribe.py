@@ -19,8 +19,8 @@ from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
 from transcription.media.intake.upload import Upload
-from transcription.media.length import checked_length
-from transcription.media.probe import probe
+from transcription.media.open import open_media
+from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged
 from transcription.telemetry.tracing import PROBE, traced
@@ -74,8 +74,7 @@ class Pipeline:
         """
         started = time.perf_counter()
         with traced(PROBE):
-            media = await probe(upload, self._settings)
-        media = await checked_length(media, self._settings)
+            media = await open_media(upload, request.sound, self._settings)
         pcm = CountedSamples(decode(media, self._settings, request.sound.channel))
         placed: list[PlacedResult] = []
         windows = cut_windows(pcm, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
@@ -86,6 +85,7 @@ class Pipeline:
                 if on_result:
                     on_result(item, media.duration)
         transcript = judged(placed, request, pcm.samples / SAMPLE_RATE)
+        transcript = replace(transcript, notices=tuple(track_notices(media, request.sound)))
         return replace(transcript, processing_time=time.perf_counter() - started)
 
     async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
@@ -93,7 +93,7 @@ class Pipeline:
 
         The file is decoded no further than that. Raises the errors of media/ and of the runner.
         """
-        media = await probe(upload, self._settings)
+        media = await open_media(upload, request.sound, self._settings, whole=False)
         pcm = CountedSamples(decode(media, self._settings, request.sound.channel))
         options = replace(request.decode, language=None, only_language=True)
         windows = cut_windows(pcm, request.vad, listen=False)

@@ -26,7 +26,7 @@ from transcription.api.answer import answer_recording, answer_transcript
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import error_responses, field_schemas, file_schema, multipart_body, query_parameter
 from transcription.api.parameters.parsing import parse_parameters
-from transcription.api.parameters.subtitles import LAYOUT_NAMES, LayoutParameters
+from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.api.recording import upload_in
 from transcription.api.route_facts import route_facts
@@ -55,7 +55,11 @@ PLAIN_TEXT = ResponseFormat.TEXT.record.content_type  # whatever `output` is, as
 UNDETERMINED = "undetermined"
 
 BODY = multipart_body({FILE: file_schema()}, required=[FILE])
-LAYOUT_PARAMETERS = [query_parameter(name, schema) for name, schema in field_schemas(LayoutParameters).items()]
+SOUND_NAMES = frozenset({"audio_track", "channel"})
+EXTENSIONS = LAYOUT_NAMES | SOUND_NAMES
+_SCHEMAS = field_schemas(TranscriptionParameters)
+SOUND_PARAMETERS = [query_parameter(name, schema) for name, schema in _SCHEMAS.items() if name in SOUND_NAMES]
+EXTENSION_PARAMETERS = [query_parameter(name, schema) for name, schema in _SCHEMAS.items() if name in EXTENSIONS]
 ERRORS = error_responses(
     *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream),
     *(TooManyUploads, ServiceUnavailable, ModelUnavailable),
@@ -116,12 +120,12 @@ def asr_parameters(
             ("vad_filter", str(vad_filter)),
             ("timestamp_granularity", Granularity.WORD if word_timestamps else Granularity.SEGMENT),
             ("response_format", RESPONSE_FORMATS[output]),
-            *((name, value) for name, value in request.query_params.multi_items() if name in LAYOUT_NAMES),
+            *((name, value) for name, value in request.query_params.multi_items() if name in EXTENSIONS),
         ]
     )
 
 
-@router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY, "parameters": LAYOUT_PARAMETERS})
+@router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY, "parameters": EXTENSION_PARAMETERS})
 @route_facts(upload=True)
 async def asr(
     request: Request,
@@ -149,11 +153,16 @@ def file_headers(upload: Upload, output: Output) -> dict[str, str]:
     }
 
 
-@router.post("/detect-language", response_model=DetectedLanguage, openapi_extra={"requestBody": BODY})
+@router.post(
+    "/detect-language",
+    response_model=DetectedLanguage,
+    openapi_extra={"requestBody": BODY, "parameters": SOUND_PARAMETERS},
+)
 @route_facts(upload=True)
 async def detect_language(request: Request, backend: BackendDependency, encode: Encode = True) -> Response:
     """Detect the language from the first window with speech, at most 30 s."""
-    options = TranscriptionParameters().to_request(backend.settings)
+    sound = [(name, value) for name, value in request.query_params.multi_items() if name in SOUND_NAMES]
+    options = parse_parameters(sound).to_request(backend.settings)
 
     async def respond(upload: Upload) -> Response:
         work = backend.pipeline.detect_language(upload, options, Ticket(current_request_id()))

@@ -13,6 +13,7 @@ from av.stream import Disposition
 
 from transcription.media.intake import containers
 
+TAG_CHARACTERS = 60
 FIRST_PACKETS = 500  # read at most, to find where the pictures start
 
 
@@ -21,7 +22,9 @@ def inspect(path: str, demuxer: str) -> dict[str, Any]:
 
     Raises av.error.FFmpegError and OSError.
     """
-    with av.open(f"file:{path}", format=demuxer, options=containers.open_options(demuxer)) as container:
+    with av.open(
+        f"file:{path}", format=demuxer, options=containers.open_options(demuxer), metadata_errors="replace"
+    ) as container:
         assert isinstance(container, InputContainer)
         return {
             "format": container.format.name,
@@ -71,12 +74,21 @@ def _codec(stream: Any) -> str:
     return str(context.name) if context is not None else ""
 
 
-def _sound(stream: Any) -> dict[str, int]:
-    """Sample rate (Hz) and channels of an audio stream, as stated by the file; 0 if unknown."""
-    context = stream.codec_context
-    if stream.type != "audio" or context is None:
+def _sound(stream: Any) -> dict[str, Any]:
+    """Sample rate (Hz), channels (0 if unknown), default flag and tags of an audio stream, as stated by the file."""
+    if stream.type != "audio":
         return {}
-    return {"rate": context.sample_rate, "channels": context.channels}
+    context = stream.codec_context
+    found = {
+        "default": bool(stream.disposition & Disposition.default),
+        **{tag: _printable(stream.metadata.get(tag, "")) for tag in ("language", "title")},
+    }
+    return found if context is None else found | {"rate": context.sample_rate, "channels": context.channels}
+
+
+def _printable(tag: str) -> str:
+    """The start of a tag as one line, for messages."""
+    return "".join(character if character.isprintable() else " " for character in tag[:TAG_CHARACTERS]).strip()
 
 
 def describe(path: str, demuxer: str) -> dict[str, Any]:
