@@ -69,12 +69,14 @@ class WindowResult:
 
     language_probability: 0..1; 1.0 if the client named the language.
     unspoken: segments decoded where the model detects no speech and is not sure of the words. Whisper omits them.
+    prompt_cut: the prompt was longer than the model can read, and was cut.
     """
 
     language: str
     language_probability: float
     segments: tuple[Segment, ...]
     unspoken: tuple[Segment, ...] = ()
+    prompt_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from transcription.core.audio import FRAMES_PER_SECOND, Timeline
 from transcription.core.options import TranscriptionRequest
-from transcription.core.transcript import PlacedResult, Segment, Transcript, Word
+from transcription.core.transcript import PROMPT_CUT, Notice, PlacedResult, Segment, Transcript, Word
 from transcription.media.windows import join_speech
 from transcription.pipeline.hallucinations import judge
 from transcription.pipeline.order import in_order
@@ -82,6 +82,17 @@ def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:
         certainty[language] = certainty.get(language, 0.0) + weight * item.result.language_probability
     longest = max(totals, key=lambda language: totals[language])
     return longest, certainty[longest] / totals[longest]
+
+
+def prompt_notices(placed: Sequence[PlacedResult]) -> list[Notice]:
+    """The notice that the prompt was cut, if it was."""
+    if not any(item.result.prompt_cut for item in placed):
+        return []
+    message = (
+        "The prompt and the hotwords together are longer than half of what the model can read. The first hotwords were "
+        "used, and the end of the prompt as far as there was room beside them. Shorten them."
+    )
+    return [Notice(PROMPT_CUT, message)]
 
 
 def place(segment: Segment, timeline: Timeline) -> Segment:

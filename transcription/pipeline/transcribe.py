@@ -22,7 +22,7 @@ from transcription.media.intake.upload import Upload
 from transcription.media.open import open_media
 from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows
-from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged
+from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged, prompt_notices
 from transcription.telemetry.tracing import PROBE, traced
 
 # Enough to fill a large GPU batch. At 0.96 MB per window this is 15 MB per request.
@@ -85,7 +85,7 @@ class Pipeline:
                 if on_result:
                     on_result(item, media.duration)
         transcript = judged(placed, request, pcm.samples / SAMPLE_RATE)
-        transcript = replace(transcript, notices=tuple(track_notices(media, request.sound)))
+        transcript = replace(transcript, notices=(*track_notices(media, request.sound), *prompt_notices(placed)))
         return replace(transcript, processing_time=time.perf_counter() - started)
 
     async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:

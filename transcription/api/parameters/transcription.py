@@ -29,7 +29,7 @@ from transcription.core.settings import Settings
 
 MAX_BEAM_SIZE = 10
 MAX_BEST_OF = 10
-MAX_PROMPT_CHARACTERS = 2000  # the model uses at most 223 tokens of it
+MAX_PROMPT_CHARACTERS = 2000  # the model uses at most 220 tokens of prompt and hotwords together
 MAX_URL_CHARACTERS = 2000
 MAX_STREAMS = 64  # of a file
 MAX_SILENCE_MS = 60_000
