@@ -41,7 +41,7 @@ def edge() -> Edge:
     from transcription.api.edge import Edge
 
     made = Edge(settings)
-    bentoml_patches.install_edge((*made.metric_labels, *native_routes))
+    bentoml_patches.install_edge((*made.metric_labels, *native_routes), made.route_path)
     return made
 
 

@@ -14,7 +14,7 @@ from transcription.api.openai import routes as openai_routes
 from transcription.api.route_facts import RouteTable, declared
 from transcription.api.routes import (
     api_docs,
-    bentoml_probes,
+    bentoml_routes,
     catalogue,
     events,
     health,
@@ -26,6 +26,8 @@ from transcription.api.routes import (
 )
 from transcription.api.routes.api_docs import OPENAPI_PATH
 from transcription.core.errors import (
+    CrossSiteRequest,
+    HostNotAllowed,
     InvalidApiKey,
     InvalidParameter,
     MissingApiKey,
@@ -43,7 +45,7 @@ BentoML's clients use `POST /api/transcribe`, which the page at `/` documents.""
 # Errors that any route may answer with.
 COMMON_ERRORS = (
     *(TranscriptionError, InvalidParameter, MissingApiKey, InvalidApiKey),
-    *(RateLimitExceeded, TooManyHeaders),
+    *(HostNotAllowed, CrossSiteRequest, RateLimitExceeded, TooManyHeaders),
 )
 MODULES = (transcription, jobs, events, health, catalogue, openai_routes, webservice, page, api_docs)
 
@@ -81,4 +83,5 @@ def declare_security(app: FastAPI, settings: Settings) -> None:
 def route_table() -> RouteTable:
     """The facts about every route of the process, BentoML's native API and its probes included."""
     mounted = [route for module in MODULES for route in module.router.routes]
-    return RouteTable([*declared(mounted), *declared(tasks.ROUTES), *native_input.ROUTES, *bentoml_probes.ROUTES])
+    others = (*api_docs.ROUTES, *native_input.ROUTES, *bentoml_routes.ROUTES)
+    return RouteTable([*declared(mounted), *declared(tasks.ROUTES), *others])

@@ -20,7 +20,7 @@ Responses = dict[int | str, Document]
 STATUS_TEXT = {
     400: "The file is in an unsupported format, or its content does not match its name or declared type",
     401: "An API key is required",
-    403: "The API key is invalid",
+    403: "The API key is invalid, or the host or the origin of the request is not allowed",
     404: "The job does not exist or has expired",
     408: "The upload stalled or was too slow",
     409: "The job's state does not allow the operation, or the Idempotency-Key was used for another submission",

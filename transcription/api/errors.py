@@ -50,6 +50,15 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     ),
     errors.MissingApiKey: (401, "An API key is required. Send it as X-API-Key: KEY."),
     errors.InvalidApiKey: (403, "The API key is invalid. Ask the operator of this service for one."),
+    errors.HostNotAllowed: (
+        403,
+        "This service does not answer for the host 'example.com'. Its operator can add the name to ALLOWED_HOSTS.",
+    ),
+    errors.CrossSiteRequest: (
+        403,
+        "The request comes from a page of 'https://example.com', which may not use this service. Its operator can add "
+        "the page's origin to CORS_ORIGINS.",
+    ),
     errors.UnknownJob: (404, "There is no job '0d3a'. Finished jobs are kept for one day."),
     errors.UploadTooSlow: (408, "No data arrived for 30 s. Check the connection and send the upload again."),
     errors.WrongJobState: (409, "The job is processing and has no result yet. Try again later."),

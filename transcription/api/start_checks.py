@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from transcription.api.middleware.api_keys import InvalidKeys, open_keys
+from transcription.api.middleware.hosts import AllowedHosts
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
 from transcription.jobs.recordings.open import open_recordings
@@ -15,8 +17,9 @@ from transcription.outbound.address_rules import AllowList
 def check_settings(settings: Settings) -> None:
     """Refuse to start on settings that cannot work; called once, before any process starts. Raises SystemExit."""
     try:
-        for name, hosts in (("WEBHOOK_ALLOW", settings.webhook_allow), ("URL_ALLOW", settings.url_allow)):
-            _check_hosts(name, hosts)
+        _check("WEBHOOK_ALLOW", settings.webhook_allow, AllowList.parse)
+        _check("URL_ALLOW", settings.url_allow, AllowList.parse)
+        _check("ALLOWED_HOSTS", settings.allowed_hosts, AllowedHosts.parse)
         open_keys(settings)
         asyncio.run(open_store(settings).close())
         if settings.enable_async:
@@ -27,8 +30,8 @@ def check_settings(settings: Settings) -> None:
         raise SystemExit(f"{error.message} {error.detail}".strip()) from None
 
 
-def _check_hosts(name: str, hosts: str) -> None:
+def _check(name: str, value: str, parse: Callable[[str], object]) -> None:
     try:
-        AllowList.parse(hosts)
+        parse(value)
     except ValueError as error:
         raise SystemExit(f"Invalid settings:\n  {name}: {error}") from None

@@ -202,6 +202,18 @@ class InvalidApiKey(TranscriptionError):
     code = "invalid_api_key"
 
 
+class HostNotAllowed(TranscriptionError):
+    """The request is for a host that the service does not answer for."""
+
+    code = "host_not_allowed"
+
+
+class CrossSiteRequest(TranscriptionError):
+    """A page of another site makes the browser send the request."""
+
+    code = "cross_site_request"
+
+
 class UploadTooSlow(TranscriptionError):
     """The upload stalled, or was slower than MIN_UPLOAD_RATE."""
 

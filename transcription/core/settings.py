@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
+ROOT_PATH = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d*x[1-9]\d*x[1-9]\d*")
 
 
@@ -41,6 +42,9 @@ class Settings(BaseSettings):
     # Server
     host: str = Field("0.0.0.0", description="Address to listen on.")
     port: int = Field(3000, ge=1, le=65535, description="Port to listen on.")
+    root_path: str = Field(
+        "", description="Path prefix under which a proxy publishes the service, such as /speech; empty for none."
+    )
     workers: int = Field(1, ge=1, le=64, description="Number of API processes. The model runs in a separate process.")
     request_timeout: int = Field(3600, ge=1, description="Time limit of a synchronous request, seconds.")
 
@@ -112,7 +116,9 @@ class Settings(BaseSettings):
         4_294_967_296, ge=1, description="Total size of the concurrent uploads of one client, bytes (4 GiB)."
     )
     trusted_proxies: str = Field(
-        "", description="Proxies whose X-Forwarded-For is trusted: addresses and networks, comma-separated."
+        "",
+        description="Proxies whose X-Forwarded-For, -Host and -Prefix are trusted: addresses and networks, "
+        "comma-separated.",
     )
     redis_url: str = Field(
         "",
@@ -184,7 +190,16 @@ class Settings(BaseSettings):
     protect_probes: bool = Field(
         False, description="Require an API key on /health, /metrics and the other probes as well."
     )
-    cors_origins: str = Field("", description="Origins allowed by CORS, comma-separated; * for all, empty for none.")
+    allowed_hosts: str = Field(
+        "",
+        description="Host names of the service besides addresses, single-label and private names, comma-separated; "
+        "*.example.com for subdomains, * for all.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins of other sites' pages that may use the service, comma-separated; * for all, empty for "
+        "none.",
+    )
     upload_timeout: int = Field(30, ge=1, description="Longest pause of an upload, seconds.")
     min_upload_rate: int = Field(
         1000,
@@ -228,6 +243,14 @@ class Settings(BaseSettings):
         if not LAYOUT.fullmatch(value):
             raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4")
         return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if not re.fullmatch(ROOT_PATH, path):
+            raise ValueError("must be a path such as /speech, of letters, digits and ._~-")
+        return path
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
 
 from formats.json import TIME_DIGITS, word_to_dict
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import error_responses
+from transcription.api.public_path import public_path
 from transcription.api.schemas.jobs import ended
 from transcription.core.errors import UnknownJob
 from transcription.core.transcript import Segment
@@ -35,6 +37,7 @@ async def known_job(job_id: str, backend: BackendDependency) -> Job:
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses(UnknownJob))
 async def events(
     job: Annotated[Job, Depends(known_job)],
+    request: Request,
     backend: BackendDependency,
     last_event_id: Annotated[str, Header(description="Id of the last received event, sent by browsers.")] = "",
 ) -> AsyncIterator[ServerSentEvent]:
@@ -42,12 +45,16 @@ async def events(
     `cancelled`; then the stream is closed. Suspected hallucinations may be dropped at the end of a job, so the
     transcript is its result, not the sum of the segments.
     """
-    async for event in follow(backend.jobs, job, resume_after(last_event_id)):
+    result_url = public_path(request, f"/jobs/{job.id}/result")
+    async for event in follow(backend.jobs, job, resume_after(last_event_id), result_url):
         yield event
 
 
-async def follow(jobs: JobService, job: Job, place: tuple[int, int]) -> AsyncIterator[ServerSentEvent]:
-    """The events of a job from a place on: the position of a window, and how many of its segments were sent."""
+async def follow(jobs: JobService, job: Job, place: tuple[int, int], result_url: str) -> AsyncIterator[ServerSentEvent]:
+    """The events of a job from a place on.
+
+    place: the position of a window, and how many of its segments were sent. result_url: for the last event.
+    """
     position, seen = place
     progress = None
     yield ServerSentEvent(comment="the job's events", retry=RECONNECT_MS)
@@ -59,7 +66,7 @@ async def follow(jobs: JobService, job: Job, place: tuple[int, int]) -> AsyncIte
                 yield ServerSentEvent(data=data, event="segment", id=f"{position}.{number}")
             position, seen = position + 1, 0
         if job.finished:
-            yield _end(job)
+            yield _end(job, result_url)
             return
         if (now := (job.status, job.seconds_done, job.seconds_total)) != progress:
             progress = now
@@ -95,9 +102,9 @@ def _progress(job: Job) -> dict[str, Any]:
     }
 
 
-def _end(job: Job) -> ServerSentEvent:
+def _end(job: Job, result_url: str) -> ServerSentEvent:
     if job.status is JobStatus.COMPLETED:
-        return ServerSentEvent(data={**_progress(job), "result_url": f"/jobs/{job.id}/result"}, event="completed")
+        return ServerSentEvent(data={**_progress(job), "result_url": result_url}, event="completed")
     ending = ended(job)
     return ServerSentEvent(
         data={**_progress(job), "error": ending.error, "detail": ending.detail}, event=job.status.value

@@ -7,6 +7,7 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from formats import registry
@@ -114,19 +115,19 @@ async def result(
 
 
 @router.delete("/jobs/{job_id}", responses=UNKNOWN)
-async def cancel(job_id: str, backend: BackendDependency) -> JobAccepted:
+async def cancel(job_id: str, request: Request, backend: BackendDependency) -> JobAccepted:
     """Cancel an unfinished job, or delete a finished one with its result. Its files are deleted before the answer."""
     job = await backend.jobs.cancel(job_id)
     message = "Job cancelled" if job.status is JobStatus.CANCELLED and job.failure is None else "Job deleted"
-    return accepted(job).model_copy(update={"message": message})
+    return accepted(job, request).model_copy(update={"message": message})
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
 @route_facts(upload=True)
-async def retry(job_id: str, backend: BackendDependency, response: Response) -> JobAccepted:
+async def retry(job_id: str, request: Request, backend: BackendDependency, response: Response) -> JobAccepted:
     """Run a failed or completed job again, under the same id. A failed job continues where it stopped."""
     check_room(backend.settings)
-    answer = accepted(await backend.jobs.retry(job_id))
+    answer = accepted(await backend.jobs.retry(job_id), request)
     response.headers["Location"] = answer.status_url
     return answer
 

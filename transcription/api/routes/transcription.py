@@ -25,6 +25,7 @@ from transcription.api.errors import KINDS
 from transcription.api.examples import transcript_content
 from transcription.api.parameters.parsing import FILE, URL, parse_parameters
 from transcription.api.parameters.transcription import MAX_URL_CHARACTERS, Granularity, TranscriptionParameters
+from transcription.api.recording import check_url as check_url_parameter
 from transcription.api.recording import recording_of, upload_in, without_url
 from transcription.api.request_headers import documented_headers, idempotency_key, is_no_store
 from transcription.api.route_facts import route_facts
@@ -85,6 +86,22 @@ async def transcribe_url(request: Request, backend: BackendDependency) -> Respon
     return await answer_upload(request, backend, by_url=True)
 
 
+@router.head("/transcribe", include_in_schema=False)
+async def transcribe_url_head(request: Request, backend: BackendDependency) -> Response:
+    """The headers of GET /transcribe that are known without work: nothing is fetched or transcribed."""
+    check_url_parameter(request, backend.settings)
+    parameters = parse_parameters(without_url(request.query_params.multi_items()))
+    parameters.to_request(backend.settings)
+    parameters.checked_layout()
+    if parameters.async_:
+        check_jobs(request, backend)
+        response = Response(status_code=202, media_type="application/json")
+    else:
+        response = Response(headers={"Content-Type": parameters.response_format.record.content_type})
+    del response.headers["content-length"]
+    return response
+
+
 @router.post(
     "/transcribe",
     summary="Transcribe an audio or video file",
@@ -142,7 +159,7 @@ async def accept_job(
     """Accept the upload as a job. The job is not cancelled if the client disconnects in the meantime."""
     check_jobs(request, backend)
     job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings))
-    answer = accepted(job)
+    answer = accepted(job, request)
     return JSONResponse(answer.model_dump(mode="json"), 202, {"Location": answer.status_url})
 
 

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+from starlette.requests import Request
 
 from formats import json as json_format
+from transcription.api.public_path import public_path
 from transcription.api.schemas.transcript import TranscriptionResponse, TranscriptWarning
 from transcription.core.errors import Failure
 from transcription.core.transcript import Transcript
@@ -101,9 +103,10 @@ def utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def accepted(job: Job) -> JobAccepted:
-    """The answer to a submission."""
-    return JobAccepted(job_id=job.id, status=job.status, message=MESSAGES[job.status], status_url=f"/status/{job.id}")
+def accepted(job: Job, request: Request) -> JobAccepted:
+    """The answer to a submission. request: the one that is answered."""
+    status_url = public_path(request, f"/status/{job.id}")
+    return JobAccepted(job_id=job.id, status=job.status, message=MESSAGES[job.status], status_url=status_url)
 
 
 def summary(job: Job) -> JobSummary:
