@@ -7,7 +7,7 @@ disconnect, logging, tracing, rendering and the common headers are here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import structlog
@@ -22,7 +22,9 @@ from transcription.api.request_headers import is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
 from transcription.core.options import Ticket, TranscriptionRequest
+from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
+from transcription.media.intake.identify import misnamed
 from transcription.media.intake.transfer import declared_size
 from transcription.media.intake.upload import Upload
 from transcription.pipeline.transcriber import Source
@@ -43,6 +45,7 @@ CACHE_STATUS = {
 }
 SUBTITLE_WARNINGS_HEADER = "X-Subtitle-Warnings"  # number of cues that are too fast to read, if requested
 
+WRONG_NAME = "wrong_file_name_or_type"
 NOTICES_HEADER = "X-Transcription-Warnings"  # codes of the notices about the file, comma-separated
 
 log = structlog.get_logger(__name__)
@@ -85,14 +88,28 @@ async def answer_transcript(
     with traced(FORMAT):
         # In a thread: the subtitles of a one-hour recording take a second to lay out.
         rendered = await asyncio.to_thread(render, transcript)
-    common = {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notice_headers(transcript)}
-    return rendered_response(rendered, {**common, **(headers or {})})
+    notices = notice_headers(transcript, await name_codes(upload, backend.settings))
+    return rendered_response(rendered, {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notices, **(headers or {})})
 
 
-def notice_headers(transcript: Transcript) -> dict[str, str]:
-    """The header with the codes of the notices about the file, so that formats without a field for them show them."""
-    codes = dict.fromkeys(notice.code for notice in transcript.notices)
-    return {NOTICES_HEADER: ", ".join(codes)} if codes else {}
+def notice_headers(transcript: Transcript, others: Sequence[str] = ()) -> dict[str, str]:
+    """The header with the codes of the notices about the file, so that formats without a field for them show them.
+
+    others: codes of warnings that are not about its content.
+    """
+    return codes_header([*others, *(notice.code for notice in transcript.notices)])
+
+
+def codes_header(codes: Sequence[str]) -> dict[str, str]:
+    """The header with the codes of warnings; none without any."""
+    return {NOTICES_HEADER: ", ".join(dict.fromkeys(codes))} if codes else {}
+
+
+async def name_codes(upload: Upload, settings: Settings) -> list[str]:
+    """The code of the warning about the file's name or type, where a wrong one is no error; empty if it is right."""
+    if settings.strict_media_types and not upload.lenient:
+        return []
+    return [WRONG_NAME] if await asyncio.to_thread(misnamed, upload) else []
 
 
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:

@@ -43,7 +43,7 @@ def ffmpeg_command(media: Media, program: Path, channel: Channel, max_seconds: f
         f"file:{media.path}",
         format=media.demuxer,
         # Playlists and references in the file can open no URL.
-        **containers.open_options(media.demuxer),
+        **containers.open_options(media.demuxer, media.skip),
         threads=1,
         # Video, subtitles and data are not even read into packets.
         vn=None,

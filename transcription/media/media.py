@@ -39,7 +39,7 @@ class Media:
     channels: of that stream, as stated; 0 if unknown.
     start: timestamp in seconds at which the file's time begins, which need not be that of its first sound; None if the
         file has none.
-    tracks: all audio streams that can be chosen.
+    tracks: all audio streams that can be chosen. skip: bytes of junk before the first frame.
     """
 
     path: Path
@@ -53,6 +53,7 @@ class Media:
     channels: int = 0
     start: float | None = None
     tracks: tuple[AudioTrack, ...] = ()
+    skip: int = 0
 
     def with_track(self, track: AudioTrack) -> Media:
         """The same file with another audio stream."""

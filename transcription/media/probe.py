@@ -19,6 +19,7 @@ from transcription.core.errors import (
 from transcription.core.settings import Settings
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
+from transcription.media.intake.identify import identify
 from transcription.media.intake.upload import Upload
 from transcription.media.media import AudioTrack, Media
 from transcription.media.sandbox.process import inspecting, limits
@@ -36,8 +37,8 @@ async def probe(upload: Upload, settings: Settings) -> Media:
     Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, and ServiceUnavailable
     if the machine is overloaded.
     """
-    container = await asyncio.to_thread(_recognise, upload)
-    found = await _inspect(upload.path, container, settings)
+    container, skip = await asyncio.to_thread(_recognise, upload, settings)
+    found = await _inspect(upload.path, container, skip, settings)
     streams = [stream for stream in found["streams"] if stream["type"] == "audio"]
     if not streams:
         raise NoAudioStream(
@@ -59,6 +60,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         channels=first.channels,
         start=found["start"],
         tracks=tracks,
+        skip=skip,
     )
 
 
@@ -87,18 +89,17 @@ def _implausible(stream: dict[str, Any]) -> str:
     return ""
 
 
-def _recognise(upload: Upload) -> Container:
-    with upload.path.open("rb") as file:
-        head = file.read(containers.HEAD_BYTES)
-        file.seek(containers.id3_length(head))
-        after_tag = file.read(containers.HEAD_BYTES)
-    if not head:
+def _recognise(upload: Upload, settings: Settings) -> tuple[Container, int]:
+    """The container, and the number of bytes before its first frame."""
+    if not upload.size:
         raise AudioTooShort("The file is empty. Send a file with sound.")
-    container = containers.recognise(head, after_tag)
+    container, skip = identify(upload.path)
     if container is None:
         raise UnsupportedFormat(
             f"{_called(upload)} is not a supported audio or video file.", f"Supported formats: {containers.SUPPORTED}"
         )
+    if upload.lenient or not settings.strict_media_types:
+        return container, skip
     problem = containers.contradiction(container, upload.filename, upload.content_type)
     if problem:
         raise UnsupportedFormat(
@@ -106,12 +107,12 @@ def _recognise(upload: Upload) -> Container:
             "type, or convert the file.",
             f"Supported formats: {containers.SUPPORTED}",
         )
-    return container
+    return container, skip
 
 
-async def _inspect(path: Path, container: Container, settings: Settings) -> dict[str, Any]:
+async def _inspect(path: Path, container: Container, skip: int, settings: Settings) -> dict[str, Any]:
     resources = limits(settings.decode_memory_limit, INSPECT_SECONDS)
-    async with inspecting(path, container.demuxer, resources) as process:
+    async with inspecting(path, container.demuxer, resources, skip) as process:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await _read_answer(process.stdout)

@@ -19,15 +19,16 @@ def request_key(upload: Upload, request: TranscriptionRequest, settings: Setting
     """A hexadecimal SHA-256 of everything that the transcript depends on.
 
     That is: the bytes of the recording, the model, every option, and the version, device and precision that compute it.
-    The extension of the file name and the declared media type are included, because a file that contradicts them is
-    rejected.
+    The extension of the file name and the declared media type are included where a file that contradicts them is
+    refused.
     """
-    extension = PurePath(upload.filename).suffix.lower()
+    checked = settings.strict_media_types and not upload.lenient
+    name_and_type = (PurePath(upload.filename).suffix.lower(), upload.content_type) if checked else ("", "")
     computed_by = settings.app_version, settings.whisper_device, settings.whisper_compute_type
     options = _REQUEST.dump_python(request, mode="json")
     if request.sound == SoundOptions():
         del options["sound"]  # so that keys are those of versions without it
-    return digest(upload.sha256, extension, upload.content_type, *computed_by, options)
+    return digest(upload.sha256, *name_and_type, *computed_by, options)
 
 
 def digest(*parts: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from fastapi import APIRouter
@@ -14,7 +15,7 @@ from formats import registry
 from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_models
-from transcription.api.answer import answer_recording, answer_transcript
+from transcription.api.answer import answer_recording, answer_transcript, codes_header, name_codes
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.openai.documentation import ERRORS, TRANSCRIPTION_BODY, TRANSCRIPTION_RESPONSES, TRANSLATION_BODY
 from transcription.api.openai.errors import PREFIX
@@ -98,7 +99,8 @@ def _names(settings: Settings) -> list[str]:
 
 
 async def _answer(request: Request, backend: Backend, task: Task) -> Response:
-    async def respond(upload: Upload) -> Response:
+    async def respond(received: Upload) -> Response:
+        upload = replace(received, lenient=True)  # clients call every file file.mp3, or audio.wav
         parsed = parse(upload.fields, task, backend.settings)
         if parsed.stream:
             return await _stream(request, backend, upload, parsed)
@@ -118,6 +120,7 @@ async def _stream(request: Request, backend: Backend, upload: Upload, parsed: Op
     return EventStream(
         first,
         work,
+        headers=codes_header(await name_codes(upload, backend.settings)),
         logprobs=parsed.logprobs,
         write_timeout=backend.settings.upload_timeout,
         time_limit=backend.settings.request_timeout,

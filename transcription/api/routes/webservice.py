@@ -192,4 +192,5 @@ async def audio_file(request: Request, backend: Backend, *, encode: bool) -> Asy
     head = b"" if encode else HEAD_OF_RAW_PCM
     async with upload_in(request, backend.settings, field=FILE, head=head) as upload:
         # Raw samples got a WAV header above, so the name and the type that the client sent no longer apply.
-        yield upload if encode else replace(upload, filename=upload.filename and "raw", content_type="")
+        named = upload if encode else replace(upload, filename=upload.filename and "raw", content_type="")
+        yield replace(named, lenient=True)

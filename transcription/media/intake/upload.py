@@ -33,6 +33,7 @@ class Upload:
     size: bytes.
     filename, content_type: as the client sent them; used in messages and checks, never in a path.
     fields: the form's other fields in order, (name, value).
+    lenient: a name or type that contradicts the content is no reason to refuse the file.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Upload:
     filename: str = ""
     content_type: str = ""
     fields: tuple[tuple[str, str], ...] = ()
+    lenient: bool = False
 
     def keep_as(self, target: Path) -> None:
         """Move the file to where it is not deleted. `target` must be on the same file system: the file is renamed."""

@@ -17,13 +17,13 @@ TAG_CHARACTERS = 60
 FIRST_PACKETS = 500  # read at most, to find where the pictures start
 
 
-def inspect(path: str, demuxer: str) -> dict[str, Any]:
-    """Streams, duration and start (seconds) of a file, opened with `demuxer` only.
+def inspect(path: str, demuxer: str, skip: int = 0) -> dict[str, Any]:
+    """Streams, duration and start (seconds) of a file, opened with `demuxer` only. skip: bytes at its start.
 
     Raises av.error.FFmpegError and OSError.
     """
     with av.open(
-        f"file:{path}", format=demuxer, options=containers.open_options(demuxer), metadata_errors="replace"
+        f"file:{path}", format=demuxer, options=containers.open_options(demuxer, skip), metadata_errors="replace"
     ) as container:
         assert isinstance(container, InputContainer)
         return {
@@ -91,9 +91,9 @@ def _printable(tag: str) -> str:
     return "".join(character if character.isprintable() else " " for character in tag[:TAG_CHARACTERS]).strip()
 
 
-def describe(path: str, demuxer: str) -> dict[str, Any]:
+def describe(path: str, demuxer: str, skip: int = 0) -> dict[str, Any]:
     """The result of `inspect`, or {"error": reason}."""
     try:
-        return inspect(path, demuxer)
+        return inspect(path, demuxer, skip)
     except (OSError, ValueError) as error:
         return {"error": str(error).replace(path, "the file")}

@@ -153,8 +153,8 @@ def _become(order: Order, stdout: int, stderr: int, launcher: int) -> NoReturn:
             sandbox.enter(sandbox.available(), Path(order.file), Path(program) if program else None)
         if program:
             os.execve(program, [program, *order.arguments], ENVIRONMENT)
-        demuxer, path = order.arguments
-        json.dump(describe(path, demuxer), sys.stdout)
+        demuxer, path, skip = order.arguments
+        json.dump(describe(path, demuxer, int(skip)), sys.stdout)
         sys.stdout.flush()
         os._exit(0)
     except BaseException:

@@ -86,9 +86,12 @@ async def confined(
 
 
 @asynccontextmanager
-async def inspecting(path: Path, demuxer: str, resources: dict[str, int]) -> AsyncIterator[Process]:
-    """Run `transcription.media.sandbox.inspect_streams.describe`, which writes JSON. Otherwise like `confined`."""
-    async with _run(Order(orders.INSPECT, (demuxer, str(path)), resources, str(path))) as process:
+async def inspecting(path: Path, demuxer: str, resources: dict[str, int], skip: int = 0) -> AsyncIterator[Process]:
+    """Run `transcription.media.sandbox.inspect_streams.describe`, which writes JSON. Otherwise like `confined`.
+
+    skip: bytes of junk at the start of the file.
+    """
+    async with _run(Order(orders.INSPECT, (demuxer, str(path), str(skip)), resources, str(path))) as process:
         yield process
 
 
