@@ -12,6 +12,7 @@ from transcription.core.options import Task
 from transcription.core.transcript import Segment, Transcript, Word
 
 MIN_PROBABILITY = 1e-10  # JSON cannot represent the logarithm of zero
+ISO_CODES = {"jw": "jv"}  # Whisper's own code for Javanese; the others are those of ISO 639
 UNKNOWN_LANGUAGE = "unknown"  # no speech, so no language was detected
 
 
@@ -21,6 +22,8 @@ def render_json(transcript: Transcript, *, logprobs: bool = False) -> str:
     logprobs: add one entry per word, for which the transcript must have word times.
     """
     document: dict[str, Any] = {"text": transcript.text}
+    if transcript.task is Task.TRANSCRIBE:
+        document["languages"] = languages(transcript)
     if logprobs:
         document["logprobs"] = [logprob(word) for word in transcript.words]
     return _dump({**document, "usage": usage(transcript), **notices_of(transcript)})
@@ -44,6 +47,13 @@ def render_verbose_json(transcript: Transcript, *, segments: bool, words: bool) 
 def usage(transcript: Transcript) -> dict[str, Any]:
     """The usage object: OpenAI bills these models by duration, in seconds."""
     return {"type": "duration", "seconds": round(transcript.duration, TIME_DIGITS)}
+
+
+def languages(transcript: Transcript) -> list[dict[str, str]]:
+    """The languages that were spoken, as objects with their ISO 639 code; none if there is no speech."""
+    if transcript.language not in LANGUAGES:
+        return []
+    return [{"code": ISO_CODES.get(transcript.language, transcript.language)}]
 
 
 def logprob(word: Word) -> dict[str, Any]:

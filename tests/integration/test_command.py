@@ -100,7 +100,7 @@ def test_standard_input_goes_to_standard_output(run: Run, spoken_clip: SpokenCli
 
 
 def test_parameters_of_the_service_can_be_set(run: Run, talk: Path, anywhere: list[str]) -> None:
-    done = run(talk, *anywhere, "--stdout", "-f", "srt", "--language", "en", "--set", "max_line_width=20")
+    done = run(talk, *anywhere, "--stdout", "-f", "srt", "--language", "en-US", "--set", "max_line_width=20")
     lines = [line for line in done.stdout.splitlines() if line and "-->" not in line and not line.isdigit()]
     assert len(lines) > 1
     assert max(map(len, lines)) <= 20

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from formats.registry import Rendered
 from transcription.api.admission import check_room
+from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
 from transcription.api.request_headers import is_no_store
@@ -82,7 +83,8 @@ async def answer_transcript(
     headers: added to the common ones, which they may replace.
     Raises ClientDisconnect, and the errors of the pipeline.
     """
-    work = backend.transcriber.transcribe(upload, options, Ticket(current_request_id()), is_no_store(request))
+    caller = access_of(request, backend.settings).caller
+    work = backend.transcriber.transcribe(upload, options, Ticket(current_request_id()), is_no_store(request), caller)
     transcript, source = await cancel_on_disconnect(request.receive, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):

@@ -9,7 +9,8 @@ from fastapi.exceptions import RequestValidationError
 
 from transcription.api import page
 from transcription.api.documentation import add_security, error_responses
-from transcription.api.errors import answer_domain_error, answer_validation_error
+from transcription.api.errors import answer_domain_error, answer_full_disk, answer_validation_error
+from transcription.api.openai import azure
 from transcription.api.openai import routes as openai_routes
 from transcription.api.route_facts import RouteTable, declared
 from transcription.api.routes import (
@@ -47,7 +48,7 @@ COMMON_ERRORS = (
     *(TranscriptionError, InvalidParameter, MissingApiKey, InvalidApiKey),
     *(HostNotAllowed, CrossSiteRequest, RateLimitExceeded, TooManyHeaders),
 )
-MODULES = (transcription, jobs, events, health, catalogue, openai_routes, webservice, page, api_docs)
+MODULES = (transcription, jobs, events, health, catalogue, openai_routes, azure, webservice, page, api_docs)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -62,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses=error_responses(*COMMON_ERRORS),
     )
     app.add_exception_handler(TranscriptionError, answer_domain_error)
+    app.add_exception_handler(OSError, answer_full_disk)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
     for module in MODULES:
         app.include_router(module.router)

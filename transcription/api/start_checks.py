@@ -11,6 +11,7 @@ from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
 from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_store
+from transcription.media.intake.uploads_folder import open_uploads
 from transcription.outbound.address_rules import AllowList
 
 
@@ -22,6 +23,8 @@ def check_settings(settings: Settings) -> None:
         _check("ALLOWED_HOSTS", settings.allowed_hosts, AllowedHosts.parse)
         open_keys(settings)
         asyncio.run(open_store(settings).close())
+        with open_uploads(settings):
+            pass  # it belongs to us
         if settings.enable_async:
             asyncio.run(open_recordings(settings).check())
     except InvalidKeys as error:

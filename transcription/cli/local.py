@@ -82,7 +82,6 @@ class LocalTranscriber:
         self, recording: RecordingRequest, request: TranscriptionRequest, report: ReportProgress
     ) -> Transcript:
         report("loading the model", None)
-        self._settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         warm_up()
         self._runner = self._runner or InProcessRunner(self._settings)
         pipeline = Pipeline(self._settings, self._runner)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from formats.registry import ResponseFormat
+from transcription.cli.language import LanguageType
 from transcription.cli.output import Output
 from transcription.cli.remote import RemoteTranscriber
 from transcription.cli.transcriber import (
@@ -23,7 +24,6 @@ from transcription.cli.transcriber import (
     ServerUnavailable,
     Transcriber,
 )
-from transcription.core.languages import LANGUAGES
 from transcription.core.options import Channel, Task
 
 STDIN = "-"
@@ -73,9 +73,9 @@ Shell completion: eval "$(_TRANSCRIBE_COMPLETE=bash_source transcribe)", or zsh_
 @click.option(
     "-l",
     "--language",
-    type=click.Choice(sorted(LANGUAGES)),
+    type=LanguageType(),
     metavar="CODE",
-    help="Language of the speech; detected by default.",
+    help="Language of the speech: a code, an English name or a tag such as en-US; detected by default.",
 )
 @click.option("-m", "--model", metavar="NAME", help="Model; by default that of the server, or WHISPER_MODEL.")
 @click.option("--task", type=click.Choice([each.value for each in Task]), help="translate gives English text.")

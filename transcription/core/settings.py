@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
 ROOT_PATH = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
+MODEL_NAME = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d*x[1-9]\d*x[1-9]\d*")
 
 
@@ -52,6 +53,11 @@ class Settings(BaseSettings):
     whisper_model: str = Field(
         "base", description="Default model: a released model or a sub-folder of WHISPER_MODEL_DIR."
     )
+    allowed_models: str = Field(
+        "",
+        description="Models that requests may name besides the default one, comma-separated; * for every known one, "
+        "which requests then cause to be downloaded. By default those on disk.",
+    )
     whisper_device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Device the model runs on; auto is a GPU if there is one."
     )
@@ -76,6 +82,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds any batch may take; one that takes longer, and far longer than usual, is hung.",
     )
+    watchdog_timeout: int = Field(
+        30,
+        ge=0,
+        description="Seconds without a sign of life after which the model's process is replaced; 0 for never.",
+    )
     cache_dir: Path = Field(
         default_factory=default_cache,
         description="Folder for measured layouts and the quarantine of recordings that crashed the model.",
@@ -89,11 +100,13 @@ class Settings(BaseSettings):
         description="Refuse a file on /transcribe whose name or declared type contradicts its content; if false, the "
         "header X-Transcription-Warnings says so.",
     )
-    temp_dir: Path = Field(Path("/tmp/transcription"), description="Folder for uploads while they are processed.")
+    temp_dir: Path = Field(
+        Path("/tmp/transcription"), description="Folder in which the service creates a private one for uploads."
+    )
     cleanup_interval: int = Field(
         3600,
         ge=1,
-        description="Interval between sweeps of TEMP_DIR, and the age at which an unused file is deleted, seconds.",
+        description="Interval between sweeps, which delete uploads that crashed processes left, seconds.",
     )
     min_free_disk: int = Field(
         268_435_456, ge=0, description="Free space below which new work is refused and /health/ready is 503, bytes."
@@ -147,6 +160,9 @@ class Settings(BaseSettings):
         3, ge=0, le=100, description="Retries after internal failures; a job with an invalid file is not retried."
     )
     job_concurrency: int = Field(4, ge=1, le=64, description="Concurrent jobs per API process or Celery worker.")
+    max_open_jobs: int = Field(
+        1000, ge=1, le=1_000_000, description="Unfinished jobs of one API key; without keys, of all clients together."
+    )
     job_timeout: int = Field(
         14_400, ge=1, description="Time limit of one attempt of a job, seconds; after it the job fails."
     )
@@ -218,6 +234,11 @@ class Settings(BaseSettings):
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
+    def allowed_model_names(self) -> frozenset[str]:
+        """ALLOWED_MODELS as a set; empty for the default."""
+        return frozenset(name.strip() for name in self.allowed_models.split(",") if name.strip())
+
+    @property
     def broker_url(self) -> str:
         """The Redis for Celery's messages."""
         return self.celery_broker_url or self.redis_url
@@ -257,6 +278,14 @@ class Settings(BaseSettings):
             raise ValueError("must be a path such as /speech, of letters, digits and ._~-")
         return path
 
+    @field_validator("allowed_models")
+    @classmethod
+    def _model_names(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip() and not MODEL_NAME.fullmatch(part.strip()):
+                raise ValueError(f"'{part.strip()}' is neither the name of a model nor *")
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
@@ -282,10 +311,16 @@ class Settings(BaseSettings):
             raise ValueError("JOB_BACKEND=celery needs REDIS_URL, or CELERY_BROKER_URL")
         return self
 
-    @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
+    @field_validator("whisper_model_dir", "cache_dir", "jobs_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @field_validator("temp_dir")
+    @classmethod
+    def _with_its_links(cls, value: Path) -> Path:
+        """Absolute; links stay, because those of other users are refused."""
+        return value.expanduser().absolute()
 
 
 class InvalidSettings(SystemExit):

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import (
     AudioTooShort,
+    DecoderFailed,
     NoAudioStream,
     ServiceUnavailable,
     UndecodableMedia,
     UnsupportedFormat,
 )
 from transcription.core.settings import Settings
+from transcription.media.decoder_end import cause_of, error_of
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
 from transcription.media.intake.identify import identify
@@ -29,27 +30,33 @@ ANSWER_SECONDS = 60  # of wall-clock time; past it the machine is overloaded, an
 ANSWER_BYTES = 1 << 20  # more than the description of a thousand streams
 MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz
 MAX_CHANNELS = 64
+# Demuxers that take the duration of a stream from a header that counts its samples, not from the size of the file.
+COUNTS_SOUND = frozenset({"mov", "flac", "aiff", "caf", "au", "wv"})
 
 
 async def probe(upload: Upload, settings: Settings) -> Media:
     """Identify the upload and its audio streams, the first of which is selected.
 
-    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, and ServiceUnavailable
-    if the machine is overloaded.
+    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, ServiceUnavailable if
+    the machine is overloaded or the process was stopped, DecoderFailedOnce if it crashed or used too much CPU time, and
+    DecoderFailed if the headers take too much memory.
     """
     container, skip = await asyncio.to_thread(_recognise, upload, settings)
-    found = await _inspect(upload.path, container, skip, settings)
+    found = await _inspect(upload.opened.fileno(), container, skip, settings)
     streams = [stream for stream in found["streams"] if stream["type"] == "audio"]
     if not streams:
         raise NoAudioStream(
             f"No audio stream in {_called(upload)} ({_count(found['streams'])}). Send a file with sound."
         )
-    tracks = tuple(_track(number, stream) for number, stream in enumerate(streams, 1) if not _implausible(stream))
+    counts = container.demuxer in COUNTS_SOUND
+    tracks = tuple(
+        _track(number, stream, counts=counts) for number, stream in enumerate(streams, 1) if not _implausible(stream)
+    )
     if not tracks:
         raise UndecodableMedia(_implausible(streams[0]))
     first = tracks[0]
     return Media(
-        path=upload.path,
+        file=upload.opened,
         sha256=upload.sha256,
         size=upload.size,
         format=container.name,
@@ -57,6 +64,8 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         codec=first.codec,
         stream_index=first.index,
         duration=found["duration"],
+        stated_end=first.stated_end,
+        breaks_off=found["breaks_off"],
         channels=first.channels,
         start=found["start"],
         tracks=tracks,
@@ -64,7 +73,8 @@ async def probe(upload: Upload, settings: Settings) -> Media:
     )
 
 
-def _track(number: int, stream: dict[str, Any]) -> AudioTrack:
+def _track(number: int, stream: dict[str, Any], *, counts: bool) -> AudioTrack:
+    """counts: the container counts the samples of a stream."""
     return AudioTrack(
         number=number,
         index=stream["index"],
@@ -73,6 +83,7 @@ def _track(number: int, stream: dict[str, Any]) -> AudioTrack:
         is_default=stream["default"],
         language=stream["language"],
         title=stream["title"],
+        stated_end=stream.get("duration") if counts else None,
     )
 
 
@@ -93,7 +104,7 @@ def _recognise(upload: Upload, settings: Settings) -> tuple[Container, int]:
     """The container, and the number of bytes before its first frame."""
     if not upload.size:
         raise AudioTooShort("The file is empty. Send a file with sound.")
-    container, skip = identify(upload.path)
+    container, skip = identify(upload)
     if container is None:
         raise UnsupportedFormat(
             f"{_called(upload)} is not a supported audio or video file.", f"Supported formats: {containers.SUPPORTED}"
@@ -110,9 +121,9 @@ def _recognise(upload: Upload, settings: Settings) -> tuple[Container, int]:
     return container, skip
 
 
-async def _inspect(path: Path, container: Container, skip: int, settings: Settings) -> dict[str, Any]:
+async def _inspect(file: int, container: Container, skip: int, settings: Settings) -> dict[str, Any]:
     resources = limits(settings.decode_memory_limit, INSPECT_SECONDS)
-    async with inspecting(path, container.demuxer, resources, skip) as process:
+    async with inspecting(file, container.demuxer, resources, skip) as process:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await _read_answer(process.stdout)
@@ -120,11 +131,19 @@ async def _inspect(path: Path, container: Container, skip: int, settings: Settin
             raise ServiceUnavailable(
                 f"The service is overloaded: the file could not be read within {ANSWER_SECONDS} s. Try again."
             ) from None
-    await process.wait()  # raises if the process ended for a reason other than the file
+        end = await process.wait()
+        if error := error_of(cause_of(end, (), INSPECT_SECONDS), end, settings, INSPECT_SECONDS):
+            raise error
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:
         found = {"error": "the parser crashed"}
+    if found.get("no_memory"):  # a number in its headers asks for it: the next time it would be the same
+        raise DecoderFailed(
+            f"Reading the headers of this file takes more than DECODE_MEMORY_LIMIT, {settings.decode_memory_limit} "
+            "bytes. Convert it to WAV or MP3.",
+            found["error"],
+        )
     if "error" in found:
         raise UndecodableMedia(
             f"The file looks like {container.name} but cannot be read. Is it complete?", found["error"]

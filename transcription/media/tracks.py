@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 import numpy as np
 
-from transcription.core.errors import AudioTooLong, InvalidParameter, UndecodableMedia
+from transcription.core.errors import AudioTooLong, DecoderFailedOnce, InvalidParameter, UndecodableMedia
 from transcription.core.options import SoundOptions
 from transcription.core.settings import Settings
 from transcription.core.transcript import OTHER_AUDIO_TRACKS, Notice
@@ -86,6 +86,6 @@ async def _listen(media: Media, settings: Settings) -> Sound:
                     return Sound.HEARD
     except AudioTooLong:
         return Sound.SILENT
-    except UndecodableMedia:
+    except (UndecodableMedia, DecoderFailedOnce):
         return Sound.UNDECODABLE
     return Sound.SILENT

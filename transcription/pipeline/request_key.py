@@ -15,12 +15,13 @@ from transcription.media.intake.upload import Upload
 _REQUEST = TypeAdapter(TranscriptionRequest)
 
 
-def request_key(upload: Upload, request: TranscriptionRequest, settings: Settings) -> str:
+def request_key(upload: Upload, request: TranscriptionRequest, settings: Settings, caller: str) -> str:
     """A hexadecimal SHA-256 of everything that the transcript depends on.
 
     That is: the bytes of the recording, the model, every option, and the version, device and precision that compute it.
     The extension of the file name and the declared media type are included where a file that contradicts them is
-    refused.
+    refused. caller: the name of the API key, "" without keys. Callers share no work, because the time of an answer
+    alone would tell that another one sent the same recording before.
     """
     checked = settings.strict_media_types and not upload.lenient
     name_and_type = (PurePath(upload.filename).suffix.lower(), upload.content_type) if checked else ("", "")
@@ -28,7 +29,8 @@ def request_key(upload: Upload, request: TranscriptionRequest, settings: Setting
     options = _REQUEST.dump_python(request, mode="json")
     if request.sound == SoundOptions():
         del options["sound"]  # so that keys are those of versions without it
-    return digest(upload.sha256, *name_and_type, *computed_by, options)
+    work = digest(upload.sha256, *name_and_type, *computed_by, options)
+    return digest(caller, work) if caller else work
 
 
 def digest(*parts: object) -> str:

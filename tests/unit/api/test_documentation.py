@@ -49,6 +49,8 @@ def test_every_route_of_the_contract_is_documented(document: dict[str, Any]) -> 
         "/languages",
         "/v1/audio/transcriptions",
         "/v1/audio/translations",
+        "/openai/deployments/{deployment}/audio/transcriptions",
+        "/openai/deployments/{deployment}/audio/translations",
         "/asr",
         "/detect-language",
         "/v1/models",

@@ -27,7 +27,7 @@ def heard(settings, uploaded, tmp_path):
 
         async def collect():
             media = await probe(uploaded(tmp_path / name), settings)
-            return np.concatenate([block async for block in decode(media, settings, channel)])
+            return np.concatenate([block async for block in decode(media, settings, channel=channel)])
 
         return asyncio.run(collect()).astype(int)
 

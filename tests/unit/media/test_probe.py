@@ -48,7 +48,7 @@ def test_every_format_is_recognised_without_a_file_name(files, probed, extension
 
 @pytest.mark.parametrize("extension", ALL_FORMATS)
 def test_every_format_is_accepted_under_its_own_name(files, probed, extension):
-    assert probed(files[extension], f"Talk.{extension.upper()}").path == files[extension]
+    assert probed(files[extension], f"Talk.{extension.upper()}").file.name == files[extension]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The index of a decoded sample is its time in the file: sound that starts late or has gaps is where it is heard."""
 
 import asyncio
+from io import FileIO
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def test_ordinary_speech_is_decoded_sample_for_sample_as_ffmpeg_does_without_fil
 def test_a_file_without_a_start_begins_with_its_first_sound(tmp_path, settings, tone):
     path = tmp_path / "off.mkv"
     run_ffmpeg("-i", str(tone), "-c:a", "flac", "-output_ts_offset", "600", str(path))
-    media = Media(path, "", path.stat().st_size, "", containers.MATROSKA.demuxer, "", 0, None, start=None)
+    media = Media(FileIO(path), "", path.stat().st_size, "", containers.MATROSKA.demuxer, "", 0, None, start=None)
 
     async def collect() -> np.ndarray:
         return np.concatenate([block async for block in decode(media, settings)])

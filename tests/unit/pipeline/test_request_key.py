@@ -14,7 +14,9 @@ PLAIN = TranscriptionRequest(DecodeOptions("demo"), VadOptions())
 
 @pytest.fixture
 def key(settings, tmp_path):
-    return lambda request: request_key(Upload(tmp_path / "file", "hash", 5), request, settings)
+    path = tmp_path / "file"
+    path.write_bytes(b"audio")
+    return lambda request: request_key(Upload(path, "hash", 5), request, settings)
 
 
 @pytest.mark.parametrize(

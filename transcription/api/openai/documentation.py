@@ -6,17 +6,14 @@ from pydantic import BaseModel, Field
 
 from formats.registry import ResponseFormat
 from transcription.api.documentation import Document, Responses, file_schema, multipart_body
+from transcription.api.openai.form import CHUNKING, GRANULARITIES, INCLUDE, KEYWORDS, LANGUAGES
+from transcription.api.openai.models import ALIASES
 from transcription.api.openai.parameters import (
-    ALIASES,
-    CHUNKING,
     CHUNKING_TYPE,
     EXTENSIONS,
-    GRANULARITIES,
-    INCLUDE,
-    KEYWORDS,
-    LANGUAGES,
     LOGPROBS,
     STREAMED,
+    TRANSCRIPTION_NAMES,
     TRANSLATION_NAMES,
     VAD,
     OpenAIFormat,
@@ -59,10 +56,15 @@ _PROPERTIES: Document = {
     FILE: file_schema("The recording, as for POST /transcribe."),
     "model": {
         "type": "string",
-        "description": f"A model of GET /v1/models. {', '.join(ALIASES)} select the default model.",
+        "description": f"A model of GET /v1/models. {', '.join(ALIASES)} select the default model; the name of another "
+        "vendor's Whisper, such as openai/whisper-large-v3, the same model if it is on disk, else the default.",
         "example": ALIASES[0],
     },
-    "language": {"type": "string", "description": "Code or English name of the spoken language.", "example": "en"},
+    "language": {
+        "type": "string",
+        "description": "Code, English name or tag such as en-US; detected if missing or auto.",
+        "example": "en",
+    },
     "prompt": {"type": "string", "description": "Text that guides the style and the spelling of names."},
     "response_format": {
         "type": "string",
@@ -89,17 +91,19 @@ _PROPERTIES: Document = {
 }
 
 
-def _body(names: frozenset[str] | None = None) -> Document:
+def _body(names: frozenset[str], required: list[str]) -> Document:
     properties = {
         name: schema
         for name, schema in _PROPERTIES.items()
-        if names is None or name == FILE or (name in names and name not in EXTENSIONS)
+        if name == FILE or (name.removesuffix("[]") in names and name not in EXTENSIONS)
     }
-    return multipart_body(properties, required=[FILE, "model"])
+    return multipart_body(properties, required=required)
 
 
-TRANSCRIPTION_BODY = _body()
-TRANSLATION_BODY = _body(TRANSLATION_NAMES)
+TRANSCRIPTION_BODY = _body(TRANSCRIPTION_NAMES, [FILE, "model"])
+TRANSLATION_BODY = _body(TRANSLATION_NAMES, [FILE, "model"])
+DEPLOYMENT_TRANSCRIPTION_BODY = _body(TRANSCRIPTION_NAMES, [FILE])
+DEPLOYMENT_TRANSLATION_BODY = _body(TRANSLATION_NAMES, [FILE])
 TRANSCRIPTION_RESPONSES: Responses = {
     200: {
         "description": "The transcript in the requested format",

@@ -12,12 +12,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 
 from formats.json import TIME_DIGITS, word_to_dict
-from transcription.api.dependencies import BackendDependency
+from transcription.api.dependencies import AccessDependency, BackendDependency
 from transcription.api.documentation import error_responses
 from transcription.api.public_path import public_path
 from transcription.api.schemas.jobs import ended
 from transcription.core.errors import UnknownJob
 from transcription.core.transcript import Segment
+from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.estimate import progress_of
 from transcription.jobs.job import Job, JobStatus
 from transcription.jobs.service import JobService
@@ -29,9 +30,9 @@ EVENT_ID = re.compile(r"(\d{1,9})\.(\d{1,9})")
 router = APIRouter(tags=["jobs"])
 
 
-async def known_job(job_id: str, backend: BackendDependency) -> Job:
+async def known_job(job_id: str, backend: BackendDependency, access: AccessDependency) -> Job:
     """The job; UnknownJob is raised, and answered, before the stream begins."""
-    return await backend.jobs.get(job_id)
+    return await backend.jobs.get(job_id, access)
 
 
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses(UnknownJob))
@@ -59,7 +60,7 @@ async def follow(jobs: JobService, job: Job, place: tuple[int, int], result_url:
     progress = None
     yield ServerSentEvent(comment="the job's events", retry=RECONNECT_MS)
     while True:
-        job = await jobs.get(job.id)  # before its segments: a finished job has all of them
+        job = await jobs.get(job.id, EVERY_JOB)  # before its segments: a finished job has all of them
         for segments in await jobs.segments(job, position):
             for number, segment in enumerate(segments[seen:], start=seen + 1):
                 data = _segment(segment, shows_words=job.layout is None or job.layout.shows_words)

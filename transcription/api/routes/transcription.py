@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from formats import registry
 from transcription.api.answer import answer_recording, answer_transcript, check_jobs
+from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import (
     Document,
@@ -175,4 +176,5 @@ def submission_from(request: Request, parameters: TranscriptionParameters, setti
         callback_url=parameters.callback_url,
         private=is_no_store(request),
         layout=KeptLayout(layout, parameters.timestamp_granularity is Granularity.WORD) if layout else None,
+        caller=access_of(request, settings).caller,
     )

@@ -33,6 +33,7 @@ from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import (
     AudioTooLong,
+    DecoderFailed,
     FileTooLarge,
     ModelUnavailable,
     NoAudioStream,
@@ -61,7 +62,7 @@ _SCHEMAS = field_schemas(TranscriptionParameters)
 SOUND_PARAMETERS = [query_parameter(name, schema) for name, schema in _SCHEMAS.items() if name in SOUND_NAMES]
 EXTENSION_PARAMETERS = [query_parameter(name, schema) for name, schema in _SCHEMAS.items() if name in EXTENSIONS]
 ERRORS = error_responses(
-    *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream),
+    *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream, DecoderFailed),
     *(TooManyUploads, ServiceUnavailable, ModelUnavailable),
 )
 
@@ -105,7 +106,9 @@ Encode = Annotated[
 def asr_parameters(
     request: Request,
     task: Task = Task.TRANSCRIBE,
-    language: Annotated[str, Query(description="Code or English name; detected if empty.")] = "",
+    language: Annotated[
+        str, Query(description="Code, English name or tag such as en-US; detected if empty or auto.")
+    ] = "",
     initial_prompt: str = "",
     vad_filter: Annotated[bool, Query(description="Skip parts without speech.")] = False,
     word_timestamps: bool = False,

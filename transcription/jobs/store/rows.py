@@ -85,11 +85,19 @@ def row_of(new: NewJob) -> dict[str, str | None]:
         "recording": RECORDING.pack(new.recording),
         "response_format": new.response_format,
         "fingerprint": new.fingerprint,
-        "idempotency_key": new.idempotency_key,
+        "idempotency_key": _own_key(new),
         "callback_url": new.callback_url,
         "request_id": new.request_id,
         "layout": LAYOUT.pack(new.layout) if new.layout else None,
+        "caller": new.caller,
     }
+
+
+def _own_key(new: NewJob) -> str | None:
+    """The idempotency key, made unique to its caller. Neither a name nor a header contains a line break."""
+    if new.idempotency_key is None or not new.caller:
+        return new.idempotency_key
+    return f"{new.caller}\n{new.idempotency_key}"
 
 
 def shown_job(row: Row) -> Job:
@@ -124,6 +132,7 @@ def job_of(row: Row, **shown: Any) -> Job:
             "seconds_done",
             "seconds_total",
             "request_id",
+            "caller",
         )
     }
     fields |= {

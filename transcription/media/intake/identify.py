@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
 from transcription.media.intake.frames import SCAN_BYTES, find_frames
@@ -12,9 +10,9 @@ from transcription.media.intake.upload import Upload
 BY_DEMUXER = {container.demuxer: container for container in (containers.MP3, containers.AAC)}
 
 
-def identify(path: Path) -> tuple[Container | None, int]:
+def identify(upload: Upload) -> tuple[Container | None, int]:
     """The container of a file, None if it is unknown, and the number of bytes before its first frame."""
-    with path.open("rb") as file:
+    with upload.reader() as file:
         head = file.read(containers.HEAD_BYTES)
         tag = containers.id3_length(head)
         file.seek(tag)
@@ -32,5 +30,5 @@ def identify(path: Path) -> tuple[Container | None, int]:
 
 def misnamed(upload: Upload) -> str:
     """How the name or the declared type of a file contradicts its content, for a message; empty if neither does."""
-    container, _ = identify(upload.path)
+    container, _ = identify(upload)
     return containers.contradiction(container, upload.filename, upload.content_type) if container else ""

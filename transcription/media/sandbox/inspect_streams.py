@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import av
@@ -11,6 +13,7 @@ import av.subtitles.stream  # otherwise PyAV imports it in each child, once the 
 from av.container import InputContainer
 from av.stream import Disposition
 
+from transcription.media.completeness import breaks_off
 from transcription.media.intake import containers
 
 TAG_CHARACTERS = 60
@@ -30,6 +33,7 @@ def inspect(path: str, demuxer: str, skip: int = 0) -> dict[str, Any]:
             "format": container.format.name,
             "duration": _duration(container),
             "start": _start(container),
+            "breaks_off": _breaks_off(path, demuxer),
             "streams": [
                 {"index": stream.index, "type": stream.type, "codec": _codec(stream), **_sound(stream)}
                 for stream in container.streams
@@ -69,13 +73,21 @@ def _start(container: InputContainer) -> float | None:
     return min(starts, default=None)
 
 
+def _breaks_off(path: str, demuxer: str) -> bool:
+    with Path(path).open("rb") as file:
+        return breaks_off(file, file.seek(0, os.SEEK_END), demuxer)
+
+
 def _codec(stream: Any) -> str:
     context = stream.codec_context
     return str(context.name) if context is not None else ""
 
 
 def _sound(stream: Any) -> dict[str, Any]:
-    """Sample rate (Hz), channels (0 if unknown), default flag and tags of an audio stream, as stated by the file."""
+    """Sample rate (Hz), channels, duration (seconds), default flag and tags of an audio stream, as stated by the file.
+
+    A rate or number of 0 is unknown, a duration of None as well.
+    """
     if stream.type != "audio":
         return {}
     context = stream.codec_context
@@ -83,7 +95,10 @@ def _sound(stream: Any) -> dict[str, Any]:
         "default": bool(stream.disposition & Disposition.default),
         **{tag: _printable(stream.metadata.get(tag, "")) for tag in ("language", "title")},
     }
-    return found if context is None else found | {"rate": context.sample_rate, "channels": context.channels}
+    if context is None:
+        return found
+    stated = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
+    return found | {"rate": context.sample_rate, "channels": context.channels, "duration": stated}
 
 
 def _printable(tag: str) -> str:
@@ -92,8 +107,10 @@ def _printable(tag: str) -> str:
 
 
 def describe(path: str, demuxer: str, skip: int = 0) -> dict[str, Any]:
-    """The result of `inspect`, or {"error": reason}."""
+    """The result of `inspect`, or {"error": reason}; with "no_memory" if an allocation failed."""
     try:
         return inspect(path, demuxer, skip)
+    except MemoryError as error:
+        return {"error": str(error).replace(path, "the file"), "no_memory": True}
     except (OSError, ValueError) as error:
         return {"error": str(error).replace(path, "the file")}

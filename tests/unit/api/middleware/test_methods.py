@@ -24,7 +24,7 @@ def call(app: ASGIApp, method: str, path: str) -> list[Message]:
     sent: list[Message] = []
 
     async def receive() -> Message:
-        return {"type": "http.request"}
+        return await asyncio.Future()  # the client sends no body and stays
 
     async def send(message: Message) -> None:
         sent.append(message)

@@ -30,6 +30,7 @@ from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import InvalidSettings, Settings
 from transcription.jobs.recordings.folder import TEMPORARY_PREFIX, FolderStore
 from transcription.jobs.recordings.open import open_recordings, recordings_folder, with_uploads_beside_jobs
+from transcription.media.intake.uploads_folder import uploads_folder
 
 OTHER_DISK = Path("/dev/shm")  # a file system of its own nearly everywhere
 
@@ -195,7 +196,7 @@ def test_a_folder_may_be_a_symbolic_link(settings: Settings, tmp_path: Path, mou
         async with recordings.borrowed(await recordings.keep(arrived(settings.temp_dir), NEEDED)) as upload:
             return upload.path
 
-    assert asyncio.run(where()).parent == settings.temp_dir
+    assert asyncio.run(where()).parent == uploads_folder(settings)
 
 
 class TestWhereUploadsArrive:

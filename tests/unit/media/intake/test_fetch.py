@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import write_certificate
+from tests.support.leftovers import files_under
 from transcription.core.errors import FileTooLarge, InvalidParameter, TooManyUploads, TranscriptionError, UnreachableUrl
 from transcription.core.settings import Settings
 from transcription.media.intake.fetch import MAX_ADDRESSES, Fetcher, no_limit
 from transcription.media.intake.upload import Upload
+from transcription.media.intake.uploads_folder import uploads_folder
 from transcription.outbound.address_rules import Address
 from transcription.outbound.http_client import SystemResolver
 
@@ -109,8 +111,7 @@ def fetch(
     try:
         return asyncio.run(scenario())
     finally:
-        folder = settings.temp_dir
-        assert not folder.exists() or list(folder.iterdir()) == []  # however it ended
+        assert files_under(settings.temp_dir) == []  # however it ended
 
 
 def refused(kind: type[TranscriptionError], settings: Settings, answer: bytes, **options: Any) -> str:
@@ -137,7 +138,7 @@ def test_a_response_may_have_a_file_name_and_a_generic_type(settings: Settings) 
 
 def test_a_file_name_is_never_used_as_a_path(settings: Settings) -> None:
     upload, _, _ = fetch(settings, plain(Content_Disposition='attachment; filename="../../etc/passwd"'))
-    assert upload.path.parent == settings.temp_dir
+    assert upload.path.parent == uploads_folder(settings)
 
 
 def test_a_file_that_is_too_large_is_refused_by_its_declared_and_its_actual_size(settings: Settings) -> None:

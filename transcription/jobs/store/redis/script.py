@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 # In this order: later files use the functions of earlier ones.
-FILES = ("common", "transitions", "jobs", "results", "queue", "messages", "deliveries", "maintenance")
+FILES = ("common", "turns", "transitions", "jobs", "results", "queue", "messages", "deliveries", "maintenance")
 RUN_STEP = "return steps[step]()\n"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from transcription.core.transcript import Transcript
 from transcription.jobs import policy
 from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
-from transcription.jobs.store.base import idempotency_conflict
+from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
 from transcription.jobs.store.rows import row_of, shown_job
 from transcription.jobs.store.sqlite import queries
 from transcription.jobs.store.sqlite.steps import SqliteSteps, existing, first_row, only_row, shown
@@ -18,7 +18,7 @@ from transcription.jobs.store.sqlite.steps import SqliteSteps, existing, first_r
 class SqliteJobs(SqliteSteps):
     """As `transcription.jobs.store.base.Jobs`."""
 
-    async def submit(self, new: NewJob) -> tuple[Job, bool]:
+    async def submit(self, new: NewJob, max_open: int | None = None) -> tuple[Job, bool]:
         values = self._parameters() | row_of(new)
 
         def step(db: sqlite3.Connection) -> tuple[Job, bool]:
@@ -27,10 +27,12 @@ class SqliteJobs(SqliteSteps):
                 raise idempotency_conflict(earlier["id"])
             if earlier:
                 return existing(db, earlier["id"]), False
+            result = first_row(db, queries.VALID_RESULT, values) if self._caching else None
+            if not result:
+                _check_room(db, new.caller, max_open)
             if not self._caching:  # finished windows are not reused either
                 db.execute(queries.DROP_WINDOWS_UNLESS_UNFINISHED, values)
             db.execute(queries.SUBMIT, values)
-            result = first_row(db, queries.VALID_RESULT, values) if self._caching else None
             if result:
                 done = values | {"result": result["id"], "duration": result["duration"]}
                 db.execute(queries.COMPLETE_FROM_RESULT, done)
@@ -41,9 +43,11 @@ class SqliteJobs(SqliteSteps):
     async def get(self, job_id: str) -> Job | None:
         return await self._database.read(lambda db: shown(db, job_id))
 
-    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
-        query = queries.list_jobs(len(statuses), before is not None)
-        values = (*statuses, *(() if before is None else (before,)), limit)
+    async def list_jobs(
+        self, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
+    ) -> list[Job]:
+        query = queries.list_jobs(len(statuses), before is not None, caller is not None)
+        values = (*statuses, *(value for value in (before, caller) if value is not None), limit)
         return await self._database.read(lambda db: [shown_job(row) for row in db.execute(query, values).fetchall()])
 
     async def snapshot(self, job_id: str) -> JobSnapshot | None:
@@ -77,11 +81,12 @@ class SqliteJobs(SqliteSteps):
 
         return await self._database.write(step, durable=True)
 
-    async def retry(self, job_id: str) -> Job | None:
+    async def retry(self, job_id: str, max_open: int | None = None) -> Job | None:
         def step(db: sqlite3.Connection) -> Job | None:
-            row = first_row(db, "SELECT status, work, result FROM jobs WHERE id = ?", (job_id,))
+            row = first_row(db, "SELECT status, work, result, caller FROM jobs WHERE id = ?", (job_id,))
             if row is None or row["status"] not in (JobStatus.FAILED, JobStatus.COMPLETED):
                 return shown(db, job_id)
+            _check_room(db, row["caller"], max_open)
             if row["status"] == JobStatus.COMPLETED:
                 # If the same work is being done for another job, it needs the windows, and this job joins it.
                 db.execute(queries.DROP_WINDOWS_UNLESS_UNFINISHED, {"work": row["work"]})
@@ -101,3 +106,9 @@ class SqliteJobs(SqliteSteps):
 
     async def result(self, job_id: str) -> Transcript | None:
         return await self._transcript(queries.RESULT_OF_JOB, {"id": job_id})
+
+
+def _check_room(db: sqlite3.Connection, caller: str, max_open: int | None) -> None:
+    """Raise TooManyJobs if the caller has `max_open` unfinished jobs."""
+    if max_open is not None and only_row(db, queries.COUNT_UNFINISHED, {"caller": caller})["jobs"] >= max_open:
+        raise too_many_jobs(max_open)

@@ -11,14 +11,25 @@ from transcription.jobs.job import Job
 from transcription.jobs.store.base import LeaseLost
 from transcription.jobs.store.rows import PLACED, pack_failure
 from transcription.jobs.store.sqlite import queries
-from transcription.jobs.store.sqlite.steps import SqliteSteps, execute, insert
+from transcription.jobs.store.sqlite.steps import SqliteSteps, execute, existing, first_row, insert, only_row
 
 
 class SqliteQueue(SqliteSteps):
     """As `transcription.jobs.store.base.Queue`."""
 
     async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
-        return await self._claim(queries.CLAIM, {"owner": owner, "id": job_id})
+        values = self._parameters() | {"owner": owner, "id": job_id}
+
+        def step(db: sqlite3.Connection) -> Job | None:
+            candidates = (queries.GIVEN,) if job_id else (queries.LOST, queries.NEXT)
+            found = next((row for query in candidates if (row := first_row(db, query, values))), None)
+            if found is None:
+                return None
+            claimed = only_row(db, queries.CLAIM, values | {"number": found["number"]})
+            db.execute(queries.COUNT_TURN, {"caller": claimed["caller"]})
+            return existing(db, claimed["id"])
+
+        return await self._database.write(step)
 
     async def renew(self, lease: Job) -> None:
         await self._change(lease, queries.RENEW, {})

@@ -75,6 +75,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE jobs ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",),
     ("ALTER TABLE jobs ADD COLUMN layout TEXT",),  # JSON; of subtitles, NULL if not requested
+    (
+        "ALTER TABLE jobs ADD COLUMN caller TEXT NOT NULL DEFAULT ''",  # the name of an API key, '' for none
+        "CREATE INDEX jobs_of_caller ON jobs (caller, number)",
+        "CREATE INDEX unfinished_jobs_of_caller ON jobs (caller, number) WHERE status IN ('queued', 'processing')",
+        # The turn in which a job of the caller was last begun, counted from 1.
+        "CREATE TABLE turns (caller TEXT PRIMARY KEY, served INTEGER NOT NULL)",
+    ),
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -6,6 +6,7 @@ that clock.
 
 from __future__ import annotations
 
+from tests.unit.jobs.store.contract.callers import CallerContract, LimitContract, TurnContract
 from tests.unit.jobs.store.contract.deliveries import DeliveryContract
 from tests.unit.jobs.store.contract.jobs import AcceptanceContract, CommandContract, QueryContract
 from tests.unit.jobs.store.contract.maintenance import MaintenanceContract
@@ -16,6 +17,9 @@ class StoreContract(
     AcceptanceContract,
     QueryContract,
     CommandContract,
+    CallerContract,
+    TurnContract,
+    LimitContract,
     ClaimContract,
     ProgressContract,
     SharedWorkContract,

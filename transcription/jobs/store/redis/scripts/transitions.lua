@@ -12,8 +12,10 @@ end
 local function set_status(id, status)
   local before = get(id, 'status')
   if before then call('ZREM', key('status', before), id) end
+  if before == 'queued' then leave_queue(id) end
   call('ZADD', key('status', status), get(id, 'number'), id)
   set(id, 'status', status)
+  if status == 'queued' then join_queue(id) end
 end
 
 local function unfinished(id)
@@ -130,6 +132,8 @@ local function drop_job(id)
   for _, name in ipairs(sets) do
     call('ZREM', prefix .. name, id)
   end
+  local caller = get(id, 'caller')
+  if caller then call('ZREM', key('caller', caller), id) end
   if idempotency_key then call('HDEL', prefix .. 'keys', idempotency_key) end
   call('HDEL', prefix .. 'recordings', id)
   call('DEL', job_key(id))
