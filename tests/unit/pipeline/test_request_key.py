@@ -16,7 +16,7 @@ PLAIN = TranscriptionRequest(DecodeOptions("demo"), VadOptions())
 def key(settings, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"audio")
-    return lambda request: request_key(Upload(path, "hash", 5), request, settings)
+    return lambda request: request_key(Upload(path, "hash", 5), request, settings, caller="")
 
 
 @pytest.mark.parametrize(
