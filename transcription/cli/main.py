@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -198,7 +199,8 @@ def transcribe_file(
     with open_recording(file) as path, progress_bar(file, console, quiet=quiet) as report:
         targets = output.targets(file, formats)
         name = "recording" if str(file) == STDIN else file.name
-        results = transcriber.transcribe(RecordingRequest(path, name, formats, parameters), report)
+        warn = partial(print_error, file)
+        results = transcriber.transcribe(RecordingRequest(path, name, formats, parameters, warn), report)
         output.write(results, targets)
     if targets and not quiet:
         click.echo(f"{file}: {', '.join(str(path) for path in targets.values())}", err=True)
@@ -237,6 +239,6 @@ def progress_bar(file: Path, console: Console, *, quiet: bool) -> Iterator[Repor
         yield report
 
 
-def print_error(file: Path, error: Exception) -> None:
-    """Print an error on one line of standard error."""
+def print_error(file: Path, error: Exception | str) -> None:
+    """Print an error or a warning on one line of standard error."""
     click.echo(f"{file}: {' '.join(str(error).split())}", err=True)

@@ -1,4 +1,4 @@
-"""Requests for different sound of one file have different keys; the others have the keys of older versions."""
+"""Requests for different sound of one file have different keys, and stored ones without it mean the default."""
 
 import json
 

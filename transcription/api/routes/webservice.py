@@ -53,9 +53,10 @@ from transcription.telemetry.logs import current_request_id
 FILE = "audio_file"
 ENGINE = "faster_whisper"
 PLAIN_TEXT = ResponseFormat.TEXT.record.content_type  # whatever `output` is, as whisper-asr-webservice does it
+MEDIA_TYPE = ResponseFormat.TEXT.record.media_type
 UNDETERMINED = "undetermined"
 
-BODY = multipart_body({FILE: file_schema()}, required=[FILE])
+BODY = multipart_body("AudioFileForm", {FILE: file_schema()}, required=[FILE])
 SOUND_NAMES = frozenset({"audio_track", "channel"})
 EXTENSIONS = LAYOUT_NAMES | SOUND_NAMES
 _SCHEMAS = field_schemas(TranscriptionParameters)
@@ -128,7 +129,13 @@ def asr_parameters(
     )
 
 
-@router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY, "parameters": EXTENSION_PARAMETERS})
+@router.post(
+    "/asr",
+    operation_id="asr",
+    response_class=Response,
+    responses={200: {"description": "The transcript", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+    openapi_extra={"requestBody": BODY, "parameters": EXTENSION_PARAMETERS},
+)
 @route_facts(upload=True)
 async def asr(
     request: Request,
@@ -158,6 +165,7 @@ def file_headers(upload: Upload, output: Output) -> dict[str, str]:
 
 @router.post(
     "/detect-language",
+    operation_id="detect_language",
     response_model=DetectedLanguage,
     openapi_extra={"requestBody": BODY, "parameters": SOUND_PARAMETERS},
 )
