@@ -109,6 +109,18 @@ def test_parameters_of_the_service_can_be_set(run: Run, talk: Path, anywhere: li
     assert "Did you mean 'beam_size'?" in wrong.stderr
 
 
+def test_a_file_that_breaks_off_is_transcribed_with_a_warning(
+    run: Run, talk: Path, recordings: Recordings, anywhere: list[str]
+) -> None:
+    whole = recordings.speech("whole.flac", 10).read_bytes()
+    cut = talk.with_name("cut.flac")
+    cut.write_bytes(whole[: len(whole) // 2])
+    done = run(cut, *anywhere, "--stdout")
+    assert done.returncode == 0
+    assert done.stdout.strip()
+    assert "cut.flac: The file breaks off after" in done.stderr
+
+
 def test_an_existing_file_is_replaced_only_with_overwrite(run: Run, talk: Path) -> None:
     text = talk.with_suffix(".txt")
     text.write_text("corrected by hand")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-
 from transcription.core.errors import InsufficientStorage, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.media.intake.uploads_folder import open_uploads
 from transcription.system.cgroup_memory import read_memory
+from transcription.system.disk import free_space
 
 MEMORY_RETRY_SECONDS = 15.0  # about the time until a recording in progress is finished
 DISK_RETRY_SECONDS = 60.0
@@ -38,7 +37,7 @@ def disk_shortage(settings: Settings) -> str:
     The folder for uploads is created again if it is missing. Raises ServiceUnavailable if it cannot be used.
     """
     with open_uploads(settings) as folder:
-        free = shutil.disk_usage(folder).free
+        free = free_space(folder)
     if free >= settings.min_free_disk:
         return ""
     return (

@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from transcription.api import page
+from transcription.api.client_schema import fit_for_clients
 from transcription.api.documentation import add_security, error_responses
-from transcription.api.errors import answer_domain_error, answer_validation_error
+from transcription.api.errors import answer_domain_error, answer_full_disk, answer_validation_error
 from transcription.api.openai import azure
 from transcription.api.openai import routes as openai_routes
 from transcription.api.route_facts import RouteTable, declared
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses=error_responses(*COMMON_ERRORS),
     )
     app.add_exception_handler(TranscriptionError, answer_domain_error)
+    app.add_exception_handler(OSError, answer_full_disk)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
     for module in MODULES:
         app.include_router(module.router)
@@ -76,7 +78,7 @@ def declare_security(app: FastAPI, settings: Settings) -> None:
     open_paths = route_table().open_paths(protect_probes=settings.protect_probes)
 
     def openapi() -> dict[str, Any]:
-        return add_security(make_document(), open_paths, required=settings.enable_api_key)
+        return add_security(fit_for_clients(make_document()), open_paths, required=settings.enable_api_key)
 
     app.openapi = openapi  # type: ignore[method-assign]
 

@@ -17,6 +17,7 @@ from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
 from transcription.pipeline.transcribe import Pipeline
 from transcription.pipeline.transcriber import Transcriber
+from transcription.telemetry.background import BackgroundTasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Backend:
     transcriber: Transcriber
     jobs: JobService
     fetcher: Fetcher
+    background: BackgroundTasks
     started: float = field(default_factory=time.monotonic)
 
     @property

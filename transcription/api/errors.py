@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from transcription.api.server_paths import without_paths
 from transcription.core import errors
+from transcription.system.disk import is_full
 from transcription.telemetry.logs import current_request_id
+
+log = structlog.get_logger(__name__)
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the access log: the client is gone
 RETRY_SECONDS = 5
+DISK_RETRY_SECONDS = 60.0
 MODEL_RETRY_SECONDS = 30  # the interval at which the runner retries to load its model
 
 
@@ -67,6 +73,10 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.AudioTooLong: (413, "The recording is longer than 3600 s. Split it."),
     errors.InvalidParameter: (422, "temperature: Input should be less than or equal to 1"),
     errors.UnknownModel: (422, "There is no model 'hugo'. GET /models lists the names."),
+    errors.ModelNotAllowed: (
+        422,
+        "The model 'medium' is not available on this server. GET /models lists others.",
+    ),
     errors.UndecodableMedia: (422, "The recording cannot be decoded. Export it again."),
     errors.NoAudioStream: (422, "No audio stream (1 video stream). Send a file with sound."),
     errors.AudioTooShort: (422, "The recording is shorter than 0.1 s. Send a longer one."),
@@ -144,15 +154,22 @@ def error_body(kind: ErrorKind, message: str, detail: str = "") -> ErrorBody:
     return ErrorBody(
         error=kind.code,
         message=message,
-        detail=detail,
+        detail=without_paths(detail),
         timestamp=utc_now(),
         request_id=current_request_id(),
     )
 
 
+def public_message(error: errors.TranscriptionError) -> str:
+    """The message for clients. That of a damaged store is for its operator, with the commands that repair it."""
+    return kind_of(error).example if isinstance(error, errors.DamagedStore) else error.message
+
+
 def error_response(error: errors.TranscriptionError) -> JSONResponse:
     """The answer to an error of the domain."""
     kind = kind_of(error)
+    if isinstance(error, errors.DamagedStore):
+        log.critical("damaged_store", reason=error.message, detail=error.detail)
     headers = {}
     if isinstance(error, errors.ServiceUnavailable | errors.TooManyRequests):
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
@@ -162,7 +179,7 @@ def error_response(error: errors.TranscriptionError) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, errors.UploadTooSlow):
         headers["Connection"] = "close"  # the rest of the body is not read
-    body = error_body(kind, error.message, error.detail).model_dump()
+    body = error_body(kind, public_message(error), error.detail).model_dump()
     if isinstance(error, errors.InvalidParameter) and error.parameter:  # for OpenAI's shape, which has a field for it
         body["param"] = error.parameter
     return JSONResponse(body, kind.status, headers)
@@ -173,6 +190,17 @@ async def answer_domain_error(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.TranscriptionError):
         raise error
     return error_response(error)
+
+
+async def answer_full_disk(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's exception handler for OSError: a full disk that no module below has reported in its own words."""
+    if not isinstance(error, OSError) or not is_full(error):
+        raise error
+    return error_response(
+        errors.InsufficientStorage(
+            "The disk is full. Try again later, or tell the operator.", error.strerror or "", DISK_RETRY_SECONDS
+        )
+    )
 
 
 async def answer_validation_error(_: Request, error: Exception) -> JSONResponse:

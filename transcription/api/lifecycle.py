@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import Any
 
 from runners.client.client import RunnerClient
@@ -16,6 +16,7 @@ from transcription.jobs.open import open_jobs
 from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
+from transcription.media.intake.sweep import TASK as SWEEP
 from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.sandbox.process import warm_up
 from transcription.outbound.http_client import SystemResolver
@@ -23,7 +24,9 @@ from transcription.pipeline.transcribe import Pipeline
 from transcription.system.garbage import collect_as_usual
 from transcription.system.malloc import give_memory_back_early
 from transcription.system.signals import call_on_sigterm
+from transcription.telemetry.background import BackgroundTasks
 from transcription.telemetry.process_metrics import API, update_regularly
+from transcription.telemetry.process_metrics import TASK as PROCESS_METRICS
 
 
 class ApiProcess:
@@ -42,28 +45,33 @@ class ApiProcess:
             snapshot = await jobs.snapshot(job.id, EVERY_JOB)
             return await status_body(jobs, snapshot, settings.job_concurrency, EVERY_JOB)
 
-        jobs = open_jobs(settings, client, pipeline, callback_body)
+        self._background = BackgroundTasks()
+        jobs = open_jobs(settings, client, pipeline, callback_body, self._background)
         fetcher = Fetcher(settings, SystemResolver())
         self._housekeeping = jobs.housekeeping
-        self._background: list[asyncio.Task[None]] = []
-        self.backend = Backend(settings, client, RecentState(client), pipeline, jobs.transcriber, jobs.service, fetcher)
+        self.backend = Backend(
+            settings,
+            client,
+            RecentState(client),
+            pipeline,
+            jobs.transcriber,
+            jobs.service,
+            fetcher,
+            self._background,
+        )
 
     def start(self) -> None:
         """Start the background tasks: jobs, the sweep of TEMP_DIR, process metrics."""
         self._housekeeping.start()
         folders = {"temp": self._settings.temp_dir, "jobs": job_folders(self._settings)[0]}
-        self._background = [
-            asyncio.create_task(sweep_regularly(self._settings)),
-            asyncio.create_task(update_regularly(API, folders)),
-        ]
+        self._background.start(SWEEP, partial(sweep_regularly, self._settings))
+        self._background.start(PROCESS_METRICS, partial(update_regularly, API, folders))
         call_on_sigterm(self._housekeeping.stop_soon)
 
     async def stop(self) -> None:
         """Stop the background tasks. Running jobs return to the queue."""
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
         await self._housekeeping.stop()
+        await self._background.stop()
 
 
 def start_process(settings: Settings, runner: Any) -> ApiProcess:

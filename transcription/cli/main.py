@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -134,7 +135,7 @@ def main(
             stack.callback(transcriber.close)
             for file in recordings:
                 try:
-                    request = RecordingRequest(file, name_of(file), wanted, parameters)
+                    request = RecordingRequest(file, name_of(file), wanted, parameters, partial(print_error, file))
                     transcribe_file(request, targets[file], output, transcriber, console, quiet=quiet)
                 except RecordingFailed as error:
                     failures += 1
@@ -239,6 +240,6 @@ def progress_bar(file: Path, console: Console, *, quiet: bool) -> Iterator[Repor
         yield report
 
 
-def print_error(file: Path, error: Exception) -> None:
-    """Print an error on one line of standard error."""
+def print_error(file: Path, error: Exception | str) -> None:
+    """Print an error or a warning on one line of standard error."""
     click.echo(f"{as_text(str(file))}: {' '.join(str(error).split())}", err=True)

@@ -103,6 +103,12 @@ class UnknownModel(InvalidParameter):
     code = "unknown_model"
 
 
+class ModelNotAllowed(InvalidParameter):
+    """The model is known, but requests may not name it: ALLOWED_MODELS."""
+
+    code = "model_not_allowed"
+
+
 class ModelUnavailable(TranscriptionError):
     """The model is known, but cannot be loaded at present."""
 
@@ -161,7 +167,7 @@ class TooManyJobs(TooManyRequests):
 
 
 class InsufficientStorage(ServiceUnavailable):
-    """The disk for jobs is too full to accept another one."""
+    """The disk is too full for an upload or for another job."""
 
     code = "insufficient_storage"
 

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
 ROOT_PATH = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
+MODEL_NAME = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d*x[1-9]\d*x[1-9]\d*")
 
 
@@ -52,6 +53,11 @@ class Settings(BaseSettings):
     whisper_model: str = Field(
         "base", description="Default model: a released model or a sub-folder of WHISPER_MODEL_DIR."
     )
+    allowed_models: str = Field(
+        "",
+        description="Models that requests may name besides the default one, comma-separated; * for every known one, "
+        "which requests then cause to be downloaded. By default those on disk.",
+    )
     whisper_device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Device the model runs on; auto is a GPU if there is one."
     )
@@ -75,6 +81,11 @@ class Settings(BaseSettings):
         120,
         ge=1,
         description="Seconds any batch may take; one that takes longer, and far longer than usual, is hung.",
+    )
+    watchdog_timeout: int = Field(
+        30,
+        ge=0,
+        description="Seconds without a sign of life after which the model's process is replaced; 0 for never.",
     )
     cache_dir: Path = Field(
         default_factory=default_cache,
@@ -218,6 +229,11 @@ class Settings(BaseSettings):
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
+    def allowed_model_names(self) -> frozenset[str]:
+        """ALLOWED_MODELS as a set; empty for the default."""
+        return frozenset(name.strip() for name in self.allowed_models.split(",") if name.strip())
+
+    @property
     def broker_url(self) -> str:
         """The Redis for Celery's messages."""
         return self.celery_broker_url or self.redis_url
@@ -256,6 +272,14 @@ class Settings(BaseSettings):
         if not re.fullmatch(ROOT_PATH, path):
             raise ValueError("must be a path such as /speech, of letters, digits and ._~-")
         return path
+
+    @field_validator("allowed_models")
+    @classmethod
+    def _model_names(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip() and not MODEL_NAME.fullmatch(part.strip()):
+                raise ValueError(f"'{part.strip()}' is neither the name of a model nor *")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -72,8 +72,18 @@ class JobService:
         self.stopping = asyncio.Event()
 
     def check_space(self, size: int) -> None:
-        """Raise InsufficientStorage unless MIN_FREE_DISK stays free after another `size` bytes."""
-        free = min(shutil.disk_usage(folder).free for folder in self._disks)
+        """Raise InsufficientStorage unless MIN_FREE_DISK stays free after another `size` bytes.
+
+        Raises ServiceUnavailable if a folder is gone.
+        """
+        try:
+            free = min(shutil.disk_usage(folder).free for folder in self._disks)
+        except OSError as error:
+            raise ServiceUnavailable(
+                "The folder for jobs cannot be used. Try again later; if the error persists, have the operator check "
+                "JOBS_DIR and SPOOL_URL.",
+                error.strerror or "",
+            ) from error
         if free - size < self._settings.min_free_disk:
             raise InsufficientStorage(
                 "There is no space left to store another job. Try again later, or tell the operator.",
@@ -94,7 +104,7 @@ class JobService:
             here = stack.enter_context(held(upload))
             job, created = await self._accept(upload, submission)
             if created:
-                log.info("job_accepted", job_id=job.id, size=upload.size, status=job.status.value)
+                log.info("job_accepted", job_id=job.id, size=upload.size, status=job.status.value, caller=job.caller)
                 self._dispatcher.wake()
                 self._examiner.schedule(job, here, stack.pop_all())
         return job

@@ -8,22 +8,19 @@ import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-import structlog
-
 from runners.client.interface import Runner
-from transcription.core.errors import ServiceUnavailable, TranscriptionError
+from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.attempt import Attempts
 from transcription.jobs.job import Job
 from transcription.jobs.recordings.base import RecordingStore
 from transcription.jobs.store.base import JobStore
 from transcription.pipeline.single_flight import SingleFlight
+from transcription.telemetry.background import going_on
 
 POLL_SECONDS = 1.0  # until a job that another process accepted or returned is found
 
 Claim = Callable[[str], Awaitable[Job | None]]  # takes the owner of the attempt
-
-log = structlog.get_logger(__name__)
 
 
 class Worker:
@@ -48,13 +45,12 @@ class Worker:
 
     async def run(self) -> None:
         """Work on due jobs until cancelled. Jobs in progress then return to the queue with their checkpoints."""
+        self._stopping = False  # also if an error has ended an earlier call
         try:
             while True:
                 self._woken.clear()
-                try:
+                with going_on("dispatch"):
                     await self._begin_jobs()
-                except TranscriptionError as error:
-                    log.warning("jobs_wait", reason=error.message, detail=error.detail)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._woken.wait()

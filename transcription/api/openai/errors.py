@@ -17,10 +17,17 @@ STATUS: Mapping[str, int] = {
     "no_audio_stream": 400,
     "audio_too_short": 400,
     "unknown_model": 404,
+    "model_not_allowed": 404,
     "invalid_api_key": UNAUTHORIZED,
 }
-CODES: Mapping[str, str] = {"unknown_model": "model_not_found"}  # the other codes are ours
-PARAMETERS: Mapping[str, str] = {"unknown_model": "model", "unsupported_format": "file", "file_too_large": "file"}
+# The other codes are ours.
+CODES: Mapping[str, str] = {"unknown_model": "model_not_found", "model_not_allowed": "model_not_found"}
+PARAMETERS: Mapping[str, str] = {
+    "unknown_model": "model",
+    "model_not_allowed": "model",
+    "unsupported_format": "file",
+    "file_too_large": "file",
+}
 # OpenAI's clients retry these by themselves, and a retry may succeed.
 RETRYABLE = frozenset({408, TOO_MANY_REQUESTS, SERVER_FAULT, 503, 504})
 SHOULD_RETRY_HEADER = "x-should-retry"

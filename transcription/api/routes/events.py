@@ -35,7 +35,12 @@ async def known_job(job_id: str, backend: BackendDependency, access: AccessDepen
     return await backend.jobs.get(job_id, access)
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses(UnknownJob))
+@router.get(
+    "/jobs/{job_id}/events",
+    operation_id="follow_job",
+    response_class=EventSourceResponse,
+    responses=error_responses(UnknownJob),
+)
 async def events(
     job: Annotated[Job, Depends(known_job)],
     request: Request,

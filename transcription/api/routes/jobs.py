@@ -31,6 +31,7 @@ from transcription.api.schemas.jobs import (
     summary,
     unfinished,
 )
+from transcription.api.schemas.transcript import JsonTranscript
 from transcription.core.errors import (
     InsufficientStorage,
     InvalidParameter,
@@ -45,13 +46,14 @@ from transcription.jobs.service import JobService
 MAX_PAGE_SIZE = 200
 UNKNOWN = error_responses(UnknownJob)
 UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState)
+JOB = UnfinishedJob | CompletedJob | EndedJob
 NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
 
 router = APIRouter(tags=["jobs"])
 
 
-@router.get("/status/{job_id}", response_model=UnfinishedJob | CompletedJob | EndedJob, responses=UNKNOWN)
-@router.get("/jobs/{job_id}", response_model=UnfinishedJob | CompletedJob | EndedJob, responses=UNKNOWN)
+@router.get("/status/{job_id}", operation_id="get_status", response_model=JOB, responses=UNKNOWN)
+@router.get("/jobs/{job_id}", operation_id="get_job", response_model=JOB, responses=UNKNOWN)
 async def status(
     job_id: str,
     backend: BackendDependency,
@@ -79,7 +81,7 @@ async def status_body(
     return answer.model_dump_json(exclude=None if partial else {"partial"}, exclude_unset=True).encode()
 
 
-@router.get("/jobs", response_model_exclude_unset=True)
+@router.get("/jobs", operation_id="list_jobs", response_model_exclude_unset=True)
 async def jobs(
     backend: BackendDependency,
     access: AccessDependency,
@@ -101,8 +103,12 @@ async def jobs(
 
 @router.get(
     "/jobs/{job_id}/result",
+    operation_id="get_result",
     response_class=Response,
-    responses={200: {"description": "The transcript", "content": transcript_content()}, **UNKNOWN_OR_WRONG},
+    responses={
+        200: {"model": JsonTranscript, "description": "The transcript", "content": transcript_content()},
+        **UNKNOWN_OR_WRONG,
+    },
 )
 async def result(
     job_id: str,
@@ -123,7 +129,7 @@ async def result(
     return rendered_response(rendered, notice_headers(transcript))
 
 
-@router.delete("/jobs/{job_id}", responses=UNKNOWN)
+@router.delete("/jobs/{job_id}", operation_id="cancel_job", responses=UNKNOWN)
 async def cancel(job_id: str, request: Request, backend: BackendDependency, access: AccessDependency) -> JobAccepted:
     """Cancel an unfinished job, or delete a finished one with its result. Its files are deleted before the answer."""
     job = await backend.jobs.cancel(job_id, access)
@@ -131,7 +137,7 @@ async def cancel(job_id: str, request: Request, backend: BackendDependency, acce
     return accepted(job, request).model_copy(update={"message": message})
 
 
-@router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
+@router.post("/jobs/{job_id}/retry", operation_id="retry_job", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
 @route_facts(upload=True)
 async def retry(
     job_id: str, request: Request, backend: BackendDependency, access: AccessDependency, response: Response

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from formats import json as json_format
 from transcription.api.public_path import public_path
 from transcription.api.schemas.transcript import TranscriptionResponse, TranscriptWarning
+from transcription.api.server_paths import without_paths
 from transcription.core.errors import Failure
 from transcription.core.transcript import Transcript
 from transcription.jobs.access import EVERY_JOB, Access
@@ -140,7 +141,7 @@ def ended(job: Job, access: Access = EVERY_JOB) -> EndedJob:
     return EndedJob(
         **_common(job, access),
         error=failure.code,
-        detail=f"{failure.message} {failure.detail}".strip(),
+        detail=f"{failure.message} {without_paths(failure.detail)}".strip(),
         failed_at=utc(job.finished_at or 0),
         expires_at=utc(job.expires_at or 0),
     )

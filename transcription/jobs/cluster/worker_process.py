@@ -23,12 +23,16 @@ from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_shared_store
 from transcription.jobs.store.redis.store import RedisStore
 from transcription.jobs.worker import Worker
+from transcription.media.intake.sweep import TASK as SWEEP
 from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.intake.uploads_folder import open_uploads
 from transcription.media.sandbox.process import warm_up
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
+from transcription.system.watchdog import Watchdog
+from transcription.telemetry.background import BackgroundTasks
 from transcription.telemetry.metrics import serve_metrics
+from transcription.telemetry.process_metrics import TASK as PROCESS_METRICS
 from transcription.telemetry.process_metrics import WORKER, update_regularly
 
 READY_POLL_SECONDS = 0.2
@@ -138,21 +142,21 @@ class WorkerProcess:
         single_flight = SingleFlight(Pipeline(settings, runner))
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         self._worker = Worker(store, recordings, single_flight, runner, settings)
+        watchdog = Watchdog(settings.watchdog_timeout, lambda: self._started.is_set())
+        watchdog.start()
+        background = BackgroundTasks()
         try:
-            async with asyncio.TaskGroup() as group:
-                background = [
-                    # Jobs are dispatched even while no API process runs.
-                    group.create_task(Dispatcher(store, broker, WORKERS_POLL_SECONDS).run()),
-                    group.create_task(sweep_regularly(settings)),
-                    group.create_task(update_regularly(WORKER, {"temp": settings.temp_dir})),
-                ]
-                while not (await runner.state()).ready:
-                    await asyncio.sleep(READY_POLL_SECONDS)
-                self._started.set()
-                await self._stop_requested.wait()
-                for task in background:
-                    task.cancel()
+            # Jobs are dispatched even while no API process runs.
+            background.start("dispatch", Dispatcher(store, broker, WORKERS_POLL_SECONDS).run)
+            background.start(SWEEP, partial(sweep_regularly, settings))
+            background.start(PROCESS_METRICS, partial(update_regularly, WORKER, {"temp": settings.temp_dir}))
+            while not (await runner.state()).ready:
+                await asyncio.sleep(READY_POLL_SECONDS)
+            self._started.set()
+            await self._stop_requested.wait()
         finally:
+            watchdog.stop()
+            await background.stop()
             await self._worker.stop()
             await asyncio.gather(store.close(), broker.close())
             await asyncio.to_thread(runner.stop)

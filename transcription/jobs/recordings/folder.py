@@ -10,21 +10,24 @@ import stat
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
 import structlog
 
-from transcription.core.errors import ServiceUnavailable
+from transcription.core.errors import InsufficientStorage, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.durable import sync_file, sync_folder
 from transcription.jobs.job import Recording
-from transcription.jobs.recordings.base import COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
+from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
 from transcription.jobs.recordings.mounts import disk_of
 from transcription.media.intake.upload import Upload
+from transcription.system.disk import is_full
 from transcription.system.private_folder import PRIVATE_FOLDER, create_private, withdraw_rights
+from transcription.telemetry.background import going_on
 
+FULL_RETRY_SECONDS = 60.0
 TEMPORARY_PREFIX = ".spool-"  # of files in the folder that are not complete
 
 log = structlog.get_logger(__name__)
@@ -74,7 +77,8 @@ class FolderStore:
     async def remove(self, name: str) -> None:
         """As `RecordingStore.remove`."""
         path = self._path(name)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        with going_on(CLEANUP, file=name):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def sweep(self, in_use: frozenset[str], grace_seconds: float) -> int:
         """As `RecordingStore.sweep`."""
@@ -161,6 +165,13 @@ class FolderStore:
         return self._folder / checked_name(name)
 
     def _out_of_reach(self, error: OSError) -> ServiceUnavailable:
+        if is_full(error):
+            return InsufficientStorage(
+                "The disk is full: there is no space left for the recording of this job. Try again later, or tell the "
+                "operator.",
+                error.strerror or "",
+                retry_after=FULL_RETRY_SECONDS,
+            )
         return ServiceUnavailable(
             "The folder of the recordings cannot be used. Try again in a moment; if the error persists, have the "
             "operator check that SPOOL_URL (by default JOBS_DIR) is mounted, has free space and belongs to the user "
@@ -180,15 +191,10 @@ def _is_ours(name: str) -> bool:
 
 def _swept(path: Path, grace_seconds: float) -> bool:
     """Whether the file was deleted."""
-    try:
+    with going_on(CLEANUP, file=path.name), suppress(FileNotFoundError):  # other processes sweep, too
         found = path.lstat()
         # The absolute age, so that files from before the clock was set back are deleted, too.
-        if not stat.S_ISREG(found.st_mode) or abs(time.time() - found.st_ctime) <= grace_seconds:
-            return False
-        path.unlink()
-    except FileNotFoundError:
-        return False  # other processes sweep, too
-    except OSError as error:
-        log.warning("not_swept", file=path.name, reason=error.strerror)
-        return False
-    return True
+        if stat.S_ISREG(found.st_mode) and abs(time.time() - found.st_ctime) > grace_seconds:
+            path.unlink()
+            return True
+    return False

@@ -25,8 +25,9 @@ from fsspec.asyn import sync_wrapper
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.settings import InvalidSettings, Settings
 from transcription.jobs.job import Recording
-from transcription.jobs.recordings.base import COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
+from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
 from transcription.media.intake.upload import Upload
+from transcription.telemetry.background import going_on
 
 PART_BYTES = 5 * 1024 * 1024  # of a multipart upload: the least that S3 accepts; its most, 10,000 parts, is 48 GiB
 CHUNK_BYTES = 2 * 1024 * 1024  # of one range request, which the driver repeats when the connection breaks
@@ -126,9 +127,10 @@ class ObjectStore:
         unused = [
             entry["name"] for entry in found if self._is_orphan(entry, in_use) and _age(entry, now) > grace_seconds
         ]
+        removed = 0
         for start in range(0, len(unused), SWEPT_AT_ONCE):
-            await asyncio.gather(*map(self._delete, unused[start : start + SWEPT_AT_ONCE]))
-        return len(unused)
+            removed += sum(await asyncio.gather(*map(self._swept, unused[start : start + SWEPT_AT_ONCE])))
+        return removed
 
     async def check(self) -> None:
         """As `RecordingStore.check`."""
@@ -154,6 +156,13 @@ class ObjectStore:
             if not await self._call(partial(self._fs.exists, self._root.split("/", 1)[0])):
                 raise self._unusable(error) from error
             raise recording_lost() from None
+
+    async def _swept(self, key: str) -> bool:
+        """Whether the object was deleted."""
+        with going_on(CLEANUP, file=key.rsplit("/", 1)[-1]):
+            await self._delete(key)
+            return True
+        return False
 
     async def _delete(self, key: str) -> None:
         with suppress(FileNotFoundError):  # other processes delete, too

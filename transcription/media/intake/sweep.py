@@ -7,13 +7,17 @@ import fcntl
 import os
 import stat
 import time
+from contextlib import suppress
 
 import structlog
 
 from transcription.core.settings import Settings
 from transcription.media.intake.uploads_folder import UPLOAD_NAME, open_uploads
+from transcription.telemetry.background import going_on
 
 GRACE_SECONDS = 10.0  # an upload is created shortly before it is locked
+
+TASK = "sweep"  # its name as a background task
 
 log = structlog.get_logger(__name__)
 
@@ -38,16 +42,11 @@ def _swept(folder: int, name: str, now: float) -> bool:
     """Whether the file was deleted."""
     if not UPLOAD_NAME.fullmatch(name):
         return False
-    try:
-        if not _is_orphan(folder, name, now):
-            return False
-        os.unlink(name, dir_fd=folder)
-    except FileNotFoundError:
-        return False  # deleted by its process in the meantime
-    except OSError as error:
-        log.warning("not_swept", file=name, reason=error.strerror)
-        return False
-    return True
+    with going_on(TASK, file=name), suppress(FileNotFoundError):  # deleted by its process in the meantime
+        if _is_orphan(folder, name, now):
+            os.unlink(name, dir_fd=folder)
+            return True
+    return False
 
 
 def _is_orphan(folder: int, name: str, now: float) -> bool:
@@ -73,7 +72,8 @@ def _is_locked(folder: int, name: str) -> bool:
 async def sweep_regularly(settings: Settings) -> None:
     """Delete orphans in TEMP_DIR now and every CLEANUP_INTERVAL seconds. Runs until it is cancelled."""
     while True:
-        removed = await asyncio.to_thread(sweep, settings)
-        if removed:
-            log.warning("orphans_removed", files=len(removed))
+        with going_on(TASK):
+            removed = await asyncio.to_thread(sweep, settings)
+            if removed:
+                log.warning("orphans_removed", files=len(removed))
         await asyncio.sleep(settings.cleanup_interval)

@@ -16,6 +16,7 @@ from transcription.core.errors import FileTooLarge
 from transcription.core.settings import Settings
 from transcription.media.intake.multipart import MultipartForm, read_boundary
 from transcription.media.intake.uploads_folder import new_name, open_uploads, unusable, uploads_folder
+from transcription.system.disk import Space
 from transcription.system.private_folder import PRIVATE_FILE
 
 FILE_FIELD = "file"
@@ -100,6 +101,7 @@ async def receive_upload(
         raise too_large(settings)
     form = MultipartForm(boundary, field)
     with Destination(settings) as destination:
+        await destination.reserve(content_length or 0)
         await destination.write(head)
         async for chunk in stream:
             for data in form.feed(chunk):
@@ -159,6 +161,7 @@ class Destination:
         self._upload: Upload | None = None
         self._folder: int
         self._file: FileIO
+        self._space: Space
         self._reading: FileIO
 
     def __enter__(self) -> Destination:
@@ -175,6 +178,8 @@ class Destination:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         self._file = FileIO(os.open(self._name, flags, PRIVATE_FILE, dir_fd=self._folder), "w")
         stack.callback(self._close_written)
+        self._space = Space(self._file.fileno(), self._settings.min_free_disk)
+        stack.callback(self._space.forget)
         stack.callback(self._delete)
         # A decoder gets the file that can only be read.
         self._reading = FileIO(f"/proc/self/fd/{self._file.fileno()}")
@@ -194,6 +199,13 @@ class Destination:
     def _close_written(self) -> None:
         with suppress(OSError):  # the upload has failed already
             self._file.close()
+
+    async def reserve(self, size: int) -> None:
+        """Reserve space for a file of about `size` bytes; 0 if unknown. Before the first write."""
+        try:
+            await asyncio.to_thread(self._space.reserve, size)
+        except OSError as error:
+            raise unusable(error) from error
 
     async def write(self, data: bytes) -> None:
         """Append to the file, buffered. Raises FileTooLarge."""
@@ -215,6 +227,7 @@ class Destination:
 
     def _write(self, block: bytes) -> None:
         self._hash.update(block)
+        self._space.before_write(len(block))
         view = memoryview(block)
         while view:
             view = view[self._file.write(view) :]
@@ -226,8 +239,9 @@ class Destination:
     def upload(self, filename: str, content_type: str, fields: tuple[tuple[str, str], ...] = ()) -> Upload:
         """The file as an Upload. Call `flush` first."""
         try:
-            self._file.close()
-        except OSError as error:  # of an earlier write: network file systems report them here
+            self._space.release()
+            self._file.close()  # network file systems report errors of earlier writes here
+        except OSError as error:
             raise unusable(error) from error
         self._upload = Upload(
             self._path, self._hash.hexdigest(), self._size, filename, content_type, fields, self._reading

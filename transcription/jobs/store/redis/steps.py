@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
+from transcription.core.errors import InsufficientStorage, OutcomeUnknown, ServiceUnavailable
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job
 from transcription.jobs.policy import STORE_POLICY
@@ -30,7 +30,8 @@ ANSWER_SECONDS = 3.0
 RETRIES = 2  # of a command whose connection broke
 MAX_RETRY_SECONDS = 0.5  # the pause before a retry
 MAX_CONNECTIONS = 64  # per process
-RETRY_AFTER = 5.0  # seconds, for clients
+RETRY_AFTER, FULL_RETRY_SECONDS = 5.0, 60.0  # for clients
+DISK_FULL = "MISCONF"  # Redis refuses writes, because it cannot save them
 
 
 class RedisSteps:
@@ -93,6 +94,12 @@ def redis_errors() -> Iterator[None]:
             "The Redis that keeps jobs does not answer. Try again in a moment.", str(error), retry_after=RETRY_AFTER
         ) from error
     except RedisError as error:
+        if isinstance(error, OutOfMemoryError) or str(error).startswith(DISK_FULL):
+            raise InsufficientStorage(
+                "The Redis that keeps jobs is full. Try again later, or tell the operator.",
+                str(error),
+                retry_after=FULL_RETRY_SECONDS,
+            ) from error
         raise ServiceUnavailable(
             "The Redis that keeps jobs rejected the command. Try again in a moment; if it happens again, tell the "
             "operator.",

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import shlex
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import TypeVar
 
 import structlog
 
-from transcription.core.errors import DamagedStore, ServiceUnavailable
+from transcription.core.errors import DamagedStore, InsufficientStorage, ServiceUnavailable
 from transcription.jobs.durable import sync_folder
 from transcription.jobs.store.sqlite.schema import migrate
 from transcription.system.private_folder import PRIVATE_FOLDER, create_private, withdraw_rights
@@ -35,10 +36,12 @@ BACKUPS_KEPT = 3
 ABANDONED_SECONDS = 3600  # an unfinished copy older than this is deleted
 
 READERS = 4  # threads, each with its own connection
+FULL_RETRY_SECONDS = 60.0
 BUSY_SECONDS = 10.0  # for which a write waits for writes of other processes
 WAL_BYTES_KEPT = 64 * 1024 * 1024  # the write-ahead log is truncated to this after a burst
 
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+FULL_BYTES = 1024 * 1024  # with less free space, a file that cannot be created is due to a full disk
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _FORBIDDEN = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -69,6 +72,7 @@ class Database:
             self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
             for _ in range(READERS):
                 self._readers.put(self._connect())
+        self._file = self._path.stat()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="jobs-write")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="jobs-read")
 
@@ -94,6 +98,7 @@ class Database:
     def _read(self, step: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._readers.get()
         try:
+            self._check_in_place()
             with self._errors():
                 connection.execute("BEGIN")
                 return step(connection)
@@ -104,6 +109,7 @@ class Database:
     def _write(self, step: Callable[[sqlite3.Connection], T], durable: bool) -> T:
         connection = self._writer
         try:
+            self._check_in_place()
             with self._errors():
                 # NORMAL does not sync the log; the next FULL commit syncs everything before it, too.
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -138,6 +144,7 @@ class Database:
             raise self._damaged(complaint)
 
     def _back_up(self, now: float) -> None:
+        self._check_in_place()  # or a new, empty database would be created and copied
         folder = self._folder / BACKUPS_NAME
         folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
         withdraw_rights(folder, _is_backup)
@@ -177,6 +184,17 @@ class Database:
             detail,
         )
 
+    def _check_in_place(self) -> None:
+        """SQLite would go on writing to a file that has no name any more, and every job would be lost at the end."""
+        with suppress(OSError):
+            if os.path.samestat(self._path.stat(), self._file):
+                return
+        raise ServiceUnavailable(
+            "The database of jobs was moved or deleted from JOBS_DIR while the service was running. Have the operator "
+            "put it back, or restart the service.",
+            retry_after=FULL_RETRY_SECONDS,
+        )
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Translate errors of SQLite to errors of this service."""
@@ -188,11 +206,11 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is the extended code
             if code in _DAMAGED:
                 raise self._damaged(str(error)) from error
-            if code in _FULL:
-                raise ServiceUnavailable(
-                    f"There is no space for jobs under JOBS_DIR '{self._folder}', or its disk fails. "
-                    "Free some space and try again.",
+            if code in _FULL or (code == sqlite3.SQLITE_CANTOPEN and _is_full(self._folder)):
+                raise InsufficientStorage(
+                    "There is no space for jobs under JOBS_DIR, or its disk fails. Free some space and try again.",
                     str(error),
+                    retry_after=FULL_RETRY_SECONDS,
                 ) from error
             if code in _BUSY:
                 raise ServiceUnavailable(
@@ -201,11 +219,18 @@ class Database:
                 ) from error
             if code in _FORBIDDEN:
                 raise ServiceUnavailable(
-                    f"The database of jobs cannot be written under JOBS_DIR '{self._folder}'. "
+                    "The database of jobs cannot be written under JOBS_DIR. "
                     "Give the user that runs the service the right to write there.",
                     str(error),
                 ) from error
             raise
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
 
 
 def _is_ours(name: str) -> bool:
