@@ -190,6 +190,12 @@ class RecordingLost(TranscriptionError):
     code = "recording_lost"
 
 
+class UnreadableJob(TranscriptionError):
+    """What is stored of a job cannot be read: it was written by another version of the service, or damaged."""
+
+    code = "unreadable_job"
+
+
 class MissingApiKey(TranscriptionError):
     """The request needs an API key and has none."""
 

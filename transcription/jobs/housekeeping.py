@@ -78,7 +78,7 @@ class Housekeeping:
                 group.create_task(self._count_jobs())
 
     async def _clean_up(self) -> None:
-        """Delete expired jobs and orphaned recordings, and back up the store."""
+        """Delete expired jobs and orphaned recordings, fail jobs that cannot be read, and back up the store."""
         next_backup = 0.0
         while True:
             with contextlib.suppress(ServiceUnavailable):  # such as a full disk: the next cycle deletes first
@@ -86,6 +86,7 @@ class Housekeeping:
                 in_use = await self._store.recordings_in_use()
                 await self._recordings.sweep(in_use, ORPHAN_SECONDS)
                 if time.monotonic() >= next_backup:
+                    await self._store.fail_unreadable()
                     await self._store.back_up()
                     next_backup = time.monotonic() + BACKUP_SECONDS
             await asyncio.sleep(min(CLEANUP_SECONDS, self._settings.job_result_ttl))

@@ -104,6 +104,8 @@ class Job:
     seconds_done, seconds_total: of audio; the total is None until the recording was examined.
     not_before: a queued job is due from then on.
     request_id: of the submitting request, "" for a job of an older version.
+    readable: False if the stored job cannot be read (`transcription.jobs.store.unreadable`). It is failed then, its
+    failure says why, and fields that could not be read have their defaults.
     """
 
     id: str
@@ -126,6 +128,7 @@ class Job:
     delivery: Delivery | None = None
     request_id: str = ""
     layout: KeptLayout | None = None
+    readable: bool = True
 
     @property
     def finished(self) -> bool:

@@ -9,7 +9,6 @@ import pytest
 
 from transcription.system.garbage import collect_as_usual, collect_rarely
 
-
 PYTHON_DEFAULT = (700, 10, 10)
 
 

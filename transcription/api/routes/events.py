@@ -14,7 +14,7 @@ from formats.json import TIME_DIGITS, word_to_dict
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import error_responses
 from transcription.api.schemas.jobs import ended
-from transcription.core.errors import UnknownJob
+from transcription.core.errors import UnknownJob, UnreadableJob
 from transcription.core.transcript import Segment
 from transcription.jobs.estimate import progress_of
 from transcription.jobs.job import Job, JobStatus
@@ -53,7 +53,11 @@ async def follow(jobs: JobService, job: Job, place: tuple[int, int]) -> AsyncIte
     yield ServerSentEvent(comment="the job's events", retry=RECONNECT_MS)
     while True:
         job = await jobs.get(job.id)  # before its segments: a finished job has all of them
-        for segments in await jobs.segments(job, position):
+        try:
+            windows = await jobs.segments(job, position)
+        except UnreadableJob:  # its transcript; the job has failed since
+            continue
+        for segments in windows:
             for number, segment in enumerate(segments[seen:], start=seen + 1):
                 data = _segment(segment, shows_words=job.layout is None or job.layout.shows_words)
                 yield ServerSentEvent(data=data, event="segment", id=f"{position}.{number}")

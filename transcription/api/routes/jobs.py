@@ -35,6 +35,7 @@ from transcription.core.errors import (
     InvalidParameter,
     ServiceUnavailable,
     UnknownJob,
+    UnreadableJob,
     WrongJobState,
 )
 from transcription.jobs.job import JobSnapshot, JobStatus
@@ -42,7 +43,7 @@ from transcription.jobs.service import JobService
 
 MAX_PAGE_SIZE = 200
 UNKNOWN = error_responses(UnknownJob)
-UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState)
+UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState, UnreadableJob)
 NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
 
 router = APIRouter(tags=["jobs"])
@@ -65,8 +66,12 @@ async def status_body(jobs: JobService, snapshot: JobSnapshot, concurrency: int,
     """The status of a job as JSON, for this route and for webhooks. concurrency: number of jobs processed at once."""
     job = snapshot.job
     if job.status is JobStatus.COMPLETED:
-        document = completed(job, await jobs.result(job))
-        return bytes(JSONResponse(document).body)
+        try:
+            document = completed(job, await jobs.result(job))
+        except UnreadableJob:
+            job = await jobs.get(job.id)  # it has failed
+        else:
+            return bytes(JSONResponse(document).body)
     if job.finished:
         return ended(job).model_dump_json().encode()
     text = await jobs.partial_text(job) if partial else None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from transcription.core.transcript import PlacedResult, Transcript
 from transcription.jobs.store.redis.steps import RedisSteps
-from transcription.jobs.store.rows import PLACED, pack_transcript
+from transcription.jobs.store.rows import pack_transcript, readable_windows
 
 
 class RedisResults(RedisSteps):
@@ -24,4 +24,4 @@ class RedisResults(RedisSteps):
 
     async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
         windows = await self._step("checkpoints", work=work, start=start)
-        return [PLACED.unpack(zlib.decompress(window.partition(b" ")[2])) for window in windows]
+        return readable_windows([window.partition(b" ")[2] for window in windows], zlib.decompress)

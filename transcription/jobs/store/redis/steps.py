@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -21,7 +22,10 @@ from transcription.jobs.policy import STORE_POLICY
 from transcription.jobs.store.base import LeaseLost
 from transcription.jobs.store.redis.rows import job_of
 from transcription.jobs.store.redis.script import load_script
-from transcription.jobs.store.rows import unpack_transcript
+from transcription.jobs.store.rows import pack_failure, unpack_transcript
+from transcription.jobs.store.unreadable import READ_ERRORS, reason_of, seconds, unreadable_result
+
+log = structlog.get_logger(__name__)
 
 # The hash tag keeps all keys on one node of a cluster, as a script requires. Each database has its own keys.
 PREFIX = "{transcription}"
@@ -79,8 +83,26 @@ class RedisSteps:
             raise LeaseLost(lease.id)
 
     async def _transcript(self, name: str, **values: Any) -> Transcript | None:
-        packed = await self._step(name, **values)
-        return unpack_transcript(packed) if packed else None
+        """The transcript of a result. One that cannot be read is deleted, and every job that shows it fails."""
+        found = await self._step(name, **values)
+        if not found:
+            return None
+        result, duration, packed = found
+        try:
+            seconds(float(duration))  # a job that this result completes gets it
+            return unpack_transcript(packed)
+        except READ_ERRORS as error:
+            failure = unreadable_result(reason_of(error))
+        # The id of the result may be damaged, too: as payload, because JSON carries only text.
+        await self._step("drop_unreadable_result", result, id=values.get("id"), failure=pack_failure(failure))
+        log.error("unreadable_result", reason=failure.detail)
+        return None
+
+    async def _fail_unreadable(self, job: Job) -> None:
+        """Fail a job that cannot be read, unless it has failed already."""
+        assert job.failure is not None
+        if await self._step("fail_unreadable", id=job.id, failure=pack_failure(job.failure)):
+            log.error("unreadable_job", job_id=job.id, reason=job.failure.detail)
 
 
 @contextmanager

@@ -11,14 +11,23 @@ from transcription.jobs.job import Job
 from transcription.jobs.store.base import LeaseLost
 from transcription.jobs.store.rows import PLACED, pack_failure
 from transcription.jobs.store.sqlite import queries
-from transcription.jobs.store.sqlite.steps import SqliteSteps, execute, insert
+from transcription.jobs.store.sqlite.steps import SqliteSteps, claimed, execute, insert
 
 
 class SqliteQueue(SqliteSteps):
     """As `transcription.jobs.store.base.Queue`."""
 
     async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
-        return await self._claim(queries.CLAIM, {"owner": owner, "id": job_id})
+        values = self._parameters() | {"owner": owner, "id": job_id}
+
+        def step(db: sqlite3.Connection) -> Job | None:
+            job = claimed(db, queries.CLAIM, values)
+            while job and not job.readable:
+                self._fail_unreadable(db, job)
+                job = claimed(db, queries.CLAIM, values)
+            return job
+
+        return await self._database.write(step)
 
     async def renew(self, lease: Job) -> None:
         await self._change(lease, queries.RENEW, {})
@@ -30,6 +39,9 @@ class SqliteQueue(SqliteSteps):
     async def checkpoint(self, lease: Job, position: int, placed: PlacedResult, total: float | None) -> None:
         values = {"position": position, "done": placed.timeline.end, "placed": PLACED.pack(placed), "total": total}
         await self._change(lease, queries.PROGRESS, values, queries.KEEP_WINDOW)
+
+    async def drop_checkpoints(self, lease: Job, position: int) -> None:
+        await self._change(lease, queries.RENEW, {"position": position}, queries.DROP_WINDOWS_FROM)
 
     async def complete(self, lease: Job, transcript: Transcript) -> None:
         values = await self._packed(lease.work, transcript) | {"id": lease.id, "attempt": lease.attempt}

@@ -6,14 +6,17 @@ local WINDOWS_KEPT = 3600  -- seconds that the windows of a completed job are ke
 local function may_begin(id, owner)
   local status = get(id, 'status')
   if status == 'processing' then
-    local lease_until = get_number(id, 'lease_until')
+    local lease_until = get_number(id, 'lease_until') or 0
     return get(id, 'owner') ~= owner and not (now < lease_until and lease_until <= now + policy.lease)
   end
   if status ~= 'queued' then return false end
   local not_before = get_number(id, 'not_before') or 0
   if now < not_before and not_before <= now + policy.max_postponement then return false end
   local work = get(id, 'work')
-  return call('HEXISTS', prefix .. 'leaders', work) == 0 and call('ZRANGE', key('open', work), 0, 0)[1] == id
+  if not work then return true end  -- it cannot be read, and fails when it is claimed
+  -- The request key was damaged: under the new one the job is not known yet.
+  if not call('ZSCORE', key('open', work), id) then call('ZADD', key('open', work), number_of(id), id) end
+  return not leader_of(work) and head_of(work) == id
 end
 
 -- The first id of a sorted set for which `wanted` holds.
@@ -33,18 +36,19 @@ local function oldest_due(owner)
   local function due(id) return may_begin(id, owner) end
   local lost, waiting = find(key('status', 'processing'), due), find(key('status', 'queued'), due)
   if not lost or not waiting then return lost or waiting end
-  return get_number(lost, 'number') < get_number(waiting, 'number') and lost or waiting
+  return number_of(lost) < number_of(waiting) and lost or waiting
 end
 
 local function begin(id)
   local work = get(id, 'work')
   local from = resumed_from(work)
+  call('ZADD', key('open', work), number_of(id), id)  -- as it is, unless the request key was damaged
   call('PERSIST', key('windows', work))
-  if get(id, 'status') == 'processing' then call('HINCRBY', job_key(id), 'failures', 1) end
-  call('HINCRBY', job_key(id), 'attempt', 1)
+  if get(id, 'status') == 'processing' then add(id, 'failures', 1) end
+  add(id, 'attempt', 1)
   call('HSETNX', job_key(id), 'started_at', now)
   set(id, 'owner', arg.owner, 'lease_until', now + policy.lease, 'begun_at', now, 'begun_from', from,
-      'seconds_done', math.max(get_number(id, 'seconds_done'), from))
+      'seconds_done', math.max(get_number(id, 'seconds_done') or 0, from))
   clear(id, 'not_before', 'held', 'messages_sent')
   local total = call('HGET', prefix .. 'totals', work)
   if total then call('HSETNX', job_key(id), 'seconds_total', total) end
@@ -63,7 +67,7 @@ function steps.claim()
   local id = arg.id
   if id then id = may_begin(id, arg.owner) and id else id = oldest_due(arg.owner) end
   if not id then return false end
-  begin(id)
+  if get(id, 'work') then begin(id) end
   return shown(id)
 end
 
@@ -89,7 +93,7 @@ function steps.checkpoint()
   local kept = call('LLEN', windows)
   if arg.position > kept then return redis.error_reply('window ' .. arg.position .. ' comes after ' .. kept) end
   if arg.position == kept then call('RPUSH', windows, text(arg.done) .. ' ' .. payload) end
-  local done = math.max(get_number(arg.id, 'seconds_done'), arg.done)
+  local done = math.max(get_number(arg.id, 'seconds_done') or 0, arg.done)
   set(arg.id, 'failures', 0, 'seconds_done', done)
   if arg.total then set(arg.id, 'seconds_total', arg.total) end
   note_seconds(work, done, arg.total)
@@ -100,7 +104,7 @@ end
 function steps.complete()
   if not leased() then return false end
   local work, begun_at, from = get(arg.id, 'work'), get_number(arg.id, 'begun_at'), get_number(arg.id, 'begun_from')
-  if now > begun_at and arg.duration > from then
+  if begun_at and from and now > begun_at and arg.duration > from then
     call('LPUSH', prefix .. 'speeds', (arg.duration - from) / (now - begun_at))
     call('LTRIM', prefix .. 'speeds', 0, policy.speed_samples - 1)
   end
@@ -119,7 +123,7 @@ end
 
 function steps.requeue()
   if not leased() then return false end
-  call('HINCRBY', job_key(arg.id), 'failures', arg.failures)
+  add(arg.id, 'failures', arg.failures)
   set(arg.id, 'not_before', arg.delay and now + math.min(arg.delay, policy.max_postponement) or 0)
   clear(arg.id, 'owner', 'lease_until')
   set_status(arg.id, 'queued')
