@@ -18,13 +18,21 @@ def check_settings(settings: Settings) -> None:
         for name, hosts in (("WEBHOOK_ALLOW", settings.webhook_allow), ("URL_ALLOW", settings.url_allow)):
             _check_hosts(name, hosts)
         open_keys(settings)
-        asyncio.run(open_store(settings).close())
+        asyncio.run(_check_store(settings))
         if settings.enable_async:
             asyncio.run(open_recordings(settings).check())
     except InvalidKeys as error:
         raise SystemExit(f"Invalid settings:\n  {error}") from None
     except TranscriptionError as error:
         raise SystemExit(f"{error.message} {error.detail}".strip()) from None
+
+
+async def _check_store(settings: Settings) -> None:
+    store = open_store(settings)
+    try:
+        await store.check_version()
+    finally:
+        await store.close()
 
 
 def _check_hosts(name: str, hosts: str) -> None:

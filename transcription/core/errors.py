@@ -120,6 +120,10 @@ class OutcomeUnknown(ServiceUnavailable):
     """The answer to a write was lost: it may or may not have taken effect."""
 
 
+class NewerStore(ServiceUnavailable):
+    """Jobs are stored by a newer version of the service, which this one cannot read."""
+
+
 class TooManyRequests(TranscriptionError):
     """The client exceeds a limit. retry_after: seconds to wait before a retry."""
 

@@ -195,6 +195,10 @@ class Maintenance(Protocol):
         """
         ...
 
+    async def check_version(self) -> None:
+        """Raise DamagedStore or NewerStore if a newer version of the service has stored what this one cannot read."""
+        ...
+
     async def fail_unreadable(self) -> None:
         """Fail every job that cannot be read, so that it expires. Reads all jobs."""
         ...

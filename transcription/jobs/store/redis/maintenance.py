@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from redis.exceptions import ResponseError
 
+from transcription.core.errors import NewerStore, ServiceUnavailable
 from transcription.jobs.store.redis.rows import job_of
 from transcription.jobs.store.redis.steps import RedisSteps, redis_errors
 
@@ -21,6 +22,14 @@ class RedisMaintenance(RedisSteps):
     async def expire(self) -> None:
         while await self._step("expire", limit=EXPIRED_AT_ONCE):
             pass
+
+    async def check_version(self) -> None:
+        try:
+            await self._step("count")
+        except NewerStore:
+            raise
+        except ServiceUnavailable as error:  # every step checks again
+            log.warning("version_of_jobs_not_checked", reason=error.message, detail=error.detail)
 
     async def fail_unreadable(self) -> None:
         before = None

@@ -12,15 +12,16 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
+from transcription.core.errors import NewerStore, OutcomeUnknown, ServiceUnavailable
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job
 from transcription.jobs.policy import STORE_POLICY
 from transcription.jobs.store.base import LeaseLost
 from transcription.jobs.store.redis.rows import job_of
+from transcription.jobs.store.redis.schema import MINIMUM_READER, NEWER, SCHEMA_VERSION
 from transcription.jobs.store.redis.script import load_script
 from transcription.jobs.store.rows import pack_failure, unpack_transcript
 from transcription.jobs.store.unreadable import READ_ERRORS, reason_of, seconds, unreadable_result
@@ -66,7 +67,7 @@ class RedisSteps:
         self._clock = clock
 
     async def _step(self, name: str, payload: str | bytes = b"", **values: Any) -> Any:
-        given = {"ttl": self._ttl, "policy": STORE_POLICY, **values}
+        given = {"ttl": self._ttl, "policy": STORE_POLICY, "schema": (SCHEMA_VERSION, MINIMUM_READER), **values}
         if self._clock:
             given["now"] = self._clock()
         arguments = json.dumps({key: value for key, value in given.items() if value is not None})
@@ -114,10 +115,23 @@ def redis_errors() -> Iterator[None]:
         raise OutcomeUnknown(
             "The Redis that keeps jobs does not answer. Try again in a moment.", str(error), retry_after=RETRY_AFTER
         ) from error
+    except ResponseError as error:
+        if NEWER in str(error):
+            raise NewerStore(
+                f"The jobs in Redis have version {str(error).rpartition(NEWER)[2].strip()}; this program supports "
+                f"versions up to {SCHEMA_VERSION}. Run the newer program, or set another database in REDIS_URL for "
+                "this one.",
+                retry_after=RETRY_AFTER,
+            ) from error
+        raise _rejected(error) from error
     except RedisError as error:
-        raise ServiceUnavailable(
-            "The Redis that keeps jobs rejected the command. Try again in a moment; if it happens again, tell the "
-            "operator.",
-            str(error),
-            retry_after=RETRY_AFTER,
-        ) from error
+        raise _rejected(error) from error
+
+
+def _rejected(error: RedisError) -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "The Redis that keeps jobs rejected the command. Try again in a moment; if it happens again, tell the "
+        "operator.",
+        str(error),
+        retry_after=RETRY_AFTER,
+    )

@@ -27,6 +27,9 @@ class SqliteMaintenance(SqliteSteps):
         while await self._database.write(step):
             pass
 
+    async def check_version(self) -> None:
+        """Nothing to do: the database was checked when it was opened."""
+
     async def fail_unreadable(self) -> None:
         def read(db: sqlite3.Connection) -> list[Job]:
             # One row at a time: all of them at once may be more than the memory holds.

@@ -135,10 +135,29 @@ def test_several_processes_can_create_the_same_store_concurrently(folder: Path) 
 
 def test_a_database_of_a_newer_version_is_rejected(folder: Path) -> None:
     Calls(SqliteStore(folder, result_ttl=RESULT_TTL)).close()
-    with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 7}")
+    change(folder, f"PRAGMA user_version = {SCHEMA_VERSION + 7}")
+    change(folder, "UPDATE readers SET minimum = ?", SCHEMA_VERSION + 7)
     with pytest.raises(DamagedStore, match=rf"version {SCHEMA_VERSION + 7}.*up to {SCHEMA_VERSION}"):
         SqliteStore(folder, result_ttl=RESULT_TTL)
+
+
+def test_a_database_of_a_newer_version_that_says_nothing_about_readers_is_rejected(folder: Path) -> None:
+    Calls(SqliteStore(folder, result_ttl=RESULT_TTL)).close()
+    change(folder, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    change(folder, "DROP TABLE readers")
+    with pytest.raises(DamagedStore, match="Run the newer program"):
+        SqliteStore(folder, result_ttl=RESULT_TTL)
+
+
+def test_a_database_of_a_newer_version_that_says_so_can_be_used(folder: Path) -> None:
+    Calls(SqliteStore(folder, result_ttl=RESULT_TTL)).close()
+    change(folder, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    change(folder, "ALTER TABLE jobs ADD COLUMN colour TEXT")
+    store = Calls(SqliteStore(folder, result_ttl=RESULT_TTL))
+    store.submit(new_job("a"))
+    store.complete(store.claim("me"), transcript())
+    assert store.result("a") == transcript()
+    store.close()
 
 
 def test_a_job_in_a_database_of_an_older_version_is_kept(folder: Path) -> None:

@@ -20,6 +20,7 @@
 --   keys, recordings  hash   id of the job by idempotency key; name of the recording by id
 --   expiry, result_expiry, deliveries, messages   zset   ids by the time something is due; messages: to workers
 --   speeds            list   of the latest completed jobs, newest first
+--   schema            hash   version: the highest that ever wrote here. minimum_reader: the oldest that may use it
 
 local prefix = KEYS[1] .. ':'
 local step, arg, payload = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
@@ -57,6 +58,19 @@ end
 local function number_of(id) return finite(call('ZSCORE', prefix .. 'jobs', id)) or get_number(id, 'number') or 0 end
 
 local function first_of(name) return call('ZRANGE', name, 0, 0, 'WITHSCORES') end
+
+-- False, or why this program may not use what a newer one has stored. Checked by every step, because the newer one
+-- may start while this one runs.
+local function too_new()
+  local schema = prefix .. 'schema'
+  local stored = call('HMGET', schema, 'version', 'minimum_reader')
+  local version, reader = finite(stored[1]) or 0, finite(stored[2]) or 0
+  if reader > arg.schema[1] then return 'NEWERSCHEMA ' .. version end
+  if version < arg.schema[1] then
+    redis.pcall('HSET', schema, 'version', arg.schema[1], 'minimum_reader', arg.schema[2])  -- not while Redis is full
+  end
+  return false
+end
 
 local steps = {}
 
