@@ -6,6 +6,7 @@ import asyncio
 
 from transcription.api.middleware.api_keys import InvalidKeys, open_keys
 from transcription.core.errors import TranscriptionError
+from transcription.core.folders import check_folders
 from transcription.core.settings import Settings
 from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_store
@@ -14,6 +15,7 @@ from transcription.outbound.address_rules import AllowList
 
 def check_settings(settings: Settings) -> None:
     """Refuse to start on settings that cannot work; called once, before any process starts. Raises SystemExit."""
+    check_folders(settings)
     try:
         for name, hosts in (("WEBHOOK_ALLOW", settings.webhook_allow), ("URL_ALLOW", settings.url_allow)):
             _check_hosts(name, hosts)

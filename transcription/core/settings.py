@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
-LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d*x[1-9]\d*x[1-9]\d*")
+LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d{0,2}x[1-9]\d{0,2}x[1-9]\d{0,2}")
+MIN_SECRET_CHARACTERS = 32
 
 
 def default_cache() -> Path:
@@ -42,7 +43,7 @@ class Settings(BaseSettings):
     host: str = Field("0.0.0.0", description="Address to listen on.")
     port: int = Field(3000, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=64, description="Number of API processes. The model runs in a separate process.")
-    request_timeout: int = Field(3600, ge=1, description="Time limit of a synchronous request, seconds.")
+    request_timeout: int = Field(3600, ge=1, le=86_400, description="Time limit of a synchronous request, seconds.")
 
     # Whisper
     whisper_model: str = Field(
@@ -65,11 +66,12 @@ class Settings(BaseSettings):
         3, ge=1, le=32, description="Models kept in memory; the least recently used one is evicted first."
     )
     max_queue_seconds: int = Field(
-        300, ge=1, description="Longest estimated wait at which new requests are accepted, seconds."
+        300, ge=1, le=86_400, description="Longest estimated wait at which new requests are accepted, seconds."
     )
     batch_timeout: int = Field(
         120,
         ge=1,
+        le=3600,
         description="Seconds any batch may take; one that takes longer, and far longer than usual, is hung.",
     )
     cache_dir: Path = Field(
@@ -78,23 +80,32 @@ class Settings(BaseSettings):
     )
 
     # Files
-    max_file_size: int = Field(1_073_741_824, ge=1, description="Maximum size of an upload, bytes (1 GiB).")
-    max_duration: int = Field(3600, ge=1, description="Maximum duration of a recording, seconds.")
+    max_file_size: int = Field(
+        1_073_741_824, ge=1, le=1_099_511_627_776, description="Maximum size of an upload, bytes (1 GiB)."
+    )
+    max_duration: int = Field(3600, ge=1, le=86_400, description="Maximum duration of a recording, seconds.")
     temp_dir: Path = Field(Path("/tmp/transcription"), description="Folder for uploads while they are processed.")
     cleanup_interval: int = Field(
         3600,
         ge=1,
+        le=604_800,
         description="Interval between sweeps of TEMP_DIR, and the age at which an unused file is deleted, seconds.",
     )
     min_free_disk: int = Field(
-        268_435_456, ge=0, description="Free space below which new work is refused and /health/ready is 503, bytes."
+        268_435_456,
+        ge=0,
+        le=1_099_511_627_776,
+        description="Free space below which new work is refused and /health/ready is 503, bytes.",
     )
     ffmpeg_path: Path | None = Field(
         None, description="Path of ffmpeg; by default the system's, otherwise the one in the package imageio-ffmpeg."
     )
-    decode_timeout: int = Field(600, ge=1, description="Time limit of ffmpeg per file, seconds.")
+    decode_timeout: int = Field(600, ge=1, le=86_400, description="Time limit of ffmpeg per file, seconds.")
     decode_memory_limit: int = Field(
-        1_610_612_736, ge=134_217_728, description="Address space limit of an ffmpeg process, bytes (1.5 GiB)."
+        1_610_612_736,
+        ge=134_217_728,
+        le=68_719_476_736,
+        description="Address space limit of an ffmpeg process, bytes (1.5 GiB).",
     )
 
     # Limits
@@ -102,14 +113,20 @@ class Settings(BaseSettings):
         True, description="Limit requests per API key, or per address for requests without one."
     )
     rate_limit_per_minute: int = Field(
-        30, ge=1, description="Uploads per minute for each client, unless its key has a limit of its own."
+        30, ge=1, le=1_000_000, description="Uploads per minute for each client, unless its key has a limit of its own."
     )
     rate_limit_reads_per_minute: int = Field(
-        600, ge=1, description="Other requests per minute for each client, unless its key has a limit of its own."
+        600,
+        ge=1,
+        le=1_000_000,
+        description="Other requests per minute for each client, unless its key has a limit of its own.",
     )
-    max_client_uploads: int = Field(16, ge=1, description="Concurrent uploads of one client.")
+    max_client_uploads: int = Field(16, ge=1, le=10_000, description="Concurrent uploads of one client.")
     max_client_bytes: int = Field(
-        4_294_967_296, ge=1, description="Total size of the concurrent uploads of one client, bytes (4 GiB)."
+        4_294_967_296,
+        ge=1,
+        le=1_125_899_906_842_624,
+        description="Total size of the concurrent uploads of one client, bytes (4 GiB).",
     )
     trusted_proxies: str = Field(
         "", description="Proxies whose X-Forwarded-For is trusted: addresses and networks, comma-separated."
@@ -131,13 +148,15 @@ class Settings(BaseSettings):
         default_factory=default_jobs,
         description="Folder for the database and the recordings of jobs; needs persistent storage.",
     )
-    job_result_ttl: int = Field(86_400, ge=1, description="Time a finished job and its result are kept, seconds.")
+    job_result_ttl: int = Field(
+        86_400, ge=1, le=315_360_000, description="Time a finished job and its result are kept, seconds."
+    )
     job_retries: int = Field(
         3, ge=0, le=100, description="Retries after internal failures; a job with an invalid file is not retried."
     )
     job_concurrency: int = Field(4, ge=1, le=64, description="Concurrent jobs per API process or Celery worker.")
     job_timeout: int = Field(
-        14_400, ge=1, description="Time limit of one attempt of a job, seconds; after it the job fails."
+        14_400, ge=1, le=604_800, description="Time limit of one attempt of a job, seconds; after it the job fails."
     )
     job_backend: Literal["sqlite", "celery"] = Field(
         "sqlite", description="sqlite for one machine; celery for several, with Redis and Celery workers."
@@ -155,7 +174,11 @@ class Settings(BaseSettings):
     task_queue: Literal["own", "platform"] = Field(
         "own", description="Queue of BentoML's tasks: own for this service's jobs, platform for BentoCloud's queue."
     )
-    webhook_secret: str = Field("", description="Key for signing callbacks; without it callback_url is refused.")
+    webhook_secret: str = Field(
+        "",
+        repr=False,
+        description="Key for signing callbacks, at least 32 characters; without it callback_url is refused.",
+    )
     webhook_allow: str = Field(
         "", description="Hosts and networks allowed for callbacks besides public https, comma-separated."
     )
@@ -185,10 +208,11 @@ class Settings(BaseSettings):
         False, description="Require an API key on /health, /metrics and the other probes as well."
     )
     cors_origins: str = Field("", description="Origins allowed by CORS, comma-separated; * for all, empty for none.")
-    upload_timeout: int = Field(30, ge=1, description="Longest pause of an upload, seconds.")
+    upload_timeout: int = Field(30, ge=1, le=3600, description="Longest pause of an upload, seconds.")
     min_upload_rate: int = Field(
         1000,
         ge=0,
+        le=1_000_000_000,
         description="Minimum average rate of an upload after UPLOAD_TIMEOUT, bytes per second; 0 for no minimum.",
     )
 
@@ -226,7 +250,18 @@ class Settings(BaseSettings):
     @classmethod
     def _known_layout(cls, value: str) -> str:
         if not LAYOUT.fullmatch(value):
-            raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4")
+            raise ValueError(
+                "must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4, each at most 999"
+            )
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _long_enough(cls, value: str) -> str:
+        if value and len(value.strip()) < MIN_SECRET_CHARACTERS:
+            raise ValueError(
+                f"must have at least {MIN_SECRET_CHARACTERS} characters, such as the output of openssl rand -hex 24"
+            )
         return value
 
     @field_validator("trusted_proxies")
@@ -271,6 +306,11 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except RuntimeError:  # of pathlib
+        raise InvalidSettings(
+            "Invalid settings:\n  HOME is not set, and this user has no home folder. Set HOME, or JOBS_DIR, CACHE_DIR "
+            "and WHISPER_MODEL_DIR, without ~."
+        ) from None
     except ValidationError as error:
         problems = []
         for item in error.errors():

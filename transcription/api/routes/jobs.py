@@ -42,6 +42,7 @@ from transcription.jobs.job import JobSnapshot, JobStatus
 from transcription.jobs.service import JobService
 
 MAX_PAGE_SIZE = 200
+MAX_CURSOR = 2**53 - 1  # the largest integer that every JSON parser reads exactly
 UNKNOWN = error_responses(UnknownJob)
 UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState, UnreadableJob)
 NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
@@ -86,7 +87,7 @@ async def jobs(
         str, Query(description="Only jobs with these statuses, separated by commas.", examples=["queued,processing"])
     ] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 20,
-    cursor: Annotated[int | None, Query(ge=1, description="next_cursor of the previous page.")] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=MAX_CURSOR, description="next_cursor of the previous page.")] = None,
 ) -> JobList:
     """Jobs, newest first."""
     found = await backend.jobs.list_jobs(_statuses(status), cursor, limit + 1)

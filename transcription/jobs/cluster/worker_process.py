@@ -15,6 +15,7 @@ from runners.client.interface import Runner
 from runners.host import ModelHost
 from transcription.bentoml_patches import tracer_provider
 from transcription.core.errors import ServiceUnavailable
+from transcription.core.folders import check_folders
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import Broker
 from transcription.jobs.cluster.dispatcher import WORKERS_POLL_SECONDS, Dispatcher
@@ -70,6 +71,7 @@ class WorkerProcess:
 
         Raises InvalidSettings, and any error that prevents the start, such as an unreachable recording store.
         """
+        check_folders(self._settings)
         if self._settings.metrics_port:
             serve_metrics(self._settings)
         self._thread.start()
