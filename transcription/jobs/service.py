@@ -108,7 +108,7 @@ class JobService:
     async def _accept(self, upload: Upload, submission: Submission) -> tuple[Job, bool]:
         """The job, and whether it is new."""
         job_id = str(uuid.uuid4())
-        key = request_key(upload, submission.request, self._settings)
+        key = await asyncio.to_thread(request_key, upload, submission.request, self._settings)
         recording = await self._recordings.keep(upload, job_id)
         new = NewJob(
             id=job_id,
