@@ -20,6 +20,7 @@ from transcription.api.start_checks import check_settings
 from transcription.bentoml_patches.deferred import Deferred
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.open import with_uploads_beside_jobs
+from transcription.system.supervision import end_with_supervisor
 from transcription.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def edge() -> Edge:
     from transcription.api.edge import Edge
 
     made = Edge(settings)
-    bentoml_patches.install_edge((*made.metric_labels, *native_routes))
+    bentoml_patches.install_edge((*made.metric_labels, *native_routes), made.route_path)
     return made
 
 
@@ -65,6 +66,7 @@ class TranscriptionService:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Connect to the runner and start the background tasks."""
+        end_with_supervisor()
         edge().start(self.runner)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

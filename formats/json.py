@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from transcription.core.transcript import Segment, Transcript, Word
+from transcription.core.transcript import Notice, Segment, Transcript, Word
 
 CONFIDENCE_DIGITS = 4
 TIME_DIGITS = 2  # Whisper's timestamps are 20 ms apart
@@ -19,7 +19,7 @@ def render(transcript: Transcript) -> str:
 def to_dict(transcript: Transcript) -> dict[str, Any]:
     """The document as a dict. It has `words` if word timestamps were requested, even when there is no speech.
 
-    Times are seconds, rounded to TIME_DIGITS.
+    It has `warnings` if there is something to know about the file. Times are seconds, rounded to TIME_DIGITS.
     """
     document: dict[str, Any] = {
         "text": transcript.text,
@@ -30,6 +30,7 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
     }
     if transcript.word_timestamps:
         document["words"] = [word_to_dict(word) for word in transcript.words]
+    document |= notices_of(transcript)
     document["processing_time"] = round(transcript.processing_time, 3)
     return document
 
@@ -42,6 +43,18 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "text": segment.text.strip(),
         "confidence": round(segment.confidence, CONFIDENCE_DIGITS),
     }
+
+
+def notices_of(transcript: Transcript) -> dict[str, Any]:
+    """The field `warnings` with the notices about the file, for every JSON format; nothing if there are none."""
+    return {"warnings": [notice_to_dict(notice) for notice in transcript.notices]} if transcript.notices else {}
+
+
+def notice_to_dict(notice: Notice) -> dict[str, Any]:
+    """A notice with the part of the file that it is about, if known; in seconds."""
+    part = {"start": notice.start, "end": notice.end}
+    times = {name: round(time, TIME_DIGITS) for name, time in part.items() if time is not None}
+    return {"code": notice.code, "message": notice.message, **times}
 
 
 def word_to_dict(word: Word) -> dict[str, Any]:

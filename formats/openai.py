@@ -6,25 +6,31 @@ import json
 import math
 from typing import Any
 
-from formats.json import TIME_DIGITS
+from formats.json import TIME_DIGITS, notices_of
 from transcription.core.languages import LANGUAGES
 from transcription.core.options import Task
 from transcription.core.transcript import Segment, Transcript, Word
 
 MIN_PROBABILITY = 1e-10  # JSON cannot represent the logarithm of zero
+ISO_CODES = {"jw": "jv"}  # Whisper's own code for Javanese; the others are those of ISO 639
 UNKNOWN_LANGUAGE = "unknown"  # no speech, so no language was detected
 
 
 def render_json(transcript: Transcript, *, logprobs: bool = False) -> str:
-    """The text. logprobs: add one entry per word, for which the transcript must have word times."""
+    """The text, and ours: `warnings` about the file, if any.
+
+    logprobs: add one entry per word, for which the transcript must have word times.
+    """
     document: dict[str, Any] = {"text": transcript.text}
+    if transcript.task is Task.TRANSCRIBE:
+        document["languages"] = languages(transcript)
     if logprobs:
         document["logprobs"] = [logprob(word) for word in transcript.words]
-    return _dump({**document, "usage": usage(transcript)})
+    return _dump({**document, "usage": usage(transcript), **notices_of(transcript)})
 
 
 def render_verbose_json(transcript: Transcript, *, segments: bool, words: bool) -> str:
-    """The text, with its segments and words as requested."""
+    """The text, with its segments and words as requested, and ours: `warnings` about the file, if any."""
     document: dict[str, Any] = {
         "task": transcript.task.value,
         "language": _language(transcript),
@@ -35,12 +41,19 @@ def render_verbose_json(transcript: Transcript, *, segments: bool, words: bool) 
         document["segments"] = [_segment(number, segment) for number, segment in enumerate(transcript.segments)]
     if words:
         document["words"] = [_word(word) for word in transcript.words]
-    return _dump({**document, "usage": usage(transcript)})
+    return _dump({**document, "usage": usage(transcript), **notices_of(transcript)})
 
 
 def usage(transcript: Transcript) -> dict[str, Any]:
     """The usage object: OpenAI bills these models by duration, in seconds."""
     return {"type": "duration", "seconds": round(transcript.duration, TIME_DIGITS)}
+
+
+def languages(transcript: Transcript) -> list[dict[str, str]]:
+    """The languages that were spoken, as objects with their ISO 639 code; none if there is no speech."""
+    if transcript.language not in LANGUAGES:
+        return []
+    return [{"code": ISO_CODES.get(transcript.language, transcript.language)}]
 
 
 def logprob(word: Word) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from formats.json import TIME_DIGITS, word_to_dict
+from formats.json import TIME_DIGITS, notice_to_dict, word_to_dict
 from formats.json import to_dict as plain_dict
 from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript
 
+SUSPECTED_HALLUCINATION = "suspected_hallucination"  # code of the warnings about segments
 REASON_TEXT = {
     Reason.REPETITION: "The same words repeat: the model seems to be stuck in a loop.",
     Reason.COMPRESSION_RATIO: "The text is repetitive at every temperature that was tried.",
@@ -38,12 +39,16 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
         "task": transcript.task.value,
         "model": transcript.model,
         **document,
-        "warnings": [_warning(concern) for concern in transcript.warnings],
+        "warnings": [
+            *(notice_to_dict(notice) for notice in transcript.notices),
+            *(_warning(concern) for concern in transcript.warnings),
+        ],
     }
 
 
 def _warning(concern: Concern) -> dict[str, Any]:
     return {
+        "code": SUSPECTED_HALLUCINATION,
         "segment": concern.segment,
         "start": round(concern.start, TIME_DIGITS),
         "end": round(concern.end, TIME_DIGITS),

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from formats.json import notices_of
 from formats.subtitles.cues import one_line
 from transcription.core.transcript import Segment, Transcript
 
 
 def render_json(transcript: Transcript) -> str:
-    """The JSON of whisper-asr-webservice, with faster-whisper's fields of each segment."""
+    """The JSON of whisper-asr-webservice, with faster-whisper's fields of each segment.
+
+    And ours: `warnings` about the file, if any.
+    """
     document = {
         "text": "".join(segment.text for segment in transcript.segments),
         "segments": [_segment(number, segment) for number, segment in enumerate(transcript.segments)],
         "language": transcript.language,
+        **notices_of(transcript),
     }
     return json.dumps(document, ensure_ascii=False)
 

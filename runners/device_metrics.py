@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Set
+from functools import partial
 
 import structlog
 from bentoml import server_context
@@ -11,6 +12,7 @@ from bentoml import server_context
 from runners.batching.device import Load
 from runners.client.interface import RUNNER_NAME
 from transcription.telemetry import metrics
+from transcription.telemetry.background import going_on
 from transcription.telemetry.process_metrics import INTERVAL_SECONDS, RUNNER, GpuMetrics, ProcessMetrics
 
 log = structlog.get_logger(__name__)
@@ -64,14 +66,17 @@ class DeviceMetrics:
         process = ProcessMetrics(RUNNER)
         metrics.CORES.set(self._cores)
         while not stopping.is_set():
-            self._export_load(load())
-            self._export_models()
-            process.update()
-            if self._gpus:
-                self._gpus.update()
+            for update in (partial(self._export_load, load), self._export_models, process.update, self._export_gpus):
+                with going_on("metrics"):
+                    update()
             stopping.wait(INTERVAL_SECONDS)
 
-    def _export_load(self, load: Load) -> None:
+    def _export_gpus(self) -> None:
+        if self._gpus:
+            self._gpus.update()
+
+    def _export_load(self, read: Callable[[], Load]) -> None:
+        load = read()
         metrics.WAITING_WINDOWS.set(load.waiting)
         metrics.RUNNING_BATCHES.set(load.running)
         metrics.BACKLOG.set(load.backlog)

@@ -174,15 +174,18 @@ class ModelHost:
 
     def _prepare(self) -> None:
         """Choose the layout, then load the default model and decode a probe; report a failure and retry."""
-        self.begin()
         name = self._settings.whisper_model
+        begun = False
         while not self._stopping.is_set():
             try:
+                if not begun:
+                    self.begin()
+                    begun = True
                 self._decode_probe()
             except TranscriptionError as error:
                 self._error = error.message
                 log.error("preload_failed", model=name, error=error.message)
-            except RuntimeError as error:  # what CTranslate2 raises when the device fails
+            except Exception as error:  # CTranslate2 raises RuntimeError when the device fails
                 self._error = f"The model '{name}' cannot decode: {error}"
                 log.exception("preload_failed", model=name)
             else:

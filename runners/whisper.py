@@ -8,6 +8,7 @@ Behaviour of BentoML 1.4.39, found by experiment:
   dictionaries that pydantic turns back into dataclasses. JSON works too.
 - An exception loses its type and message on the way, therefore `wire.Reply`.
 - A client that disconnects closes its connection, which BentoML does not notice: `cancel_on_disconnect` does.
+- A process that stands still is not noticed: `Watchdog` kills it.
 - A killed process is replaced within seconds; calls that arrive meanwhile wait in the socket's backlog, calls that were
   in flight fail at once.
 """
@@ -31,6 +32,8 @@ from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.settings import Settings
 from transcription.system.garbage import collect_as_usual
 from transcription.system.malloc import KEEP_MEMORY
+from transcription.system.supervision import end_with_supervisor
+from transcription.system.watchdog import Watchdog
 from transcription.telemetry.logs import request_context
 
 log = structlog.get_logger(__name__)
@@ -46,16 +49,20 @@ class WhisperRunner:
         from runners.host import ModelHost
 
         self._host = ModelHost(settings)
+        self._watchdog = Watchdog(settings.watchdog_timeout, lambda: self._host.ready)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def start(self) -> None:
         """Begin to load the default model in the background."""
+        end_with_supervisor()
+        self._watchdog.start()
         self._host.start()
         collect_as_usual()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def stop(self) -> None:
         """Finish the running batches and refuse the waiting windows."""
+        self._watchdog.stop()
         self._host.stop()
 
     @bentoml.api  # type: ignore[untyped-decorator]

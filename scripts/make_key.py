@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from pydantic import ValidationError
 
@@ -15,6 +16,7 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="name of the client: letters, digits, '.', '_' and '-'")
     parser.add_argument("--uploads-per-minute", type=int, help="limit of this key; by default the general limit")
     parser.add_argument("--reads-per-minute", type=int, help="limit of this key; by default the general limit")
+    parser.add_argument("--admin", action="store_true", help="the key sees and changes the jobs of all keys")
     arguments = parser.parse_args()
     key = make_key()
     try:
@@ -28,9 +30,9 @@ def main() -> None:
 
 def entry_text(entry: KeyEntry) -> str:
     """The entry as TOML, the syntax of API_KEYS_FILE."""
-    fields = entry.model_dump(exclude_none=True)
-    lines = [f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in fields.items()]
-    return "\n".join(["[[keys]]", *lines])
+    fields = entry.model_dump(exclude_none=True, exclude_defaults=True)
+    # Strings, numbers and booleans are written alike in JSON and TOML.
+    return "\n".join(["[[keys]]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())])
 
 
 if __name__ == "__main__":

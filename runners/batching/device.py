@@ -23,6 +23,7 @@ from runners.decode.engine import WindowTask
 from transcription.core.errors import RefusedWindow, ServiceUnavailable, TranscriptionError
 from transcription.core.options import Priority, Ticket
 from transcription.core.transcript import WindowResult
+from transcription.telemetry.background import going_on
 from transcription.telemetry.tracing import QUEUE, Stage, past_span, recorded
 
 STOP_SECONDS = 30.0  # a running batch delays a shutdown by at most this
@@ -130,12 +131,10 @@ class Device:
                 return
             self._scheduler.resize(slots, max_batch)
             self._max_batch = max_batch
-            self._threads = [
-                threading.Thread(target=self._serve_slot, name=f"slot-{number}", daemon=True) for number in range(slots)
-            ]
+            self._threads = [self._thread(f"slot-{number}", self._serve_slot) for number in range(slots)]
         for thread in self._threads:
             thread.start()
-        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        self._thread("watch", self._watch).start()
 
     def stop(self) -> None:
         """Finish the running batches and refuse the waiting windows. Blocks for at most STOP_SECONDS."""
@@ -195,6 +194,18 @@ class Device:
                 "hour. Convert the recording, cut out the part, or use another model."
             )
         return verdict is Verdict.ALONE
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """A thread that does the work, again if an error ends it."""
+
+        def keep_working() -> None:
+            while not self._stopping.is_set():
+                with going_on(name.partition("-")[0]):
+                    work()
+                    return
+                self._stopping.wait(WATCH_SECONDS)
+
+        return threading.Thread(target=keep_working, name=name, daemon=True)
 
     def _serve_slot(self) -> None:
         while batch := self._next_batch():

@@ -37,7 +37,7 @@ def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayo
     """
     if not (folder / "tokenizer.json").is_file():
         # faster-whisper would fetch one from the hub, which might not match the model's vocabulary.
-        raise ModelUnavailable(f"The model '{name}' has no tokenizer.json in {folder}. Copy it from its repository.")
+        raise ModelUnavailable(f"The model '{name}' has no tokenizer.json in its folder. Copy it from its repository.")
     if placement.device == CUDA:
         load_cublas()
     try:
@@ -51,8 +51,8 @@ def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayo
         )
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelUnavailable(
-            f"The model '{name}' in {folder} cannot be loaded. Delete the folder to fetch it again, or replace it with "
-            "a Whisper model in CTranslate2's format.",
+            f"The model '{name}' cannot be loaded. Delete its folder in WHISPER_MODEL_DIR to fetch it again, or "
+            "replace it with a Whisper model in CTranslate2's format.",
             detail=str(error),
         ) from error
     return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from transcription.core.errors import ModelUnavailable, UnknownModel
+from transcription.core.errors import ModelNotAllowed, ModelUnavailable, UnknownModel
 from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
 
 EMBEDDED_MODEL = "demo"
@@ -36,7 +36,7 @@ class CatalogueEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelOnDisk:
-    """A model that requests may name. entry: None for a folder that is not in the catalogue."""
+    """A known model. entry: None for a folder that is not in the catalogue."""
 
     name: str
     on_disk: bool
@@ -120,9 +120,26 @@ def check_known(name: str, settings: Settings) -> None:
     if not is_complete(folder_of(name, settings)) and name not in CATALOGUE:
         raise UnknownModel(
             f"No model is named '{name}'. GET /models lists the names; to add one, put a folder with "
-            f"{' and '.join(REQUIRED_FILES)} in WHISPER_MODEL_DIR.",
-            detail=str(settings.whisper_model_dir),
+            f"{' and '.join(REQUIRED_FILES)} in WHISPER_MODEL_DIR."
         )
+
+
+def check_allowed(name: str, settings: Settings) -> None:
+    """Refuse a model that requests may not name. Cheap, as `check_known`. Raises UnknownModel, ModelNotAllowed."""
+    check_known(name, settings)
+    if not _is_allowed(name, settings):
+        raise ModelNotAllowed(
+            f"The model '{name}' is not available on this server. GET /models lists those that are; the operator can "
+            "allow others with ALLOWED_MODELS."
+        )
+
+
+def _is_allowed(name: str, settings: Settings) -> bool:
+    allowed, wanted = settings.allowed_model_names, canonical(name)
+    if "*" in allowed or wanted == canonical(settings.whisper_model):
+        return True
+    # A download of gigabytes fills the disk, and takes the model's process for minutes.
+    return wanted in map(canonical, allowed) if allowed else is_complete(folder_of(name, settings))
 
 
 def resolve(name: str, settings: Settings) -> Path:
@@ -136,16 +153,21 @@ def resolve(name: str, settings: Settings) -> Path:
         return folder
     if name == EMBEDDED_MODEL:
         raise ModelUnavailable(
-            f"The embedded model is missing from {folder}. It is part of the repository: restore it from there."
+            f"The embedded model is missing from models/{EMBEDDED_MODEL}. It is part of the repository: restore it."
         )
     return download(canonical(name), settings.whisper_model_dir)
 
 
 def list_models(settings: Settings) -> tuple[ModelOnDisk, ...]:
-    """Every model that requests may name: the catalogue, then other folders in WHISPER_MODEL_DIR by name."""
+    """Every known model: the catalogue, then other folders in WHISPER_MODEL_DIR by name."""
     known = [ModelOnDisk(name, is_complete(folder_of(name, settings)), entry) for name, entry in CATALOGUE.items()]
     others = [ModelOnDisk(name, True, None) for name in _custom_names(settings)]
     return (*known, *others)
+
+
+def list_allowed(settings: Settings) -> tuple[ModelOnDisk, ...]:
+    """Every model that requests may name, in the same order."""
+    return tuple(model for model in list_models(settings) if _is_allowed(model.name, settings))
 
 
 def _custom_names(settings: Settings) -> Iterator[str]:
@@ -172,7 +194,7 @@ def download(name: str, root: Path) -> Path:
         partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
     except OSError as error:
         raise ModelUnavailable(
-            f"Cannot write to WHISPER_MODEL_DIR ({root}): {error.strerror}. Make it writable or choose another folder."
+            f"Cannot write to WHISPER_MODEL_DIR: {error.strerror}. Make it writable or choose another folder."
         ) from error
     try:
         _fetch(entry, partial)
@@ -213,8 +235,8 @@ def _put_in_place(partial: Path, folder: Path) -> None:
 
 def _unavailable(name: str, folder: Path, error: Exception) -> ModelUnavailable:
     return ModelUnavailable(
-        f"The model '{name}' is not in {folder} and could not be fetched from the model hub. Either run "
+        f"The model '{name}' is not in WHISPER_MODEL_DIR and could not be fetched from the model hub. Either run "
         f"`python -m scripts.download_models --model {name} --output DIR` on a machine with access and copy "
-        f"DIR/{folder.name} to {folder}, or use the embedded model with WHISPER_MODEL=demo.",
+        f"DIR/{folder.name} to WHISPER_MODEL_DIR, or use the embedded model with WHISPER_MODEL=demo.",
         detail=f"{type(error).__name__}: {error}",
     )

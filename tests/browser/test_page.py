@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit, start
 from tests.support.media_files import run_ffmpeg
+from tests.support.reverse_proxy import reverse_proxy
 from tests.support.service import LocalService
 
 SAID = "the meeting starts at ten on monday"
@@ -56,6 +58,18 @@ def recent(page: Page, state: str) -> None:
 def test_a_recording_becomes_text(done: Visit) -> None:
     assert words(done.page) == SAID
     recent(done.page, "completed")
+
+
+def test_the_page_works_under_the_path_prefix_of_a_proxy(visit: OpenPage, site: LocalService) -> None:
+    with reverse_proxy(site.url, "/speech") as url:
+        visited = visit(path="/speech/ui", service=replace(site, url=url))
+        visited.transcribe(SHORT)
+        visited.wait_until_done()
+        assert words(visited.page) == SAID
+        recent(visited.page, "completed")
+        visited.page.get_by_role("button", name="Delete").click()
+        expect(visited.page.locator("#recent")).to_be_hidden(timeout=PATIENCE_MS)
+    assert visited.complaints == []
 
 
 def test_a_file_may_be_dropped(visit: OpenPage) -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from tests.support.leftovers import files_under
 from tests.support.media_files import ALL_FORMATS, SPOKEN, convert, media_children
 from transcription.core.errors import AudioTooLong, FileTooLarge, InvalidParameter, UndecodableMedia, UnsupportedFormat
 from transcription.core.settings import Settings
@@ -112,7 +113,7 @@ def test_any_form_is_accepted_or_refused_alike_however_it_is_cut(small: Settings
         body += f"\r\n--{boundary}--\r\n".encode()
         declared = f'multipart/form-data; boundary="{boundary}"'
         assert receive(body, sizes, declared, length, small) == receive(body, [len(body)], declared, length, small)
-        assert list(small.temp_dir.iterdir() if small.temp_dir.exists() else ()) == []
+        assert files_under(small.temp_dir) == []
 
     keep_looking(search)
 

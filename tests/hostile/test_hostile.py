@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.support.hostile_files import SPOKEN, Canary, Hostile, make
+from tests.support.leftovers import files_under
 from tests.support.media_files import noise, write_wav
 from tests.support.service import LocalService, local_service
 from tests.support.waiting import wait_until
@@ -77,9 +78,7 @@ def footprint(service: LocalService) -> Footprint:
 def settled(service: LocalService, temp_dir: Path, before: Footprint) -> Footprint:
     def is_settled() -> bool:
         now = footprint(service)
-        return (
-            now.processes <= before.processes and now.descriptors <= before.descriptors and not list(temp_dir.iterdir())
-        )
+        return now.processes <= before.processes and now.descriptors <= before.descriptors and not files_under(temp_dir)
 
     wait_until(is_settled)
     return footprint(service)
@@ -117,7 +116,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
             outcomes,
             before,
             after,
-            list(temp_dir.iterdir()),
+            files_under(temp_dir),
             connections(listener),
             send(client, SPOKEN, SPOKEN.name),
         )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +17,8 @@ from tests.support.answers import assert_error
 from tests.support.api_keys import entry
 from tests.support.clips import SpokenClip
 from tests.support.connections import connect
-from tests.support.service import ROOT, DidNotStart, LocalService, local_service
+from tests.support.routes import served_routes
+from tests.support.service import DidNotStart, LocalService, local_service
 from tests.support.waiting import wait_until
 from transcription.api.app import route_table
 from transcription.api.middleware.api_keys import digest_of, make_key
@@ -35,26 +33,6 @@ FILE_BEGINS = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.
 PROBE_PATHS, PAGE_PATHS = route_table().probe_paths, route_table().public_paths
 PAGES = ("/", "/docs", "/redoc")
 UPLOAD_ROUTES = ("/transcribe", "/api/transcribe", "/api/transcribe_job/submit")
-# Every route that the process serves, as "METHOD path": BentoML's own, what is mounted into it, and our middleware's.
-LIST_ROUTES = """
-import json
-from transcription.api.routes import tasks
-from service import TranscriptionService
-
-def walk(routes):
-    for route in routes:
-        if router := getattr(route, "original_router", None):  # what FastAPI's include_router leaves
-            yield from walk(router.routes)
-        elif hasattr(route, "methods"):
-            yield from (f"{method} {route.path}" for method in route.methods)
-        elif not route.path and route.app.routes:  # our application, mounted at /
-            yield from walk(route.app.routes)
-        else:  # files
-            yield f"GET {route.path}/"
-
-application = TranscriptionService.to_asgi(is_main=True)
-print(json.dumps(sorted({*walk(application.routes), *walk(tasks.ROUTES)})))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +71,7 @@ def anyone(guarded: LocalService) -> Iterator[httpx.Client]:
 def routes(environment: dict[str, str], folder: Path) -> list[tuple[str, str]]:
     """(method, path) of every route, the parameters filled in."""
     (folder / "keys.toml").write_text(entry("mobile", KEY))
-    listed = subprocess.run(
-        [sys.executable, "-c", LIST_ROUTES],
-        cwd=ROOT,
-        env={**os.environ, **environment, "JOBS_DIR": str(folder / "listed"), "BENTOML_DO_NOT_TRACK": "True"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    pairs = [line.split(" ", 1) for line in json.loads(listed.stdout.splitlines()[-1])]
-    return [(method, path.replace("{job_id}", "some-job")) for method, path in pairs]
+    return [(method, path.replace("{job_id}", "some-job")) for method, path in served_routes(folder, environment)]
 
 
 def exchange(service: LocalService, request: bytes) -> bytes:
@@ -182,11 +151,12 @@ def test_what_only_looks_like_a_probe_needs_a_key(guarded: LocalService, target:
 )
 def test_a_wrong_key_is_refused(anyone: httpx.Client, key: str) -> None:
     assert_error(anyone.get("/models", headers={b"X-API-Key": key.encode()}), 403, "invalid_api_key")
+    assert anyone.get("/v1/models", headers={b"Authorization": b"Bearer " + key.encode()}).status_code == 401
 
 
 @pytest.mark.parametrize("key", [KEY, SINGLE], ids=["listed", "single"])
-@pytest.mark.parametrize(("header", "scheme"), [("X-API-Key", ""), ("Authorization", "Bearer ")])
-def test_a_right_key_opens_in_either_header(anyone: httpx.Client, key: str, header: str, scheme: str) -> None:
+@pytest.mark.parametrize(("header", "scheme"), [("X-API-Key", ""), ("api-key", ""), ("Authorization", "Bearer ")])
+def test_a_right_key_opens_in_every_header(anyone: httpx.Client, key: str, header: str, scheme: str) -> None:
     for path in ("/models", "/docs", "/", "/schema.json", "/openapi.json"):
         assert anyone.get(path, headers={header: scheme + key}).status_code == 200
 

@@ -100,13 +100,25 @@ def test_standard_input_goes_to_standard_output(run: Run, spoken_clip: SpokenCli
 
 
 def test_parameters_of_the_service_can_be_set(run: Run, talk: Path, anywhere: list[str]) -> None:
-    done = run(talk, *anywhere, "--stdout", "-f", "srt", "--language", "en", "--set", "max_line_width=20")
+    done = run(talk, *anywhere, "--stdout", "-f", "srt", "--language", "en-US", "--set", "max_line_width=20")
     lines = [line for line in done.stdout.splitlines() if line and "-->" not in line and not line.isdigit()]
     assert len(lines) > 1
     assert max(map(len, lines)) <= 20
     wrong = run(talk, *anywhere, "--stdout", "--set", "beam_sise=2")
     assert wrong.returncode == 1
     assert "Did you mean 'beam_size'?" in wrong.stderr
+
+
+def test_a_file_that_breaks_off_is_transcribed_with_a_warning(
+    run: Run, talk: Path, recordings: Recordings, anywhere: list[str]
+) -> None:
+    whole = recordings.speech("whole.flac", 10).read_bytes()
+    cut = talk.with_name("cut.flac")
+    cut.write_bytes(whole[: len(whole) // 2])
+    done = run(cut, *anywhere, "--stdout")
+    assert done.returncode == 0
+    assert done.stdout.strip()
+    assert "cut.flac: The file breaks off after" in done.stderr
 
 
 def test_an_existing_file_is_replaced_only_with_overwrite(run: Run, talk: Path) -> None:

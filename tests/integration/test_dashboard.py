@@ -108,6 +108,8 @@ def test_a_wrong_name_or_label_would_be_found(told: Labels) -> None:
 
 def test_what_is_declared_is_told_as_soon_as_there_is_something_to_tell(told: Labels) -> None:
     rare = {
+        "transcription_background_errors_total",
+        "transcription_background_restarts_total",
         "transcription_fallbacks_total",
         "transcription_failures_total",
         "transcription_gpu_busy_ratio",

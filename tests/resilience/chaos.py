@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import os
 import random
-import signal
 import sys
 import tempfile
 import threading
@@ -25,18 +23,15 @@ from typing import Any, Protocol
 import httpx
 
 from benchmarks.clips import SAMPLES, speech, write_clip
-from benchmarks.load import API, RUNNER, descendants, service_processes
 from benchmarks.report import table
-from runners.batching.quarantine import JOURNAL
 from tests.resilience.bad_rows import UNREADABLE, put_in_sqlite
-from tests.support.service import LocalService, local_service
+from tests.resilience.phoenix import TARGETS, WATCHDOG_SECONDS, Phoenix
 
 LENGTHS = (3, 11, 29, 60, 120, 240)  # seconds; each recording is a little longer than the one of its kind before
 LONGER = 0.5  # seconds
 PATIENCE = 1800.0  # seconds for everything to be done
 REQUEST_TIMEOUT = 60.0
 POLL_SECONDS = 0.5
-TARGETS = ("api", "runner", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,58 +72,6 @@ class Target(Protocol):
     def kill(self, target: str) -> None:
         """End what the name says; it comes back."""
         ...
-
-
-class Phoenix:
-    """A service on one JOBS_DIR, that can be killed as a whole and started again."""
-
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
-        self._environment = environment
-        self._folder = folder
-        self._starts = 0
-        self._stack = contextlib.ExitStack()
-        self._service: LocalService
-
-    def __enter__(self) -> Phoenix:
-        self._start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    @property
-    def url(self) -> str:
-        """Where it listens now."""
-        return self._service.url
-
-    def kill(self, target: str) -> None:
-        """SIGKILL for the API's processes, the runner's, or all; the last comes back at another address.
-
-        The runner's journal of what it was at when it died is emptied: here no recording has killed it.
-        """
-        if target == "all":
-            for pid in descendants(self._service.process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self._service.process.wait()
-            self._acquit()
-            self._stack.close()
-            self._start()
-            return
-        for pid in service_processes(self._service.process.pid, API if target == "api" else RUNNER):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if target == "runner":
-            self._acquit()
-
-    def _acquit(self) -> None:
-        for entry in Path(self._environment["CACHE_DIR"], JOURNAL).glob("*"):
-            entry.unlink(missing_ok=True)
-
-    def _start(self) -> None:
-        self._starts += 1
-        log = self._folder / f"service-{self._starts}.log"
-        self._service = self._stack.enter_context(local_service(self._environment, log))
 
 
 def patiently(service: Target, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -306,9 +249,10 @@ def main() -> int:
     parser.add_argument("--model-dir", type=Path, default=None)
     parser.add_argument("--jobs", type=int, default=Plan().jobs)
     parser.add_argument("--kills", type=int, default=Plan().kills)
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS, help="what is killed or stopped")
     parser.add_argument("--seed", type=int, default=Plan().seed)
     arguments = parser.parse_args()
-    plan = Plan(arguments.jobs, arguments.kills, seed=arguments.seed)
+    plan = Plan(arguments.jobs, arguments.kills, targets=tuple(arguments.targets), seed=arguments.seed)
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         folder = Path(name)
         outcome = run(plan, environment_for(arguments.model, arguments.model_dir, folder), folder)
@@ -328,6 +272,7 @@ def environment_for(model: str, model_dir: Path | None, folder: Path) -> dict[st
         "TEMP_DIR": str(folder / "uploads"),
         "CACHE_DIR": str(folder / "cache"),
         "JOB_RETRIES": "100",
+        "WATCHDOG_TIMEOUT": WATCHDOG_SECONDS,
     }
 
 

@@ -13,7 +13,7 @@ async def finished(*command: str, resources: dict[str, int] = RESOURCES) -> tupl
     """Exit code, stdout and stderr."""
     async with confined(command, resources) as process:
         said, complaints = await asyncio.gather(process.stdout.read(), process.stderr.read())
-        return await process.wait(), said.decode(), complaints.decode()
+        return (await process.wait()).code, said.decode(), complaints.decode()
 
 
 def run(*command: str, resources: dict[str, int] = RESOURCES) -> tuple[int, str, str]:

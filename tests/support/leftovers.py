@@ -13,8 +13,12 @@ from tests.support.service import LocalService
 
 def leftovers(service: LocalService, temp_dir: Path) -> list[str]:
     """Files in TEMP_DIR and decoder or probe processes of the service."""
-    files = [str(path) for path in temp_dir.iterdir()]
-    return files + media_processes(service)
+    return [*map(str, files_under(temp_dir)), *media_processes(service)]
+
+
+def files_under(folder: Path) -> list[Path]:
+    """All files in a folder and the folders in it."""
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def media_processes(parent: LocalService | subprocess.Popen[Any]) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-
 from transcription.core.errors import InsufficientStorage, ServiceUnavailable
 from transcription.core.settings import Settings
+from transcription.media.intake.uploads_folder import open_uploads
 from transcription.system.cgroup_memory import read_memory
+from transcription.system.disk import free_space
 
 MEMORY_RETRY_SECONDS = 15.0  # about the time until a recording in progress is finished
 DISK_RETRY_SECONDS = 60.0
@@ -32,8 +32,12 @@ def memory_shortage(settings: Settings) -> str:
 
 
 def disk_shortage(settings: Settings) -> str:
-    """The message about too little disk space for uploads, with the remedy; "" if there is enough."""
-    free = shutil.disk_usage(settings.temp_dir).free
+    """The message about too little disk space for uploads, with the remedy; "" if there is enough.
+
+    The folder for uploads is created again if it is missing. Raises ServiceUnavailable if it cannot be used.
+    """
+    with open_uploads(settings) as folder:
+        free = free_space(folder)
     if free >= settings.min_free_disk:
         return ""
     return (

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from formats.registry import Rendered
 from transcription.api.admission import check_room
+from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
 from transcription.api.request_headers import is_no_store
@@ -42,6 +43,8 @@ CACHE_STATUS = {
     Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
 }
 SUBTITLE_WARNINGS_HEADER = "X-Subtitle-Warnings"  # number of cues that are too fast to read, if requested
+
+NOTICES_HEADER = "X-Transcription-Warnings"  # codes of the notices about the file, comma-separated
 
 log = structlog.get_logger(__name__)
 
@@ -77,13 +80,21 @@ async def answer_transcript(
     headers: added to the common ones, which they may replace.
     Raises ClientDisconnect, and the errors of the pipeline.
     """
-    work = backend.transcriber.transcribe(upload, options, Ticket(current_request_id()), is_no_store(request))
+    caller = access_of(request, backend.settings).caller
+    work = backend.transcriber.transcribe(upload, options, Ticket(current_request_id()), is_no_store(request), caller)
     transcript, source = await cancel_on_disconnect(request.receive, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):
         # In a thread: the subtitles of a one-hour recording take a second to lay out.
         rendered = await asyncio.to_thread(render, transcript)
-    return rendered_response(rendered, {CACHE_STATUS_HEADER: CACHE_STATUS[source], **(headers or {})})
+    common = {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notice_headers(transcript)}
+    return rendered_response(rendered, {**common, **(headers or {})})
+
+
+def notice_headers(transcript: Transcript) -> dict[str, str]:
+    """The header with the codes of the notices about the file, so that formats without a field for them show them."""
+    codes = dict.fromkeys(notice.code for notice in transcript.notices)
+    return {NOTICES_HEADER: ", ".join(codes)} if codes else {}
 
 
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:

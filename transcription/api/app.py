@@ -8,13 +8,15 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from transcription.api import page
+from transcription.api.client_schema import fit_for_clients
 from transcription.api.documentation import add_security, error_responses
-from transcription.api.errors import answer_domain_error, answer_validation_error
+from transcription.api.errors import answer_domain_error, answer_full_disk, answer_validation_error
+from transcription.api.openai import azure
 from transcription.api.openai import routes as openai_routes
 from transcription.api.route_facts import RouteTable, declared
 from transcription.api.routes import (
     api_docs,
-    bentoml_probes,
+    bentoml_routes,
     catalogue,
     events,
     health,
@@ -26,6 +28,8 @@ from transcription.api.routes import (
 )
 from transcription.api.routes.api_docs import OPENAPI_PATH
 from transcription.core.errors import (
+    CrossSiteRequest,
+    HostNotAllowed,
     InvalidApiKey,
     InvalidParameter,
     MissingApiKey,
@@ -43,9 +47,9 @@ BentoML's clients use `POST /api/transcribe`, which the page at `/` documents.""
 # Errors that any route may answer with.
 COMMON_ERRORS = (
     *(TranscriptionError, InvalidParameter, MissingApiKey, InvalidApiKey),
-    *(RateLimitExceeded, TooManyHeaders),
+    *(HostNotAllowed, CrossSiteRequest, RateLimitExceeded, TooManyHeaders),
 )
-MODULES = (transcription, jobs, events, health, catalogue, openai_routes, webservice, page, api_docs)
+MODULES = (transcription, jobs, events, health, catalogue, openai_routes, azure, webservice, page, api_docs)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -60,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses=error_responses(*COMMON_ERRORS),
     )
     app.add_exception_handler(TranscriptionError, answer_domain_error)
+    app.add_exception_handler(OSError, answer_full_disk)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
     for module in MODULES:
         app.include_router(module.router)
@@ -73,7 +78,7 @@ def declare_security(app: FastAPI, settings: Settings) -> None:
     open_paths = route_table().open_paths(protect_probes=settings.protect_probes)
 
     def openapi() -> dict[str, Any]:
-        return add_security(make_document(), open_paths, required=settings.enable_api_key)
+        return add_security(fit_for_clients(make_document()), open_paths, required=settings.enable_api_key)
 
     app.openapi = openapi  # type: ignore[method-assign]
 
@@ -81,4 +86,5 @@ def declare_security(app: FastAPI, settings: Settings) -> None:
 def route_table() -> RouteTable:
     """The facts about every route of the process, BentoML's native API and its probes included."""
     mounted = [route for module in MODULES for route in module.router.routes]
-    return RouteTable([*declared(mounted), *declared(tasks.ROUTES), *native_input.ROUTES, *bentoml_probes.ROUTES])
+    others = (*api_docs.ROUTES, *native_input.ROUTES, *bentoml_routes.ROUTES)
+    return RouteTable([*declared(mounted), *declared(tasks.ROUTES), *others])

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from starlette.requests import Request
+
+from transcription.core.settings import Settings
+from transcription.jobs.access import EVERY_JOB, Access
+
 CALLER = "transcription.caller"  # key in the ASGI scope; absent if no API key is required
 # Also a key in the ASGI scope: a function that takes the size of the upload so far, in bytes; absent without limits.
 COUNT_BYTES = "transcription.count_bytes"
@@ -13,9 +18,19 @@ COUNT_BYTES = "transcription.count_bytes"
 class Caller:
     """The owner of a valid API key.
 
-    name: the name of the key, safe to log. uploads_per_minute, reads_per_minute: its limits; None for the default.
+    name: the name of the key, safe to log; the jobs that it submits belong to this name. uploads_per_minute,
+    reads_per_minute: its limits; None for the default. admin: sees and changes the jobs of all keys.
     """
 
     name: str
     uploads_per_minute: int | None = None
     reads_per_minute: int | None = None
+    admin: bool = False
+
+
+def access_of(request: Request, settings: Settings) -> Access:
+    """What the sender of a request may do with jobs."""
+    if not settings.enable_api_key:
+        return EVERY_JOB
+    caller: Caller | None = request.scope.get(CALLER)
+    return Access(caller.name, everything=caller.admin, admin=caller.admin) if caller else Access()

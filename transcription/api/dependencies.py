@@ -10,11 +10,14 @@ from fastapi import Depends, Request
 
 from runners.client.interface import Runner
 from runners.client.recent_state import RecentState
+from transcription.api.caller import access_of
 from transcription.core.settings import Settings
+from transcription.jobs.access import Access
 from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
 from transcription.pipeline.transcribe import Pipeline
 from transcription.pipeline.transcriber import Transcriber
+from transcription.telemetry.background import BackgroundTasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Backend:
     transcriber: Transcriber
     jobs: JobService
     fetcher: Fetcher
+    background: BackgroundTasks
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -42,3 +46,11 @@ def backend_of(request: Request) -> Backend:
 
 
 BackendDependency = Annotated[Backend, Depends(backend_of)]
+
+
+def access_to_jobs(request: Request, backend: BackendDependency) -> Access:
+    """What the sender of the request may do with jobs."""
+    return access_of(request, backend.settings)
+
+
+AccessDependency = Annotated[Access, Depends(access_to_jobs)]

@@ -10,9 +10,11 @@ from typing import Any
 
 import bentoml
 from fastapi import FastAPI
+from starlette.types import Scope
 
 from transcription.api.app import create_app, route_table
 from transcription.api.lifecycle import start_process
+from transcription.api.middleware.root_path import PathPrefix
 from transcription.api.middleware_stack import middleware_stack
 from transcription.api.routes.health import is_ready
 from transcription.api.routes.native import answer_native
@@ -26,12 +28,17 @@ class Edge:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._routes = route_table()
+        self._prefix = PathPrefix(settings)
         self.app: FastAPI = create_app(settings)
 
     @property
     def metric_labels(self) -> Iterable[str]:
         """The routes under which requests are counted."""
         return self._routes.metric_labels
+
+    def route_path(self, scope: Scope) -> str:
+        """The path of a request's route: without the prefix that a proxy adds."""
+        return self._prefix.route_path(scope)
 
     def middlewares(self) -> list[tuple[Any, dict[str, Any]]]:
         """The middlewares in the form that BentoML takes: the class and its options."""

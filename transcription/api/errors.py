@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from transcription.api.server_paths import without_paths
 from transcription.core import errors
+from transcription.system.disk import is_full
 from transcription.telemetry.logs import current_request_id
+
+log = structlog.get_logger(__name__)
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the access log: the client is gone
 RETRY_SECONDS = 5
+DISK_RETRY_SECONDS = 60.0
 MODEL_RETRY_SECONDS = 30  # the interval at which the runner retries to load its model
 
 
@@ -50,6 +56,15 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     ),
     errors.MissingApiKey: (401, "An API key is required. Send it as X-API-Key: KEY."),
     errors.InvalidApiKey: (403, "The API key is invalid. Ask the operator of this service for one."),
+    errors.HostNotAllowed: (
+        403,
+        "This service does not answer for the host 'example.com'. Its operator can add the name to ALLOWED_HOSTS.",
+    ),
+    errors.CrossSiteRequest: (
+        403,
+        "The request comes from a page of 'https://example.com', which may not use this service. Its operator can add "
+        "the page's origin to CORS_ORIGINS.",
+    ),
     errors.UnknownJob: (404, "There is no job '0d3a'. Finished jobs are kept for one day."),
     errors.UploadTooSlow: (408, "No data arrived for 30 s. Check the connection and send the upload again."),
     errors.WrongJobState: (409, "The job is processing and has no result yet. Try again later."),
@@ -59,9 +74,17 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.AudioTooLong: (413, "The recording is longer than 3600 s. Split it."),
     errors.InvalidParameter: (422, "temperature: Input should be less than or equal to 1"),
     errors.UnknownModel: (422, "There is no model 'hugo'. GET /models lists the names."),
+    errors.ModelNotAllowed: (
+        422,
+        "The model 'medium' is not available on this server. GET /models lists others.",
+    ),
     errors.UndecodableMedia: (422, "The recording cannot be decoded. Export it again."),
     errors.NoAudioStream: (422, "No audio stream (1 video stream). Send a file with sound."),
     errors.AudioTooShort: (422, "The recording is shorter than 0.1 s. Send a longer one."),
+    errors.DecoderFailed: (
+        422,
+        "The decoder crashed on this recording, more than once. Convert it to WAV or MP3.",
+    ),
     errors.UnreachableUrl: (422, "The URL answers 404. Check it, or send the file itself."),
     errors.RefusedWindow: (
         422,
@@ -70,6 +93,7 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.TooManyRequests: (429, "Too many concurrent requests. Try again in a moment."),
     errors.RateLimitExceeded: (429, "More than 30 uploads per minute. Try again in 17 s."),
     errors.TooManyUploads: (429, "You have 16 uploads in progress, the maximum. Wait until one has finished."),
+    errors.TooManyJobs: (429, "You have 1000 unfinished jobs, the maximum. Wait until one has finished."),
     errors.TooManyHeaders: (431, "The request has 200 headers; the limit is 100. Send fewer."),
     errors.RepeatedlyInterrupted: (
         500,
@@ -79,6 +103,7 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.DamagedStore: (500, "The job database is damaged. Tell the operator of this service."),
     errors.NotEnabled: (501, "Jobs are turned off in this deployment. Leave 'async' out and wait for the answer."),
     errors.ServiceUnavailable: (503, NOT_READY),
+    errors.DecoderFailedOnce: (503, "The decoder crashed. Try again."),
     errors.OutcomeUnknown: (503, NOT_READY),
     errors.InsufficientStorage: (503, "There is no space left to store another job. Try again later."),
     errors.ModelUnavailable: (503, "The model 'base' could not be downloaded from the hub."),
@@ -130,15 +155,22 @@ def error_body(kind: ErrorKind, message: str, detail: str = "") -> ErrorBody:
     return ErrorBody(
         error=kind.code,
         message=message,
-        detail=detail,
+        detail=without_paths(detail),
         timestamp=utc_now(),
         request_id=current_request_id(),
     )
 
 
+def public_message(error: errors.TranscriptionError) -> str:
+    """The message for clients. That of a damaged store is for its operator, with the commands that repair it."""
+    return kind_of(error).example if isinstance(error, errors.DamagedStore) else error.message
+
+
 def error_response(error: errors.TranscriptionError) -> JSONResponse:
     """The answer to an error of the domain."""
     kind = kind_of(error)
+    if isinstance(error, errors.DamagedStore):
+        log.critical("damaged_store", reason=error.message, detail=error.detail)
     headers = {}
     if isinstance(error, errors.ServiceUnavailable | errors.TooManyRequests):
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
@@ -148,7 +180,7 @@ def error_response(error: errors.TranscriptionError) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, errors.UploadTooSlow):
         headers["Connection"] = "close"  # the rest of the body is not read
-    body = error_body(kind, error.message, error.detail).model_dump()
+    body = error_body(kind, public_message(error), error.detail).model_dump()
     if isinstance(error, errors.InvalidParameter) and error.parameter:  # for OpenAI's shape, which has a field for it
         body["param"] = error.parameter
     return JSONResponse(body, kind.status, headers)
@@ -159,6 +191,17 @@ async def answer_domain_error(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.TranscriptionError):
         raise error
     return error_response(error)
+
+
+async def answer_full_disk(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's exception handler for OSError: a full disk that no module below has reported in its own words."""
+    if not isinstance(error, OSError) or not is_full(error):
+        raise error
+    return error_response(
+        errors.InsufficientStorage(
+            "The disk is full. Try again later, or tell the operator.", error.strerror or "", DISK_RETRY_SECONDS
+        )
+    )
 
 
 async def answer_validation_error(_: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import Any
 
 from runners.client.client import RunnerClient
@@ -10,11 +10,13 @@ from runners.client.recent_state import RecentState
 from transcription.api.dependencies import Backend
 from transcription.api.routes.jobs import status_body
 from transcription.core.settings import Settings
+from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.job import Job
 from transcription.jobs.open import open_jobs
 from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.service import JobService
 from transcription.media.intake.fetch import Fetcher
+from transcription.media.intake.sweep import TASK as SWEEP
 from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.sandbox.process import warm_up
 from transcription.outbound.http_client import SystemResolver
@@ -22,7 +24,9 @@ from transcription.pipeline.transcribe import Pipeline
 from transcription.system.garbage import collect_as_usual
 from transcription.system.malloc import give_memory_back_early
 from transcription.system.signals import call_on_sigterm
+from transcription.telemetry.background import BackgroundTasks
 from transcription.telemetry.process_metrics import API, update_regularly
+from transcription.telemetry.process_metrics import TASK as PROCESS_METRICS
 
 
 class ApiProcess:
@@ -38,36 +42,41 @@ class ApiProcess:
 
         async def callback_body(jobs: JobService, job: Job) -> bytes:
             """The body of a webhook: the answer of GET /status."""
-            return await status_body(jobs, await jobs.snapshot(job.id), settings.job_concurrency)
+            snapshot = await jobs.snapshot(job.id, EVERY_JOB)
+            return await status_body(jobs, snapshot, settings.job_concurrency, EVERY_JOB)
 
-        jobs = open_jobs(settings, client, pipeline, callback_body)
+        self._background = BackgroundTasks()
+        jobs = open_jobs(settings, client, pipeline, callback_body, self._background)
         fetcher = Fetcher(settings, SystemResolver())
         self._housekeeping = jobs.housekeeping
-        self._background: list[asyncio.Task[None]] = []
-        self.backend = Backend(settings, client, RecentState(client), pipeline, jobs.transcriber, jobs.service, fetcher)
+        self.backend = Backend(
+            settings,
+            client,
+            RecentState(client),
+            pipeline,
+            jobs.transcriber,
+            jobs.service,
+            fetcher,
+            self._background,
+        )
 
     def start(self) -> None:
         """Start the background tasks: jobs, the sweep of TEMP_DIR, process metrics."""
         self._housekeeping.start()
         folders = {"temp": self._settings.temp_dir, "jobs": job_folders(self._settings)[0]}
-        self._background = [
-            asyncio.create_task(sweep_regularly(self._settings)),
-            asyncio.create_task(update_regularly(API, folders)),
-        ]
+        self._background.start(SWEEP, partial(sweep_regularly, self._settings))
+        self._background.start(PROCESS_METRICS, partial(update_regularly, API, folders))
         call_on_sigterm(self._housekeeping.stop_soon)
 
     async def stop(self) -> None:
         """Stop the background tasks. Running jobs return to the queue."""
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
         await self._housekeeping.stop()
+        await self._background.stop()
 
 
 def start_process(settings: Settings, runner: Any) -> ApiProcess:
     """Prepare this process and start to serve. Call in the event loop. runner: as for ApiProcess."""
     give_memory_back_early()  # not at import: the runner's process also imports service.py, and needs the opposite
-    settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     warm_up()
     process = ApiProcess(settings, runner)
     process.start()

@@ -9,8 +9,11 @@ from starlette.middleware.cors import CORSMiddleware
 from transcription.api.middleware.authentication import AuthenticationMiddleware
 from transcription.api.middleware.client_limits import ClientLimitsMiddleware
 from transcription.api.middleware.error_shape import ErrorShapeMiddleware
+from transcription.api.middleware.methods import MethodsMiddleware
 from transcription.api.middleware.pace import PaceMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
+from transcription.api.middleware.request_origin import RequestOriginMiddleware
+from transcription.api.middleware.root_path import RemovePrefixMiddleware, RootPathMiddleware
 from transcription.api.middleware.security_headers import SecurityHeadersMiddleware, cors_options
 from transcription.api.route_facts import RouteTable
 from transcription.api.routes.tasks import TaskMiddleware
@@ -23,9 +26,11 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
     state: the state of the FastAPI application, which task routes share.
     """
     stack = [
+        Middleware(RemovePrefixMiddleware, settings=settings),
         Middleware(SecurityHeadersMiddleware, routes=routes),
         Middleware(RequestIdMiddleware, routes=routes),
         Middleware(ErrorShapeMiddleware),
+        Middleware(RequestOriginMiddleware, settings=settings, routes=routes),
     ]
     if settings.origins:
         stack.append(Middleware(CORSMiddleware, **cors_options(settings)))
@@ -33,6 +38,8 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
     if settings.enable_rate_limit:
         stack.append(Middleware(ClientLimitsMiddleware, settings=settings, routes=routes))
     stack.append(Middleware(PaceMiddleware, settings=settings))
+    stack.append(Middleware(MethodsMiddleware, routes=routes))
     if settings.task_queue == "own":
         stack.append(Middleware(TaskMiddleware, state=state))
+    stack.append(Middleware(RootPathMiddleware))
     return stack

@@ -82,7 +82,7 @@ async def index(request: Request) -> Response:
 @route_facts(public=True, metric_label=f"{ROOT}/{{name}}")
 async def asset(request: Request) -> Response:
     """Another file of the page."""
-    return answer(request.url.path.removeprefix(f"{ROOT}/"), request)
+    return answer(request.url.path.rpartition("/")[2], request)
 
 
 def answer(name: str, request: Request) -> Response:

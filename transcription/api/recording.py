@@ -81,6 +81,13 @@ async def recording_of(request: Request, backend: Backend) -> AsyncIterator[Uplo
         yield replace(upload, fields=tuple(without_url(fields)))
 
 
+def check_url(request: Request, settings: Settings) -> None:
+    """Check that the query has a URL that may be fetched. Raises InvalidParameter, NotEnabled."""
+    if not url_in(request.query_params.multi_items()):
+        raise _no_recording()
+    _check_enabled(settings)
+
+
 @asynccontextmanager
 async def _fetched(request: Request, backend: Backend, url: str, fields: Fields) -> AsyncIterator[Upload]:
     in_form = url_in(fields)
@@ -88,13 +95,17 @@ async def _fetched(request: Request, backend: Backend, url: str, fields: Fields)
         raise InvalidParameter(f"'{URL}' is in the query and in the form. Send it once.")
     if not (url or in_form):
         raise _no_recording()
-    if not backend.settings.enable_url_input:
-        raise NotEnabled(
-            "Downloads from URLs are turned off in this deployment (ENABLE_URL_INPUT=false). Send the file itself."
-        )
+    _check_enabled(backend.settings)
     count = request.scope.get(COUNT_BYTES, no_limit)
     async with backend.fetcher.fetch(url or in_form, count) as upload:
         yield upload
+
+
+def _check_enabled(settings: Settings) -> None:
+    if not settings.enable_url_input:
+        raise NotEnabled(
+            "Downloads from URLs are turned off in this deployment (ENABLE_URL_INPUT=false). Send the file itself."
+        )
 
 
 def _has_no_body(request: Request) -> bool:

@@ -95,6 +95,10 @@ class RouteTable:
         # A method that the route does not support brings no work: the request is refused.
         return methods.get(scope["method"]) or replace(next(iter(methods.values())), upload=False)
 
+    def methods(self, scope: Scope) -> frozenset[str]:
+        """The methods of the route of a request; empty if there is no such route."""
+        return frozenset(self._paths.get(self._template(scope["path"]), ()))
+
     def open_paths(self, *, protect_probes: bool) -> frozenset[str]:
         """The paths that require no key."""
         return self.public_paths if protect_probes else self.public_paths | self.probe_paths

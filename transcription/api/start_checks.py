@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from transcription.api.middleware.api_keys import InvalidKeys, open_keys
+from transcription.api.middleware.hosts import AllowedHosts
 from transcription.core.errors import TranscriptionError
 from transcription.core.folders import check_folders
 from transcription.core.settings import Settings
 from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_store
+from transcription.media.intake.uploads_folder import open_uploads
 from transcription.outbound.address_rules import AllowList
 
 
@@ -17,10 +20,13 @@ def check_settings(settings: Settings) -> None:
     """Refuse to start on settings that cannot work; called once, before any process starts. Raises SystemExit."""
     check_folders(settings)
     try:
-        for name, hosts in (("WEBHOOK_ALLOW", settings.webhook_allow), ("URL_ALLOW", settings.url_allow)):
-            _check_hosts(name, hosts)
+        _check("WEBHOOK_ALLOW", settings.webhook_allow, AllowList.parse)
+        _check("URL_ALLOW", settings.url_allow, AllowList.parse)
+        _check("ALLOWED_HOSTS", settings.allowed_hosts, AllowedHosts.parse)
         open_keys(settings)
         asyncio.run(_check_store(settings))
+        with open_uploads(settings):
+            pass  # it belongs to us
         if settings.enable_async:
             asyncio.run(open_recordings(settings).check())
     except InvalidKeys as error:
@@ -37,8 +43,8 @@ async def _check_store(settings: Settings) -> None:
         await store.close()
 
 
-def _check_hosts(name: str, hosts: str) -> None:
+def _check(name: str, value: str, parse: Callable[[str], object]) -> None:
     try:
-        AllowList.parse(hosts)
+        parse(value)
     except ValueError as error:
         raise SystemExit(f"Invalid settings:\n  {name}: {error}") from None

@@ -8,7 +8,9 @@ Written for BentoML 1.4.39 and uvicorn 0.54. Check each file when one of them is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+from starlette.types import Scope
 
 from transcription.bentoml_patches import route_metrics, time_limit, tracer_provider
 
@@ -23,12 +25,12 @@ def install(routes: Iterable[str]) -> None:
     tracer_provider.install()
 
 
-def install_edge(routes: Iterable[str]) -> None:
+def install_edge(routes: Iterable[str], route_path: Callable[[Scope], str]) -> None:
     """Apply the patches that only the process that serves HTTP to clients needs. Call before uvicorn starts.
 
-    routes: as for `install`.
+    routes: as for `install`. route_path: the path of a request without the prefix that a proxy adds.
     """
     from transcription.bentoml_patches import bounded_connections  # imports uvicorn, which the supervisor does not
 
     bounded_connections.install()
-    route_metrics.install(routes)
+    route_metrics.install(routes, route_path)

@@ -7,7 +7,7 @@ scanner tries. Its middleware has no setting for this.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bentoml._internal.server.http import instruments
@@ -47,10 +47,17 @@ def _pattern(route: str) -> re.Pattern[str]:
     return re.compile("[^/]+".join(map(re.escape, PARAMETER.split(route))))
 
 
+def path_of(scope: Scope) -> str:
+    """The path of a request."""
+    path: str = scope["path"]
+    return path
+
+
 class RouteMetrics(instruments.RunnerTrafficMetricsMiddleware):
     """BentoML's middleware, which sees the route as the path; the application inside it sees the path itself."""
 
     routes = RouteTable(BENTOML_ROUTES)
+    route_path: Callable[[Scope], str] = staticmethod(path_of)
 
     def __init__(self, app: ASGIApp, **options: Any) -> None:
         super().__init__(RestorePath(app), **options)
@@ -58,7 +65,7 @@ class RouteMetrics(instruments.RunnerTrafficMetricsMiddleware):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            scope = {**scope, REQUESTED_PATH: scope["path"], "path": self.routes.route_of(scope["path"])}
+            scope = {**scope, REQUESTED_PATH: scope["path"], "path": self.routes.route_of(self.route_path(scope))}
         await super().__call__(scope, receive, send)
 
 
@@ -75,10 +82,12 @@ class RestorePath:
         await self._app(scope, receive, send)
 
 
-def install(routes: Iterable[str]) -> None:
+def install(routes: Iterable[str], route_path: Callable[[Scope], str] = path_of) -> None:
     """Replace BentoML's middleware in the applications that this process builds from now on.
 
     routes: the application's, besides those of BentoML itself.
+    route_path: the path of a request without the prefix that a proxy adds.
     """
     RouteMetrics.routes = RouteTable((*BENTOML_ROUTES, *routes))
+    RouteMetrics.route_path = staticmethod(route_path)
     instruments.RunnerTrafficMetricsMiddleware = RouteMetrics  # type: ignore[assignment, misc]

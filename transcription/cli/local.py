@@ -71,6 +71,8 @@ class LocalTranscriber:
             layouts = [each.checked_layout() for each in parameters]
             wanted = next((each for each in parameters if each.needs_words()), parameters[0])
             transcript = asyncio.run(self._transcribe(request, wanted.to_request(self._settings), report))
+            for notice in transcript.notices:
+                request.warn(notice.message)
             return {
                 each: registry.render(transcript, each, layout).body
                 for each, layout in zip(request.formats, layouts, strict=True)
@@ -82,7 +84,6 @@ class LocalTranscriber:
         self, recording: RecordingRequest, request: TranscriptionRequest, report: ReportProgress
     ) -> Transcript:
         report("loading the model", None)
-        self._settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         warm_up()
         self._runner = self._runner or InProcessRunner(self._settings)
         pipeline = Pipeline(self._settings, self._runner)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from formats.registry import ResponseFormat
+from transcription.cli.language import LanguageType
 from transcription.cli.output import Output
 from transcription.cli.remote import RemoteTranscriber
 from transcription.cli.transcriber import (
@@ -23,7 +25,6 @@ from transcription.cli.transcriber import (
     ServerUnavailable,
     Transcriber,
 )
-from transcription.core.languages import LANGUAGES
 from transcription.core.options import Task
 
 STDIN = "-"
@@ -73,9 +74,9 @@ Shell completion: eval "$(_TRANSCRIBE_COMPLETE=bash_source transcribe)", or zsh_
 @click.option(
     "-l",
     "--language",
-    type=click.Choice(sorted(LANGUAGES)),
+    type=LanguageType(),
     metavar="CODE",
-    help="Language of the speech; detected by default.",
+    help="Language of the speech: a code, an English name or a tag such as en-US; detected by default.",
 )
 @click.option("-m", "--model", metavar="NAME", help="Model; by default that of the server, or WHISPER_MODEL.")
 @click.option("--task", type=click.Choice([each.value for each in Task]), help="translate gives English text.")
@@ -194,7 +195,8 @@ def transcribe_file(
     with open_recording(file) as path, progress_bar(file, console, quiet=quiet) as report:
         targets = output.targets(file, formats)
         name = "recording" if str(file) == STDIN else file.name
-        results = transcriber.transcribe(RecordingRequest(path, name, formats, parameters), report)
+        warn = partial(print_error, file)
+        results = transcriber.transcribe(RecordingRequest(path, name, formats, parameters, warn), report)
         output.write(results, targets)
     if targets and not quiet:
         click.echo(f"{file}: {', '.join(str(path) for path in targets.values())}", err=True)
@@ -233,6 +235,6 @@ def progress_bar(file: Path, console: Console, *, quiet: bool) -> Iterator[Repor
         yield report
 
 
-def print_error(file: Path, error: Exception) -> None:
-    """Print an error on one line of standard error."""
+def print_error(file: Path, error: Exception | str) -> None:
+    """Print an error or a warning on one line of standard error."""
     click.echo(f"{file}: {' '.join(str(error).split())}", err=True)

@@ -85,6 +85,12 @@ class AudioTooShort(UndecodableMedia):
     code = "audio_too_short"
 
 
+class DecoderFailed(TranscriptionError):
+    """The decoder crashed, or reached its limit of memory or CPU time, more than once on this recording."""
+
+    code = "decoder_failed"
+
+
 class RefusedWindow(TranscriptionError):
     """The runner crashed twice on a part of this recording."""
 
@@ -95,6 +101,12 @@ class UnknownModel(InvalidParameter):
     """No model of this name is known or installed."""
 
     code = "unknown_model"
+
+
+class ModelNotAllowed(InvalidParameter):
+    """The model is known, but requests may not name it: ALLOWED_MODELS."""
+
+    code = "model_not_allowed"
 
 
 class ModelUnavailable(TranscriptionError):
@@ -114,6 +126,12 @@ class ServiceUnavailable(TranscriptionError):
 
     def __reduce__(self) -> tuple[type[TranscriptionError], tuple[str, str, float]]:  # type: ignore[override]
         return type(self), (self.message, self.detail, self.retry_after)
+
+
+class DecoderFailedOnce(ServiceUnavailable):
+    """The decoder crashed, or reached its limit of memory or CPU time. The recording may be the reason, or not."""
+
+    code = DecoderFailed.code
 
 
 class OutcomeUnknown(ServiceUnavailable):
@@ -146,8 +164,14 @@ class TooManyUploads(TooManyRequests):
     code = "too_many_uploads"
 
 
+class TooManyJobs(TooManyRequests):
+    """More unfinished jobs than the client may have."""
+
+    code = "too_many_open_jobs"
+
+
 class InsufficientStorage(ServiceUnavailable):
-    """The disk for jobs is too full to accept another one."""
+    """The disk is too full for an upload or for another job."""
 
     code = "insufficient_storage"
 
@@ -212,6 +236,18 @@ class InvalidApiKey(TranscriptionError):
     code = "invalid_api_key"
 
 
+class HostNotAllowed(TranscriptionError):
+    """The request is for a host that the service does not answer for."""
+
+    code = "host_not_allowed"
+
+
+class CrossSiteRequest(TranscriptionError):
+    """A page of another site makes the browser send the request."""
+
+    code = "cross_site_request"
+
+
 class UploadTooSlow(TranscriptionError):
     """The upload stalled, or was slower than MIN_UPLOAD_RATE."""
 
@@ -265,3 +301,4 @@ def _classes(base: type[TranscriptionError]) -> Iterator[type[TranscriptionError
 
 # A class that inherits its code is represented by the one that defines it.
 _BY_CODE = {kind.code: kind for kind in _classes(TranscriptionError) if "code" in vars(kind)}
+_BY_CODE[DecoderFailed.code] = DecoderFailed  # not DecoderFailedOnce, which shares its code

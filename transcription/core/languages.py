@@ -1,7 +1,8 @@
-"""The languages that Whisper supports: codes, English names and aliases."""
+"""The languages that Whisper supports: codes, English names and aliases, and tags such as en-US."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from transcription.core.errors import InvalidParameter
@@ -124,22 +125,60 @@ ALIASES: Mapping[str, str] = {
     "sinhalese": "si",
     "valencian": "ca",
 }
+# Subtags of BCP 47 that mean a language of Whisper under another code: three-letter codes of ISO 639-2 and 639-3, codes
+# of members of a macrolanguage, and codes that ISO has withdrawn.
+_SUBTAGS: Mapping[str, str] = dict(
+    re.findall(
+        "([a-z]+):([a-z]+)",
+        """
+        afr:af amh:am ara:ar arb:ar asm:as aze:az azj:az bak:ba bel:be bul:bg ben:bn bod:bo tib:bo bre:br bos:bs cat:ca
+        ces:cs cze:cs cym:cy wel:cy dan:da deu:de ger:de ell:el gre:el eng:en spa:es est:et ekk:et eus:eu baq:eu fas:fa
+        per:fa pes:fa fin:fi fao:fo fra:fr fre:fr glg:gl guj:gu hau:ha heb:he hin:hi hrv:hr hat:ht hun:hu hye:hy arm:hy
+        ind:id isl:is ice:is ita:it jpn:ja jav:jw jv:jw kat:ka geo:ka kaz:kk khm:km kan:kn kor:ko lat:la ltz:lb lin:ln
+        lao:lo lit:lt lav:lv lvs:lv mlg:mg plt:mg mri:mi mao:mi mkd:mk mac:mk mal:ml mon:mn khk:mn mar:mr msa:ms may:ms
+        zsm:ms mlt:mt mya:my bur:my nep:ne npi:ne nld:nl dut:nl nno:nn nor:no nob:no nb:no oci:oc pan:pa pol:pl pus:ps
+        pbu:ps por:pt ron:ro rum:ro mo:ro mol:ro rus:ru san:sa snd:sd sin:si slk:sk slo:sk slv:sl sna:sn som:so sqi:sq
+        alb:sq als:sq srp:sr sun:su swe:sv swa:sw swh:sw tam:ta tel:te tgk:tg tha:th tuk:tk tgl:tl fil:tl tur:tr tat:tt
+        ukr:uk urd:ur uzb:uz uzn:uz vie:vi yid:yi ydd:yi ji:yi yor:yo zho:zh chi:zh cmn:zh iw:he in:id
+        """,
+    )
+)
 _CODES: Mapping[str, str] = {
     **{code: code for code in LANGUAGES},
     **{name.lower(): code for code, name in LANGUAGES.items()},
     **ALIASES,
+    **_SUBTAGS,
 }
+AUTO = "auto"  # sent by clients that have no way to leave the language out
+# RFC 5646: language, extended languages, script, region, variants, extensions, private use.
+_TAG = re.compile(
+    "([a-z]{2,3})((?:-[a-z]{3}){0,3})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
+    "(?:-[0-9a-wy-z](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?"
+)
 
 
-def language_code(language: str) -> str:
-    """Whisper's code for a language, given as a code or an English name, in upper or lower case.
+def language_code(language: str) -> str | None:
+    """Whisper's code for a language; None for `auto`, with which it is to be detected.
 
+    language: a code of ISO 639, an English name, or a tag of BCP 47 such as en-US or zh_Hant_TW, in upper or lower
+        case. The script and the region of a tag are ignored.
     Raises InvalidParameter.
     """
-    code = _CODES.get(language.strip().lower())
+    given = language.strip().lower()
+    if given == AUTO:
+        return None
+    code = _CODES.get(given) or _code_of_tag(given.replace("_", "-"))
     if code is None:
         raise InvalidParameter(
             f"'{language[:40]}' is not a language that Whisper knows. Use a code such as 'en' from GET /languages, or "
             "leave 'language' out to have it detected."
         )
     return code
+
+
+def _code_of_tag(tag: str) -> str | None:
+    match = _TAG.fullmatch(tag)
+    if match is None:
+        return None
+    primary, extended = match[1], match[2].removeprefix("-")
+    return extended if extended in LANGUAGES else _CODES.get(primary)  # zh-yue is Cantonese

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from transcription.core import setting_rules
+
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
-LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d{0,2}x[1-9]\d{0,2}x[1-9]\d{0,2}")
-MIN_SECRET_CHARACTERS = 32
 
 
 def default_cache() -> Path:
@@ -42,12 +39,20 @@ class Settings(BaseSettings):
     # Server
     host: str = Field("0.0.0.0", description="Address to listen on.")
     port: int = Field(3000, ge=1, le=65535, description="Port to listen on.")
+    root_path: str = Field(
+        "", description="Path prefix under which a proxy publishes the service, such as /speech; empty for none."
+    )
     workers: int = Field(1, ge=1, le=64, description="Number of API processes. The model runs in a separate process.")
     request_timeout: int = Field(3600, ge=1, le=86_400, description="Time limit of a synchronous request, seconds.")
 
     # Whisper
     whisper_model: str = Field(
         "base", description="Default model: a released model or a sub-folder of WHISPER_MODEL_DIR."
+    )
+    allowed_models: str = Field(
+        "",
+        description="Models that requests may name besides the default one, comma-separated; * for every known one, "
+        "which requests then cause to be downloaded. By default those on disk.",
     )
     whisper_device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Device the model runs on; auto is a GPU if there is one."
@@ -74,6 +79,12 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds any batch may take; one that takes longer, and far longer than usual, is hung.",
     )
+    watchdog_timeout: int = Field(
+        30,
+        ge=0,
+        le=3600,
+        description="Seconds without a sign of life after which the model's process is replaced; 0 for never.",
+    )
     cache_dir: Path = Field(
         default_factory=default_cache,
         description="Folder for measured layouts and the quarantine of recordings that crashed the model.",
@@ -84,12 +95,14 @@ class Settings(BaseSettings):
         1_073_741_824, ge=1, le=1_099_511_627_776, description="Maximum size of an upload, bytes (1 GiB)."
     )
     max_duration: int = Field(3600, ge=1, le=86_400, description="Maximum duration of a recording, seconds.")
-    temp_dir: Path = Field(Path("/tmp/transcription"), description="Folder for uploads while they are processed.")
+    temp_dir: Path = Field(
+        Path("/tmp/transcription"), description="Folder in which the service creates a private one for uploads."
+    )
     cleanup_interval: int = Field(
         3600,
         ge=1,
         le=604_800,
-        description="Interval between sweeps of TEMP_DIR, and the age at which an unused file is deleted, seconds.",
+        description="Interval between sweeps, which delete uploads that crashed processes left, seconds.",
     )
     min_free_disk: int = Field(
         268_435_456,
@@ -129,7 +142,9 @@ class Settings(BaseSettings):
         description="Total size of the concurrent uploads of one client, bytes (4 GiB).",
     )
     trusted_proxies: str = Field(
-        "", description="Proxies whose X-Forwarded-For is trusted: addresses and networks, comma-separated."
+        "",
+        description="Proxies whose X-Forwarded-For, -Host and -Prefix are trusted: addresses and networks, "
+        "comma-separated.",
     )
     redis_url: str = Field(
         "",
@@ -155,6 +170,9 @@ class Settings(BaseSettings):
         3, ge=0, le=100, description="Retries after internal failures; a job with an invalid file is not retried."
     )
     job_concurrency: int = Field(4, ge=1, le=64, description="Concurrent jobs per API process or Celery worker.")
+    max_open_jobs: int = Field(
+        1000, ge=1, le=1_000_000, description="Unfinished jobs of one API key; without keys, of all clients together."
+    )
     job_timeout: int = Field(
         14_400, ge=1, le=604_800, description="Time limit of one attempt of a job, seconds; after it the job fails."
     )
@@ -207,7 +225,16 @@ class Settings(BaseSettings):
     protect_probes: bool = Field(
         False, description="Require an API key on /health, /metrics and the other probes as well."
     )
-    cors_origins: str = Field("", description="Origins allowed by CORS, comma-separated; * for all, empty for none.")
+    allowed_hosts: str = Field(
+        "",
+        description="Host names of the service besides addresses, single-label and private names, comma-separated; "
+        "*.example.com for subdomains, * for all.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins of other sites' pages that may use the service, comma-separated; * for all, empty for "
+        "none.",
+    )
     upload_timeout: int = Field(30, ge=1, le=3600, description="Longest pause of an upload, seconds.")
     min_upload_rate: int = Field(
         1000,
@@ -220,6 +247,11 @@ class Settings(BaseSettings):
     def origins(self) -> list[str]:
         """CORS_ORIGINS as a list."""
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def allowed_model_names(self) -> frozenset[str]:
+        """ALLOWED_MODELS as a set; empty for the default."""
+        return frozenset(name.strip() for name in self.allowed_models.split(",") if name.strip())
 
     @property
     def broker_url(self) -> str:
@@ -246,42 +278,12 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("whisper_layout")
-    @classmethod
-    def _known_layout(cls, value: str) -> str:
-        if not LAYOUT.fullmatch(value):
-            raise ValueError(
-                "must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4, each at most 999"
-            )
-        return value
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _long_enough(cls, value: str) -> str:
-        if value and len(value.strip()) < MIN_SECRET_CHARACTERS:
-            raise ValueError(
-                f"must have at least {MIN_SECRET_CHARACTERS} characters, such as the output of openssl rand -hex 24"
-            )
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: str) -> str:
-        for part in value.split(","):
-            if part.strip():
-                ip_network(part.strip(), strict=False)
-        return value
-
-    @field_validator("redis_url", "celery_broker_url", "celery_result_backend")
-    @classmethod
-    def _known_server(cls, value: str) -> str:
-        try:
-            known = not value or (urlsplit(value).scheme in ("redis", "rediss") and urlsplit(value).port != 0)
-        except ValueError:  # the port is not a number
-            known = False
-        if not known:
-            raise ValueError("must be redis://HOST:PORT/DATABASE, or rediss:// for TLS")
-        return value
+    _layout = field_validator("whisper_layout")(setting_rules.layout)
+    _secret = field_validator("webhook_secret")(setting_rules.secret)
+    _path_prefix = field_validator("root_path")(setting_rules.path_prefix)
+    _model_names = field_validator("allowed_models")(setting_rules.model_names)
+    _networks = field_validator("trusted_proxies")(setting_rules.networks)
+    _redis = field_validator("redis_url", "celery_broker_url", "celery_result_backend")(setting_rules.redis_server)
 
     @model_validator(mode="after")
     def _servers_of_celery(self) -> Self:
@@ -289,10 +291,16 @@ class Settings(BaseSettings):
             raise ValueError("JOB_BACKEND=celery needs REDIS_URL, or CELERY_BROKER_URL")
         return self
 
-    @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
+    @field_validator("whisper_model_dir", "cache_dir", "jobs_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @field_validator("temp_dir")
+    @classmethod
+    def _with_its_links(cls, value: Path) -> Path:
+        """Absolute; links stay, because those of other users are refused."""
+        return value.expanduser().absolute()
 
 
 class InvalidSettings(SystemExit):

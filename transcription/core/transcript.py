@@ -107,6 +107,23 @@ class Concern:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that readers of a transcript should know about its file.
+
+    code: stable and machine-readable, such as TRUNCATED_MEDIA. message: what it means and what to do.
+    start, end: the part of the file concerned, in file time; None where it is unknown or the whole file.
+    """
+
+    code: str
+    message: str
+    start: float | None = None
+    end: float | None = None
+
+
+TRUNCATED_MEDIA = "truncated_media"  # the file breaks off; the transcript covers what there is
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The transcript of a file, in file time.
 
@@ -115,6 +132,7 @@ class Transcript:
     word_timestamps: whether the client requested words. Segments may have them anyway, for subtitles.
     processing_time: seconds from the accepted file to this transcript.
     warnings: the segments that were dropped or marked, in file order.
+    notices: about the file as a whole.
     """
 
     language: str
@@ -126,6 +144,7 @@ class Transcript:
     word_timestamps: bool = False
     processing_time: float = 0.0
     warnings: tuple[Concern, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def text(self) -> str:

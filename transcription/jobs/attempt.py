@@ -195,7 +195,7 @@ class Attempts:
         """
         if job.attempt > 1:
             return None
-        current = await asyncio.to_thread(request_key, job.recording, job.request, self._settings)
+        current = await asyncio.to_thread(request_key, job.recording, job.request, self._settings, job.caller)
         return await self._store.cached(job.work) if job.work == current else None
 
     async def _resumable(self, job: Job) -> list[PlacedResult]:

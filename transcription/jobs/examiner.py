@@ -13,6 +13,7 @@ from transcription.jobs.job import Job, JobStatus
 from transcription.jobs.store.base import JobStore
 from transcription.media.intake.upload import Upload
 from transcription.media.probe import probe
+from transcription.telemetry.background import going_on
 
 MAX_CONCURRENT_PROBES = 2
 # Seconds. With SQLite a job that starts at once is probed by its attempt; with Celery the duration sets the priority.
@@ -42,7 +43,7 @@ class Examiner:
         return frozenset(self._tasks)
 
     async def _examine(self, job: Job, upload: Upload, resources: ExitStack) -> None:
-        with resources:
+        with going_on("examiner", job=job.id), resources:
             await asyncio.sleep(PROBE_DELAY[self._settings.job_backend])
             async with self._slots:
                 current = await self._store.get(job.id)

@@ -10,6 +10,8 @@ from formats.subtitles.layout import SubtitleLayout
 from transcription.core.errors import Failure
 from transcription.core.options import TranscriptionRequest
 
+NO_CALLER = ""  # of jobs submitted without an API key, or stored by a version that did not record callers
+
 
 class JobStatus(StrEnum):
     """The state of a job. The last three are final, except that a failed or completed job can be retried."""
@@ -79,7 +81,8 @@ class NewJob:
 
     work: the request key, which identical requests share; the job's own id if the job is private.
     response_format: the default format of the result. fingerprint: of the whole submission, to recognize a repeated
-    one. request_id: of the submitting request, for the log.
+    one. caller: the name of the API key that submits it. idempotency_key: each caller has its own.
+    request_id: of the submitting request, for the log.
     """
 
     id: str
@@ -92,6 +95,7 @@ class NewJob:
     callback_url: str | None = None
     request_id: str = ""
     layout: KeptLayout | None = None
+    caller: str = NO_CALLER
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class Job:
     seconds_done, seconds_total: of audio; the total is None until the recording was examined.
     not_before: a queued job is due from then on.
     request_id: of the submitting request, "" for a job of an older version.
+    caller: the name of the API key that submitted it; the job belongs to that key.
     readable: False if the stored job cannot be read (`transcription.jobs.store.unreadable`). It is failed then, its
     failure says why, and fields that could not be read have their defaults.
     """
@@ -128,6 +133,7 @@ class Job:
     delivery: Delivery | None = None
     request_id: str = ""
     layout: KeptLayout | None = None
+    caller: str = NO_CALLER
     readable: bool = True
 
     @property

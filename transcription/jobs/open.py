@@ -20,6 +20,7 @@ from transcription.jobs.worker import Worker
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
 from transcription.pipeline.transcriber import Transcriber
+from transcription.telemetry.background import BackgroundTasks
 
 RenderStatus = Callable[[JobService, Job], Awaitable[bytes]]
 
@@ -33,13 +34,19 @@ class JobParts:
     housekeeping: Housekeeping
 
 
-def open_jobs(settings: Settings, runner: Runner, pipeline: Pipeline, render_status: RenderStatus) -> JobParts:
+def open_jobs(
+    settings: Settings,
+    runner: Runner,
+    pipeline: Pipeline,
+    render_status: RenderStatus,
+    background: BackgroundTasks,
+) -> JobParts:
     """Open the stores and connect the parts; `housekeeping.start` starts them. To be called in the event loop.
 
     render_status: the final status of a job as JSON, which webhooks send. Raises DamagedStore, ServiceUnavailable.
     """
     recordings = open_recordings(settings)
-    single_flight = SingleFlight(pipeline, settings.temp_dir)
+    single_flight = SingleFlight(pipeline)
     store, dispatcher = _open_store_and_dispatcher(settings, runner, recordings, single_flight)
     examiner = Examiner(settings, store, dispatcher.wake)
     service = JobService(settings, store, recordings, dispatcher, examiner)
@@ -48,7 +55,7 @@ def open_jobs(settings: Settings, runner: Runner, pipeline: Pipeline, render_sta
         return await render_status(service, job)
 
     deliverer = Deliverer(store, callback_body, settings)
-    housekeeping = Housekeeping(settings, store, recordings, service, dispatcher, deliverer, examiner)
+    housekeeping = Housekeeping(settings, store, recordings, service, dispatcher, deliverer, examiner, background)
     return JobParts(Transcriber(settings, store, single_flight), service, housekeeping)
 
 

@@ -29,6 +29,8 @@ DELIVERY_GRACE = 86_400.0  # an expired job whose webhook is still pending is ke
 
 # Messages to Celery workers
 
+SHORT_SECONDS = 300.0  # of audio; shorter recordings are served before longer ones
+LONG_WAIT_SECONDS = 600.0  # a job that waited longer is served like a short one, so that it is not starved
 EXAMINATION_SECONDS = 2.0  # a new job waits this long for its duration, which sets the priority of its message
 UNCONFIRMED_SECONDS = 10.0  # a message not reported as sent by then is sent again
 RESEND_SECONDS = 600.0  # a sent message whose job has not started by then counts as lost; doubled each time
@@ -41,6 +43,8 @@ STORE_POLICY = {
     "speed_samples": SPEED_SAMPLES,
     "max_delivery_wait": MAX_DELIVERY_WAIT,
     "delivery_grace": DELIVERY_GRACE,
+    "short": SHORT_SECONDS,
+    "long_wait": LONG_WAIT_SECONDS,
     "examination": EXAMINATION_SECONDS,
     "unconfirmed": UNCONFIRMED_SECONDS,
     "resend": RESEND_SECONDS,

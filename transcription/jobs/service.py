@@ -23,6 +23,7 @@ from transcription.core.errors import (
 )
 from transcription.core.settings import Settings
 from transcription.core.transcript import Segment, Transcript
+from transcription.jobs.access import EVERY_JOB, Access
 from transcription.jobs.examiner import Examiner
 from transcription.jobs.job import Job, JobSnapshot, JobStatus, NewJob, Recording
 from transcription.jobs.recordings.base import RecordingStore, checked_name
@@ -58,6 +59,7 @@ class JobDispatcher(Protocol):
 class JobService:
     """Commands and queries on jobs. One per process, on a store that several processes may share.
 
+    A job that `access` does not allow is answered like one that does not exist: UnknownJob.
     stopping: set once the process accepts no more jobs.
     """
 
@@ -78,8 +80,18 @@ class JobService:
         self.stopping = asyncio.Event()
 
     def check_space(self, size: int) -> None:
-        """Raise InsufficientStorage unless MIN_FREE_DISK stays free after another `size` bytes."""
-        free = min(shutil.disk_usage(folder).free for folder in self._disks)
+        """Raise InsufficientStorage unless MIN_FREE_DISK stays free after another `size` bytes.
+
+        Raises ServiceUnavailable if a folder is gone.
+        """
+        try:
+            free = min(shutil.disk_usage(folder).free for folder in self._disks)
+        except OSError as error:
+            raise ServiceUnavailable(
+                "The folder for jobs cannot be used. Try again later; if the error persists, have the operator check "
+                "JOBS_DIR and SPOOL_URL.",
+                error.strerror or "",
+            ) from error
         if free - size < self._settings.min_free_disk:
             raise InsufficientStorage(
                 "There is no space left to store another job. Try again later, or tell the operator.",
@@ -90,17 +102,17 @@ class JobService:
     async def submit(self, upload: Upload, submission: Submission) -> Job:
         """Accept a job, which is durable when this returns. The uploaded file becomes the job's recording.
 
-        Raises InsufficientStorage, IdempotencyConflict, ServiceUnavailable.
+        Raises InsufficientStorage, IdempotencyConflict, TooManyJobs, ServiceUnavailable.
         """
         if self.stopping.is_set():
             raise ServiceUnavailable("The service is stopping. Try again in a moment.")
         self.check_space(0)  # the file itself is on this disk already
         with ExitStack() as stack:
-            # The recording may be stored on another machine: a second name keeps the file here to be examined.
-            here = stack.enter_context(held(upload, self._settings.temp_dir))
+            # The recording may be stored on another machine: an open file keeps the file here to be examined.
+            here = stack.enter_context(held(upload))
             job, created = await self._accept(upload, submission)
             if created:
-                log.info("job_accepted", job_id=job.id, size=upload.size, status=job.status.value)
+                log.info("job_accepted", job_id=job.id, size=upload.size, status=job.status.value, caller=job.caller)
                 self._dispatcher.wake()
                 self._examiner.schedule(job, here, stack.pop_all())
         return job
@@ -108,7 +120,7 @@ class JobService:
     async def _accept(self, upload: Upload, submission: Submission) -> tuple[Job, bool]:
         """The job, and whether it is new."""
         job_id = str(uuid.uuid4())
-        key = await asyncio.to_thread(request_key, upload, submission.request, self._settings)
+        key = await asyncio.to_thread(request_key, upload, submission.request, self._settings, submission.caller)
         recording = await self._recordings.keep(upload, job_id)
         new = NewJob(
             id=job_id,
@@ -121,9 +133,10 @@ class JobService:
             callback_url=submission.callback_url,
             request_id=current_request_id(),
             layout=submission.layout,
+            caller=submission.caller,
         )
         try:
-            job, created = await self._store.submit(new)
+            job, created = await self._store.submit(new, self._settings.max_open_jobs)
         except (OutcomeUnknown, asyncio.CancelledError):
             raise  # the job may exist and need its recording; if it does not, the sweep deletes the file
         except BaseException:
@@ -133,17 +146,25 @@ class JobService:
             await self._recordings.remove(recording.name)
         return job, created
 
-    async def get(self, job_id: str) -> Job:
+    async def get(self, job_id: str, access: Access) -> Job:
         """The job. Raises UnknownJob."""
-        return _known(await self._store.get(job_id), job_id)
+        job = _known(await self._store.get(job_id), job_id)
+        return _known(job if access.allows(job) else None, job_id)
 
-    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
-        """The newest `limit` jobs, newest first. statuses: empty for all. before: only jobs with a smaller number."""
-        return await self._store.list_jobs(statuses, before, limit)
+    async def list_jobs(
+        self, access: Access, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
+    ) -> list[Job]:
+        """The newest `limit` jobs of the client, newest first.
 
-    async def snapshot(self, job_id: str) -> JobSnapshot:
+        statuses: empty for all. before: only jobs with a smaller number. caller: only its jobs, for a client that may
+        see those of all.
+        """
+        return await self._store.list_jobs(statuses, before, limit, caller if access.everything else access.caller)
+
+    async def snapshot(self, job_id: str, access: Access) -> JobSnapshot:
         """The job and what its completion time depends on. Raises UnknownJob."""
-        return _known(await self._store.snapshot(job_id), job_id)
+        snapshot = _known(await self._store.snapshot(job_id), job_id)
+        return _known(snapshot if access.allows(snapshot.job) else None, job_id)
 
     async def partial_text(self, job: Job) -> str:
         """The text decoded so far. The final transcript may drop some of it as hallucinated."""
@@ -168,14 +189,14 @@ class JobService:
             raise WrongJobState(f"The job is {job.status.value} and has no result. GET /status/{job.id} says more.")
         transcript = await self._store.result(job.id)
         if transcript is None:  # deleted since, or it cannot be read: the job has failed then
-            return await self.result(await self.get(job.id))
+            return await self.result(await self.get(job.id, EVERY_JOB))
         if job.layout and not job.layout.shows_words:
             return replace(transcript, word_timestamps=False)
         return transcript
 
-    async def cancel(self, job_id: str) -> Job:
+    async def cancel(self, job_id: str, access: Access) -> Job:
         """Cancel an unfinished job, or delete a finished one with all its data. Raises UnknownJob."""
-        before = await self.get(job_id)
+        before = await self.get(job_id, access)
         if before.finished:
             await self._store.delete(job_id)
             await self._remove(before.recording)
@@ -194,9 +215,9 @@ class JobService:
             return  # of a job that cannot be read; the sweep deletes what no job refers to
         await self._recordings.remove(recording.name)
 
-    async def retry(self, job_id: str) -> Job:
-        """Queue a failed or completed job again. Raises UnknownJob, WrongJobState, UnreadableJob."""
-        before = await self.get(job_id)
+    async def retry(self, job_id: str, access: Access) -> Job:
+        """Queue a failed or completed job again. Raises UnknownJob, WrongJobState, UnreadableJob, TooManyJobs."""
+        before = await self.get(job_id, access)
         if not before.readable:
             _check_readable(before)
         if before.status not in (JobStatus.FAILED, JobStatus.COMPLETED):
@@ -204,7 +225,7 @@ class JobService:
                 f"The job is {before.status.value}. Only a failed or completed job can be retried; submit the "
                 "recording again."
             )
-        job = _known(await self._store.retry(job_id), job_id)
+        job = _known(await self._store.retry(job_id, self._settings.max_open_jobs), job_id)
         self._dispatcher.wake()
         return job
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from transcription.core.options import TranscriptionRequest
-from transcription.jobs.job import KeptLayout
+from transcription.jobs.job import NO_CALLER, KeptLayout
 from transcription.pipeline.request_key import digest
 
 
@@ -13,7 +13,8 @@ from transcription.pipeline.request_key import digest
 class Submission:
     """The options of a job.
 
-    private: its run is not shared with other requests, and its result does not answer them.
+    private: its run is not shared with other requests, and its result does not answer them. caller: the name of the
+    API key that submits it.
     """
 
     request: TranscriptionRequest
@@ -22,6 +23,7 @@ class Submission:
     callback_url: str | None = None
     private: bool = False
     layout: KeptLayout | None = None
+    caller: str = NO_CALLER
 
 
 def fingerprint(request_key: str, submission: Submission) -> str:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections.abc import Awaitable, Callable
 from functools import partial
 
-import structlog
-
 from runners.client.interface import Runner
-from transcription.core.errors import ServiceUnavailable, TranscriptionError
+from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.attempt import Attempts
 from transcription.jobs.job import Job
 from transcription.jobs.recordings.base import RecordingStore
 from transcription.jobs.store.base import JobStore
 from transcription.pipeline.single_flight import SingleFlight
+from transcription.telemetry.background import going_on
 
 POLL_SECONDS = 1.0  # until a job that another process accepted or returned is found
 
-log = structlog.get_logger(__name__)
+Claim = Callable[[str], Awaitable[Job | None]]  # takes the owner of the attempt
 
 
 class Worker:
@@ -45,26 +45,25 @@ class Worker:
 
     async def run(self) -> None:
         """Work on due jobs until cancelled. Jobs in progress then return to the queue with their checkpoints."""
+        self._stopping = False  # also if an error has ended an earlier call
         try:
             while True:
                 self._woken.clear()
-                try:
+                with going_on("dispatch"):
                     await self._begin_jobs()
-                except TranscriptionError as error:
-                    log.warning("jobs_wait", reason=error.message, detail=error.detail)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._woken.wait()
         finally:
             await self.stop()
 
-    async def attempt(self, job_id: str) -> bool:
-        """Run one attempt of the given job; used instead of `run` where a broker chooses the jobs.
+    async def attempt(self, claim: Claim) -> bool:
+        """Run one attempt of the job that `claim` begins; used instead of `run` where messages begin attempts.
 
-        False if the job is not due, or if the worker is stopping.
+        False if no job is due, or if the worker is stopping.
         """
         # An owner of its own: if this process loses the lease, the same process may take the job over.
-        job = await self._store.claim(uuid.uuid4().hex, job_id)
+        job = await claim(uuid.uuid4().hex)
         if job is None:
             return False
         if self._stopping:

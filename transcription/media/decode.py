@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import ffmpeg
@@ -13,17 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.audio import SAMPLE_RATE
-from transcription.core.errors import AudioTooLong, AudioTooShort, UndecodableMedia
+from transcription.core.errors import AudioTooLong, AudioTooShort, ServiceUnavailable, UndecodableMedia
 from transcription.core.settings import Settings
+from transcription.core.transcript import Notice
+from transcription.media.decoder_end import Cause, Message, cause_of, error_of, has_no_memory, messages_in
 from transcription.media.intake import containers
 from transcription.media.media import Media
-from transcription.media.sandbox.process import confined, limits
+from transcription.media.sandbox.launcher_protocol import FILE_PATH, End
+from transcription.media.sandbox.process import Process, confined, limits
+from transcription.media.truncation import ending_notices, reaches_stated_end
 from transcription.telemetry.tracing import DECODE, traced
 
 MIN_SECONDS = 0.1
 BYTES_PER_SAMPLE = 2
 BLOCK_BYTES = SAMPLE_RATE * BYTES_PER_SAMPLE  # one second
-STDERR_BYTES = 4096  # kept of ffmpeg's error messages
+STDERR_BYTES = 4096  # kept of ffmpeg's messages
+BUSY_SHARE = 0.5  # of the time in which no block came
 
 
 def find_ffmpeg(settings: Settings) -> Path:
@@ -37,7 +42,7 @@ def find_ffmpeg(settings: Settings) -> Path:
 def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]:
     """The command line: one demuxer, one file, one audio stream. max_seconds: of audio to decode."""
     source = ffmpeg.input(
-        f"file:{media.path}",
+        f"file:{FILE_PATH}",
         format=media.demuxer,
         # Playlists and references in the file can open no URL.
         **containers.open_options(media.demuxer),
@@ -58,19 +63,23 @@ def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]
         map_metadata=-1,
         threads=1,
     )
-    arguments: list[str] = output.global_args("-nostdin", "-hide_banner", "-loglevel", "error").compile(
+    arguments: list[str] = output.global_args("-nostdin", "-hide_banner", "-loglevel", "level+warning").compile(
         cmd=str(program)
     )
     return arguments
 
 
-async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.int16], None]:
+async def decode(
+    media: Media, settings: Settings, notices: list[Notice] | None = None
+) -> AsyncGenerator[NDArray[np.int16], None]:
     """PCM in blocks of about one second: int16, shape (n,), 16 kHz mono.
 
+    notices: what is to know about the file is added at its end.
     ffmpeg is paused while the caller does not ask for the next block. Closing the generator kills it.
-    Raises AudioTooLong as soon as there are more than MAX_DURATION seconds, AudioTooShort for less than 0.1 s, and
-    UndecodableMedia if nothing can be decoded, ffmpeg uses more than DECODE_TIMEOUT seconds of CPU, or a block takes
-    longer than that.
+    Raises AudioTooLong as soon as there are more than MAX_DURATION seconds, AudioTooShort for less than 0.1 s,
+    UndecodableMedia if nothing can be decoded, ServiceUnavailable if the decoder was stopped or a block takes longer
+    than DECODE_TIMEOUT, and DecoderFailedOnce if it crashed, used more than DECODE_TIMEOUT seconds of CPU or ran out of
+    memory. It ends without an error only at the end of the file.
     """
     # One second more than allowed, so that a longer recording is detected and not silently cut.
     command = ffmpeg_command(media, find_ffmpeg(settings), settings.max_duration + 1)
@@ -78,33 +87,46 @@ async def decode(media: Media, settings: Settings) -> AsyncGenerator[NDArray[np.
     max_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
     received = 0
     with traced(DECODE):
-        async with confined(command, resources, media.path) as process:
+        async with confined(command, resources, media.file.fileno()) as process:
             errors = asyncio.create_task(_last_bytes(process.stderr))
             try:
-                while block := await _read_block(process.stdout, settings.decode_timeout):
+                while block := await _read_block(process, settings):
                     received += len(block)
                     if received > max_bytes:
                         raise too_long(settings)
                     yield np.frombuffer(block, np.int16)
-                exit_code = await process.wait()
-                output = await errors
+                end = await process.wait()
+                messages = messages_in(await errors, FILE_PATH)
             finally:
                 errors.cancel()
                 await asyncio.gather(errors, return_exceptions=True)
-            _check(received, exit_code, output, media)
+            _check(received, end, messages, media, settings)
+            if notices is not None:
+                notices += ending_notices(media, received / BYTES_PER_SAMPLE / SAMPLE_RATE, messages)
 
 
-async def _read_block(stream: asyncio.StreamReader, timeout_seconds: int) -> bytes:
+async def _read_block(process: Process, settings: Settings) -> bytes:
     """One second of PCM, or less at the end; always whole samples."""
     try:
-        async with asyncio.timeout(timeout_seconds):
-            return await stream.readexactly(BLOCK_BYTES)
+        async with asyncio.timeout(settings.decode_timeout):
+            return await process.stdout.readexactly(BLOCK_BYTES)
     except asyncio.IncompleteReadError as end:
         return end.partial[: len(end.partial) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
     except TimeoutError:
-        raise UndecodableMedia(
-            f"Decoding made no progress for {timeout_seconds} s and was stopped. Convert the file to WAV or MP3."
-        ) from None
+        raise await _no_progress(process, settings) from None
+
+
+async def _no_progress(process: Process, settings: Settings) -> ServiceUnavailable:
+    """The error of a block that takes longer than DECODE_TIMEOUT.
+
+    The recording may be at fault if ffmpeg was computing all the time. Otherwise ffmpeg or the machine stood still.
+    """
+    limit = settings.decode_timeout
+    process.kill()
+    end = await process.wait()
+    if end.cpu_seconds > limit * BUSY_SHARE and (error := error_of(Cause.CPU, end, settings, limit)):
+        return error
+    return ServiceUnavailable(f"Decoding made no progress for {limit} s and was stopped. Try again.")
 
 
 async def _last_bytes(stream: asyncio.StreamReader) -> bytes:
@@ -114,15 +136,21 @@ async def _last_bytes(stream: asyncio.StreamReader) -> bytes:
     return kept
 
 
-def _check(received: int, exit_code: int, output: bytes, media: Media) -> None:
-    # A truncated file is accepted: what could be decoded is transcribed.
-    if received >= MIN_SECONDS * SAMPLE_RATE * BYTES_PER_SAMPLE:
-        return
-    lines = output.decode(errors="replace").replace(str(media.path), "the file").strip().splitlines()
-    detail = lines[-1] if lines else f"ffmpeg ended with code {exit_code}"
-    if received == 0 and (exit_code != 0 or lines):
-        raise UndecodableMedia("The audio in this file cannot be decoded. Is it complete?", detail)
+def _check(received: int, end: End, messages: Sequence[Message], media: Media, settings: Settings) -> None:
+    """Raise unless the decoder reached the end of a file with sound, or where it breaks off."""
     seconds = received / BYTES_PER_SAMPLE / SAMPLE_RATE
+    limit = settings.decode_timeout
+    cause = cause_of(end, messages, limit)
+    if cause is Cause.FILE and has_no_memory(messages) and not reaches_stated_end(media, seconds):
+        cause = Cause.MEMORY  # ffmpeg leaves out what it has no memory for, and goes on
+    if error := error_of(cause, end, settings, limit):
+        raise error
+    if seconds >= MIN_SECONDS:
+        return
+    errors = [message.text for message in messages if message.is_error]
+    if received == 0 and (end.code != 0 or errors):
+        detail = errors[-1] if errors else f"ffmpeg ended with code {end.code}"
+        raise UndecodableMedia("The audio in this file cannot be decoded. Is it complete?", detail)
     raise AudioTooShort(f"The recording is {seconds:.2f} s long; at least {MIN_SECONDS} s are needed.")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import (
     AudioTooShort,
+    DecoderFailed,
     NoAudioStream,
     ServiceUnavailable,
     UndecodableMedia,
@@ -18,6 +18,7 @@ from transcription.core.errors import (
 )
 from transcription.core.settings import Settings
 from transcription.media.decode import too_long
+from transcription.media.decoder_end import cause_of, error_of
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
 from transcription.media.intake.upload import Upload
@@ -29,16 +30,19 @@ ANSWER_SECONDS = 60  # of wall-clock time; past it the machine is overloaded, an
 ANSWER_BYTES = 1 << 20  # more than the description of a thousand streams
 MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz
 MAX_CHANNELS = 64
+# Demuxers that take the duration of a stream from a header that counts its samples, not from the size of the file.
+COUNTS_SOUND = frozenset({"mov", "flac", "aiff", "caf", "au", "wv"})
 
 
 async def probe(upload: Upload, settings: Settings) -> Media:
     """Identify the upload and choose its audio stream.
 
     Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, AudioTooLong if the
-    container states more than MAX_DURATION, and ServiceUnavailable if the machine is overloaded.
+    container states more than MAX_DURATION, ServiceUnavailable if the machine is overloaded or the process was stopped,
+    DecoderFailedOnce if it crashed or used too much CPU time, and DecoderFailed if the headers take too much memory.
     """
     container = await asyncio.to_thread(_recognise, upload)
-    found = await _inspect(upload.path, container, settings)
+    found = await _inspect(upload.opened.fileno(), container, settings)
     audio = next((stream for stream in found["streams"] if stream["type"] == "audio"), None)
     if audio is None:
         raise NoAudioStream(
@@ -50,7 +54,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
     if is_exact and duration is not None and duration > settings.max_duration:
         raise too_long(settings)
     return Media(
-        path=upload.path,
+        file=upload.opened,
         sha256=upload.sha256,
         size=upload.size,
         format=container.name,
@@ -58,6 +62,8 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         codec=audio["codec"],
         stream_index=audio["index"],
         duration=duration,
+        stated_end=audio.get("duration") if container.demuxer in COUNTS_SOUND else None,
+        breaks_off=found["breaks_off"],
     )
 
 
@@ -76,7 +82,7 @@ def _check_sound(audio: dict[str, Any]) -> None:
 
 
 def _recognise(upload: Upload) -> Container:
-    with upload.path.open("rb") as file:
+    with upload.reader() as file:
         head = file.read(containers.HEAD_BYTES)
         file.seek(containers.id3_length(head))
         after_tag = file.read(containers.HEAD_BYTES)
@@ -97,9 +103,9 @@ def _recognise(upload: Upload) -> Container:
     return container
 
 
-async def _inspect(path: Path, container: Container, settings: Settings) -> dict[str, Any]:
+async def _inspect(file: int, container: Container, settings: Settings) -> dict[str, Any]:
     resources = limits(settings.decode_memory_limit, INSPECT_SECONDS)
-    async with inspecting(path, container.demuxer, resources) as process:
+    async with inspecting(file, container.demuxer, resources) as process:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await _read_answer(process.stdout)
@@ -107,11 +113,19 @@ async def _inspect(path: Path, container: Container, settings: Settings) -> dict
             raise ServiceUnavailable(
                 f"The service is overloaded: the file could not be read within {ANSWER_SECONDS} s. Try again."
             ) from None
-    await process.wait()  # raises if the process ended for a reason other than the file
+        end = await process.wait()
+        if error := error_of(cause_of(end, (), INSPECT_SECONDS), end, settings, INSPECT_SECONDS):
+            raise error
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:
         found = {"error": "the parser crashed"}
+    if found.get("no_memory"):  # a number in its headers asks for it: the next time it would be the same
+        raise DecoderFailed(
+            f"Reading the headers of this file takes more than DECODE_MEMORY_LIMIT, {settings.decode_memory_limit} "
+            "bytes. Convert it to WAV or MP3.",
+            found["error"],
+        )
     if "error" in found:
         raise UndecodableMedia(
             f"The file looks like {container.name} but cannot be read. Is it complete?", found["error"]

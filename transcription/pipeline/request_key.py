@@ -34,28 +34,32 @@ class Content(Protocol):
     def content_type(self) -> str: ...
 
 
-def request_key(content: Content, request: TranscriptionRequest, settings: Settings) -> str:
+def request_key(content: Content, request: TranscriptionRequest, settings: Settings, caller: str) -> str:
     """A hexadecimal SHA-256 of everything that the transcript depends on.
 
     That is: the bytes of the recording, every option, and what computes it, see `computed_by`. The extension of the
-    file name and the declared media type are included, because a file that contradicts them is rejected.
+    file name and the declared media type are included, because a file that contradicts them is rejected. caller: the
+    name of the API key, "" without keys. Callers share no work, because the time of an answer alone would tell that
+    another one sent the same recording before.
     """
     extension = PurePath(content.filename).suffix.lower()
     options = _REQUEST.dump_python(request, mode="json")
     engine = computed_by(request.decode.model, settings)
-    return digest(content.sha256, extension, content.content_type, engine, options)
+    work = digest(content.sha256, extension, content.content_type, engine, options)
+    return digest(caller, work) if caller else work
 
 
 def computed_by(model: str, settings: Settings) -> str:
     """A hexadecimal SHA-256 of what computes a transcript here and now, beside the recording and the options.
 
     The version of the service, the settings that change the text, whether there is a GPU for `auto`, the versions of
-    the libraries, our own rules, the model's files, and ffmpeg.
+    the libraries, our own rules, the model's files, and ffmpeg. MAX_DURATION is one of the settings: a longer recording
+    is refused, and a stored result would let it pass.
     """
     has_gpu = any(Path("/dev").glob(GPU))
-    device = settings.whisper_device, settings.whisper_compute_type, has_gpu
+    chosen = settings.whisper_device, settings.whisper_compute_type, settings.max_duration, has_gpu
     rules = digest_of_sources(TEXT_RULES)
-    return digest(settings.app_version, device, libraries(), rules, _digest_of(model, settings), _ffmpeg(settings))
+    return digest(settings.app_version, chosen, libraries(), rules, _digest_of(model, settings), _ffmpeg(settings))
 
 
 def still_valid(known: Sequence[PlacedResult], engine: str) -> list[PlacedResult]:
@@ -75,9 +79,9 @@ def _digest_of(model: str, settings: Settings) -> str:
         return ""
 
 
-def _ffmpeg(settings: Settings) -> int:
-    """The size of the program: its version without running it, and the same on every machine of one image."""
+def _ffmpeg(settings: Settings) -> tuple[str, int]:
+    """FFMPEG_PATH, and the size of the program: its version without running it, the same wherever the image is."""
     try:
-        return find_ffmpeg(settings).stat().st_size
+        return str(settings.ffmpeg_path or ""), find_ffmpeg(settings).stat().st_size
     except OSError:
-        return 0
+        return str(settings.ffmpeg_path or ""), 0

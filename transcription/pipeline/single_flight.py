@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
-from pathlib import Path
 
 from transcription.core.errors import TranscriptionError
 from transcription.core.options import Priority, Ticket, TranscriptionRequest
@@ -26,13 +25,11 @@ MAX_RESUMABLE_RUNS = 64  # beyond it the oldest are dropped
 class SingleFlight:
     """The runs in progress in this process, by the key of their work.
 
-    folder: holds a second name (a hard link) of each file in progress; on the same file system as the uploads.
     clock: monotonic seconds.
     """
 
-    def __init__(self, pipeline: Pipeline, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, pipeline: Pipeline, clock: Callable[[], float] = time.monotonic) -> None:
         self._pipeline = pipeline
-        self._folder = folder
         self._clock = clock
         self._runs: dict[str, Run] = {}
         self._resumable: OrderedDict[str, tuple[float, list[PlacedResult]]] = OrderedDict()
@@ -73,7 +70,7 @@ class SingleFlight:
         self, run: Run, upload: Upload, request: TranscriptionRequest, known: Sequence[PlacedResult]
     ) -> Transcript:
         """The run itself. Metrics are counted here, so that shared work counts once."""
-        with held(upload, self._folder) as own, metrics.ACTIVE.track_inprogress():
+        with held(upload) as own, metrics.ACTIVE.track_inprogress():
             try:
                 transcript = await self._pipeline.transcribe(own, request, run.ticket, known, run.add)
             except TranscriptionError as error:

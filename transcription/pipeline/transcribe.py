@@ -16,10 +16,11 @@ from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
 from transcription.core.options import HallucinationPolicy, Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
-from transcription.core.transcript import PlacedResult, Transcript, WindowResult
+from transcription.core.transcript import Notice, PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
 from transcription.media.intake.upload import Upload
 from transcription.media.probe import probe
+from transcription.media.quarantine import DecoderQuarantine
 from transcription.media.windows import cut_windows
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged
 from transcription.pipeline.request_key import computed_by, still_valid
@@ -55,6 +56,7 @@ class Pipeline:
     def __init__(self, settings: Settings, runner: Runner) -> None:
         self._settings = settings
         self._runner = runner
+        self._quarantine = DecoderQuarantine()
 
     async def transcribe(
         self,
@@ -73,9 +75,22 @@ class Pipeline:
         Raises the errors of media/ and of the runner. A cancellation kills the decoder and withdraws queued windows.
         """
         started = time.perf_counter()
+        with self._quarantine.watching(upload.sha256):
+            transcript = await self._transcribe(upload, request, ticket, known, on_result)
+        return replace(transcript, processing_time=time.perf_counter() - started)
+
+    async def _transcribe(
+        self,
+        upload: Upload,
+        request: TranscriptionRequest,
+        ticket: Callable[[], Ticket],
+        known: Sequence[PlacedResult],
+        on_result: OnResult | None,
+    ) -> Transcript:
         with traced(PROBE):
             media = await probe(upload, self._settings)
-        pcm = CountedSamples(decode(media, self._settings))
+        notices: list[Notice] = []
+        pcm = CountedSamples(decode(media, self._settings, notices))
         placed: list[PlacedResult] = []
         windows = cut_windows(pcm, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
         # Closes the decoder now: `windows` would leave it to the garbage collector.
@@ -85,13 +100,17 @@ class Pipeline:
                 if on_result:
                     on_result(item, media.duration)
         transcript = judged(placed, request, pcm.samples / SAMPLE_RATE)
-        return replace(transcript, processing_time=time.perf_counter() - started)
+        return replace(transcript, notices=tuple(notices))
 
     async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
         """The language of the first window with speech.
 
         The file is decoded no further than that. Raises the errors of media/ and of the runner.
         """
+        with self._quarantine.watching(upload.sha256):
+            return await self._detect_language(upload, request, ticket)
+
+    async def _detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
         media = await probe(upload, self._settings)
         pcm = CountedSamples(decode(media, self._settings))
         options = replace(request.decode, language=None, only_language=True)

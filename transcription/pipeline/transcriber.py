@@ -50,7 +50,7 @@ class ResultCache(Protocol):
 
 
 class Transcriber:
-    """Answers synchronous requests. One per process. Identical requests share one run, unless they are private."""
+    """Answers synchronous requests. One per process. Identical requests of a caller share one run, unless private."""
 
     def __init__(self, settings: Settings, cache: ResultCache, single_flight: SingleFlight) -> None:
         self._settings = settings
@@ -58,13 +58,14 @@ class Transcriber:
         self._single_flight = single_flight
 
     async def transcribe(
-        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
+        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool, caller: str
     ) -> tuple[Transcript, Source]:
         """The whole transcript, and its origin.
 
-        private: the run is not shared and nothing is stored. Raises the errors of media/ and of the runner.
+        private: the run is not shared and nothing is stored. caller: the name of the API key, "" without keys; work is
+        shared only between its requests. Raises the errors of media/ and of the runner.
         """
-        async with aclosing(self._run(upload, request, ticket, private)) as run:
+        async with aclosing(self._run(upload, request, ticket, private, caller)) as run:
             async for item in run:
                 if not isinstance(item, PlacedResult):
                     metrics.ANSWERS.labels(source=item[1].value).inc()
@@ -72,11 +73,11 @@ class Transcriber:
         raise AssertionError("a run ends with its transcript")
 
     async def stream(
-        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
+        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool, caller: str
     ) -> AsyncGenerator[Sequence[Segment] | Transcript, None]:
         """As `transcribe`, but yields the new segments of each window as it is completed, and the transcript last."""
         draft, streamed = Draft(request), False
-        async with aclosing(self._run(upload, request, ticket, private)) as run:
+        async with aclosing(self._run(upload, request, ticket, private, caller)) as run:
             async for item in run:
                 if isinstance(item, PlacedResult):
                     streamed = True
@@ -89,7 +90,7 @@ class Transcriber:
                 yield transcript
 
     async def _run(
-        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
+        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool, caller: str
     ) -> AsyncGenerator[PlacedResult | tuple[Transcript, Source], None]:
         """Windows as they are completed, and the transcript at the end. A cached result has no windows."""
         if private:
@@ -100,7 +101,7 @@ class Transcriber:
                     yield placed
                 yield await subscriber.transcript(), Source.BYPASS
             return
-        key = await asyncio.to_thread(request_key, upload, request, self._settings)
+        key = await asyncio.to_thread(request_key, upload, request, self._settings, caller)
         cached, known = await self._look_up(key)
         if cached:
             yield cached, Source.HIT

@@ -111,6 +111,22 @@ WEBHOOK_TRIES = Counter(
     ("outcome",),
 )
 
+# Background tasks, see transcription/telemetry/background.py
+BACKGROUND_UP = Gauge(
+    "transcription_background_task_up",
+    "Whether a background task is running; 0 while it waits to be started again",
+    ("task",),
+    multiprocess_mode="livemin",
+)
+BACKGROUND_RESTARTS = Counter(
+    "transcription_background_restarts", "Background tasks that ended and were started again", ("task",)
+)
+BACKGROUND_ERRORS = Counter(
+    "transcription_background_errors",
+    "Errors with one item of a background task, which went on with the next one",
+    ("task",),
+)
+
 # Resources. The label `process` is api, runner or worker.
 RESIDENT = Gauge(
     "transcription_process_resident_bytes",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ import pynvml
 
 from transcription.system.cgroup_memory import read_memory
 from transcription.telemetry import metrics
+from transcription.telemetry.background import going_on
 from transcription.telemetry.metrics import forget_dead_processes
 
 API, RUNNER, WORKER = "api", "runner", "worker"  # values of the label `process`
+TASK = "process_metrics"  # the name of `update_regularly` as a background task
 INTERVAL_SECONDS = 5.0  # between two samples
 PERCENT = 100
 
@@ -87,25 +88,29 @@ def update_memory() -> None:
         metrics.MEMORY_USED.set(memory.ratio)
 
 
-def update_disks(folders: Mapping[str, Path]) -> None:
-    """Set the metrics of the disks that these folders are on. folders: by the value of the label `folder`."""
-    for name, folder in folders.items():
-        usage = shutil.disk_usage(folder)
-        metrics.DISK_FREE.labels(folder=name).set(usage.free)
-        metrics.DISK_SIZE.labels(folder=name).set(usage.total)
+def update_disk(name: str, folder: Path) -> None:
+    """Set the metrics of the disk that a folder is on. name: the value of the label `folder`. Raises OSError."""
+    usage = shutil.disk_usage(folder)
+    metrics.DISK_FREE.labels(folder=name).set(usage.free)
+    metrics.DISK_SIZE.labels(folder=name).set(usage.total)
 
 
-async def update_regularly(name: str, folders: dict[str, Path]) -> None:
+async def update_regularly(process_name: str, folders: dict[str, Path]) -> None:
     """Update all metrics of this module every INTERVAL_SECONDS, and drop the gauges of processes that have died.
 
-    name: of this process: API, RUNNER or WORKER. folders: as for `update_disks`. Runs until it is cancelled.
+    process_name: API, RUNNER or WORKER. folders: by the value of the label `folder`. Runs until it is cancelled.
     """
-    process = ProcessMetrics(name)
+    process = ProcessMetrics(process_name)
     metrics_folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")  # set by BentoML
     while True:
-        process.update()
-        update_memory()
-        await asyncio.to_thread(update_disks, folders)
+        with going_on(TASK):
+            process.update()
+        with going_on(TASK):
+            update_memory()
+        for name, folder in folders.items():
+            with going_on(TASK, folder=name):
+                await asyncio.to_thread(update_disk, name, folder)
         if metrics_folder:
-            await asyncio.to_thread(forget_dead_processes, Path(metrics_folder))
+            with going_on(TASK):
+                await asyncio.to_thread(forget_dead_processes, Path(metrics_folder))
         await asyncio.sleep(INTERVAL_SECONDS)

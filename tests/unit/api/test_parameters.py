@@ -17,7 +17,7 @@ from transcription.core.settings import Settings
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(whisper_model="demo")
+    return Settings(whisper_model="demo", allowed_models="*")
 
 
 def test_without_parameters_the_defaults_of_the_contract_apply(settings: Settings) -> None:

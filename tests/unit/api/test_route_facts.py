@@ -14,6 +14,8 @@ TABLE = route_table()
 UPLOAD_PATHS = (
     *("/transcribe", "/api/transcribe", "/asr", "/detect-language", "/v1/audio/transcriptions"),
     *("/v1/audio/translations", "/jobs/7/retry"),
+    *("/openai/deployments/x/audio/transcriptions", "/openai/deployments/x/audio/translations"),
+    *("/openai/v1/audio/transcriptions", "/openai/v1/audio/translations"),
     *("/api/transcribe_job", "/api/transcribe_job/submit", "/api/transcribe_job/retry"),
 )
 PROBES = {"/health", "/health/live", "/health/ready", "/healthz", "/livez", "/readyz", "/metrics"}

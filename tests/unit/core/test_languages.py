@@ -20,7 +20,60 @@ def test_aliases_have_known_codes() -> None:
     assert {language_code(alias) for alias in ALIASES} <= set(LANGUAGES)
 
 
-@pytest.mark.parametrize("wrong", ["xx", "klingon", "", "en-US-extra"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "xx",
+        "klingon",
+        "",
+        "en-",
+        "-US",
+        "en--US",
+        "en-U",
+        "english-US",
+        "xx-US",
+        "i-klingon",
+        "x-en",
+        "und",
+        "en-" * 9999,
+    ],
+)
 def test_the_error_for_an_unknown_language_states_the_remedy(wrong: str) -> None:
     with pytest.raises(InvalidParameter, match="GET /languages"):
         language_code(wrong)
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [
+        ("en-US", "en"),
+        ("EN_us", "en"),
+        (" de-CH-1996 ", "de"),
+        ("es-419", "es"),
+        ("sr-Latn-RS", "sr"),
+        ("zh-Hant-TW", "zh"),
+        ("zh_Hans", "zh"),
+        ("cmn-Hans-CN", "zh"),
+        ("zh-cmn", "zh"),
+        ("zh-yue-HK", "yue"),
+        ("yue-Hant-HK", "yue"),
+        ("haw-US", "haw"),
+        ("nb-NO", "no"),
+        ("nn-NO", "nn"),
+        ("iw-IL", "he"),
+        ("jv-ID", "jw"),
+        ("fil-PH", "tl"),
+        ("eng", "en"),
+        ("ger", "de"),
+        ("deu-AT", "de"),
+        ("en-a-bbb-x-a-ccc", "en"),
+        ("de-x-private", "de"),
+    ],
+)
+def test_a_tag_means_its_language_whatever_the_script_and_region(tag: str, code: str) -> None:
+    assert language_code(tag) == code
+
+
+@pytest.mark.parametrize("auto", ["auto", "AUTO", " Auto "])
+def test_auto_leaves_the_language_to_be_detected(auto: str) -> None:
+    assert language_code(auto) is None

@@ -62,6 +62,20 @@ def test_everything_is_labelled_with_the_release(documents: Documents) -> None:
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
 
 
+def test_the_service_answers_for_its_names_in_the_cluster_and_for_that_of_the_ingress(tmp_path: Path) -> None:
+    keda = VARIANTS["keda"]
+    assert allowed_hosts(manifests(*keda)) == ["try-transcription.speech", "transcription.example.com"]
+    assert allowed_hosts(manifests(*VARIANTS["minimal"])) == ["try-transcription.speech"]
+    (tmp_path / "more.yaml").write_text("settings: {ALLOWED_HOSTS: speech.example.org}")
+    assert allowed_hosts(manifests(*keda, tmp_path / "more.yaml"))[2:] == ["speech.example.org"]
+
+
+def allowed_hosts(documents: Documents) -> list[str]:
+    """ALLOWED_HOSTS of the API."""
+    [settings] = [each["data"] for each in of_kind("ConfigMap", documents) if "JOB_BACKEND" in each["data"]]
+    return str(settings["ALLOWED_HOSTS"]).split(",")
+
+
 def test_no_container_runs_as_root_or_writes_to_its_root(documents: Documents) -> None:
     for pod, container in containers(documents):
         assert pod["securityContext"]["runAsNonRoot"] is True

@@ -4,17 +4,18 @@ import itertools
 import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from formats import json as formats_json
-from formats import registry, text, verbose_json
+from formats import openai, registry, text, verbose_json, webservice
 from formats.registry import ResponseFormat
 from formats.subtitles import cues, lrc, srt, tsv, vtt
 from transcription.core.options import Task
-from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript, Word
+from transcription.core.transcript import TRUNCATED_MEDIA, Action, Concern, Notice, Reason, Segment, Transcript, Word
 
 HOUR = 3600.0
 
@@ -89,6 +90,7 @@ def test_verbose_json_lists_dropped_and_marked_segments_with_their_reason():
     marked = Concern(1, 2.25, 3.0, " see you", Reason.REPETITION, Action.MARKED)
     first, second = verbose_json.to_dict(replace(TWO_LINES, warnings=(dropped, marked)))["warnings"]
     assert first == {
+        "code": "suspected_hallucination",
         "segment": None,
         "start": 4.0,
         "end": 5.5,
@@ -108,7 +110,30 @@ def test_every_warning_has_a_message(reason, action):
     assert verbose_json.to_dict(spoken)["warnings"][0]["message"].endswith(".")
 
 
-def test_json_shows_no_warnings():
+NOTICE = Notice(TRUNCATED_MEDIA, "The file breaks off.", start=3.958, end=8.0)
+JSON_WRITERS = {
+    "json": formats_json.render,
+    "verbose_json": verbose_json.render,
+    "openai json": openai.render_json,
+    "openai verbose_json": partial(openai.render_verbose_json, segments=True, words=False),
+    "webservice json": webservice.render_json,
+}
+
+
+@pytest.mark.parametrize("write", JSON_WRITERS.values(), ids=JSON_WRITERS)
+def test_every_json_format_shows_what_is_to_know_about_the_file(write):
+    noticed = json.loads(write(replace(TWO_LINES, notices=(NOTICE,))))
+    assert noticed["warnings"] == [
+        {"code": "truncated_media", "message": "The file breaks off.", "start": 3.96, "end": 8.0}
+    ]
+    assert not json.loads(write(TWO_LINES)).get("warnings")
+
+
+def test_a_notice_about_the_whole_file_has_no_times():
+    assert formats_json.notice_to_dict(Notice("other", "Hm.")) == {"code": "other", "message": "Hm."}
+
+
+def test_json_shows_no_warnings_about_segments():
     warned = replace(TWO_LINES, warnings=(Concern(0, 0.0, 1.5, " hi", Reason.REPETITION, Action.MARKED),))
     assert formats_json.to_dict(warned) == formats_json.to_dict(TWO_LINES)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -62,7 +63,7 @@ class World:
         self.runner = runner
         self.store = store or SqliteStore(folder / "jobs", result_ttl=1000)
         self.recordings = FolderStore(folder / "jobs" / "spool", settings)
-        self.single_flight = SingleFlight(Pipeline(settings, runner), folder)
+        self.single_flight = SingleFlight(Pipeline(settings, runner))
 
     @asynccontextmanager
     async def working(self):
@@ -165,9 +166,9 @@ def test_a_worker_attempts_the_job_it_is_given(world, speech, tmp_path):
         await here.submit(speech, "first")
         await here.submit(write_wav(tmp_path / "other.wav", noise(5)), "second")
         worker = Worker(here.store, here.recordings, here.single_flight, here.runner, here.settings)
-        assert await worker.attempt("second")
-        assert not await worker.attempt("second")
-        assert not await worker.attempt("unknown")
+        assert await worker.attempt(partial(here.store.claim, job_id="second"))
+        assert not await worker.attempt(partial(here.store.claim, job_id="second"))
+        assert not await worker.attempt(partial(here.store.claim, job_id="unknown"))
         return [(await here.store.get(name)).status for name in ("first", "second")]
 
     assert asyncio.run(scenario()) == [JobStatus.QUEUED, JobStatus.COMPLETED]
@@ -178,7 +179,7 @@ def test_a_stopped_attempt_returns_its_job_to_the_queue(world, speech):
         here = world(ScriptedRunner(pause=1000))
         await here.submit(speech)
         worker = Worker(here.store, here.recordings, here.single_flight, here.runner, here.settings)
-        attempt = asyncio.create_task(worker.attempt("job"))
+        attempt = asyncio.create_task(worker.attempt(here.store.claim))
         while (await here.store.get("job")).status is not JobStatus.PROCESSING:
             await asyncio.sleep(0.01)
         await worker.stop()
@@ -205,7 +206,7 @@ def test_a_worker_stopped_while_it_begins_a_job_returns_it_to_the_queue(world, s
 
         monkeypatch.setattr(here.store, "claim", claim_and_be_stopped)
         async with asyncio.timeout(30):
-            await worker.attempt("job")
+            await worker.attempt(here.store.claim)
             await stopped[0]
         return await here.store.get("job")
 
@@ -247,7 +248,7 @@ def test_a_stopped_worker_returns_its_job_with_its_windows_and_counts_no_failure
         job = await slow.store.get("job")
         assert (job.status, job.failures) == (JobStatus.QUEUED, 0)
         rest = ScriptedRunner()
-        slow.single_flight = SingleFlight(Pipeline(slow.settings, rest), slow.folder)
+        slow.single_flight = SingleFlight(Pipeline(slow.settings, rest))
         async with slow.working():
             job = await slow.ended()
         assert len(rest.options) == WINDOWS - 2

@@ -1,7 +1,11 @@
 """Media is decoded to 16 kHz mono PCM, and no process is left behind in any case."""
 
 import asyncio
-from contextlib import aclosing
+import signal
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
+from io import FileIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +21,15 @@ from tests.support.media_files import (
     write_wav,
 )
 from transcription.core.audio import SAMPLE_RATE
-from transcription.core.errors import AudioTooLong, AudioTooShort, UndecodableMedia
+from transcription.core.errors import (
+    AudioTooLong,
+    AudioTooShort,
+    DecoderFailedOnce,
+    ServiceUnavailable,
+    UndecodableMedia,
+)
 from transcription.core.settings import Settings
+from transcription.media import decode as decoding
 from transcription.media.decode import decode, find_ffmpeg
 from transcription.media.intake.containers import DECODERS
 from transcription.media.media import Media
@@ -26,7 +37,16 @@ from transcription.media.probe import probe
 
 
 def media_of(path, demuxer="wav") -> Media:
-    return Media(path, "", path.stat().st_size, demuxer, demuxer, "", 0, None)
+    return Media(FileIO(path), "", path.stat().st_size, demuxer, demuxer, "", 0, None)
+
+
+@contextmanager
+def unconfined():
+    """Without the file that the sandbox is for, so that decoders may be scripts that start programs."""
+    confined = decoding.confined
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(decoding, "confined", lambda command, resources, _: confined(command, resources))
+        yield
 
 
 def decoded(media: Media, settings: Settings) -> np.ndarray:
@@ -158,9 +178,100 @@ def test_a_slow_reader_pauses_the_decoder(tmp_path, settings):
     assert asyncio.run(still_running_after_a_pause())
 
 
-def test_a_file_that_needs_too_much_memory_is_undecodable(tmp_path, settings):
+def stop_while_decoding(media: Media, settings: Settings, stop) -> None:
+    """Call `stop` with the decoder's process after the first second, then read on."""
+
+    async def read() -> None:
+        async with aclosing(decode(media, settings)) as blocks:
+            await anext(blocks)
+            stop(media_children()[0])
+            async for _ in blocks:
+                pass
+
+    asyncio.run(read())
+
+
+@pytest.fixture
+def long_media(tmp_path):
+    """Longer than the pipe and the buffers hold."""
+    return media_of(write_wav(tmp_path / "long.wav", noise(120)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU])
+def test_a_decoder_that_is_stopped_is_not_the_end_of_the_file(long_media, settings, number):
+    with pytest.raises(ServiceUnavailable, match="was stopped before the end") as stopped:
+        stop_while_decoding(long_media, settings, lambda decoder: decoder.send_signal(number))
+    assert type(stopped.value) is ServiceUnavailable
+    assert media_children() == []
+
+
+def test_a_decoder_whose_launcher_is_stopped_is_not_the_end_of_the_file(long_media, settings):
+    with pytest.raises(ServiceUnavailable):
+        stop_while_decoding(long_media, settings, lambda decoder: decoder.parent().kill())
+
+
+def test_a_decoder_that_crashes_on_a_file_may_be_its_fault(long_media, settings):
+    with pytest.raises(DecoderFailedOnce, match="crashed"):
+        stop_while_decoding(long_media, settings, lambda decoder: decoder.send_signal(signal.SIGSEGV))
+
+
+def test_a_decoder_that_stands_still_is_not_the_fault_of_the_file(long_media, settings):
+    hasty = settings.model_copy(update={"decode_timeout": 1})
+    with pytest.raises(ServiceUnavailable, match="no progress for 1 s") as stalled:
+        stop_while_decoding(long_media, hasty, lambda decoder: decoder.suspend())
+    assert type(stalled.value) is ServiceUnavailable
+    assert media_children() == []
+
+
+def script(folder: Path, text: str) -> Path:
+    """A program in place of ffmpeg."""
+    path = folder / "ffmpeg"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+SOUND = "head -c 64000 /dev/zero"  # two seconds of silence
+
+
+@pytest.mark.parametrize(
+    ("ending", "error"),
+    [
+        ("exit 255", ServiceUnavailable),  # ffmpeg after SIGTERM
+        ("exit 123", ServiceUnavailable),
+        ("exit 224", ServiceUnavailable),  # it could not write
+        ("exit 244", DecoderFailedOnce),  # ENOMEM
+        ("echo '[fc#0 @ 0x1] [error] Error submitting: Cannot allocate memory' >&2; exit 0", DecoderFailedOnce),
+    ],
+)
+def test_an_ending_with_an_error_of_the_service_or_a_limit_delivers_no_transcript(tmp_path, settings, ending, error):
+    changed = settings.model_copy(update={"ffmpeg_path": script(tmp_path, f"{SOUND}; {ending}"), "decode_timeout": 2})
+    media = replace(media_of(write_wav(tmp_path / "a.wav", noise(4))), stated_end=4.0)
+    # No sandbox, so that a shell can run in place of ffmpeg.
+    with pytest.raises(ServiceUnavailable) as raised, unconfined():
+        decoded(media, changed)
+    assert type(raised.value) is error
+
+
+def test_a_decoder_that_computes_without_an_end_may_be_the_fault_of_the_file(tmp_path, settings, monkeypatch):
+    monkeypatch.setattr(decoding, "BUSY_SHARE", 0.0)  # so that the load of the machine does not matter
+    changed = settings.model_copy(
+        update={"ffmpeg_path": script(tmp_path, f"{SOUND}; while :; do :; done"), "decode_timeout": 2}
+    )
+    with pytest.raises(DecoderFailedOnce, match="more than 2 s of CPU time"), unconfined():
+        decoded(media_of(write_wav(tmp_path / "a.wav", noise(4))), changed)
+    assert media_children() == []
+
+
+def test_a_missing_decoder_is_not_the_fault_of_the_file(tmp_path, settings):
+    changed = settings.model_copy(update={"ffmpeg_path": tmp_path / "none"})
+    with pytest.raises(ServiceUnavailable, match="was stopped"):
+        decoded(media_of(write_wav(tmp_path / "a.wav", noise(1))), changed)
+
+
+def test_a_file_for_which_there_is_too_little_memory_is_not_undecodable(tmp_path, settings):
     starved = settings.model_copy(update={"decode_memory_limit": 1 << 20})
-    with pytest.raises(UndecodableMedia):
+    with pytest.raises(DecoderFailedOnce):
         decoded(media_of(write_wav(tmp_path / "a.wav", noise(1))), starved)
 
 
@@ -182,3 +293,12 @@ def test_only_listed_decoders_are_used(tmp_path, settings, monkeypatch):
 
 def test_no_picture_decoder_is_listed():
     assert not {"h264", "mpeg4", "mjpeg", "png", "gif", "vp8", "subrip", "ass"} & set(DECODERS.split(","))
+
+
+def test_what_was_probed_is_decoded_although_another_file_has_taken_its_place(tmp_path, settings, uploaded):
+    """A second user of the machine who can change the name must not choose what is decoded."""
+    spoken, path = write_wav(tmp_path / "secret.wav", noise(2)), write_wav(tmp_path / "a.wav", noise(1))
+    media = asyncio.run(probe(uploaded(path), settings))
+    path.unlink()
+    path.symlink_to(spoken)
+    assert len(decoded(media, settings)) == SAMPLE_RATE

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import struct
 from contextlib import suppress
 
@@ -14,6 +15,8 @@ from tests.support.media_files import ALL_FORMATS, SPOKEN, convert, media_childr
 from transcription.core.errors import (
     AudioTooLong,
     AudioTooShort,
+    DecoderFailed,
+    DecoderFailedOnce,
     NoAudioStream,
     ServiceUnavailable,
     UndecodableMedia,
@@ -23,6 +26,8 @@ from transcription.media import probe as probing
 from transcription.media.intake import containers
 from transcription.media.probe import probe
 from transcription.media.sandbox.inspect_streams import describe
+from transcription.media.sandbox.launcher_protocol import NOT_STARTED, End
+from transcription.media.sandbox.process import Process
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +54,7 @@ def test_every_format_is_recognised_without_a_file_name(files, probed, extension
 
 @pytest.mark.parametrize("extension", ALL_FORMATS)
 def test_every_format_is_accepted_under_its_own_name(files, probed, extension):
-    assert probed(files[extension], f"Talk.{extension.upper()}").path == files[extension]
+    assert probed(files[extension], f"Talk.{extension.upper()}").file.name == files[extension]
 
 
 @pytest.mark.parametrize(
@@ -183,6 +188,43 @@ def test_an_overloaded_machine_is_not_reported_as_a_bad_file(files, probed, monk
     monkeypatch.setattr(probing, "ANSWER_SECONDS", 0)
     with pytest.raises(ServiceUnavailable, match="overloaded"):
         probed(files["wav"])
+
+
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [
+        (End(-signal.SIGKILL), ServiceUnavailable),
+        (End(-signal.SIGTERM), ServiceUnavailable),
+        (End(NOT_STARTED), ServiceUnavailable),
+        (End(-signal.SIGSEGV), DecoderFailedOnce),
+        (End(-signal.SIGKILL, probing.INSPECT_SECONDS), DecoderFailedOnce),
+    ],
+)
+def test_an_inspector_that_was_stopped_or_crashed_is_not_an_undecodable_file(files, probed, monkeypatch, end, error):
+    async def ended(_):
+        return end
+
+    monkeypatch.setattr(Process, "wait", ended)
+    with pytest.raises(ServiceUnavailable) as raised:
+        probed(files["wav"])
+    assert type(raised.value) is error
+
+
+def test_headers_that_ask_for_too_much_memory_are_not_undecodable(files, probed, monkeypatch):
+    async def answer(_):
+        return b'{"error": "Cannot allocate memory", "no_memory": true}'
+
+    monkeypatch.setattr(probing, "_read_answer", answer)
+    with pytest.raises(DecoderFailed, match="DECODE_MEMORY_LIMIT"):
+        probed(files["wav"])
+
+
+def test_an_allocation_that_fails_in_the_inspector_is_reported(monkeypatch, files):
+    def fail(*_):
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr("transcription.media.sandbox.inspect_streams.inspect", fail)
+    assert describe(str(files["wav"]), "wav") == {"error": "no memory", "no_memory": True}
 
 
 def test_the_probe_leaves_no_process(files, probed):

@@ -1,8 +1,10 @@
 """Identical requests share one run, and no window is decoded twice for a client that stays or returns in time."""
 
 import asyncio
+import os
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,14 +34,14 @@ class SteppedPipeline:
 
     decoded: list[int] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
-    paths: list = field(default_factory=list)
+    files: list = field(default_factory=list)
     running: int = 0
     steps: asyncio.Queue = field(default_factory=asyncio.Queue)
 
     async def transcribe(self, upload, request, ticket, known=(), on_result=None):
         self.running += 1
-        self.paths.append(upload.path)
-        assert upload.path.exists()
+        self.files.append(upload.opened)
+        assert upload.reader().read() == b"audio"
         try:
             results = list(known)
             for item in results:
@@ -66,13 +68,14 @@ class World:
         self.file.write_bytes(b"audio")
         self.pipeline = SteppedPipeline()
         self.now = 0.0
-        self.single_flight = SingleFlight(self.pipeline, folder, clock=lambda: self.now)
+        self.single_flight = SingleFlight(self.pipeline, clock=lambda: self.now)
 
     @asynccontextmanager
     async def join(self, work="w", ticket=TICKET, known=(), resumable=True):
-        upload = Upload(self.file, "hash", 5)
-        async with self.single_flight.join(work, upload, REQUEST, ticket, known, resumable) as subscriber:
-            yield subscriber
+        with FileIO(self.file) as file:
+            upload = Upload(self.file, "hash", 5, file=file)
+            async with self.single_flight.join(work, upload, REQUEST, ticket, known, resumable) as subscriber:
+                yield subscriber
 
     async def whole(self, **arguments):
         async with self.join(**arguments) as subscriber:
@@ -84,7 +87,7 @@ class World:
         await settle()
 
     def left(self):
-        return [path for path in self.folder.iterdir() if path != self.file]
+        return [file for file in self.pipeline.files if not file.closed]
 
 
 async def settle():
@@ -157,7 +160,7 @@ def test_a_run_continues_for_its_remaining_subscriber_after_the_first_file_is_go
         first.cancel()
         await settle()
         world.file.unlink()
-        assert world.pipeline.paths[0].exists()
+        assert os.pread(world.pipeline.files[0].fileno(), 5, 0) == b"audio"
         await world.decode(WINDOWS)
         assert await second == "0 1 2 3"
 

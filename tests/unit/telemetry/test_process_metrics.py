@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pynvml
 import pytest
 from prometheus_client import REGISTRY
 
+from transcription.telemetry import process_metrics
 from transcription.telemetry.process_metrics import GpuMetrics, ProcessMetrics, resident_bytes
 
 GB = 1 << 30
@@ -85,3 +88,18 @@ def test_cpu_time_is_counted_once() -> None:
     counted = REGISTRY.get_sample_value("transcription_process_cpu_seconds_total", {"process": "tested twice"})
     assert counted is not None
     assert counted <= time.process_time() + CLOCK_TICK
+
+
+def test_a_folder_that_has_vanished_does_not_end_the_other_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def until_both_were_read() -> None:
+        folders = {"gone": tmp_path / "gone", "here": tmp_path}
+        task = asyncio.create_task(process_metrics.update_regularly("api", folders))
+        async with asyncio.timeout(30):
+            while not REGISTRY.get_sample_value("transcription_disk_size_bytes", {"folder": "here"}):
+                await asyncio.sleep(0.01)
+        assert not task.done()
+        task.cancel()
+
+    asyncio.run(until_both_were_read())

@@ -44,6 +44,7 @@ class KeyEntry(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     uploads_per_minute: int | None = Field(None, ge=1)
     reads_per_minute: int | None = Field(None, ge=1)
+    admin: bool = False
 
 
 class KeyFile(BaseModel):
@@ -126,7 +127,10 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     except ValueError as error:  # not TOML, or not UTF-8
         raise InvalidKeys(f"API_KEYS_FILE: {path} is not valid TOML ({error}). {REMEDY}") from None
     return tuple(
-        Key(bytes.fromhex(entry.sha256), Caller(entry.name, entry.uploads_per_minute, entry.reads_per_minute))
+        Key(
+            bytes.fromhex(entry.sha256),
+            Caller(entry.name, entry.uploads_per_minute, entry.reads_per_minute, entry.admin),
+        )
         for entry in file.keys
     )
 

@@ -11,7 +11,7 @@ from transcription.api.route_facts import RouteTable
 from transcription.core.errors import InvalidApiKey, MissingApiKey, TooManyHeaders, TranscriptionError
 from transcription.core.settings import Settings
 
-KEY_HEADER = b"x-api-key"
+KEY_HEADERS = (b"x-api-key", b"api-key")  # ours, and Azure's
 AUTHORIZATION = b"authorization"
 BEARER = b"bearer "
 MAX_HEADERS = 100
@@ -68,13 +68,13 @@ def identify(headers: Headers, keys: KeyRing) -> Caller:
 
 
 def key_in(headers: Headers) -> bytes:
-    """The key in a request's headers, or b"" without one. X-API-Key takes precedence.
+    """The key in a request's headers, or b"" without one. The first X-API-Key or api-key takes precedence.
 
     headers: with lower-case names, as in an ASGI scope.
     """
     bearer = b""
     for name, value in headers:
-        if name == KEY_HEADER and value:
+        if name in KEY_HEADERS and value:
             return value
         if name == AUTHORIZATION and value[: len(BEARER)].lower() == BEARER:
             bearer = value[len(BEARER) :].strip()

@@ -36,6 +36,11 @@ def client_of(scope: Scope, trusted: Sequence[Network]) -> str:
     return _client_key(peer)
 
 
+def is_from_proxy(scope: Scope, trusted: Sequence[Network]) -> bool:
+    """Whether a trusted proxy sent the request, so that its X-Forwarded headers count."""
+    return bool(scope.get("client")) and _is_trusted(_unmapped(scope["client"][0]), trusted)
+
+
 def _hops(scope: Scope) -> list[str]:
     values = [value.decode("latin-1") for name, value in scope["headers"] if name == FORWARDED]
     return [_unmapped(hop.strip()) for value in values for hop in value.split(",") if hop.strip()]

@@ -14,6 +14,7 @@ from transcription.api.openai import errors as openai_errors
 from transcription.api.openai.errors import is_openai
 
 BODY_FIELDS = frozenset(ErrorBody.model_fields)
+PARAMETER = "param"  # besides our fields; only OpenAI's shape has it
 REWRITTEN_TYPES = ("application/json", "text/plain")
 
 log = structlog.get_logger("access")
@@ -80,7 +81,7 @@ class ErrorRewriter:
 
     async def _release(self, start: Message) -> None:
         ours = our_shape(self._body)
-        if ours is None or self._openai:
+        if ours is None or self._openai or PARAMETER in ours:
             await self._send_error(start, ours)
             return
         self._started = True
@@ -97,6 +98,8 @@ class ErrorRewriter:
             status = openai_errors.status_of(status, document["error"])
             document = openai_errors.document_of(document, status)
             headers.update(openai_errors.headers_of(status))
+        else:
+            document.pop(PARAMETER, None)
         body = json.dumps(document).encode()
         self._started = True
         headers["Content-Type"] = "application/json"

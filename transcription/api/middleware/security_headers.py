@@ -22,7 +22,7 @@ EXPOSED_HEADERS = (
 
 
 class SecurityHeadersMiddleware:
-    """Adds the headers to every response. The outermost middleware, so that every response has them."""
+    """Adds the headers to every response. Placed outside everything that answers, so that every response has them."""
 
     def __init__(self, app: ASGIApp, routes: RouteTable) -> None:
         self._app = app
@@ -56,7 +56,7 @@ def cors_options(settings: Settings) -> dict[str, Any]:
     """Options of Starlette's CORSMiddleware. Scripts send keys in headers; cookies are never used."""
     return {
         "allow_origins": settings.origins,
-        "allow_methods": ["GET", "POST", "PUT", "DELETE"],
+        "allow_methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
         "allow_headers": ["*"],
         "expose_headers": EXPOSED_HEADERS,
         "allow_credentials": False,

@@ -6,13 +6,26 @@ Clients may also send extensions: parameters of POST /transcribe that OpenAI doe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from formats.subtitles.layout import SubtitleLayout
+from transcription.api.openai.form import (
+    CHUNKING,
+    GRANULARITIES,
+    INCLUDE,
+    KEYWORDS,
+    LANGUAGE,
+    LANGUAGES,
+    LIST_NAMES,
+    SPEAKER_NAMES,
+    Form,
+    read_form,
+)
+from transcription.api.openai.models import resolve, resolve_deployment
 from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.core.errors import InvalidParameter
@@ -20,12 +33,7 @@ from transcription.core.languages import language_code
 from transcription.core.options import Task, TranscriptionRequest
 from transcription.core.settings import Settings
 
-# Names that are built into clients. They select the default model of this service.
-ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
-GRANULARITIES, INCLUDE, KEYWORDS, LANGUAGES = "timestamp_granularities", "include", "keywords", "languages"
-SPEAKER_NAMES = ("known_speaker_names", "known_speaker_references")
-CHUNKING = "chunking_strategy"
-SERVER_VAD, AUTO = "server_vad", "auto"
+SERVER_VAD, BY_ITSELF = "server_vad", "auto"
 # By OpenAI's name for a parameter of voice activity detection: our name, and OpenAI's default.
 VAD = {
     f"{CHUNKING}[threshold]": ("vad_threshold", "0.5"),
@@ -33,7 +41,7 @@ VAD = {
     f"{CHUNKING}[prefix_padding_ms]": ("vad_speech_pad_ms", "300"),
 }
 CHUNKING_TYPE = f"{CHUNKING}[type]"
-RENAMED = {"prompt": "initial_prompt", "temperature": "temperature", "language": "language"}
+RENAMED = {"prompt": "initial_prompt", "temperature": "temperature", LANGUAGE: "language"}
 EXTENSIONS = frozenset(
     {
         *("beam_size", "best_of", "hallucinations", "hotwords", "multilingual"),
@@ -41,9 +49,9 @@ EXTENSIONS = frozenset(
         *LAYOUT_NAMES,
     }
 )
-TRANSLATION_NAMES = frozenset({"model", "prompt", "response_format", "temperature"}) | EXTENSIONS
-LIST_NAMES = frozenset({GRANULARITIES, INCLUDE, KEYWORDS, LANGUAGES, *SPEAKER_NAMES})
-TRANSCRIPTION_NAMES = TRANSLATION_NAMES | LIST_NAMES | {"language", "stream", CHUNKING, CHUNKING_TYPE, *VAD}
+# OpenAI's translations take no language; here it names the spoken one.
+TRANSLATION_NAMES = frozenset({"model", "prompt", "response_format", "temperature", LANGUAGE}) | EXTENSIONS
+TRANSCRIPTION_NAMES = TRANSLATION_NAMES | LIST_NAMES | {"stream", CHUNKING, CHUNKING_TYPE, *VAD}
 LOGPROBS = "logprobs"
 TRUE, FALSE = ("true", "1"), ("false", "0")
 
@@ -76,20 +84,14 @@ class OpenAIRequest:
     stream: bool = False
 
 
-@dataclass(slots=True)
-class _Form:
-    """Form fields with a value. singles: by name. lists: by name without brackets."""
+def parse(
+    fields: Iterable[tuple[str, str]], task: Task, settings: Settings, deployment: str | None = None
+) -> OpenAIRequest:
+    """Parse the form fields of a request. Raises InvalidParameter and UnknownModel, which name the parameter.
 
-    singles: dict[str, str] = field(default_factory=dict)
-    lists: dict[str, list[str]] = field(default_factory=dict)
-
-    def list_of(self, name: str) -> list[str]:
-        return self.lists.get(name, [])
-
-
-def parse(fields: Iterable[tuple[str, str]], task: Task, settings: Settings) -> OpenAIRequest:
-    """Parse the form fields of a request. Raises InvalidParameter and UnknownModel, which name the parameter."""
-    form = _read(fields, TRANSLATION_NAMES if task is Task.TRANSLATE else TRANSCRIPTION_NAMES)
+    deployment: the name in a path of Azure's, which selects the model in place of the field `model`.
+    """
+    form = read_form(fields, TRANSLATION_NAMES if task is Task.TRANSLATE else TRANSCRIPTION_NAMES)
     chosen = _choice(OpenAIFormat, form.singles.pop("response_format", OpenAIFormat.JSON), "response_format")
     _refuse_speakers(form, chosen)
     words, segments = _granularities(form, chosen)
@@ -101,31 +103,15 @@ def parse(fields: Iterable[tuple[str, str]], task: Task, settings: Settings) -> 
             parameter="stream",
         )
     candidates = _candidate_languages(form)
-    parameters = _native_parameters(form, task, chosen, with_words=words or logprobs)
+    model = _model(form, settings) if deployment is None else resolve_deployment(deployment, settings)
+    parameters = _native_parameters(form, task, chosen, model, with_words=words or logprobs)
     request, layout = parameters.to_request(settings), parameters.checked_layout()
     if len(candidates) > 1:
         request = replace(request, decode=replace(request.decode, languages=candidates))
     return OpenAIRequest(request, chosen, layout, segments, words, logprobs, stream)
 
 
-def _read(fields: Iterable[tuple[str, str]], known: frozenset[str]) -> _Form:
-    form = _Form()
-    for sent, value in fields:
-        name = sent.removesuffix("[]")
-        if name not in known or (sent != name and name not in LIST_NAMES):
-            raise InvalidParameter(f"Unknown parameter: '{sent[:80]}'.", parameter=sent[:80])
-        if not value.strip():  # OpenAI's clients send unset parameters as empty fields
-            continue
-        if name in LIST_NAMES:
-            form.lists.setdefault(name, []).append(value)
-        elif name in form.singles:
-            raise InvalidParameter(f"'{name}' is given twice. Send it once.", parameter=name)
-        else:
-            form.singles[name] = value
-    return form
-
-
-def _refuse_speakers(form: _Form, chosen: OpenAIFormat) -> None:
+def _refuse_speakers(form: Form, chosen: OpenAIFormat) -> None:
     given = next((name for name in SPEAKER_NAMES if form.list_of(name)), "")
     if chosen is OpenAIFormat.DIARIZED_JSON or given:
         raise InvalidParameter(
@@ -134,7 +120,7 @@ def _refuse_speakers(form: _Form, chosen: OpenAIFormat) -> None:
         )
 
 
-def _granularities(form: _Form, chosen: OpenAIFormat) -> tuple[bool, bool]:
+def _granularities(form: Form, chosen: OpenAIFormat) -> tuple[bool, bool]:
     """Whether words, and whether segments, are requested."""
     given = {_choice(Granularity, value, GRANULARITIES) for value in form.list_of(GRANULARITIES)}
     words = Granularity.WORD in given
@@ -147,7 +133,7 @@ def _granularities(form: _Form, chosen: OpenAIFormat) -> tuple[bool, bool]:
     return words, not given or Granularity.SEGMENT in given
 
 
-def _logprobs(form: _Form, chosen: OpenAIFormat) -> bool:
+def _logprobs(form: Form, chosen: OpenAIFormat) -> bool:
     given = form.list_of(INCLUDE)
     unknown = next((value for value in given if value != LOGPROBS), None)
     if unknown is not None:
@@ -159,34 +145,39 @@ def _logprobs(form: _Form, chosen: OpenAIFormat) -> bool:
     return bool(given)
 
 
-def _candidate_languages(form: _Form) -> tuple[str, ...]:
+def _candidate_languages(form: Form) -> tuple[str, ...]:
     """Codes of the languages that may be spoken, in order. A single one becomes `language`."""
-    codes = tuple(dict.fromkeys(_code(value) for value in form.list_of(LANGUAGES)))
-    if codes and "language" in form.singles:
+    found = (_code(value) for value in form.list_of(LANGUAGES))
+    codes = tuple(dict.fromkeys(code for code in found if code is not None))
+    if codes and LANGUAGE in form.singles:
         raise InvalidParameter(
             "'language' is the spoken language, 'languages[]' are candidates for it. Send only one of the two.",
             parameter=LANGUAGES,
         )
     if len(codes) == 1:
-        form.singles["language"] = codes[0]
+        form.singles[LANGUAGE] = codes[0]
     return codes
 
 
-def _code(language: str) -> str:
+def _code(language: str) -> str | None:
     try:
         return language_code(language)
     except InvalidParameter as error:
         raise InvalidParameter(error.message, parameter=LANGUAGES) from None
 
 
-def _native_parameters(form: _Form, task: Task, chosen: OpenAIFormat, *, with_words: bool) -> TranscriptionParameters:
+def _model(form: Form, settings: Settings) -> str:
+    if "model" not in form.singles:
+        raise InvalidParameter("You must provide a model parameter. GET /v1/models lists them.", parameter="model")
+    return resolve(form.singles["model"], settings)
+
+
+def _native_parameters(
+    form: Form, task: Task, chosen: OpenAIFormat, model: str, *, with_words: bool
+) -> TranscriptionParameters:
     """The parameters of POST /transcribe that correspond to the form."""
     singles = form.singles
-    if "model" not in singles:
-        raise InvalidParameter("You must provide a model parameter; GET /v1/models lists them.", parameter="model")
-    given: dict[str, Any] = {"task": task, "response_format": chosen.value, **_vad(form)}
-    if singles["model"] not in ALIASES:
-        given["model"] = singles["model"]
+    given: dict[str, Any] = {"task": task, "response_format": chosen.value, "model": model, **_vad(form)}
     if with_words:
         given["timestamp_granularity"] = Granularity.WORD
     if keywords := form.list_of(KEYWORDS):
@@ -201,17 +192,18 @@ def _native_parameters(form: _Form, task: Task, chosen: OpenAIFormat, *, with_wo
         raise InvalidParameter(error.message, parameter="language") from None
 
 
-def _vad(form: _Form) -> dict[str, str]:
+def _vad(form: Form) -> dict[str, str]:
     """Our parameters for OpenAI's `chunking_strategy`."""
     kind = form.singles.get(CHUNKING) or form.singles.get(CHUNKING_TYPE)
     details = {name: form.singles[name] for name in VAD if name in form.singles}
     if kind is None and not details:
         return {}
-    if kind == AUTO and not details:
+    if kind == BY_ITSELF and not details:
         return {}
     if kind != SERVER_VAD:
         raise InvalidParameter(
-            f"'{CHUNKING}' must be '{AUTO}', or have the type '{SERVER_VAD}' and its parameters.", parameter=CHUNKING
+            f"'{CHUNKING}' must be '{BY_ITSELF}', or have the type '{SERVER_VAD}' and its parameters.",
+            parameter=CHUNKING,
         )
     return {ours: details.get(name, default) for name, (ours, default) in VAD.items()}
 

@@ -3,58 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from formats import registry
 from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
-from runners.models.catalogue import list_models
+from runners.models.catalogue import list_allowed
 from transcription.api.answer import answer_recording, answer_transcript
+from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
-from transcription.api.openai.documentation import ERRORS, TRANSCRIPTION_BODY, TRANSCRIPTION_RESPONSES, TRANSLATION_BODY
+from transcription.api.openai.documentation import (
+    ERRORS,
+    TRANSCRIPTION_BODY,
+    TRANSCRIPTION_RESPONSES,
+    TRANSLATION_BODY,
+    TRANSLATION_RESPONSES,
+)
 from transcription.api.openai.errors import PREFIX
-from transcription.api.openai.parameters import ALIASES, OpenAIFormat, OpenAIRequest, parse
+from transcription.api.openai.models import ALIASES, resolve
+from transcription.api.openai.parameters import OpenAIFormat, OpenAIRequest, parse
+from transcription.api.openai.schemas import OpenAIModel, OpenAIModelList
 from transcription.api.openai.streaming import EventStream, Item, Work
 from transcription.api.recording import upload_in
 from transcription.api.request_headers import is_no_store
 from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect
-from transcription.core.errors import UnknownModel
 from transcription.core.options import Task, Ticket
 from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
 from transcription.media.intake.upload import Upload
 from transcription.telemetry.logs import current_request_id
 
-OWNER = "transcription-service"
+JSON, TEXT = ResponseFormat.JSON.record.content_type, ResponseFormat.TEXT.record.content_type
 
 router = APIRouter(prefix=PREFIX, tags=["openai"], responses=ERRORS)
-
-
-class Model(BaseModel):
-    """A model in OpenAI's shape."""
-
-    id: str = Field(examples=["whisper-1"])
-    object: str = Field("model")
-    created: int = Field(0, description="Always 0: not known.")
-    owned_by: str = Field(OWNER)
-
-
-class ModelList(BaseModel):
-    """Every value of `model`."""
-
-    object: str = Field("list")
-    data: list[Model]
 
 
 @router.post(
     "/audio/transcriptions",
     summary="Transcribe (OpenAI API)",
+    operation_id="create_transcription",
     response_class=Response,
     responses=TRANSCRIPTION_RESPONSES,
     openapi_extra={"requestBody": TRANSCRIPTION_BODY},
@@ -62,44 +55,54 @@ class ModelList(BaseModel):
 @route_facts(upload=True)
 async def transcriptions(request: Request, backend: BackendDependency) -> Response:
     """Compatible with OpenAI's API. With `stream=true` the text is sent as server-sent events while it is decoded."""
-    return await _answer(request, backend, Task.TRANSCRIBE)
+    return await answer(request, backend, Task.TRANSCRIBE)
 
 
 @router.post(
     "/audio/translations",
     summary="Translate into English (OpenAI API)",
+    operation_id="create_translation",
     response_class=Response,
-    responses=TRANSCRIPTION_RESPONSES,
+    responses=TRANSLATION_RESPONSES,
     openapi_extra={"requestBody": TRANSLATION_BODY},
 )
 @route_facts(upload=True)
 async def translations(request: Request, backend: BackendDependency) -> Response:
     """Compatible with OpenAI's API."""
-    return await _answer(request, backend, Task.TRANSLATE)
+    return await answer(request, backend, Task.TRANSLATE)
 
 
-@router.get("/models")
-async def models(backend: BackendDependency) -> ModelList:
+@router.get("/models", operation_id="list_openai_models")
+async def models(backend: BackendDependency) -> OpenAIModelList:
     """Every value of `model`: the models of this service, and names of OpenAI's that select the default one."""
     names = await asyncio.to_thread(_names, backend.settings)
-    return ModelList(data=[Model(id=name) for name in names])
+    return OpenAIModelList(object="list", data=[OpenAIModel.named(name) for name in names])
 
 
-@router.get("/models/{model}")
-async def model(model: str, backend: BackendDependency) -> Model:
-    """One model by name."""
-    if model not in await asyncio.to_thread(_names, backend.settings):
-        raise UnknownModel(f"The model '{model[:80]}' does not exist. GET /v1/models lists the models.")
-    return Model(id=model)
+@router.get("/models/{model}", operation_id="get_openai_model")
+async def model(model: str, backend: BackendDependency) -> OpenAIModel:
+    """One model by name; any name that `model` accepts, such as `openai/whisper-1`."""
+    await asyncio.to_thread(resolve, model, backend.settings)
+    return OpenAIModel.named(model)
+
+
+@router.get("/models/{vendor}/{model}", include_in_schema=False)
+async def model_of_vendor(vendor: str, model: str, backend: BackendDependency) -> OpenAIModel:
+    """One model by a name with a slash, which clients send as it is or as %2F."""
+    name = f"{vendor}/{model}"
+    await asyncio.to_thread(resolve, name, backend.settings)
+    return OpenAIModel.named(name)
 
 
 def _names(settings: Settings) -> list[str]:
-    return [*ALIASES, *(known.name for known in list_models(settings))]
+    return [*ALIASES, *(known.name for known in list_allowed(settings))]
 
 
-async def _answer(request: Request, backend: Backend, task: Task) -> Response:
+async def answer(request: Request, backend: Backend, task: Task, deployment: str | None = None) -> Response:
+    """Answer with the transcript, or a stream of it. deployment: its name in a path of Azure's, see `parse`."""
+
     async def respond(upload: Upload) -> Response:
-        parsed = parse(upload.fields, task, backend.settings)
+        parsed = parse(upload.fields, task, backend.settings, deployment)
         if parsed.stream:
             return await _stream(request, backend, upload, parsed)
         return await answer_transcript(request, backend, upload, parsed.request, partial(render, parsed=parsed))
@@ -109,7 +112,10 @@ async def _answer(request: Request, backend: Backend, task: Task) -> Response:
 
 async def _stream(request: Request, backend: Backend, upload: Upload, parsed: OpenAIRequest) -> Response:
     """Stream events. The response begins after the first window, so a failure before that has its own status code."""
-    work = backend.transcriber.stream(upload, parsed.request, Ticket(current_request_id()), is_no_store(request))
+    caller = access_of(request, backend.settings).caller
+    work = backend.transcriber.stream(
+        upload, parsed.request, Ticket(current_request_id()), is_no_store(request), caller
+    )
     try:
         first = await cancel_on_disconnect(request.receive, _next(work))
     except BaseException:
@@ -130,10 +136,10 @@ async def _next(work: Work) -> Item:
 
 def render(transcript: Transcript, parsed: OpenAIRequest) -> Rendered:
     """The transcript in the requested format."""
-    response_format = ResponseFormat(parsed.response_format.value)
-    content_type = response_format.record.content_type
     if parsed.response_format is OpenAIFormat.VERBOSE_JSON:
-        return Rendered(render_verbose_json(transcript, segments=parsed.segments, words=parsed.words), content_type)
+        return Rendered(render_verbose_json(transcript, segments=parsed.segments, words=parsed.words), JSON)
     if parsed.response_format is OpenAIFormat.JSON:
-        return Rendered(render_json(transcript, logprobs=parsed.logprobs), content_type)
-    return registry.render(transcript, response_format, parsed.layout)
+        return Rendered(render_json(transcript, logprobs=parsed.logprobs), JSON)
+    rendered = registry.render(transcript, ResponseFormat(parsed.response_format.value), parsed.layout)
+    # Whatever the format, as OpenAI answers: its .NET client parses a body of any other type as JSON.
+    return replace(rendered, content_type=TEXT)

@@ -13,7 +13,8 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from formats.openai import logprob
+from formats.json import notices_of
+from formats.openai import languages, logprob
 from transcription.api.answer import timed_out
 from transcription.api.errors import error_body, kind_of
 from transcription.api.openai.errors import document_of, status_of
@@ -121,8 +122,16 @@ def delta(segment: Segment, *, first: bool, logprobs: bool) -> Event:
 
 
 def done(transcript: Transcript) -> Event:
-    """The last event: the whole text. The optional `usage` is left out, because tokens are not counted."""
-    return {"type": DONE, "text": transcript.text}
+    """The last event: the whole text, and ours: `languages`, and `warnings` about the file, if any.
+
+    The optional `usage` is left out, because tokens are not counted.
+    """
+    return {
+        "type": DONE,
+        "text": transcript.text,
+        "languages": languages(transcript),
+        **notices_of(transcript),
+    }
 
 
 def _failed(error: TranscriptionError) -> Event:

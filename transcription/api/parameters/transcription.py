@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from formats.registry import ResponseFormat, check_layout
 from formats.subtitles.layout import SubtitleLayout
-from runners.models.catalogue import check_known, is_english_only
+from runners.models.catalogue import check_allowed, is_english_only
 from transcription.api.parameters.subtitles import LayoutParameters
 from transcription.core.errors import InvalidParameter
 from transcription.core.languages import language_code
@@ -47,7 +47,9 @@ class RecordingParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     language: Annotated[str, AfterValidator(language_code)] | None = Field(
-        None, description="Code or English name of the spoken language; detected by default.", examples=["en"]
+        None,
+        description="Code or English name of the spoken language, or a tag such as en-US; detected if missing or auto.",
+        examples=["en"],
     )
     multilingual: bool = Field(
         False, description="Detect the language of every window of at most 30 s, for recordings in several languages."
@@ -108,7 +110,7 @@ class RecordingParameters(BaseModel):
     )
 
     def to_request(self, settings: Settings) -> TranscriptionRequest:
-        """The request for the pipeline. Raises UnknownModel, InvalidParameter."""
+        """The request for the pipeline. Raises UnknownModel, ModelNotAllowed, InvalidParameter."""
         if self.multilingual and self.language:
             raise InvalidParameter(
                 f"'multilingual' detects the language of every part, but 'language' sets it to '{self.language}' "
@@ -119,7 +121,7 @@ class RecordingParameters(BaseModel):
                 "'callback_url' needs async=true; otherwise the transcript is the answer to this request."
             )
         model = self.model or settings.whisper_model
-        check_known(model, settings)
+        check_allowed(model, settings)
         if is_english_only(model):
             self._check_english_only(model)
         return TranscriptionRequest(

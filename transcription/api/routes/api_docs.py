@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from transcription.api.content_security import with_directives
-from transcription.api.route_facts import route_facts
+from transcription.api.public_path import public_path
+from transcription.api.route_facts import Route, route_facts
 
 OPENAPI_PATH = "/openapi.json"
 # BentoML serves Swagger UI's files for its own page; ours uses them, too, and needs no CDN.
 SWAGGER_FILES = "/static_content"
 CDN = "https://cdn.jsdelivr.net"  # serves ReDoc's script
+
+ROUTES = (Route("GET", OPENAPI_PATH),)  # FastAPI serves it
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,24 +24,26 @@ router = APIRouter(include_in_schema=False)
 @router.get("/docs")
 # FastAPI's page has an inline script.
 @route_facts(content_security_policy=with_directives({"script-src": "'self' 'unsafe-inline'"}))
-async def docs() -> HTMLResponse:
+async def docs(request: Request) -> HTMLResponse:
     """Swagger UI."""
+    files = public_path(request, SWAGGER_FILES)
     return get_swagger_ui_html(
-        openapi_url=OPENAPI_PATH,
+        openapi_url=public_path(request, OPENAPI_PATH),
         title="API",
-        swagger_js_url=f"{SWAGGER_FILES}/swagger-ui-bundle.js",
-        swagger_css_url=f"{SWAGGER_FILES}/swagger-ui.css",
-        swagger_favicon_url=f"{SWAGGER_FILES}/favicon-light-32x32.png",
+        swagger_js_url=f"{files}/swagger-ui-bundle.js",
+        swagger_css_url=f"{files}/swagger-ui.css",
+        swagger_favicon_url=f"{files}/favicon-light-32x32.png",
     )
 
 
 @router.get("/redoc")
 @route_facts(content_security_policy=with_directives({"script-src": f"'self' {CDN}", "worker-src": "blob:"}))
-async def redoc() -> HTMLResponse:
+async def redoc(request: Request) -> HTMLResponse:
     """ReDoc. Its script is loaded from a CDN."""
+    files = public_path(request, SWAGGER_FILES)
     return get_redoc_html(
-        openapi_url=OPENAPI_PATH,
+        openapi_url=public_path(request, OPENAPI_PATH),
         title="API",
-        redoc_favicon_url=f"{SWAGGER_FILES}/favicon-light-32x32.png",
+        redoc_favicon_url=f"{files}/favicon-light-32x32.png",
         with_google_fonts=False,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from runners.models.catalogue import ModelOnDisk, folder_of, list_models
+from runners.models.catalogue import ModelOnDisk, folder_of, list_allowed
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.languages import LANGUAGES
@@ -52,18 +52,18 @@ class LanguageList(BaseModel):
     languages: list[Language]
 
 
-@router.get("/models")
+@router.get("/models", operation_id="list_models")
 async def models(backend: BackendDependency) -> ModelList:
     """Every model that a request may name, with its current state."""
     loaded = await _loaded_models(backend)
-    known = await asyncio.to_thread(list_models, backend.settings)
+    known = await asyncio.to_thread(list_allowed, backend.settings)
     return ModelList(
         models=[await asyncio.to_thread(_entry, model, loaded, backend.settings) for model in known],
         current_model=backend.settings.whisper_model,
     )
 
 
-@router.get("/languages")
+@router.get("/languages", operation_id="list_languages")
 async def languages() -> LanguageList:
     """Every language that a request may name, with its code."""
     return LanguageList(languages=[Language(code=code, name=name) for code, name in LANGUAGES.items()])

@@ -9,13 +9,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
 
 from formats.json import TIME_DIGITS, word_to_dict
-from transcription.api.dependencies import BackendDependency
+from transcription.api.dependencies import AccessDependency, BackendDependency
 from transcription.api.documentation import error_responses
+from transcription.api.public_path import public_path
 from transcription.api.schemas.jobs import ended
 from transcription.core.errors import UnknownJob, UnreadableJob
 from transcription.core.transcript import Segment
+from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.estimate import progress_of
 from transcription.jobs.job import Job, JobStatus
 from transcription.jobs.service import JobService
@@ -27,14 +30,20 @@ EVENT_ID = re.compile(r"(\d{1,9})\.(\d{1,9})")
 router = APIRouter(tags=["jobs"])
 
 
-async def known_job(job_id: str, backend: BackendDependency) -> Job:
+async def known_job(job_id: str, backend: BackendDependency, access: AccessDependency) -> Job:
     """The job; UnknownJob is raised, and answered, before the stream begins."""
-    return await backend.jobs.get(job_id)
+    return await backend.jobs.get(job_id, access)
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=error_responses(UnknownJob))
+@router.get(
+    "/jobs/{job_id}/events",
+    operation_id="follow_job",
+    response_class=EventSourceResponse,
+    responses=error_responses(UnknownJob),
+)
 async def events(
     job: Annotated[Job, Depends(known_job)],
+    request: Request,
     backend: BackendDependency,
     last_event_id: Annotated[str, Header(description="Id of the last received event, sent by browsers.")] = "",
 ) -> AsyncIterator[ServerSentEvent]:
@@ -42,17 +51,21 @@ async def events(
     `cancelled`; then the stream is closed. Suspected hallucinations may be dropped at the end of a job, so the
     transcript is its result, not the sum of the segments.
     """
-    async for event in follow(backend.jobs, job, resume_after(last_event_id)):
+    result_url = public_path(request, f"/jobs/{job.id}/result")
+    async for event in follow(backend.jobs, job, resume_after(last_event_id), result_url):
         yield event
 
 
-async def follow(jobs: JobService, job: Job, place: tuple[int, int]) -> AsyncIterator[ServerSentEvent]:
-    """The events of a job from a place on: the position of a window, and how many of its segments were sent."""
+async def follow(jobs: JobService, job: Job, place: tuple[int, int], result_url: str) -> AsyncIterator[ServerSentEvent]:
+    """The events of a job from a place on.
+
+    place: the position of a window, and how many of its segments were sent. result_url: for the last event.
+    """
     position, seen = place
     progress = None
     yield ServerSentEvent(comment="the job's events", retry=RECONNECT_MS)
     while True:
-        job = await jobs.get(job.id)  # before its segments: a finished job has all of them
+        job = await jobs.get(job.id, EVERY_JOB)  # before its segments: a finished job has all of them
         try:
             windows = await jobs.segments(job, position)
         except UnreadableJob:  # its transcript; the job has failed since
@@ -63,7 +76,7 @@ async def follow(jobs: JobService, job: Job, place: tuple[int, int]) -> AsyncIte
                 yield ServerSentEvent(data=data, event="segment", id=f"{position}.{number}")
             position, seen = position + 1, 0
         if job.finished:
-            yield _end(job)
+            yield _end(job, result_url)
             return
         if (now := (job.status, job.seconds_done, job.seconds_total)) != progress:
             progress = now
@@ -99,9 +112,9 @@ def _progress(job: Job) -> dict[str, Any]:
     }
 
 
-def _end(job: Job) -> ServerSentEvent:
+def _end(job: Job, result_url: str) -> ServerSentEvent:
     if job.status is JobStatus.COMPLETED:
-        return ServerSentEvent(data={**_progress(job), "result_url": f"/jobs/{job.id}/result"}, event="completed")
+        return ServerSentEvent(data={**_progress(job), "result_url": result_url}, event="completed")
     ending = ended(job)
     return ServerSentEvent(
         data={**_progress(job), "error": ending.error, "detail": ending.detail}, event=job.status.value

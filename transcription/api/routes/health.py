@@ -8,22 +8,31 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from transcription.api.admission import disk_shortage
 from transcription.api.dependencies import Backend, BackendDependency
-from transcription.api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBody, error_body, utc_now
+from transcription.api.errors import RETRY_SECONDS, SERVICE_UNAVAILABLE, ErrorBody, error_body, public_message, utc_now
 from transcription.api.route_facts import route_facts
+from transcription.api.server_paths import without_paths
 from transcription.core.errors import DamagedStore, ServiceUnavailable
 from transcription.core.settings import Settings
+from transcription.jobs.access import EVERY_JOB
 
 CHECK_SECONDS = 3.0  # time limit of one check
+CHECKS = ("model_loaded", "disk_space", "job_store", "background_tasks")
 
 router = APIRouter(tags=["health"])
 
 
-class Health(BaseModel):
+class Answer(BaseModel):
+    """The fields with defaults are in every answer."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Health(Answer):
     """Version, default model and device of the service."""
 
     status: Literal["healthy"] = "healthy"
@@ -39,24 +48,26 @@ class Health(BaseModel):
     )
 
 
-class Liveness(BaseModel):
+class Liveness(Answer):
     """The process responds."""
 
     status: Literal["alive"] = "alive"
 
 
-class Readiness(BaseModel):
+class Readiness(Answer):
     """The service is ready for requests."""
 
     status: Literal["ready"] = "ready"
-    checks: dict[str, bool] = Field(examples=[{"model_loaded": True, "disk_space": True, "job_store": True}])
+    checks: dict[str, bool] = Field(examples=[dict.fromkeys(CHECKS, True)])
 
 
 class NotReady(ErrorBody):
     """The service is not ready for requests. reasons: for each failed check, the reason and what to do."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     status: Literal["not_ready"] = "not_ready"
-    checks: dict[str, bool] = Field(examples=[{"model_loaded": False, "disk_space": True, "job_store": True}])
+    checks: dict[str, bool] = Field(examples=[{**dict.fromkeys(CHECKS, True), "model_loaded": False}])
     reasons: dict[str, str] = Field(examples=[{"model_loaded": "The model 'base' is loading. Try again in a moment."}])
 
 
@@ -68,7 +79,7 @@ class Check:
     reason: str = ""
 
 
-@router.get("/health")
+@router.get("/health", operation_id="get_health")
 @route_facts(probe=True)
 async def health(backend: BackendDependency) -> Health:
     """Version, default model, device and uptime. 200 as long as the API responds."""
@@ -87,7 +98,7 @@ async def health(backend: BackendDependency) -> Health:
     )
 
 
-@router.get("/health/live")
+@router.get("/health/live", operation_id="get_liveness")
 @route_facts(probe=True)
 async def live() -> Liveness:
     """Liveness probe: 200 while the event loop runs."""
@@ -96,6 +107,7 @@ async def live() -> Liveness:
 
 @router.get(
     "/health/ready",
+    operation_id="get_readiness",
     response_model=Readiness,
     responses={503: {"model": NotReady, "description": "Not ready, with the reasons"}},
 )
@@ -125,7 +137,7 @@ async def readiness_checks(backend: Backend) -> tuple[Check, ...]:
     ]
     if backend.settings.enable_async:
         checks.append(in_time("job_store", check_jobs(backend)))
-    return tuple(await asyncio.gather(*checks))
+    return (*await asyncio.gather(*checks), check_background(backend))
 
 
 async def in_time(name: str, check: Coroutine[Any, Any, Check]) -> Check:
@@ -146,7 +158,7 @@ async def check_model(backend: Backend) -> Check:
     if state.ready:
         return Check("model_loaded")
     loading = f"The model '{backend.settings.whisper_model}' is loading. Try again in a moment."
-    return Check("model_loaded", state.error or loading)
+    return Check("model_loaded", without_paths(state.error) or loading)
 
 
 async def check_jobs(backend: Backend) -> Check:
@@ -154,12 +166,23 @@ async def check_jobs(backend: Backend) -> Check:
     if backend.jobs.stopping.is_set():
         return Check("job_store", "The service is shutting down. Try again in a moment.")
     try:
-        await backend.jobs.list_jobs((), None, 1)
+        await backend.jobs.list_jobs(EVERY_JOB, (), None, 1)
     except (ServiceUnavailable, DamagedStore) as error:
-        return Check("job_store", error.message)
+        return Check("job_store", public_message(error))
     return Check("job_store")
 
 
+def check_background(backend: Backend) -> Check:
+    """Whether every background task is running."""
+    names = ", ".join(backend.background.down)
+    if not names:
+        return Check("background_tasks")
+    return Check("background_tasks", f"Background tasks have failed and will be started again: {names}. See the log.")
+
+
 def check_disk(settings: Settings) -> Check:
-    """Whether there is enough disk space for uploads."""
-    return Check("disk_space", disk_shortage(settings))
+    """Whether uploads can be written, and there is enough disk space for them."""
+    try:
+        return Check("disk_space", disk_shortage(settings))
+    except ServiceUnavailable as error:
+        return Check("disk_space", error.message)

@@ -7,13 +7,14 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from formats import registry
 from formats.registry import ResponseFormat
 from transcription.api.admission import check_room
-from transcription.api.answer import rendered_response
-from transcription.api.dependencies import BackendDependency
+from transcription.api.answer import notice_headers, rendered_response
+from transcription.api.dependencies import AccessDependency, BackendDependency
 from transcription.api.documentation import error_responses
 from transcription.api.examples import transcript_content
 from transcription.api.parameters.subtitles import ResultParameters
@@ -30,6 +31,7 @@ from transcription.api.schemas.jobs import (
     summary,
     unfinished,
 )
+from transcription.api.schemas.transcript import JsonTranscript
 from transcription.core.errors import (
     InsufficientStorage,
     InvalidParameter,
@@ -38,6 +40,7 @@ from transcription.core.errors import (
     UnreadableJob,
     WrongJobState,
 )
+from transcription.jobs.access import Access
 from transcription.jobs.job import JobSnapshot, JobStatus
 from transcription.jobs.service import JobService
 
@@ -45,94 +48,109 @@ MAX_PAGE_SIZE = 200
 MAX_CURSOR = 2**53 - 1  # the largest integer that every JSON parser reads exactly
 UNKNOWN = error_responses(UnknownJob)
 UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState, UnreadableJob)
+JOB = UnfinishedJob | CompletedJob | EndedJob
 NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
 
 router = APIRouter(tags=["jobs"])
 
 
-@router.get("/status/{job_id}", response_model=UnfinishedJob | CompletedJob | EndedJob, responses=UNKNOWN)
-@router.get("/jobs/{job_id}", response_model=UnfinishedJob | CompletedJob | EndedJob, responses=UNKNOWN)
+@router.get("/status/{job_id}", operation_id="get_status", response_model=JOB, responses=UNKNOWN)
+@router.get("/jobs/{job_id}", operation_id="get_job", response_model=JOB, responses=UNKNOWN)
 async def status(
     job_id: str,
     backend: BackendDependency,
+    access: AccessDependency,
     partial: Annotated[bool, Query(description="Include the text decoded so far, if the job is unfinished.")] = False,
 ) -> Response:
     """The status of a job. A failed job is not an error here: the answer is 200 with the reason."""
-    snapshot = await backend.jobs.snapshot(job_id)
-    body = await status_body(backend.jobs, snapshot, backend.settings.job_concurrency, partial=partial)
+    snapshot = await backend.jobs.snapshot(job_id, access)
+    body = await status_body(backend.jobs, snapshot, backend.settings.job_concurrency, access, partial=partial)
     return Response(body, media_type="application/json")
 
 
-async def status_body(jobs: JobService, snapshot: JobSnapshot, concurrency: int, *, partial: bool = False) -> bytes:
+async def status_body(
+    jobs: JobService, snapshot: JobSnapshot, concurrency: int, access: Access, *, partial: bool = False
+) -> bytes:
     """The status of a job as JSON, for this route and for webhooks. concurrency: number of jobs processed at once."""
     job = snapshot.job
     if job.status is JobStatus.COMPLETED:
         try:
-            document = completed(job, await jobs.result(job))
+            document = completed(job, access, await jobs.result(job))
         except UnreadableJob:
-            job = await jobs.get(job.id)  # it has failed
+            job = await jobs.get(job.id, access)  # it has failed
         else:
             return bytes(JSONResponse(document).body)
     if job.finished:
-        return ended(job).model_dump_json().encode()
+        return ended(job, access).model_dump_json(exclude_unset=True).encode()
     text = await jobs.partial_text(job) if partial else None
-    answer = unfinished(snapshot, concurrency, time.time(), text)
-    return answer.model_dump_json(exclude=None if partial else {"partial"}).encode()
+    answer = unfinished(snapshot, access, concurrency, time.time(), text)
+    return answer.model_dump_json(exclude=None if partial else {"partial"}, exclude_unset=True).encode()
 
 
-@router.get("/jobs")
+@router.get("/jobs", operation_id="list_jobs", response_model_exclude_unset=True)
 async def jobs(
     backend: BackendDependency,
+    access: AccessDependency,
     status: Annotated[
         str, Query(description="Only jobs with these statuses, separated by commas.", examples=["queued,processing"])
     ] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 20,
     cursor: Annotated[int | None, Query(ge=1, le=MAX_CURSOR, description="next_cursor of the previous page.")] = None,
+    owner: Annotated[str, Query(description="Only for admin keys: only the jobs of the key with this name.")] = "",
 ) -> JobList:
-    """Jobs, newest first."""
-    found = await backend.jobs.list_jobs(_statuses(status), cursor, limit + 1)
+    """Jobs, newest first. With API keys, those of the key that asks; an admin key gets those of all."""
+    if owner and not access.admin:
+        raise InvalidParameter("'owner' needs a key that API_KEYS_FILE marks as admin. Leave it out.")
+    found = await backend.jobs.list_jobs(access, _statuses(status), cursor, limit + 1, owner or None)
     page = found[:limit]
     more = len(found) > limit
-    return JobList(jobs=[summary(job) for job in page], next_cursor=str(page[-1].number) if more else None)
+    return JobList(jobs=[summary(job, access) for job in page], next_cursor=str(page[-1].number) if more else None)
 
 
 @router.get(
     "/jobs/{job_id}/result",
+    operation_id="get_result",
     response_class=Response,
-    responses={200: {"description": "The transcript", "content": transcript_content()}, **UNKNOWN_OR_WRONG},
+    responses={
+        200: {"model": JsonTranscript, "description": "The transcript", "content": transcript_content()},
+        **UNKNOWN_OR_WRONG,
+    },
 )
 async def result(
     job_id: str,
     backend: BackendDependency,
+    access: AccessDependency,
     parameters: Annotated[ResultParameters, Query()],
 ) -> Response:
     """The transcript of a completed job, in any format. Nothing is transcribed again.
 
     Subtitles have the layout of the submission; each parameter that is sent here replaces that of the submission.
     """
-    job = await backend.jobs.get(job_id)
+    job = await backend.jobs.get(job_id, access)
     response_format = parameters.response_format or ResponseFormat(job.response_format)
     layout = parameters.to_layout(job.layout.layout if job.layout else None)
     registry.check_layout(parameters.requested_layout(), response_format)
     transcript = await backend.jobs.result(job)
     rendered = await asyncio.to_thread(registry.render, transcript, response_format, layout)
-    return rendered_response(rendered)
+    return rendered_response(rendered, notice_headers(transcript))
 
 
-@router.delete("/jobs/{job_id}", responses=UNKNOWN)
-async def cancel(job_id: str, backend: BackendDependency) -> JobAccepted:
+@router.delete("/jobs/{job_id}", operation_id="cancel_job", responses=UNKNOWN)
+async def cancel(job_id: str, request: Request, backend: BackendDependency, access: AccessDependency) -> JobAccepted:
     """Cancel an unfinished job, or delete a finished one with its result. Its files are deleted before the answer."""
-    job = await backend.jobs.cancel(job_id)
+    job = await backend.jobs.cancel(job_id, access)
     message = "Job cancelled" if job.status is JobStatus.CANCELLED and job.failure is None else "Job deleted"
-    return accepted(job).model_copy(update={"message": message})
+    return accepted(job, request).model_copy(update={"message": message})
 
 
-@router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
+@router.post("/jobs/{job_id}/retry", operation_id="retry_job", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
 @route_facts(upload=True)
-async def retry(job_id: str, backend: BackendDependency, response: Response) -> JobAccepted:
+async def retry(
+    job_id: str, request: Request, backend: BackendDependency, access: AccessDependency, response: Response
+) -> JobAccepted:
     """Run a failed or completed job again, under the same id. A failed job continues where it stopped."""
     check_room(backend.settings)
-    answer = accepted(await backend.jobs.retry(job_id))
+    answer = accepted(await backend.jobs.retry(job_id, access), request)
     response.headers["Location"] = answer.status_url
     return answer
 

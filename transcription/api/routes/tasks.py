@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from formats.registry import ResponseFormat, render
 from transcription.api.admission import check_room
 from transcription.api.answer import answer_recording, check_jobs, rendered_response
+from transcription.api.caller import access_of
 from transcription.api.dependencies import backend_of
 from transcription.api.errors import answer_domain_error, error_body, error_response, kind_of
 from transcription.api.parameters.parsing import json_fields, parse_parameters
@@ -94,7 +95,7 @@ async def retry(request: Request) -> Response:
     """Run a finished task again."""
     backend = backend_of(request)
     check_room(backend.settings)
-    return _state(await backend.jobs.retry(_task_id(request)))
+    return _state(await backend.jobs.retry(_task_id(request), access_of(request, backend.settings)))
 
 
 async def cancel(request: Request) -> Response:
@@ -102,11 +103,13 @@ async def cancel(request: Request) -> Response:
     job = await _job(request)
     if job.finished:
         raise WrongJobState(f"The task is already {TASK_STATUS[job.status]} and cannot be cancelled.")
-    return _state(await backend_of(request).jobs.cancel(job.id))
+    backend = backend_of(request)
+    return _state(await backend.jobs.cancel(job.id, access_of(request, backend.settings)))
 
 
 async def _job(request: Request) -> Job:
-    return await backend_of(request).jobs.get(_task_id(request))
+    backend = backend_of(request)
+    return await backend.jobs.get(_task_id(request), access_of(request, backend.settings))
 
 
 async def answer_wrong_state(_: Request, error: Exception) -> JSONResponse:

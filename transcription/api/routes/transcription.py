@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from formats import registry
 from transcription.api.answer import answer_recording, answer_transcript, check_jobs
+from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import (
     Document,
@@ -25,11 +26,12 @@ from transcription.api.errors import KINDS
 from transcription.api.examples import transcript_content
 from transcription.api.parameters.parsing import FILE, URL, parse_parameters
 from transcription.api.parameters.transcription import MAX_URL_CHARACTERS, Granularity, TranscriptionParameters
+from transcription.api.recording import check_url as check_url_parameter
 from transcription.api.recording import recording_of, upload_in, without_url
 from transcription.api.request_headers import documented_headers, idempotency_key, is_no_store
 from transcription.api.route_facts import route_facts
 from transcription.api.schemas.jobs import JobAccepted, accepted
-from transcription.api.schemas.transcript import TranscriptionResponse
+from transcription.api.schemas.transcript import JsonTranscript
 from transcription.core.errors import (
     JobTookTooLong,
     RecordingLost,
@@ -55,12 +57,12 @@ URL_SCHEMA: Document = {
 SCHEMAS = field_schemas(TranscriptionParameters)
 PARAMETERS = [query_parameter(name, schema) for name, schema in SCHEMAS.items()]
 BODY = multipart_body(
+    "TranscribeForm",
     {
-        FILE: file_schema("mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv or flv."),
+        FILE: file_schema("mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv or flv; or send `url`."),
         URL: URL_SCHEMA,
         **SCHEMAS,
     },
-    anyOf=[{"required": [FILE]}, {"required": [URL]}],
 )
 JOB_ERRORS = (
     UnknownJob,
@@ -72,7 +74,7 @@ JOB_ERRORS = (
 )  # after the submission
 RESPONSES: Responses = {
     200: {
-        "model": TranscriptionResponse,
+        "model": JsonTranscript,
         "description": "The transcript in the requested format",
         "content": transcript_content(),
     },
@@ -80,12 +82,13 @@ RESPONSES: Responses = {
     **error_responses(*(error for error in KINDS if error not in JOB_ERRORS)),
 }
 
-router = APIRouter(dependencies=[Depends(documented_headers)])
+router = APIRouter(tags=["transcription"], dependencies=[Depends(documented_headers)])
 
 
 @router.get(
     "/transcribe",
     summary="Transcribe the audio or video file at a URL",
+    operation_id="transcribe_url",
     response_class=Response,
     responses=RESPONSES,
     openapi_extra={"parameters": [query_parameter(URL, URL_SCHEMA, required=True), *PARAMETERS]},
@@ -99,9 +102,26 @@ async def transcribe_url(request: Request, backend: BackendDependency) -> Respon
     return await answer_upload(request, backend, by_url=True)
 
 
+@router.head("/transcribe", include_in_schema=False)
+async def transcribe_url_head(request: Request, backend: BackendDependency) -> Response:
+    """The headers of GET /transcribe that are known without work: nothing is fetched or transcribed."""
+    check_url_parameter(request, backend.settings)
+    parameters = parse_parameters(without_url(request.query_params.multi_items()))
+    parameters.to_request(backend.settings)
+    parameters.checked_layout()
+    if parameters.async_:
+        check_jobs(request, backend)
+        response = Response(status_code=202, media_type="application/json")
+    else:
+        response = Response(headers={"Content-Type": parameters.response_format.record.content_type})
+    del response.headers["content-length"]
+    return response
+
+
 @router.post(
     "/transcribe",
     summary="Transcribe an audio or video file",
+    operation_id="transcribe",
     response_class=Response,
     responses=RESPONSES,
     openapi_extra={"requestBody": BODY, "parameters": [query_parameter(URL, URL_SCHEMA), *PARAMETERS]},
@@ -156,7 +176,7 @@ async def accept_job(
     """Accept the upload as a job. The job is not cancelled if the client disconnects in the meantime."""
     check_jobs(request, backend)
     job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings))
-    answer = accepted(job)
+    answer = accepted(job, request)
     return JSONResponse(answer.model_dump(mode="json"), 202, {"Location": answer.status_url})
 
 
@@ -172,4 +192,5 @@ def submission_from(request: Request, parameters: TranscriptionParameters, setti
         callback_url=parameters.callback_url,
         private=is_no_store(request),
         layout=KeptLayout(layout, parameters.timestamp_granularity is Granularity.WORD) if layout else None,
+        caller=access_of(request, settings).caller,
     )

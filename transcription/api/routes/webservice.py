@@ -33,6 +33,7 @@ from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import (
     AudioTooLong,
+    DecoderFailed,
     FileTooLarge,
     ModelUnavailable,
     NoAudioStream,
@@ -52,12 +53,13 @@ from transcription.telemetry.logs import current_request_id
 FILE = "audio_file"
 ENGINE = "faster_whisper"
 PLAIN_TEXT = ResponseFormat.TEXT.record.content_type  # whatever `output` is, as whisper-asr-webservice does it
+MEDIA_TYPE = ResponseFormat.TEXT.record.media_type
 UNDETERMINED = "undetermined"
 
-BODY = multipart_body({FILE: file_schema()}, required=[FILE])
+BODY = multipart_body("AudioFileForm", {FILE: file_schema()}, required=[FILE])
 LAYOUT_PARAMETERS = [query_parameter(name, schema) for name, schema in field_schemas(LayoutParameters).items()]
 ERRORS = error_responses(
-    *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream),
+    *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream, DecoderFailed),
     *(TooManyUploads, ServiceUnavailable, ModelUnavailable),
 )
 
@@ -101,7 +103,9 @@ Encode = Annotated[
 def asr_parameters(
     request: Request,
     task: Task = Task.TRANSCRIBE,
-    language: Annotated[str, Query(description="Code or English name; detected if empty.")] = "",
+    language: Annotated[
+        str, Query(description="Code, English name or tag such as en-US; detected if empty or auto.")
+    ] = "",
     initial_prompt: str = "",
     vad_filter: Annotated[bool, Query(description="Skip parts without speech.")] = False,
     word_timestamps: bool = False,
@@ -121,7 +125,13 @@ def asr_parameters(
     )
 
 
-@router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY, "parameters": LAYOUT_PARAMETERS})
+@router.post(
+    "/asr",
+    operation_id="asr",
+    response_class=Response,
+    responses={200: {"description": "The transcript", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+    openapi_extra={"requestBody": BODY, "parameters": LAYOUT_PARAMETERS},
+)
 @route_facts(upload=True)
 async def asr(
     request: Request,
@@ -149,7 +159,12 @@ def file_headers(upload: Upload, output: Output) -> dict[str, str]:
     }
 
 
-@router.post("/detect-language", response_model=DetectedLanguage, openapi_extra={"requestBody": BODY})
+@router.post(
+    "/detect-language",
+    operation_id="detect_language",
+    response_model=DetectedLanguage,
+    openapi_extra={"requestBody": BODY},
+)
 @route_facts(upload=True)
 async def detect_language(request: Request, backend: BackendDependency, encode: Encode = True) -> Response:
     """Detect the language from the first window with speech, at most 30 s."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
+from starlette.requests import Request
 
 from formats import json as json_format
-from transcription.api.schemas.transcript import TranscriptionResponse
+from transcription.api.public_path import public_path
+from transcription.api.schemas.transcript import TranscriptionResponse, TranscriptWarning
+from transcription.api.server_paths import without_paths
 from transcription.core.errors import Failure
 from transcription.core.transcript import Transcript
+from transcription.jobs.access import EVERY_JOB, Access
 from transcription.jobs.estimate import progress_of, seconds_left
 from transcription.jobs.job import Delivery, DeliveryState, Job, JobSnapshot, JobStatus
 
@@ -36,7 +41,7 @@ class JobAccepted(BaseModel):
 class Callback(BaseModel):
     """The delivery of the final status to `callback_url`."""
 
-    url: str = Field(examples=["https://example.com/transcripts"])
+    url: str = Field(description="Without its query.", examples=["https://example.com/transcripts"])
     state: DeliveryState
     attempts: int = Field(examples=[1])
     next_attempt_at: str | None = Field(examples=[None])
@@ -53,6 +58,11 @@ class JobSummary(BaseModel):
     attempts: int = Field(description="How often processing was started.", examples=[1])
     duration: float | None = Field(description="Duration of the audio, in seconds; null until the file was inspected.")
     callback: Callback | None = Field(description="Null without callback_url.")
+    owner: str | None = Field(
+        None,
+        description="Only for admin keys: the name of the key that submitted the job; null if it had none.",
+        examples=["mobile"],
+    )
 
 
 class UnfinishedJob(JobSummary):
@@ -73,6 +83,9 @@ class CompletedJob(JobSummary):
     status: Literal[JobStatus.COMPLETED]
     completed_at: str
     expires_at: str = Field(description="When the job and its result are deleted.")
+    warnings: list[TranscriptWarning] = Field(
+        default=[], description="About the file, such as truncated_media; absent if there is nothing to say."
+    )
     result: TranscriptionResponse
 
 
@@ -98,50 +111,55 @@ def utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def accepted(job: Job) -> JobAccepted:
-    """The answer to a submission."""
-    return JobAccepted(job_id=job.id, status=job.status, message=MESSAGES[job.status], status_url=f"/status/{job.id}")
+def accepted(job: Job, request: Request) -> JobAccepted:
+    """The answer to a submission. request: the one that is answered."""
+    status_url = public_path(request, f"/status/{job.id}")
+    return JobAccepted(job_id=job.id, status=job.status, message=MESSAGES[job.status], status_url=status_url)
 
 
-def summary(job: Job) -> JobSummary:
+def summary(job: Job, access: Access) -> JobSummary:
     """A job in a list."""
-    return JobSummary(**_common(job))
+    return JobSummary(**_common(job, access))
 
 
-def unfinished(snapshot: JobSnapshot, concurrency: int, now: float, partial: str | None = None) -> UnfinishedJob:
+def unfinished(
+    snapshot: JobSnapshot, access: Access, concurrency: int, now: float, partial: str | None = None
+) -> UnfinishedJob:
     """A queued or processing job. concurrency: number of jobs processed at once. now: seconds since the epoch."""
     left = seconds_left(snapshot, concurrency, now)
     return UnfinishedJob(
-        **_common(snapshot.job),
+        **_common(snapshot.job, access),
         estimated_completion=None if left is None else utc(now + left),
         queue_position=snapshot.ahead.jobs + 1 if snapshot.job.status is JobStatus.QUEUED else 0,
         partial=partial,
     )
 
 
-def ended(job: Job) -> EndedJob:
+def ended(job: Job, access: Access = EVERY_JOB) -> EndedJob:
     """A failed or cancelled job."""
     failure = job.failure or Failure("cancelled", "The job was cancelled.")
     return EndedJob(
-        **_common(job),
+        **_common(job, access),
         error=failure.code,
-        detail=f"{failure.message} {failure.detail}".strip(),
+        detail=f"{failure.message} {without_paths(failure.detail)}".strip(),
         failed_at=utc(job.finished_at or 0),
         expires_at=utc(job.expires_at or 0),
     )
 
 
-def completed(job: Job, transcript: Transcript) -> dict[str, Any]:
+def completed(job: Job, access: Access, transcript: Transcript) -> dict[str, Any]:
     """A completed job in the shape of CompletedJob; a dictionary, to avoid validating a long transcript again."""
     return {
-        **_common(job),
+        **_common(job, access),
         "completed_at": utc(job.finished_at or 0),
         "expires_at": utc(job.expires_at or 0),
+        **json_format.notices_of(transcript),
         "result": json_format.to_dict(transcript),
     }
 
 
-def _common(job: Job) -> dict[str, Any]:
+def _common(job: Job, access: Access) -> dict[str, Any]:
+    """The fields of every job. `owner` is not set, and so not shown, unless the client is an admin."""
     return {
         "job_id": job.id,
         "status": job.status,
@@ -150,14 +168,21 @@ def _common(job: Job) -> dict[str, Any]:
         "attempts": job.attempt,
         "duration": job.seconds_total,
         "callback": _callback(job.delivery).model_dump() if job.delivery else None,
+        **({"owner": job.caller or None} if access.admin else {}),
     }
 
 
 def _callback(delivery: Delivery) -> Callback:
     return Callback(
-        url=delivery.url,
+        url=shown_url(delivery.url),
         state=delivery.state,
         attempts=delivery.attempts,
         next_attempt_at=None if delivery.next_at is None else utc(delivery.next_at),
         detail=delivery.detail,
     )
+
+
+def shown_url(url: str) -> str:
+    """The URL without user, query and fragment, which often hold tokens."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

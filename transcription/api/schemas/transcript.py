@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from transcription.core.options import Task
 from transcription.core.transcript import Action, Reason
 
 
@@ -27,19 +28,23 @@ class TranscriptSegment(BaseModel):
 
 
 class TranscriptWarning(BaseModel):
-    """A suspected hallucination. Times are in seconds from the start of the file."""
+    """Something about the file, or a suspected hallucination. Times are in seconds from the start of the file."""
 
-    segment: int | None = Field(description="The id of the segment; null if it was dropped.", examples=[None])
-    start: float = Field(examples=[12.4])
-    end: float = Field(examples=[14.4])
-    text: str = Field(examples=["Thanks for watching!"])
-    reason: Reason
-    action: Action
+    code: str = Field(
+        description="truncated_media if the file breaks off, suspected_hallucination for a segment; may grow.",
+        examples=["suspected_hallucination"],
+    )
     message: str = Field(description="The reason and what to do, in plain language.")
+    start: float | None = Field(None, description="Absent if unknown.", examples=[12.4])
+    end: float | None = Field(None, description="Absent if unknown.", examples=[14.4])
+    segment: int | None = Field(None, description="The id of the segment; null if it was dropped.", examples=[None])
+    text: str | None = Field(None, description="Of the segment.", examples=["Thanks for watching!"])
+    reason: Reason | None = Field(None, description="Why the segment is suspected.")
+    action: Action | None = Field(None, description="What was done with the segment.")
 
 
 class TranscriptionResponse(BaseModel):
-    """A transcript."""
+    """A transcript, as response_format=json."""
 
     text: str = Field(description="The whole text; empty if there is no speech.")
     language: str = Field(description="Code of the language; und if there is no speech.", examples=["en"])
@@ -47,7 +52,42 @@ class TranscriptionResponse(BaseModel):
     duration: float = Field(description="Duration of the recording, in seconds.", examples=[125.5])
     segments: list[TranscriptSegment]
     words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
-    warnings: list[TranscriptWarning] = Field(default=[], description="Present if response_format is verbose_json.")
+    warnings: list[TranscriptWarning] = Field(
+        default=[],
+        description="About the file, if there is anything to say; about segments if response_format is verbose_json.",
+    )
     processing_time: float = Field(
         description="Time from the received file to the transcript, in seconds.", examples=[12.3]
     )
+
+
+class VerboseSegment(TranscriptSegment):
+    """A segment with the decoder's figures. seek: the first frame of the decoded window, in units of 10 ms."""
+
+    seek: int = Field(examples=[0])
+    tokens: list[int]
+    temperature: float = Field(examples=[0.0])
+    avg_logprob: float = Field(examples=[-0.05])
+    compression_ratio: float = Field(examples=[0.73])
+    no_speech_prob: float = Field(examples=[0.01])
+    words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
+
+
+class VerboseTranscript(BaseModel):
+    """A transcript, as response_format=verbose_json."""
+
+    task: Task
+    model: str = Field(examples=["base"])
+    text: str = Field(description="The whole text; empty if there is no speech.")
+    language: str = Field(description="Code of the language; und if there is no speech.", examples=["en"])
+    language_probability: float = Field(ge=0, le=1, examples=[0.98])
+    duration: float = Field(description="Duration of the recording, in seconds.", examples=[125.5])
+    segments: list[VerboseSegment]
+    words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
+    processing_time: float = Field(
+        description="Time from the received file to the transcript, in seconds.", examples=[12.3]
+    )
+    warnings: list[TranscriptWarning]
+
+
+JsonTranscript = VerboseTranscript | TranscriptionResponse  # the more specific first: generated clients try both

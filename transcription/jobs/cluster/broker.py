@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
+from transcription.jobs.policy import LONG_WAIT_SECONDS, SHORT_SECONDS
 
 QUEUE = "transcription"
 TASK = "transcription.transcribe"
@@ -24,8 +25,6 @@ FIRST, SOON, LATER = 0, 3, 6
 PRIORITIES = (FIRST, SOON, LATER)
 SEPARATOR = "\x06\x16"  # of kombu, between the name of the queue and any priority but the highest
 UNACKNOWLEDGED = "unacked"  # the hash of kombu for messages that workers have received and not acknowledged
-SHORT_SECONDS = 300.0  # of audio; shorter recordings are served before longer ones
-LONG_WAIT_SECONDS = 600.0  # a job that waited longer is served like a short one, so that it is not starved
 VISIBILITY_MARGIN = 600  # seconds beyond JOB_TIMEOUT after which the broker delivers a message again
 ANSWER_SECONDS = 3.0
 

@@ -30,7 +30,7 @@ process = WorkerProcess(settings)
 
 @app.task(name=TASK)
 def transcribe(job_id: str) -> None:
-    """Run one attempt of a job if it is due."""
+    """Run one attempt of the job that is next. job_id: says that a job is due, not which one begins."""
     try:
         process.attempt(job_id)
     except CannotServe as error:

@@ -11,17 +11,13 @@ import contextlib
 from collections.abc import Sequence
 from typing import Protocol
 
-import structlog
-
-from transcription.core.errors import ServiceUnavailable
 from transcription.jobs.cluster.broker import Message, priority_of
 from transcription.jobs.store.redis.messages import Unsent
+from transcription.telemetry.background import going_on
 
 POLL_SECONDS = 1.0  # of an API replica, of which there are few
 WORKERS_POLL_SECONDS = 10.0  # of a worker, of which there may be thousands
 BATCH_SIZE = 100
-
-log = structlog.get_logger(__name__)
 
 
 class MessageSchedule(Protocol):
@@ -54,11 +50,9 @@ class Dispatcher:
         """Send messages until cancelled."""
         while True:
             self._woken.clear()
-            try:
+            with going_on("dispatch"):  # unsent messages are due again soon
                 while await self.send_due() == BATCH_SIZE:
                     pass
-            except ServiceUnavailable as error:  # unsent messages are due again soon
-                log.warning("jobs_wait", reason=error.message, detail=error.detail)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
                     await self._woken.wait()

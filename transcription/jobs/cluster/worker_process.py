@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -21,12 +22,18 @@ from transcription.jobs.cluster.broker import Broker
 from transcription.jobs.cluster.dispatcher import WORKERS_POLL_SECONDS, Dispatcher
 from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_shared_store
+from transcription.jobs.store.redis.store import RedisStore
 from transcription.jobs.worker import Worker
+from transcription.media.intake.sweep import TASK as SWEEP
 from transcription.media.intake.sweep import sweep_regularly
+from transcription.media.intake.uploads_folder import open_uploads
 from transcription.media.sandbox.process import warm_up
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
+from transcription.system.watchdog import Watchdog
+from transcription.telemetry.background import BackgroundTasks
 from transcription.telemetry.metrics import serve_metrics
+from transcription.telemetry.process_metrics import TASK as PROCESS_METRICS
 from transcription.telemetry.process_metrics import WORKER, update_regularly
 
 READY_POLL_SECONDS = 0.2
@@ -64,6 +71,7 @@ class WorkerProcess:
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._loop: asyncio.AbstractEventLoop
         self._worker: Worker
+        self._store: RedisStore
         self._stop_requested: asyncio.Event
 
     def start(self) -> None:
@@ -80,10 +88,14 @@ class WorkerProcess:
             raise self._failure
 
     def attempt(self, job_id: str) -> None:
-        """Run one attempt of a job if it is due, and block until its end. From any thread. Raises CannotServe."""
+        """Run one attempt of the job that is next, and block until its end. From any thread. Raises CannotServe.
+
+        job_id: of the message that was received. Its job may not be the next one, which has a message as well.
+        """
         if self._stopping.is_set() or not self._serves():
             raise CannotServe
-        attempt = asyncio.run_coroutine_threadsafe(self._worker.attempt(job_id), self._loop)
+        claim = partial(self._store.claim_for_message, job_id=job_id)
+        attempt = asyncio.run_coroutine_threadsafe(self._worker.attempt(claim), self._loop)
         try:
             attempt.result()
         except ServiceUnavailable as error:
@@ -119,7 +131,8 @@ class WorkerProcess:
 
     async def _serve(self) -> None:
         settings = self._settings
-        settings.temp_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open_uploads(settings):
+            pass  # refuse to start if it cannot be used
         recordings = open_recordings(settings)
         await recordings.check()
         store, broker = open_shared_store(settings), Broker(settings)
@@ -128,24 +141,25 @@ class WorkerProcess:
         warm_up()
         runner = self._make_runner(settings)
         runner.start()
-        single_flight = SingleFlight(Pipeline(settings, runner), settings.temp_dir)
+        self._store = store
+        single_flight = SingleFlight(Pipeline(settings, runner))
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         self._worker = Worker(store, recordings, single_flight, runner, settings)
+        watchdog = Watchdog(settings.watchdog_timeout, lambda: self._started.is_set())
+        watchdog.start()
+        background = BackgroundTasks()
         try:
-            async with asyncio.TaskGroup() as group:
-                background = [
-                    # Jobs are dispatched even while no API process runs.
-                    group.create_task(Dispatcher(store, broker, WORKERS_POLL_SECONDS).run()),
-                    group.create_task(sweep_regularly(settings)),
-                    group.create_task(update_regularly(WORKER, {"temp": settings.temp_dir})),
-                ]
-                while not (await runner.state()).ready:
-                    await asyncio.sleep(READY_POLL_SECONDS)
-                self._started.set()
-                await self._stop_requested.wait()
-                for task in background:
-                    task.cancel()
+            # Jobs are dispatched even while no API process runs.
+            background.start("dispatch", Dispatcher(store, broker, WORKERS_POLL_SECONDS).run)
+            background.start(SWEEP, partial(sweep_regularly, settings))
+            background.start(PROCESS_METRICS, partial(update_regularly, WORKER, {"temp": settings.temp_dir}))
+            while not (await runner.state()).ready:
+                await asyncio.sleep(READY_POLL_SECONDS)
+            self._started.set()
+            await self._stop_requested.wait()
         finally:
+            watchdog.stop()
+            await background.stop()
             await self._worker.stop()
             await asyncio.gather(store.close(), broker.close())
             await asyncio.to_thread(runner.stop)

@@ -12,6 +12,7 @@ from transcription.core.settings import Settings
 from transcription.jobs.job import Recording
 from transcription.media.intake.upload import Destination, Upload
 
+CLEANUP = "cleanup"  # name of the background task that sweeps
 COPY_BYTES = 1024 * 1024  # read and written at once between file systems
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 JOB_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # jobs are named by UUIDs
@@ -66,6 +67,7 @@ async def local_copy(recording: Recording, chunks: AsyncIterator[bytes], setting
     """
     bounded = settings.model_copy(update={"max_file_size": recording.size})
     with Destination(bounded) as destination:
+        await destination.reserve(recording.size)
         try:
             async for chunk in chunks:
                 await destination.write(chunk)

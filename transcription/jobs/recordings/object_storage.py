@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -26,8 +25,9 @@ from fsspec.asyn import sync_wrapper
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.settings import InvalidSettings, Settings
 from transcription.jobs.job import Recording
-from transcription.jobs.recordings.base import COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
+from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
 from transcription.media.intake.upload import Upload
+from transcription.telemetry.background import going_on
 
 PART_BYTES = 5 * 1024 * 1024  # of a multipart upload: the least that S3 accepts; its most, 10,000 parts, is 48 GiB
 CHUNK_BYTES = 2 * 1024 * 1024  # of one range request, which the driver repeats when the connection breaks
@@ -83,7 +83,7 @@ class ObjectStore:
     async def keep(self, upload: Upload, name: str) -> Recording:
         """As `RecordingStore.keep`. Uploaded in parts; a failed or cancelled upload leaves nothing behind."""
         key = self._key(name)
-        sending = _Sending(self._fs, upload.path, key)
+        sending = _Sending(self._fs, upload, key)
         try:
             await self._call(sending.run, sending)
             size = (await self._call(partial(self._fs.info, key)))["size"]
@@ -127,9 +127,10 @@ class ObjectStore:
         unused = [
             entry["name"] for entry in found if self._is_orphan(entry, in_use) and _age(entry, now) > grace_seconds
         ]
+        removed = 0
         for start in range(0, len(unused), SWEPT_AT_ONCE):
-            await asyncio.gather(*map(self._delete, unused[start : start + SWEPT_AT_ONCE]))
-        return len(unused)
+            removed += sum(await asyncio.gather(*map(self._swept, unused[start : start + SWEPT_AT_ONCE])))
+        return removed
 
     async def check(self) -> None:
         """As `RecordingStore.check`."""
@@ -155,6 +156,13 @@ class ObjectStore:
             if not await self._call(partial(self._fs.exists, self._root.split("/", 1)[0])):
                 raise self._unusable(error) from error
             raise recording_lost() from None
+
+    async def _swept(self, key: str) -> bool:
+        """Whether the object was deleted."""
+        with going_on(CLEANUP, file=key.rsplit("/", 1)[-1]):
+            await self._delete(key)
+            return True
+        return False
 
     async def _delete(self, key: str) -> None:
         with suppress(FileNotFoundError):  # other processes delete, too
@@ -214,19 +222,19 @@ class ObjectStore:
 class _Sending:
     """One upload, in a thread. parts: sent so far. stopped: set when the upload is cancelled."""
 
-    def __init__(self, filesystem: Any, path: Path, key: str) -> None:
+    def __init__(self, filesystem: Any, upload: Upload, key: str) -> None:
         self._fs = filesystem
-        self._path = path
+        self._upload = upload
         self._key = key
         self.parts = 0
         self.stopped = False
 
     def run(self) -> None:
         """Send the file. Raises the driver's errors; the store then has nothing, or an object that `sweep` deletes."""
-        if self._path.stat().st_size < PART_BYTES:
-            self._fs.pipe_file(self._key, self._path.read_bytes())
-            return
-        with self._path.open("rb", buffering=0) as source:
+        with self._upload.reader() as source:
+            if self._upload.size < PART_BYTES:
+                self._fs.pipe_file(self._key, source.read())
+                return
             sink = self._fs.open(self._key, "wb", block_size=PART_BYTES, autocommit=False)
             try:
                 while block := source.read(COPY_BYTES):

@@ -17,9 +17,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from transcription.core.errors import Failure, IdempotencyConflict
+from transcription.core.errors import Failure, IdempotencyConflict, TooManyJobs
 from transcription.core.transcript import PlacedResult, Transcript
 from transcription.jobs.job import Delivery, Job, JobCounts, JobSnapshot, JobStatus, NewJob
+
+TOO_MANY_RETRY_SECONDS = 30.0  # until a client with too many jobs should try again
 
 
 class LeaseLost(Exception):
@@ -34,6 +36,15 @@ def idempotency_conflict(job_id: str) -> IdempotencyConflict:
     )
 
 
+def too_many_jobs(max_open: int | None) -> TooManyJobs:
+    """The error for a caller that has `max_open` unfinished jobs."""
+    return TooManyJobs(
+        f"You have {max_open} unfinished jobs, the maximum (MAX_OPEN_JOBS). Wait until one has finished, or cancel "
+        "one.",
+        retry_after=TOO_MANY_RETRY_SECONDS,
+    )
+
+
 class Jobs(Protocol):
     """Commands and queries of clients.
 
@@ -41,11 +52,12 @@ class Jobs(Protocol):
     progress.
     """
 
-    async def submit(self, new: NewJob) -> tuple[Job, bool]:
+    async def submit(self, new: NewJob, max_open: int | None = None) -> tuple[Job, bool]:
         """Accept a job durably. Returns the job and whether it is new.
 
-        An idempotency key that was used before returns the earlier job. A job whose work has an unexpired result is
-        completed at once. Raises IdempotencyConflict when the key was used with another fingerprint.
+        An idempotency key that the same caller used before returns the earlier job. A job whose work has an unexpired
+        result is completed at once. Raises IdempotencyConflict when the key was used with another fingerprint, and
+        TooManyJobs when the caller has `max_open` unfinished jobs and this would be another one.
         """
         ...
 
@@ -53,10 +65,12 @@ class Jobs(Protocol):
         """The job, None if there is none with this id."""
         ...
 
-    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
+    async def list_jobs(
+        self, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
+    ) -> list[Job]:
         """At most `limit` jobs, newest first.
 
-        statuses: as shown to clients; empty for all. before: only jobs with a smaller number.
+        statuses: as shown to clients; empty for all. before: only jobs with a smaller number. caller: only its jobs.
         """
         ...
 
@@ -72,13 +86,13 @@ class Jobs(Protocol):
         """Cancel an unfinished job. A finished one stays as it is. None if there is no such job."""
         ...
 
-    async def retry(self, job_id: str) -> Job | None:
+    async def retry(self, job_id: str, max_open: int | None = None) -> Job | None:
         """Queue a failed or completed job again in its old position. Any other job stays as it is, and so does one that
         cannot be read.
 
         `attempt` keeps counting, because it is the fencing token; `failures` and the delivery attempts start from zero.
         A failed job keeps its checkpoints. A completed one loses its result, and so does `cached`, unless another job
-        has the same result. None if there is no such job.
+        has the same result. None if there is no such job. Raises TooManyJobs as `submit`.
         """
         ...
 
@@ -118,7 +132,10 @@ class Queue(Protocol):
     """
 
     async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
-        """Begin an attempt of the oldest job that is due. None if no job is.
+        """Begin an attempt of the job that is next. None if no job is due.
+
+        A job whose lease has expired is first. Then callers take turns: the one with the fewest jobs in progress is
+        served, of several the one that was served least recently. The oldest of its due jobs is begun.
 
         owner: identifies one process; unique for every start of a process. job_id: claim this job or none.
         A processing job whose lease has expired is due to other owners, and its failures are counted up. A queued job

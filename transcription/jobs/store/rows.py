@@ -19,7 +19,6 @@ from transcription.core.errors import Failure
 from transcription.core.options import TranscriptionRequest
 from transcription.core.transcript import PlacedResult, Transcript
 from transcription.jobs.job import Delivery, DeliveryState, Job, JobStatus, KeptLayout, NewJob, Recording
-from transcription.jobs.recordings.base import checked_name
 from transcription.jobs.store.unreadable import (
     READ_ERRORS,
     Implausible,
@@ -114,6 +113,8 @@ def unpack_failure(packed: str | bytes) -> Failure:
 _CODES_OF_CLASSES = {
     "TranscriptionError": "internal_error",
     "RefusedWindow": "refused_recording",
+    "TooManyJobs": "too_many_open_jobs",
+    "DecoderFailedOnce": "decoder_failed",
     "OutcomeUnknown": "service_unavailable",
 }
 
@@ -131,11 +132,19 @@ def row_of(new: NewJob) -> dict[str, str | None]:
         "recording": RECORDING.pack(new.recording),
         "response_format": new.response_format,
         "fingerprint": new.fingerprint,
-        "idempotency_key": new.idempotency_key,
+        "idempotency_key": _own_key(new),
         "callback_url": new.callback_url,
         "request_id": new.request_id,
         "layout": LAYOUT.pack(new.layout) if new.layout else None,
+        "caller": new.caller,
     }
+
+
+def _own_key(new: NewJob) -> str | None:
+    """The idempotency key, made unique to its caller. Neither a name nor a header contains a line break."""
+    if new.idempotency_key is None or not new.caller:
+        return new.idempotency_key
+    return f"{new.caller}\n{new.idempotency_key}"
 
 
 def shown_job(row: Row) -> Job:
@@ -176,7 +185,8 @@ def _format(value: Any) -> str:
 
 def _recording(value: Any) -> Recording:
     recording = RECORDING.unpack(value)
-    checked_name(recording.name)
+    if not recording.name or recording.name.startswith(".") or "/" in recording.name:
+        raise Implausible("a name that no recording has")
     return recording
 
 
@@ -208,6 +218,7 @@ _COLUMNS: Mapping[str, Callable[[Any], Any]] = {
     "seconds_total": seconds_or_none,
     "failure": lambda value: unpack_failure(value) if value else None,
     "request_id": text,
+    "caller": text,
     "layout": lambda value: LAYOUT.unpack(value) if value else None,
 }
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import structlog
 
-from transcription.core.errors import InvalidParameter, ServiceUnavailable
+from transcription.core.errors import InvalidParameter
 from transcription.core.settings import Settings
 from transcription.jobs import policy
 from transcription.jobs.job import Delivery, DeliveryState, Job
@@ -26,11 +26,13 @@ from transcription.jobs.store.base import Deliveries
 from transcription.jobs.webhooks.sender import Outcome, Sender
 from transcription.outbound.address_rules import CALLBACK, AllowList, objection, parse_url
 from transcription.outbound.http_client import Resolver, SystemResolver
+from transcription.telemetry.background import going_on
 from transcription.telemetry.logs import request_context
 from transcription.telemetry.metrics import WEBHOOK_TRIES
 
 MAX_CONCURRENT_ATTEMPTS = 32
 POLL_SECONDS = 1.0
+TASK = "webhooks"  # its name as a background task
 USER_AGENT = "transcription-service-webhook/1"
 RANDOM = secrets.SystemRandom()
 
@@ -97,10 +99,7 @@ class Deliverer:
         self._woken.set()
 
     async def run(self) -> None:
-        """Deliver until cancelled. An interrupted attempt is repeated when its lease expires.
-
-        Raises an exception group for errors of the store other than ServiceUnavailable.
-        """
+        """Deliver until cancelled. An interrupted attempt is repeated when its lease expires."""
         async with asyncio.TaskGroup() as attempts:
             while True:
                 await self._slots.acquire()
@@ -112,11 +111,9 @@ class Deliverer:
                     attempts.create_task(self._deliver(job)).add_done_callback(lambda _: self._slots.release())
 
     async def _claim(self) -> Job | None:
-        try:
+        with going_on(TASK):  # due deliveries stay due
             return await self._deliveries.claim_delivery(self._lease_seconds)
-        except ServiceUnavailable as error:  # such as a full disk; due deliveries stay due
-            log.warning("webhooks_wait", reason=error.message, detail=error.detail)
-            return None
+        return None
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -125,18 +122,15 @@ class Deliverer:
         self._woken.clear()
 
     async def _deliver(self, job: Job) -> None:
-        with request_context(job.request_id or job.id, job_id=job.id):
+        # After an error with one delivery, it is repeated when its lease expires: at least once.
+        with request_context(job.request_id or job.id, job_id=job.id), going_on(TASK):
             await self._deliver_in_context(job)
 
     async def _deliver_in_context(self, job: Job) -> None:
         assert job.delivery is not None
         outcome = await self._attempt(job, job.delivery)
         settled = self._settled(job.delivery, outcome)
-        try:
-            await self._deliveries.settle_delivery(job.id, settled)
-        except ServiceUnavailable as error:  # the attempt is repeated when its lease expires: at least once
-            log.warning("webhook_not_settled", reason=error.message, detail=error.detail)
-            return
+        await self._deliveries.settle_delivery(job.id, settled)
         label = "failed" if settled.state is DeliveryState.PENDING else settled.state.value
         WEBHOOK_TRIES.labels(label).inc()
         log.info("webhook", attempt=settled.attempts, outcome=label, detail=settled.detail)

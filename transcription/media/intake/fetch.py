@@ -52,11 +52,13 @@ class Fetcher:
 
         count: called with the file's declared size in bytes (0 if unknown), and then with the bytes received so far;
         may raise to end the transfer.
-        Raises InvalidParameter for a URL that is not allowed, UnreachableUrl and FileTooLarge.
+        Raises InvalidParameter for a URL that is not allowed, UnreachableUrl, FileTooLarge and InsufficientStorage.
         """
         with Destination(self._settings) as destination:
             async with self._follow(url) as (final, response):
-                count(self._checked_size(response))
+                size = self._checked_size(response)
+                count(size)
+                await destination.reserve(size)
                 received = 0
                 async for chunk in self._paced(response):
                     received += len(chunk)

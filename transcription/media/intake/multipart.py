@@ -15,14 +15,27 @@ MAX_ALL_FIELDS_BYTES = 256 * 1024  # of all fields together: they are kept in me
 MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_NAME_CHARACTERS = 255
 MAX_BOUNDARY_BYTES = 256  # of the parser; RFC 2046 allows 70
+JSON = "application/json"
 
 
 class NoFile(InvalidParameter):
     """The form has no file. fields: the fields it does have, (name, value)."""
 
     def __init__(self, file_field: str, fields: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(f"The form has no file. Send the recording as the field '{file_field}'.")
+        if any(name == file_field for name, _ in fields):
+            message = no_filename(file_field)
+        else:
+            message = f"The form has no file. Send the recording as the field '{file_field}'."
+        super().__init__(message, parameter=file_field)
         self.fields = fields
+
+
+def no_filename(file_field: str) -> str:
+    """The message for a recording in a part without a filename, as some clients send streams."""
+    return (
+        f"The part '{file_field}' of the form has no filename, so it is a text field and not a file. Add one to its "
+        'Content-Disposition, such as filename="recording.mp3".'
+    )
 
 
 def read_boundary(content_type: str, file_field: str) -> bytes:
@@ -140,6 +153,8 @@ class MultipartForm:
             self._part.content_type = header_text(value)
 
     def _on_headers_finished(self) -> None:
+        if self._part.name != self._file_field and self._part.content_type.lower().startswith(JSON):
+            self._part.filename = None  # browsers send JSON as a Blob, to which they add a filename
         if self._part.filename is None:
             if len(self.fields) >= MAX_FIELDS:
                 raise InvalidParameter(f"The form has more than {MAX_FIELDS} fields.")
@@ -157,6 +172,8 @@ class MultipartForm:
         if self._part.filename is not None:
             self._file_data.append(data[start:end])
             return
+        if self._part.name == self._file_field:
+            raise InvalidParameter(no_filename(self._file_field), parameter=self._file_field)
         self._part.value += data[start:end]
         if len(self._part.value) > MAX_FIELD_BYTES:
             raise InvalidParameter(f"The field '{self._part.name}' is longer than {MAX_FIELD_BYTES} bytes.")

@@ -1,56 +1,65 @@
-"""Deletes the files that crashed processes left in TEMP_DIR."""
+"""Deletes the uploads that crashed processes left in our folder inside TEMP_DIR."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
 import os
-import shutil
+import stat
 import time
-from pathlib import Path
+from contextlib import suppress
 
 import structlog
 
 from transcription.core.settings import Settings
-from transcription.media.intake.upload import UPLOAD_PREFIX
-
-log = structlog.get_logger(__name__)
+from transcription.media.intake.uploads_folder import UPLOAD_NAME, open_uploads
+from transcription.telemetry.background import going_on
 
 GRACE_SECONDS = 10.0  # an upload is created shortly before it is locked
 
+TASK = "sweep"  # its name as a background task
 
-def sweep(folder: Path, max_age: float, now: float | None = None) -> list[Path]:
-    """Delete orphans in `folder` and return them.
+log = structlog.get_logger(__name__)
 
-    An upload is an orphan if no process has locked it. Anything else, such as the files of BentoML's own routes, is an
-    orphan if it was last modified more than `max_age` seconds ago.
+
+def sweep(settings: Settings, now: float | None = None) -> list[str]:
+    """Delete orphaned uploads, and return their names.
+
+    An orphan is a file that has a name and the owner of our uploads, and that no process has locked. Everything else
+    stays: it is not ours. An error with one file is logged, and the others are swept.
 
     now: seconds since the epoch; None for the current time.
+    Raises ServiceUnavailable if the folder cannot be used.
     """
-    if not folder.is_dir():
-        return []
     moment = time.time() if now is None else now
-    orphans = [path for path in folder.iterdir() if _is_orphan(path, max_age, moment)]
-    for path in orphans:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    return orphans
+    with open_uploads(settings) as folder:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+        return [name for name in names if _swept(folder, name, moment)]
 
 
-def _is_orphan(path: Path, max_age: float, now: float) -> bool:
-    try:
-        age = now - path.lstat().st_mtime
-        if path.name.startswith(UPLOAD_PREFIX):
-            return age > GRACE_SECONDS and not _is_locked(path)
-        return age > max_age
-    except FileNotFoundError:
-        return False  # deleted by its process in the meantime
+def _swept(folder: int, name: str, now: float) -> bool:
+    """Whether the file was deleted."""
+    if not UPLOAD_NAME.fullmatch(name):
+        return False
+    with going_on(TASK, file=name), suppress(FileNotFoundError):  # deleted by its process in the meantime
+        if _is_orphan(folder, name, now):
+            os.unlink(name, dir_fd=folder)
+            return True
+    return False
 
 
-def _is_locked(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+def _is_orphan(folder: int, name: str, now: float) -> bool:
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        return False
+    # The absolute age, so that files from before the clock was set back are deleted, too.
+    return abs(now - found.st_mtime) > GRACE_SECONDS and not _is_locked(folder, name)
+
+
+def _is_locked(folder: int, name: str) -> bool:
+    # Without O_NONBLOCK, opening a pipe that has taken the place of the file would block for ever.
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -63,7 +72,8 @@ def _is_locked(path: Path) -> bool:
 async def sweep_regularly(settings: Settings) -> None:
     """Delete orphans in TEMP_DIR now and every CLEANUP_INTERVAL seconds. Runs until it is cancelled."""
     while True:
-        removed = await asyncio.to_thread(sweep, settings.temp_dir, settings.cleanup_interval)
-        if removed:
-            log.warning("orphans_removed", files=len(removed))
+        with going_on(TASK):
+            removed = await asyncio.to_thread(sweep, settings)
+            if removed:
+                log.warning("orphans_removed", files=len(removed))
         await asyncio.sleep(settings.cleanup_interval)

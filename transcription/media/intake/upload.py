@@ -6,18 +6,19 @@ import asyncio
 import fcntl
 import hashlib
 import os
-import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from transcription.core.errors import FileTooLarge
 from transcription.core.settings import Settings
 from transcription.media.intake.multipart import MultipartForm, read_boundary
+from transcription.media.intake.uploads_folder import new_name, open_uploads, unusable, uploads_folder
+from transcription.system.disk import Space
+from transcription.system.private_folder import PRIVATE_FILE
 
-UPLOAD_PREFIX = "upload-"
 FILE_FIELD = "file"
 FORM_OVERHEAD = 1024 * 1024  # bytes of a request besides the file: fields, headers, boundaries
 WRITE_BYTES = 1024 * 1024  # per write, in a thread, so that a slow disk does not block the event loop
@@ -28,11 +29,13 @@ SYNC_BYTES = 64 * 1024 * 1024  # flushed to disk as data arrives: a job's file i
 class Upload:
     """A complete file on disk. The context manager that made it deletes it, unless `keep_as` moved it.
 
-    path: inside TEMP_DIR, named by this service.
+    path: its name, for renaming and deleting it only. Whatever reads the content uses `file`, so that what was checked
+        is also what is decoded, whoever can change the name.
     sha256: of the content, hexadecimal.
     size: bytes.
     filename, content_type: as the client sent them; used in messages and checks, never in a path.
     fields: the form's other fields in order, (name, value).
+    file: open for reading; opened here if None. Its position is shared, so use `reader` or `os.pread`.
     """
 
     path: Path
@@ -41,11 +44,38 @@ class Upload:
     filename: str = ""
     content_type: str = ""
     fields: tuple[tuple[str, str], ...] = ()
+    file: FileIO | None = None
+
+    def __post_init__(self) -> None:
+        """Open the file, unless it is open."""
+        if self.file is None:
+            self.file = FileIO(self.path)
+
+    @property
+    def opened(self) -> FileIO:
+        """The open file."""
+        assert self.file is not None
+        return self.file
+
+    def reader(self) -> BufferedReader:
+        """The content from its beginning. The caller closes it."""
+        return reopened(self.opened.fileno())
 
     def keep_as(self, target: Path) -> None:
-        """Move the file to where it is not deleted. `target` must be on the same file system: the file is renamed."""
+        """Move the file to where it is not deleted. `target` must be on the same file system: the file is renamed.
+
+        Raises OSError, also if another file has taken its place.
+        """
         self.path.rename(target)
+        if not os.path.samestat(target.lstat(), os.fstat(self.opened.fileno())):
+            target.unlink()
+            raise FileNotFoundError("The upload was replaced by another file.")
         self.path = target
+
+
+def reopened(descriptor: int) -> BufferedReader:
+    """An open file, opened again for reading: with a position of its own, and also if its name was deleted."""
+    return Path(f"/proc/self/fd/{descriptor}").open("rb")
 
 
 @asynccontextmanager
@@ -71,6 +101,7 @@ async def receive_upload(
         raise too_large(settings)
     form = MultipartForm(boundary, field)
     with Destination(settings) as destination:
+        await destination.reserve(content_length or 0)
         await destination.write(head)
         async for chunk in stream:
             for data in form.feed(chunk):
@@ -85,26 +116,19 @@ async def accept_file(
     path: Path, settings: Settings, filename: str = "", content_type: str = ""
 ) -> AsyncIterator[Upload]:
     """A file that is already on disk, as an Upload. It is not deleted. Raises FileTooLarge."""
-    size = path.stat().st_size
-    if size > settings.max_file_size:
-        raise too_large(settings)
-    yield Upload(path, await asyncio.to_thread(_digest, path), size, filename or path.name, content_type)
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > settings.max_file_size:
+            raise too_large(settings)
+        digest = await asyncio.to_thread(_digest, file.fileno())
+        yield Upload(path, digest, size, filename or path.name, content_type, file=file)
 
 
 @contextmanager
-def held(upload: Upload, folder: Path) -> Iterator[Upload]:
-    """The same file under a second name while the context lasts, so that work can outlive the request that sent it.
-
-    folder: on the same file system, because the name is a hard link. `sweep` may run on it.
-    """
-    path = folder / f"{UPLOAD_PREFIX}{uuid.uuid4().hex}"
-    with upload.path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)  # so that the sweep spares it, like an upload
-        path.hardlink_to(upload.path)
-        try:
-            yield replace(upload, path=path)
-        finally:
-            path.unlink(missing_ok=True)
+def held(upload: Upload) -> Iterator[Upload]:
+    """The same file, open while the context lasts, so that work can outlive the request that sent it."""
+    with FileIO(os.dup(upload.opened.fileno())) as file:
+        yield replace(upload, file=file)
 
 
 def too_large(settings: Settings) -> FileTooLarge:
@@ -115,37 +139,73 @@ def too_large(settings: Settings) -> FileTooLarge:
     )
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+def _digest(descriptor: int) -> str:
+    with reopened(descriptor) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Destination:
-    """The file that one upload is written to: locked while in use, and deleted when the context ends unless kept."""
+    """The file that one upload is written to: locked while in use, and deleted when the context ends unless kept.
+
+    Every method raises ServiceUnavailable if the file cannot be written, InsufficientStorage if the disk is full.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._path = settings.temp_dir / f"{UPLOAD_PREFIX}{uuid.uuid4().hex}"
+        self._name = new_name()
+        self._path = uploads_folder(settings) / self._name
         self._hash = hashlib.sha256()
         self._size = 0
         self._unsynced = 0
         self._pending = bytearray()
         self._upload: Upload | None = None
-        self._file: BinaryIO
+        self._folder: int
+        self._file: FileIO
+        self._space: Space
+        self._reading: FileIO
 
     def __enter__(self) -> Destination:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        # Held until the end. The sweep deletes files without a lock: their process is gone, however it ended.
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(open_uploads(self._settings))
+            try:
+                self._open(stack)
+            except OSError as error:
+                raise unusable(error) from error
+            self._resources = stack.pop_all()
         return self
 
+    def _open(self, stack: ExitStack) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        self._file = FileIO(os.open(self._name, flags, PRIVATE_FILE, dir_fd=self._folder), "w")
+        stack.callback(self._close_written)
+        self._space = Space(self._file.fileno(), self._settings.min_free_disk)
+        stack.callback(self._space.forget)
+        stack.callback(self._delete)
+        # A decoder gets the file that can only be read.
+        self._reading = FileIO(f"/proc/self/fd/{self._file.fileno()}")
+        stack.callback(self._reading.close)
+        # Held until the end. The sweep deletes files without a lock: their process is gone, however it ended.
+        fcntl.flock(self._reading, fcntl.LOCK_SH)
+
     def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def _delete(self) -> None:
         kept = self._upload is not None and self._upload.path != self._path
         if not kept:
-            self._path.unlink(missing_ok=True)
-        self._file.close()
+            with suppress(OSError):  # deleted by someone else; or else the sweep tries again
+                os.unlink(self._name, dir_fd=self._folder)
+
+    def _close_written(self) -> None:
+        with suppress(OSError):  # the upload has failed already
+            self._file.close()
+
+    async def reserve(self, size: int) -> None:
+        """Reserve space for a file of about `size` bytes; 0 if unknown. Before the first write."""
+        try:
+            await asyncio.to_thread(self._space.reserve, size)
+        except OSError as error:
+            raise unusable(error) from error
 
     async def write(self, data: bytes) -> None:
         """Append to the file, buffered. Raises FileTooLarge."""
@@ -160,10 +220,14 @@ class Destination:
         """Write the buffered data to the file."""
         block, self._pending = bytes(self._pending), bytearray()
         if block:
-            await asyncio.to_thread(self._write, block)
+            try:
+                await asyncio.to_thread(self._write, block)
+            except OSError as error:
+                raise unusable(error) from error
 
     def _write(self, block: bytes) -> None:
         self._hash.update(block)
+        self._space.before_write(len(block))
         view = memoryview(block)
         while view:
             view = view[self._file.write(view) :]
@@ -174,5 +238,12 @@ class Destination:
 
     def upload(self, filename: str, content_type: str, fields: tuple[tuple[str, str], ...] = ()) -> Upload:
         """The file as an Upload. Call `flush` first."""
-        self._upload = Upload(self._path, self._hash.hexdigest(), self._size, filename, content_type, fields)
+        try:
+            self._space.release()
+            self._file.close()  # network file systems report errors of earlier writes here
+        except OSError as error:
+            raise unusable(error) from error
+        self._upload = Upload(
+            self._path, self._hash.hexdigest(), self._size, filename, content_type, fields, self._reading
+        )
         return self._upload

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import av
 import av.subtitles.stream  # otherwise PyAV imports it in each child, once the file is open
 from av.container import InputContainer
 
+from transcription.media.completeness import breaks_off
 from transcription.media.intake import containers
 
 
@@ -21,6 +24,7 @@ def inspect(path: str, demuxer: str) -> dict[str, Any]:
         return {
             "format": container.format.name,
             "duration": _duration(container),
+            "breaks_off": _breaks_off(path, demuxer),
             "streams": [
                 {"index": stream.index, "type": stream.type, "codec": _codec(stream), **_sound(stream)}
                 for stream in container.streams
@@ -39,22 +43,33 @@ def _duration(container: InputContainer) -> float | None:
     return max(lengths, default=None)
 
 
+def _breaks_off(path: str, demuxer: str) -> bool:
+    with Path(path).open("rb") as file:
+        return breaks_off(file, file.seek(0, os.SEEK_END), demuxer)
+
+
 def _codec(stream: Any) -> str:
     context = stream.codec_context
     return str(context.name) if context is not None else ""
 
 
-def _sound(stream: Any) -> dict[str, int]:
-    """Sample rate (Hz) and channels of an audio stream, as stated by the file; 0 if unknown."""
+def _sound(stream: Any) -> dict[str, Any]:
+    """Sample rate (Hz), channels and duration (seconds) of an audio stream, as stated by the file.
+
+    A rate or number of 0 is unknown, a duration of None as well.
+    """
     context = stream.codec_context
     if stream.type != "audio" or context is None:
         return {}
-    return {"rate": context.sample_rate, "channels": context.channels}
+    stated = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
+    return {"rate": context.sample_rate, "channels": context.channels, "duration": stated}
 
 
 def describe(path: str, demuxer: str) -> dict[str, Any]:
-    """The result of `inspect`, or {"error": reason}."""
+    """The result of `inspect`, or {"error": reason}; with "no_memory" if an allocation failed."""
     try:
         return inspect(path, demuxer)
+    except MemoryError as error:
+        return {"error": str(error).replace(path, "the file"), "no_memory": True}
     except (OSError, ValueError) as error:
         return {"error": str(error).replace(path, "the file")}

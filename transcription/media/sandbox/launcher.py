@@ -24,7 +24,15 @@ from typing import NoReturn
 from transcription.media.sandbox import sandbox
 from transcription.media.sandbox.confine import confine, die_with
 from transcription.media.sandbox.inspect_streams import describe
-from transcription.media.sandbox.launcher_protocol import INSPECT, Order, Received, receive
+from transcription.media.sandbox.launcher_protocol import (
+    FILE_DESCRIPTOR,
+    FILE_PATH,
+    INSPECT,
+    NOT_STARTED,
+    End,
+    Received,
+    receive,
+)
 
 OPEN_FILES = 4096  # limit on descriptors; the launcher needs one per running process, and a few more
 SIGNALS_AT_ONCE = 512
@@ -75,8 +83,9 @@ class Launcher:
             channel.close()
             return
         finally:
-            os.close(received.stdout)
-            os.close(received.stderr)
+            for descriptor in (received.stdout, received.stderr, received.file):
+                if descriptor is not None:
+                    os.close(descriptor)
         self._running[pid] = channel
         self._selector.register(channel, selectors.EVENT_READ, partial(self._abandon, pid, channel))
 
@@ -92,14 +101,15 @@ class Launcher:
         # WNOWAIT keeps the process number reserved until the rest of its group is killed, too.
         while self._running and (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
             _kill(ended.si_pid)
-            _, status = os.waitpid(ended.si_pid, 0)
-            self._report(self._running.pop(ended.si_pid), os.waitstatus_to_exitcode(status))
+            _, status, used = os.wait4(ended.si_pid, 0)
+            end = End(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime)
+            self._report(self._running.pop(ended.si_pid), end)
 
-    def _report(self, channel: socket.socket, exit_code: int) -> None:
+    def _report(self, channel: socket.socket, end: End) -> None:
         if channel in self._selector.get_map():
             self._selector.unregister(channel)
         with channel, contextlib.suppress(BrokenPipeError):  # the client has gone
-            channel.send(str(exit_code).encode())
+            channel.send(end.encode())
 
 
 def _signals_as_bytes() -> int:
@@ -136,31 +146,36 @@ def _fork(received: Received) -> int:
     launcher = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(received.order, received.stdout, received.stderr, launcher)
+        _become(received, launcher)
     return pid
 
 
-def _become(order: Order, stdout: int, stderr: int, launcher: int) -> NoReturn:
-    """In the child: close all descriptors except /dev/null and the pipes, confine, then inspect or execute."""
+def _become(received: Received, launcher: int) -> NoReturn:
+    """In the child: close all descriptors but /dev/null, the pipes and the file, confine, then inspect or execute."""
+    order, file = received.order, received.file
+    failure = NOT_STARTED
     try:
         _reset_signals()
-        os.dup2(stdout, sys.stdout.fileno())
-        os.dup2(stderr, sys.stderr.fileno())
-        os.closerange(sys.stderr.fileno() + 1, OPEN_FILES)
+        os.dup2(received.stdout, sys.stdout.fileno())
+        os.dup2(received.stderr, sys.stderr.fileno())
+        if file is not None:
+            os.dup2(file, FILE_DESCRIPTOR)
+        os.closerange(sys.stderr.fileno() + 1 if file is None else FILE_DESCRIPTOR + 1, OPEN_FILES)
         confine(order.limits, launcher)
         program = None if order.program == INSPECT else order.program
-        if order.file is not None:
-            sandbox.enter(sandbox.available(), Path(order.file), Path(program) if program else None)
+        if file is not None:
+            sandbox.enter(sandbox.available(), Path(FILE_PATH), Path(program) if program else None)
         if program:
             os.execve(program, [program, *order.arguments], ENVIRONMENT)
-        demuxer, path = order.arguments
-        json.dump(describe(path, demuxer), sys.stdout)
+        [demuxer] = order.arguments
+        failure = os.EX_SOFTWARE
+        json.dump(describe(FILE_PATH, demuxer), sys.stdout)
         sys.stdout.flush()
         os._exit(0)
     except BaseException:
         traceback.print_exc()
     finally:
-        os._exit(1)  # in any case: this process must not continue as a second launcher
+        os._exit(failure)  # in any case: this process must not continue as a second launcher
 
 
 def main(control: int, parent: int, folder: str) -> None:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -21,7 +21,7 @@ import structlog
 from transcription.core.errors import ServiceUnavailable
 from transcription.media.sandbox import launcher_protocol as orders
 from transcription.media.sandbox import sandbox
-from transcription.media.sandbox.launcher_protocol import Order
+from transcription.media.sandbox.launcher_protocol import End, Order
 
 ROOT = Path(__file__).resolve().parents[3]
 # Like -I, which would also hide this project's packages.
@@ -30,7 +30,9 @@ OPEN_FILES = 64
 # Counts all of the user's processes, so it only stops a fork bomb. With seccomp, no process can be started anyway.
 PROCESSES = 8192
 PIPE_BUFFER = 1 << 16  # bytes that asyncio reads ahead; beyond that the pipe fills and the child blocks
-EXIT_CODE_BYTES = 8
+# An answer takes milliseconds, so a launcher that is silent for twice as long has been stopped, by SIGSTOP, say.
+ANSWER_SECONDS = 10.0
+STOP_SECONDS = 5.0  # until a launcher that should end is killed
 BUSY_SECONDS = 0.005  # until a launcher with a full queue, about 100 orders, has taken a few
 # Of the launcher. Nothing is inherited: a decoder needs no secrets, and would honour LD_* or FFREPORT.
 ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": os.defpath}
@@ -45,55 +47,75 @@ def limits(memory: int, cpu_seconds: int) -> dict[str, int]:
 
 
 class Process:
-    """A confined process: its output and its exit code."""
+    """A confined process: its output and its end."""
 
     def __init__(
-        self, stdout: asyncio.StreamReader, stderr: asyncio.StreamReader, channel: socket.socket, held: ExitStack
+        self,
+        stdout: asyncio.StreamReader,
+        stderr: asyncio.StreamReader,
+        channel: socket.socket,
+        launcher: subprocess.Popen[bytes],
+        held: ExitStack,
     ) -> None:
         self.stdout = stdout
         self.stderr = stderr
         self._channel = channel
+        self._launcher = launcher
         self._held = held
-        self._exit_code = asyncio.create_task(_exit_code(channel))
+        self._end = asyncio.create_task(_end(channel))
 
-    async def wait(self) -> int:
-        """The exit code; the negative number of the signal if it was killed by one.
+    async def wait(self) -> End:
+        """How it ended. Call once its output has ended, or after `kill`.
 
-        Raises ServiceUnavailable if the process could not be started or its launcher died.
+        Raises ServiceUnavailable if the process could not be started, or its launcher has ended or does not answer.
         """
-        code = await asyncio.shield(self._exit_code)
-        if code is None:
+        await asyncio.wait((self._end,), timeout=ANSWER_SECONDS)
+        if not self._end.done():
+            self.kill()
+            await asyncio.wait((self._end,), timeout=ANSWER_SECONDS)
+        if not self._end.done():
+            log.error("launcher_does_not_answer", pid=self._launcher.pid)
+            self._launcher.kill()  # which kills its processes and closes the channel; the next file starts another one
+        end = await asyncio.shield(self._end)
+        if end is None:
             raise ServiceUnavailable("The decoder was stopped. Try again.", "the launcher of media processes has ended")
-        return code
+        return end
+
+    def kill(self) -> None:
+        """Have the process killed unless it has ended."""
+        with suppress(OSError):  # the launcher has closed the channel
+            self._channel.shutdown(socket.SHUT_WR)
 
     async def end(self) -> None:
         """Kill the process unless it has ended, and wait until it is reaped."""
         with self._held:
-            self._channel.shutdown(socket.SHUT_WR)  # tells the launcher to kill it
-            await self._exit_code
+            self.kill()
+            with suppress(ServiceUnavailable):
+                await self.wait()
 
 
 @asynccontextmanager
 async def confined(
-    command: Sequence[str], resources: dict[str, int], file: Path | None = None
+    command: Sequence[str], resources: dict[str, int], file: int | None = None
 ) -> AsyncIterator[Process]:
     """Run `command`, the path of a program with its arguments. It is killed and reaped when the context ends.
 
-    resources: from `limits`. file: the client's file, the only one that the command can read; None for no sandbox.
+    resources: from `limits`. file: descriptor of the client's file, the only one that the command can read, at
+    `launcher_protocol.FILE_PATH`; None for no sandbox.
     """
-    async with _run(Order(command[0], tuple(command[1:]), resources, str(file) if file else None)) as process:
+    async with _run(Order(command[0], tuple(command[1:]), resources), file) as process:
         yield process
 
 
 @asynccontextmanager
-async def inspecting(path: Path, demuxer: str, resources: dict[str, int]) -> AsyncIterator[Process]:
+async def inspecting(file: int, demuxer: str, resources: dict[str, int]) -> AsyncIterator[Process]:
     """Run `transcription.media.sandbox.inspect_streams.describe`, which writes JSON. Otherwise like `confined`."""
-    async with _run(Order(orders.INSPECT, (demuxer, str(path)), resources, str(path))) as process:
+    async with _run(Order(orders.INSPECT, (demuxer,), resources), file) as process:
         yield process
 
 
 @asynccontextmanager
-async def _run(order: Order) -> AsyncIterator[Process]:
+async def _run(order: Order, file: int | None) -> AsyncIterator[Process]:
     with ExitStack() as held:
         channel, its_channel = socket.socketpair()
         held.enter_context(channel)
@@ -101,9 +123,9 @@ async def _run(order: Order) -> AsyncIterator[Process]:
         with its_channel, ExitStack() as its_pipes:
             stdout, its_stdout = await _pipe(held, its_pipes)
             stderr, its_stderr = await _pipe(held, its_pipes)
-            while not _launcher.take(order, its_stdout, its_stderr, its_channel.fileno()):
+            while not (launcher := _launcher.take(order, its_stdout, its_stderr, its_channel.fileno(), file)):
                 await asyncio.sleep(BUSY_SECONDS)
-        process = Process(stdout, stderr, channel, held.pop_all())
+        process = Process(stdout, stderr, channel, launcher, held.pop_all())
     try:
         yield process
     finally:
@@ -122,10 +144,12 @@ async def _pipe(held: ExitStack, given: ExitStack) -> tuple[asyncio.StreamReader
     return reader, writing
 
 
-async def _exit_code(channel: socket.socket) -> int | None:
-    """The exit code; None if the launcher closes the channel without sending one."""
-    answer = await asyncio.get_running_loop().sock_recv(channel, EXIT_CODE_BYTES)
-    return int(answer) if answer else None
+async def _end(channel: socket.socket) -> End | None:
+    """The end of a process; None if the launcher closes the channel without reporting one."""
+    with suppress(ConnectionResetError):
+        if answer := await asyncio.get_running_loop().sock_recv(channel, orders.END_BYTES):
+            return End.decode(answer)
+    return None
 
 
 class _Launcher:
@@ -135,13 +159,18 @@ class _Launcher:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def take(self, order: Order, stdout: int, stderr: int, channel: int) -> bool:
-        """Whether the launcher took the order. If not, it is busy or has just died, and the caller should try again."""
+    def take(
+        self, order: Order, stdout: int, stderr: int, channel: int, file: int | None
+    ) -> subprocess.Popen[bytes] | None:
+        """The launcher's process that took the order.
+
+        None if it is busy or has just died, and the caller should try again.
+        """
         try:
-            orders.send(self.start(), order, stdout, stderr, channel)
+            orders.send(self.start(), order, stdout, stderr, channel, file)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-            return False
-        return True
+            return None
+        return self._process
 
     def start(self) -> socket.socket:
         """The socket for orders. Starts the launcher unless it is running."""
@@ -167,7 +196,12 @@ class _Launcher:
         """Stop the launcher and its processes, and wait until it is reaped."""
         if self._control:
             self._control.close()
-        if self._process:
+        if not self._process:
+            return
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:  # it is stopped itself
+            self._process.kill()
             self._process.wait()
 
 

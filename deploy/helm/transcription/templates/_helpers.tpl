@@ -198,3 +198,15 @@ checksum/secrets: {{ include (print .Template.BasePath "/secret.yaml") . | sha25
 {{- define "transcription.plain" -}}
 {{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else }}{{ toString . }}{{ end }}
 {{- end }}
+
+{{- /* The names under which the API is called: the service's short one in the cluster, the ingress's, and those of the settings. */ -}}
+{{- define "transcription.allowedHosts" -}}
+{{- $hosts := list (printf "%s.%s" (include "transcription.fullname" .) .Release.Namespace) }}
+{{- if .Values.ingress.enabled }}
+{{- $hosts = append $hosts .Values.ingress.host }}
+{{- end }}
+{{- with .Values.settings.ALLOWED_HOSTS }}
+{{- $hosts = append $hosts . }}
+{{- end }}
+{{- join "," $hosts }}
+{{- end }}

@@ -41,6 +41,12 @@ def test_the_application_receives_the_owner_of_the_key() -> None:
     assert get(with_keys(), "/models", **{"X-API-Key": KEY}).text == "default"
 
 
+@pytest.mark.parametrize("header", ["X-API-Key", "api-key"])
+def test_a_key_is_read_from_our_header_and_from_azures(header: str) -> None:
+    assert get(with_keys(), "/models", **{header: KEY}).text == "default"
+    assert get(with_keys(), "/models", **{header: make_key()}).status_code == 403
+
+
 def test_no_key_is_needed_when_keys_are_disabled() -> None:
     assert get(Settings(enable_api_key=False), "/models").text == "anonymous"
 

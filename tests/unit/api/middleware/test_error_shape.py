@@ -10,17 +10,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from transcription.api.app import route_table
+from transcription.api.errors import error_response
 from transcription.api.middleware.error_shape import ErrorShapeMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
+from transcription.core.errors import InvalidApiKey, InvalidParameter
 
 SHAPE = {"error", "message", "detail", "timestamp", "request_id"}
 
 
-def get(app: ASGIApp, **headers: str) -> httpx.Response:
+def get(app: ASGIApp, path: str = "/x", **headers: str) -> httpx.Response:
     async def call() -> httpx.Response:
         transport = httpx.ASGITransport(RequestIdMiddleware(ErrorShapeMiddleware(app), route_table()))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.get("/x", headers=headers)
+            return await client.get(path, headers=headers)
 
     return asyncio.run(call())
 
@@ -57,6 +59,26 @@ def test_an_error_of_a_framework_is_rewritten(response: Response) -> None:
 def test_an_error_in_our_shape_is_passed_on_unchanged() -> None:
     body = {**dict.fromkeys(SHAPE, "x"), "more": 1}
     assert get(JSONResponse(body, 422)).json() == body
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/openai/deployments/x/audio/transcriptions"])
+def test_a_wrong_key_is_401_on_openais_paths_only(path: str) -> None:
+    refused = error_response(InvalidApiKey("The API key is invalid."))
+    answer = get(refused, path)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.json()["error"] == {
+        "message": "The API key is invalid.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "invalid_api_key",
+    }
+    assert get(refused).status_code == 403
+
+
+def test_the_name_of_a_parameter_is_for_openais_shape_only() -> None:
+    refused = error_response(InvalidParameter("Send it.", parameter="file"))
+    assert set(get(refused).json()) == SHAPE
+    assert get(refused, "/v1/audio/transcriptions").json()["error"]["param"] == "file"
 
 
 def test_every_503_has_a_retry_after() -> None:

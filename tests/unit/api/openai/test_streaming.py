@@ -96,7 +96,7 @@ def test_deltas_come_in_order_then_the_whole_text_then_the_end_marker() -> None:
     assert reader.events == [
         {"type": "transcript.text.delta", "delta": "one"},
         {"type": "transcript.text.delta", "delta": " two"},
-        {"type": "transcript.text.done", "text": "one two"},
+        {"type": "transcript.text.done", "text": "one two", "languages": [{"code": "en"}]},
     ]
     assert reader.blocks[-1] == "data: [DONE]"
     assert reader.complete

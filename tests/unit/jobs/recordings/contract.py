@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.leftovers import files_under
 from transcription.core.errors import RecordingLost, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.job import Recording
@@ -62,7 +63,7 @@ class RecordingStoreContract:
     ) -> None:
         upload = arrived(settings.temp_dir)
         asyncio.run(recordings.keep(upload, NEEDED))
-        assert not list(settings.temp_dir.iterdir())
+        assert not files_under(settings.temp_dir)
         assert names() == [NEEDED]
 
     def test_a_recording_can_be_borrowed_repeatedly_and_leaves_no_copy(
@@ -71,7 +72,7 @@ class RecordingStoreContract:
         recording = asyncio.run(recordings.keep(arrived(settings.temp_dir), NEEDED))
         assert asyncio.run(content_of(recordings, recording)) == SOUND
         assert asyncio.run(content_of(recordings, recording)) == SOUND
-        assert not list(settings.temp_dir.iterdir())
+        assert not files_under(settings.temp_dir)
         assert names() == [NEEDED]
 
     @pytest.mark.parametrize("size", [0, 1, 4 * 1024 * 1024, 11 * 1024 * 1024 + 1])
@@ -91,7 +92,7 @@ class RecordingStoreContract:
         async def borrow_while_it_sweeps() -> None:
             recording = await recordings.keep(arrived(settings.temp_dir), NEEDED)
             async with recordings.borrowed(recording) as upload:
-                assert sweep(settings.temp_dir, max_age=0.0, now=time.time() + GRACE) == []
+                assert sweep(settings, time.time() + GRACE) == []
                 assert upload.path.read_bytes() == SOUND
 
         asyncio.run(borrow_while_it_sweeps())
@@ -101,7 +102,7 @@ class RecordingStoreContract:
         asyncio.run(recordings.remove(recording.name))
         with pytest.raises(RecordingLost, match="gone"):
             asyncio.run(content_of(recordings, recording))
-        assert not list(settings.temp_dir.iterdir())
+        assert not files_under(settings.temp_dir)
 
     def test_removing_a_missing_file_is_no_error(
         self, recordings: RecordingStore, settings: Settings, names: Names
@@ -161,7 +162,7 @@ class CopyContract:
         recording = asyncio.run(recordings.keep(arrived(settings.temp_dir), NEEDED))
         with pytest.raises(ServiceUnavailable, match="did not come back"):
             asyncio.run(content_of(recordings, replace(recording, sha256="0" * 64)))
-        assert not list(settings.temp_dir.iterdir())
+        assert not files_under(settings.temp_dir)
 
     def test_a_truncated_file_is_a_damaged_recording(self, recordings: RecordingStore, settings: Settings) -> None:
         recording = asyncio.run(recordings.keep(arrived(settings.temp_dir), NEEDED))
@@ -174,19 +175,19 @@ class CopyContract:
         recording = asyncio.run(recordings.keep(arrived(settings.temp_dir), NEEDED))
         with pytest.raises(ServiceUnavailable, match="did not come back"):
             asyncio.run(content_of(recordings, replace(recording, size=recording.size - 1)))
-        assert not list(settings.temp_dir.iterdir())
+        assert not files_under(settings.temp_dir)
 
     def test_a_cancelled_download_leaves_nothing(self, recordings: RecordingStore, settings: Settings) -> None:
         async def borrow_and_cancel() -> None:
             recording = await recordings.keep(arrived(settings.temp_dir, bytes(64 * 1024 * 1024)), NEEDED)
             borrowing = asyncio.create_task(content_of(recordings, recording))
             async with asyncio.timeout(20):
-                while not any(path.stat().st_size for path in settings.temp_dir.iterdir()):
+                while not any(path.stat().st_size for path in files_under(settings.temp_dir)):
                     await asyncio.sleep(0.001)
             assert not borrowing.done()
             borrowing.cancel()
             await asyncio.gather(borrowing, return_exceptions=True)
             assert borrowing.cancelled()
-            assert not list(settings.temp_dir.iterdir())
+            assert not files_under(settings.temp_dir)
 
         asyncio.run(borrow_and_cancel())

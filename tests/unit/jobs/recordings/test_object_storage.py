@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.leftovers import files_under
 from tests.support.s3_server import S3Server, s3_server
 from tests.support.service import free_port
 from tests.unit.jobs.recordings.contract import (
@@ -88,7 +89,7 @@ def reason_of(recordings: RecordingStore, settings: Settings) -> ServiceUnavaila
     assert upload.path.read_bytes() == SOUND
     with pytest.raises(ServiceUnavailable):
         asyncio.run(content_of(recordings, recording_of(SOUND)))
-    assert list(settings.temp_dir.iterdir()) == [upload.path]
+    assert files_under(settings.temp_dir) == [upload.path]
     with pytest.raises(ServiceUnavailable) as caught:
         asyncio.run(recordings.check())
     return caught.value
@@ -114,7 +115,7 @@ def test_an_overwritten_recording_is_a_temporary_error(
     s3.put(bucket, f"some/recordings/{NEEDED}", SOUND[::-1])
     with pytest.raises(ServiceUnavailable, match="did not come back"):
         asyncio.run(content_of(recordings, recording))
-    assert not list(settings.temp_dir.iterdir())
+    assert not files_under(settings.temp_dir)
 
 
 def test_a_cancelled_upload_leaves_nothing_in_the_store(

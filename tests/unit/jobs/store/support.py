@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -82,5 +82,5 @@ def finish(store: Calls, job_id: str, **fields: str) -> None:
     store.complete(store.claim("me"), transcript())
 
 
-def statuses(store: Calls, job_ids: str) -> list[JobStatus]:
+def statuses(store: Calls, job_ids: Iterable[str]) -> list[JobStatus]:
     return [store.get(job_id).status for job_id in job_ids]

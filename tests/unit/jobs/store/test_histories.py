@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ from transcription.jobs.store.sqlite.store import SqliteStore
 FOREVER = 1e10  # seconds
 JOBS = 12  # in one history
 SIDES = st.sampled_from(["left", "right"])
-WORKS = st.sampled_from("xyz")
+WORKS = st.sampled_from("xyz")  # of one caller, as each has its own works
+CALLERS = st.sampled_from(["ada", "bob", ""])
 JUMPS = st.sampled_from([1.0, LEASE - 1, LEASE, 700.0, 1e5, -1.0, -LEASE, -1e5])
 PAUSES = st.sampled_from([0.0, 5.0, 60.0])
 
@@ -47,6 +49,7 @@ class Known:
 
     number: int
     work: str
+    caller: str
     status: JobStatus = JobStatus.QUEUED
     owner: str = ""
     until: float = 0.0
@@ -65,11 +68,30 @@ class Model:
         self.leases: list[Job] = []
         self._results: dict[int, str] = {}  # the work of each result
         self._results_made = 0
+        self._served: dict[str, int] = {}  # callers by the turn in which they were last served
+        self._turns = 0
 
     def next_for(self, owner: str) -> str | None:
-        """The job that `owner` must get now."""
-        due = [(known.number, job_id) for job_id, known in self.known.items() if self._may_begin(known, owner)]
-        return min(due)[1] if due else None
+        """The job that `owner` must get now: a lost one, or that of the caller whose turn it is."""
+        running = Counter(known.caller for known in self.known.values() if known.status == JobStatus.PROCESSING)
+
+        def place(known: Known) -> tuple[int, int, int, int]:
+            if known.status == JobStatus.PROCESSING:
+                return 0, 0, 0, known.number
+            return 1, running[known.caller], self._served.get(known.caller, 0), known.number
+
+        due = [job_id for job_id, known in self.known.items() if self._may_begin(known, owner)]
+        return min(due, key=lambda job_id: place(self.known[job_id]), default=None)
+
+    def begin(self, lease: Job, owner: str) -> None:
+        """Begin an attempt: it is the turn of the job's caller."""
+        known = self.known[lease.id]
+        known.failures += known.status == JobStatus.PROCESSING
+        known.attempt += 1
+        known.status, known.owner, known.until = JobStatus.PROCESSING, owner, self.clock.now + LEASE
+        self._turns += 1
+        self._served[known.caller] = self._turns
+        self.leases.append(lease)
 
     def _may_begin(self, known: Known, owner: str) -> bool:
         now = self.clock.now
@@ -136,17 +158,17 @@ class Histories(RuleBasedStateMachine):
         self.stores = {side: Calls(self.new_store()) for side in self.names}
         self.model = Model(self.clock)
         for work in "xxy":
-            self.submit("left", work)
+            self.submit("left", "ada", work)
         self.claim("left")
 
     # Events
 
     @precondition(lambda self: len(self.model.known) < JOBS)
-    @rule(side=SIDES, work=WORKS)
-    def submit(self, side: str, work: str) -> None:
-        job_id = str(len(self.model.known))
-        job, _ = self.stores[side].submit(new_job(job_id, work))
-        known = self.model.known[job_id] = Known(job.number, work)
+    @rule(side=SIDES, caller=CALLERS, work=WORKS)
+    def submit(self, side: str, caller: str, work: str) -> None:
+        job_id, work = str(len(self.model.known)), f"{work} of {caller}"
+        job, _ = self.stores[side].submit(new_job(job_id, work, caller=caller))
+        known = self.model.known[job_id] = Known(job.number, work, caller)
         known.result = self.model.latest_result(work)
         if known.result is not None:
             known.status = JobStatus.COMPLETED
@@ -158,12 +180,9 @@ class Histories(RuleBasedStateMachine):
         assert (lease and lease.id) == expected
         if lease is None:
             return
+        self.model.begin(lease, self.names[side])
         known = self.model.known[lease.id]
-        known.failures += known.status == JobStatus.PROCESSING
-        known.attempt += 1
         assert (lease.attempt, lease.failures) == (known.attempt, known.failures)
-        known.status, known.owner, known.until = JobStatus.PROCESSING, self.names[side], self.clock.now + LEASE
-        self.model.leases.append(lease)
 
     @precondition(lambda self: self.model.valid_leases())
     @rule(side=SIDES)

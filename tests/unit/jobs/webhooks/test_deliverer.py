@@ -19,17 +19,14 @@ from tests.unit.jobs.webhooks.support import (
     documented_check,
     finished_job,
     hanging,
-    no_names,
     one_attempt,
     receiver,
-    status_of,
     until,
 )
 from transcription.core.settings import Settings
 from transcription.jobs.job import Delivery, DeliveryState, Job
 from transcription.jobs.policy import MAX_DELIVERY_ATTEMPTS
 from transcription.jobs.webhooks.deliverer import (
-    Deliverer,
     signature,
 )
 from transcription.jobs.webhooks.sender import judge
@@ -226,15 +223,27 @@ def test_a_status_that_cannot_be_rendered_does_not_delay_others(webhook_settings
     assert jobs["fine"].delivery and jobs["fine"].delivery.state is DeliveryState.DELIVERED
 
 
-def test_an_unexpected_error_of_the_store_ends_the_loop(webhook_settings: Settings) -> None:
-    class FullDisk(MemoryStore):
-        async def claim_delivery(self, lease_seconds: float) -> Job | None:
-            raise OSError("no space left on device")
+@pytest.mark.parametrize("step", ["claim_delivery", "settle_delivery"])
+def test_deliveries_go_on_after_an_unexpected_error_of_the_store(
+    webhook_settings: Settings, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The delivery whose outcome could not be stored is repeated when its lease expires."""
 
-    with pytest.raises(ExceptionGroup) as failure:
-        asyncio.run(Deliverer(FullDisk(), status_of, webhook_settings, resolve=no_names).run())
+    async def scenario() -> None:
+        async with receiver(answering(200)) as there:
+            store = MemoryStore(finished_job(there.url, job_id="first"), finished_job(there.url, job_id="second"))
+            works, errors = getattr(store, step), [KeyError("a row that cannot be read")]
 
-    assert failure.group_contains(OSError, match="no space")
+            async def fail_once(*arguments: object) -> object:
+                if errors:
+                    raise errors.pop()
+                return await works(*arguments)
+
+            monkeypatch.setattr(store, step, fail_once)
+            async with delivering(store, webhook_settings):
+                await until(lambda: len(store.settled) == (1 if step == "settle_delivery" else 2))
+
+    asyncio.run(scenario())
 
 
 def test_without_a_secret_nothing_is_sent_and_the_delivery_stays_pending(webhook_settings: Settings) -> None:

@@ -33,6 +33,8 @@ TOO_MANY_LARGE_FIELDS = MAX_ALL_FIELDS_BYTES // MAX_FIELD_BYTES + 1
 # name: (body, part of the message)
 REFUSED = {
     "no file": (form(part("language", b"en")), "no file"),
+    "file without a filename": (form(part("file", b"ID3\xff\xfe")), "has no filename"),
+    "empty file without a filename": (form(part("file", b"")), "has no filename"),
     "two files": (form(part("file", b"a", "a.mp3"), part("file", b"b", "b.mp3")), "more than one"),
     "wrong field name": (form(part("audio", b"a", "a.mp3")), "as the field 'file'"),
     "incomplete": (part("file", b"abc", "a.mp3"), "breaks off"),

@@ -17,10 +17,19 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import write_certificate
-from transcription.core.errors import FileTooLarge, InvalidParameter, TooManyUploads, TranscriptionError, UnreachableUrl
+from tests.support.leftovers import files_under
+from transcription.core.errors import (
+    FileTooLarge,
+    InsufficientStorage,
+    InvalidParameter,
+    TooManyUploads,
+    TranscriptionError,
+    UnreachableUrl,
+)
 from transcription.core.settings import Settings
 from transcription.media.intake.fetch import MAX_ADDRESSES, Fetcher, no_limit
 from transcription.media.intake.upload import Upload
+from transcription.media.intake.uploads_folder import uploads_folder
 from transcription.outbound.address_rules import Address
 from transcription.outbound.http_client import SystemResolver
 
@@ -109,8 +118,7 @@ def fetch(
     try:
         return asyncio.run(scenario())
     finally:
-        folder = settings.temp_dir
-        assert not folder.exists() or list(folder.iterdir()) == []  # however it ended
+        assert files_under(settings.temp_dir) == []  # however it ended
 
 
 def refused(kind: type[TranscriptionError], settings: Settings, answer: bytes, **options: Any) -> str:
@@ -144,12 +152,19 @@ def test_a_response_may_have_a_file_name_in_utf_8(settings: Settings, name: str)
 
 def test_a_file_name_is_never_used_as_a_path(settings: Settings) -> None:
     upload, _, _ = fetch(settings, plain(Content_Disposition='attachment; filename="../../etc/passwd"'))
-    assert upload.path.parent == settings.temp_dir
+    assert upload.path.parent == uploads_folder(settings)
 
 
 def test_a_file_that_is_too_large_is_refused_by_its_declared_and_its_actual_size(settings: Settings) -> None:
     refused(FileTooLarge, settings, head(Content_Length=str(LIMIT + 1)), hangs=True)
     refused(FileTooLarge, settings, head() + ENDLESS * 3)
+
+
+def test_a_file_for_which_there_is_no_space_is_refused_by_its_declared_size(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transcription.system.disk.free_space", lambda _: settings.min_free_disk)
+    assert "TEMP_DIR" in refused(InsufficientStorage, settings, head(Content_Length="1"), hangs=True)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,13 @@ def test_fields_keep_their_order():
     assert parser.fields == [("language", "en"), ("model", "größe")]
 
 
+def test_json_that_a_browser_sends_as_a_file_is_a_field():
+    parser, content = parsed(
+        form(part("settings", b'{"a": 1}', "blob", "application/json; charset=utf-8"), part("file", b"x", "a.mp3"))
+    )
+    assert (parser.fields, content) == ([("settings", '{"a": 1}')], b"x")
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_form_that_breaks_a_rule_is_refused(name):
     body, message = REFUSED[name]

@@ -1,8 +1,12 @@
 """A multipart request becomes one file in TEMP_DIR, or leaves none."""
 
 import asyncio
+import fcntl
 import hashlib
-from contextlib import asynccontextmanager, suppress
+import os
+import shutil
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -10,10 +14,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support.effort import examples
+from tests.support.leftovers import files_under
 from tests.unit.media.intake.forms import BOUNDARY, FORM, REFUSED, chunks, form, part
-from transcription.core.errors import FileTooLarge, InvalidParameter
+from transcription.core.errors import FileTooLarge, InvalidParameter, ServiceUnavailable
 from transcription.core.settings import Settings
-from transcription.media.intake.upload import accept_file, receive_upload
+from transcription.media.intake.upload import accept_file, held, receive_upload
+from transcription.media.intake.uploads_folder import uploads_folder
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def refuse(body: bytes, settings: Settings, error: type[Exception], match: str, 
 
 
 def left_over(settings: Settings) -> list:
-    return list(settings.temp_dir.iterdir()) if settings.temp_dir.exists() else []
+    return files_under(settings.temp_dir)
 
 
 def test_an_upload_is_on_disk_with_its_hash_and_size(settings):
@@ -104,7 +110,7 @@ def test_a_kept_upload_is_renamed_and_not_copied(settings, tmp_path):
 def test_the_clients_file_name_is_not_used_as_a_path(settings):
     async def check() -> None:
         async with received(form(part("file", b"x", "../../etc/passwd")), settings) as upload:
-            assert upload.path.parent == settings.temp_dir
+            assert upload.path.parent == uploads_folder(settings)
             assert "passwd" not in upload.path.name
 
     asyncio.run(check())
@@ -202,3 +208,84 @@ def test_a_file_on_disk_that_is_too_large_is_refused(settings, tmp_path):
 
     with pytest.raises(FileTooLarge):
         asyncio.run(check())
+
+
+def test_an_upload_arrives_in_a_folder_that_is_private(settings):
+    settings.temp_dir.mkdir(mode=0o777)
+    settings.temp_dir.chmod(0o1777)  # as /tmp
+
+    async def check() -> None:
+        async with received(form(part("file", b"x", "a.mp3")), settings) as upload:
+            assert upload.path.parent.stat().st_mode & 0o777 == 0o700
+
+    asyncio.run(check())
+    assert settings.temp_dir.stat().st_mode & 0o7777 == 0o1777
+
+
+def test_an_upload_is_refused_if_the_folder_belongs_to_someone_else(settings, tmp_path):
+    uploads_folder(settings).parent.mkdir()
+    uploads_folder(settings).symlink_to(tmp_path)
+    refuse(form(part("file", b"x", "a.mp3")), settings, ServiceUnavailable, "TEMP_DIR is a link")
+
+
+def test_temp_dir_is_created_again_if_it_disappears(settings):
+    async def check() -> None:
+        for _ in range(2):
+            async with received(form(part("file", b"x", "a.mp3")), settings) as upload:
+                assert upload.path.exists()
+            shutil.rmtree(settings.temp_dir)
+
+    asyncio.run(check())
+
+
+def test_an_upload_whose_name_was_deleted_can_still_be_read(settings):
+    async def check() -> None:
+        async with received(form(part("file", b"content", "a.mp3")), settings) as upload:
+            shutil.rmtree(settings.temp_dir)
+            assert upload.reader().read() == b"content"
+
+    asyncio.run(check())
+
+
+def test_another_file_in_the_place_of_an_upload_is_not_read(settings, tmp_path):
+    async def check() -> None:
+        async with received(form(part("file", b"content", "a.mp3")), settings) as upload:
+            upload.path.unlink()
+            upload.path.symlink_to("/etc/passwd")
+            assert upload.reader().read() == b"content"
+            with held(upload) as own:
+                assert own.reader().read() == b"content"
+
+    asyncio.run(check())
+
+
+def test_another_file_in_the_place_of_an_upload_is_not_kept(settings, tmp_path):
+    async def check() -> None:
+        async with received(form(part("file", b"content", "a.mp3")), settings) as upload:
+            upload.path.unlink()
+            upload.path.write_bytes(b"secret")
+            with pytest.raises(FileNotFoundError, match="replaced"):
+                upload.keep_as(tmp_path / "kept")
+
+    asyncio.run(check())
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_reader_of_an_upload_cannot_write_it(settings):
+    async def check() -> None:
+        async with received(form(part("file", b"content", "a.mp3")), settings) as upload:
+            assert fcntl.fcntl(upload.opened, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+
+    asyncio.run(check())
+
+
+def test_an_upload_leaves_no_descriptor_open(settings):
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    async def check() -> None:
+        async with received(form(part("file", b"x", "a.mp3")), settings) as upload, AsyncExitStack() as stack:
+            stack.enter_context(held(upload))
+
+    asyncio.run(check())
+    refuse(form(part("file", b"x" * 200_000, "a.mp3")), settings, FileTooLarge, "larger")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

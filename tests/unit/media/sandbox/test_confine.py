@@ -43,7 +43,9 @@ def python(code, resources=RESOURCES):
 async def inspector_at_work(folder):
     """The process that inspects a file, blocked on a pipe without a writer."""
     os.mkfifo(folder / "pipe")
-    async with inspecting(folder / "pipe", "wav", RESOURCES):
+    pipe = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    async with inspecting(pipe, "wav", RESOURCES):
+        os.close(pipe)
         while not media_children() or not shows_limits(media_children()[0].pid):
             await asyncio.sleep(0.02)
         yield media_children()[0]
@@ -54,14 +56,14 @@ def test_a_program_has_its_limits():
     assert rows_of(table) >= SHOWN
 
 
-def test_an_inspector_has_its_limits_no_privileges_no_environment_and_three_descriptors(tmp_path):
+def test_an_inspector_has_its_limits_no_privileges_no_environment_and_four_descriptors(tmp_path):
     async def look():
         async with inspector_at_work(tmp_path) as inspector:
             assert shows_limits(inspector.pid)
             assert "NoNewPrivs:\t1" in Path(f"/proc/{inspector.pid}/status").read_text()
             assert os.getsid(inspector.pid) == inspector.pid
             assert inspector.environ() == ENVIRONMENT
-            assert inspector.num_fds() == 3
+            assert inspector.num_fds() == 4
 
     asyncio.run(look())
     assert media_children() == []

@@ -14,8 +14,10 @@ import pytest
 from tests.support.commands import RESOURCES, finished, run
 from tests.support.media_files import ROOT, launchers, media_children, noise, write_wav
 from transcription.core.errors import ServiceUnavailable
+from transcription.media import probe as probing
 from transcription.media.probe import probe
 from transcription.media.sandbox import launcher_protocol as orders
+from transcription.media.sandbox import process
 from transcription.media.sandbox.process import confined, warm_up
 
 SLEEP = ["/bin/sleep", "1000"]
@@ -53,7 +55,7 @@ def test_the_exit_code_is_reported(script, code):
 
 def test_a_missing_program_fails_with_a_message():
     code, _, complaints = run("/no/such/program")
-    assert code == 1
+    assert code == orders.NOT_STARTED
     assert "FileNotFoundError" in complaints
 
 
@@ -217,6 +219,37 @@ def test_the_death_of_the_launcher_during_a_probe_is_not_blamed_on_the_file(tmp_
     monkeypatch.setattr(orders, "send", send_and_kill)
     with pytest.raises(ServiceUnavailable):
         asyncio.run(probe(uploaded(write_wav(tmp_path / "a.wav", noise(1))), settings))
+
+
+def test_a_launcher_that_is_stopped_is_replaced_and_its_files_are_answered(tmp_path, settings, uploaded, monkeypatch):
+    run("/bin/true")  # the launcher of an earlier test may be dying
+    monkeypatch.setattr(process, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(probing, "ANSWER_SECONDS", 0.2)
+    upload = uploaded(write_wav(tmp_path / "a.wav", noise(1)))
+    stopped = the_launcher()
+    stopped.suspend()
+    with pytest.raises(ServiceUnavailable):
+        asyncio.run(probe(upload, settings))
+    assert wait_until(lambda: is_gone(stopped.pid))
+    monkeypatch.undo()
+    assert asyncio.run(probe(upload, settings)).format == "WAV"
+
+
+def test_the_cpu_time_of_a_command_is_reported():
+    async def spin():
+        async with confined([sys.executable, "-I", "-S", "-c", "sum(range(10**7))"], RESOURCES) as process:
+            await process.stdout.read()
+            return await process.wait()
+
+    end = asyncio.run(spin())
+    assert end.code == 0
+    assert 0.05 < end.cpu_seconds < RESOURCES["CPU"]
+
+
+def test_an_end_is_sent_as_a_short_message():
+    end = orders.End(-9, 123456.789)
+    assert orders.End.decode(end.encode()) == end
+    assert len(end.encode()) <= orders.END_BYTES
 
 
 def test_a_launcher_without_free_descriptors_rejects_orders_and_continues():

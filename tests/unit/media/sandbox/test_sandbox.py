@@ -16,6 +16,7 @@ from tests.support.media_files import SPOKEN, noise, write_wav
 from transcription.core.settings import Settings
 from transcription.media.decode import find_ffmpeg
 from transcription.media.sandbox import landlock, sandbox, seccomp
+from transcription.media.sandbox.launcher_protocol import FILE_PATH
 from transcription.media.sandbox.process import confined
 
 SUPPORT = sandbox.available()
@@ -141,12 +142,14 @@ def test_ffmpeg_can_read_the_upload_and_not_the_file_next_to_it(tmp_path):
     ffmpeg = str(find_ffmpeg(Settings()))
 
     async def convert(source):
+        """The upload itself is a descriptor of the process."""
         command = [ffmpeg, "-v", "error", "-i", str(source), "-f", "s16le", "pipe:1"]
-        async with confined(command, RESOURCES, SPOKEN) as process:
-            said, complaints = await asyncio.gather(process.stdout.read(), process.stderr.read())
+        with SPOKEN.open("rb") as file:
+            async with confined(command, RESOURCES, file.fileno()) as process:
+                said, complaints = await asyncio.gather(process.stdout.read(), process.stderr.read())
             return len(said), complaints.decode()
 
-    length, complaints = asyncio.run(convert(SPOKEN))
+    length, complaints = asyncio.run(convert(FILE_PATH))
     assert length > 10_000, complaints
     length, complaints = asyncio.run(convert(secret))
     assert length == 0

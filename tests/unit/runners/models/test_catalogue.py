@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.models.catalogue import CATALOGUE, NAME, check_known, download, folder_of, list_models, resolve
+from runners.models.catalogue import (
+    CATALOGUE,
+    NAME,
+    check_allowed,
+    check_known,
+    download,
+    folder_of,
+    list_allowed,
+    list_models,
+    resolve,
+)
 from scripts import download_models
-from transcription.core.errors import ModelUnavailable, UnknownModel
+from transcription.core.errors import ModelNotAllowed, ModelUnavailable, UnknownModel
 from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
 
 
@@ -99,7 +109,8 @@ def test_the_error_of_a_missing_model_names_both_remedies(settings: Settings) ->
         resolve("base", settings)
 
     message = failure.value.message
-    assert "'base'" in message and str(settings.whisper_model_dir / "base") in message
+    assert "'base'" in message and "WHISPER_MODEL_DIR" in message
+    assert str(settings.whisper_model_dir) not in message
     assert "scripts.download_models --model base" in message and "WHISPER_MODEL=demo" in message
 
 
@@ -141,3 +152,48 @@ def test_the_download_script_says_what_failed_and_returns_1(tmp_path: Path, caps
 def test_the_download_script_accepts_models_already_on_disk(capsys: pytest.CaptureFixture[str]) -> None:
     assert download_models.main(["--if-missing", "--model", "demo"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def allowed(settings: Settings) -> set[str]:
+    return {model.name for model in list_allowed(settings)}
+
+
+def with_models(settings: Settings, value: str, default: str = "demo") -> Settings:
+    return settings.model_copy(update={"allowed_models": value, "whisper_model": default})
+
+
+def test_requests_may_name_what_is_on_disk_and_the_default_model(settings: Settings) -> None:
+    a_model_folder(settings, "ours")
+    a_model_folder(settings, "large-v3")
+    assert allowed(settings) == {"demo", "ours", "large-v3", "large"}
+    assert allowed(with_models(settings, "", default="base")) == {"demo", "ours", "large-v3", "large", "base"}
+
+
+def test_a_list_allows_its_models_and_the_default_one_only(settings: Settings) -> None:
+    a_model_folder(settings, "ours")
+    assert allowed(with_models(settings, "tiny, turbo")) == {"demo", "tiny", "turbo", "large-v3-turbo"}
+
+
+def test_a_star_allows_every_known_model(settings: Settings) -> None:
+    a_model_folder(settings, "ours")
+    assert allowed(with_models(settings, "*")) == {*CATALOGUE, "ours"}
+
+
+def test_every_listed_model_may_be_named_and_no_other(settings: Settings) -> None:
+    for name in CATALOGUE:
+        if name in allowed(settings):
+            check_allowed(name, settings)
+        else:
+            with pytest.raises(ModelNotAllowed, match="ALLOWED_MODELS"):
+                check_allowed(name, settings)
+
+
+def test_an_unknown_model_is_unknown_whatever_is_allowed(settings: Settings) -> None:
+    with pytest.raises(UnknownModel):
+        check_allowed("hugo", with_models(settings, "*"))
+
+
+def test_no_error_about_a_model_tells_where_models_are(settings: Settings) -> None:
+    with pytest.raises(UnknownModel) as error:
+        check_known("hugo", settings)
+    assert str(settings.whisper_model_dir) not in f"{error.value.message} {error.value.detail}"

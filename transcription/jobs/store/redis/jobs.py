@@ -7,20 +7,28 @@ from collections.abc import Collection
 
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
-from transcription.jobs.store.base import idempotency_conflict
+from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
 from transcription.jobs.store.redis.rows import fields_of, job_of, number_or_none
 from transcription.jobs.store.redis.steps import RedisSteps
+
+TOO_MANY = b"too many"
 
 
 class RedisJobs(RedisSteps):
     """As `transcription.jobs.store.base.Jobs`."""
 
-    async def submit(self, new: NewJob) -> tuple[Job, bool]:
+    async def submit(self, new: NewJob, max_open: int | None = None) -> tuple[Job, bool]:
         if self._caching:  # what it deletes would complete this job
             await self._transcript("cached", work=new.work)
         outcome, shown = await self._step(
-            "submit", fields=fields_of(new), recording_name=new.recording.name, caching=self._caching
+            "submit",
+            fields=fields_of(new),
+            recording_name=new.recording.name,
+            caching=self._caching,
+            max_open=max_open,
         )
+        if outcome == TOO_MANY:
+            raise too_many_jobs(max_open)
         if outcome == b"conflict":
             raise idempotency_conflict(job_of(shown).id)
         return job_of(shown), outcome == b"new"
@@ -28,9 +36,12 @@ class RedisJobs(RedisSteps):
     async def get(self, job_id: str) -> Job | None:
         return await self._job("get", id=job_id)
 
-    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
+    async def list_jobs(
+        self, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
+    ) -> list[Job]:
         names = [status.value for status in statuses]
-        return [job_of(shown) for shown in await self._step("list", statuses=names, before=before, limit=limit)]
+        page = await self._step("list", statuses=names, before=before, limit=limit, caller=caller)
+        return [job_of(shown) for shown in page]
 
     async def snapshot(self, job_id: str) -> JobSnapshot | None:
         """As `Jobs.snapshot`. With more than 500 works ahead of the job, their seconds are extrapolated from 500."""
@@ -51,9 +62,14 @@ class RedisJobs(RedisSteps):
     async def cancel(self, job_id: str) -> Job | None:
         return await self._job("cancel", id=job_id)
 
-    async def retry(self, job_id: str) -> Job | None:
+    async def retry(self, job_id: str, max_open: int | None = None) -> Job | None:
         job = await self.get(job_id)
-        return job if job is None or not job.readable else await self._job("retry", id=job_id)
+        if job is None or not job.readable:
+            return job
+        shown = await self._step("retry", id=job_id, max_open=max_open)
+        if shown == TOO_MANY:
+            raise too_many_jobs(max_open)
+        return job_of(shown) if shown else None
 
     async def delete(self, job_id: str) -> None:
         job = await self.get(job_id)

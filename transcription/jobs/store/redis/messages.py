@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from transcription.jobs.job import Job
 from transcription.jobs.store.redis.steps import RedisSteps
 
 
@@ -35,6 +36,15 @@ class RedisMessages(RedisSteps):
             Unsent(name.decode(), int(attempt), None if seconds is None else float(seconds), float(waiting))
             for name, attempt, seconds, waiting in rows
         ]
+
+    async def claim_for_message(self, owner: str, job_id: str) -> Job | None:
+        """Begin an attempt of the job that is next, for a worker that received the message about `job_id`.
+
+        A message only says that a job is due. Otherwise jobs would begin in the order of their messages, and those of
+        one caller would wait for all that another has submitted before. The order is that of `Queue.claim`, but
+        interrupted jobs are first, then short recordings and jobs that have waited long, then the others.
+        """
+        return await self._job("claim_for_message", owner=owner, message=job_id)
 
     async def sent(self, messages: Sequence[Unsent]) -> None:
         """Record accepted messages. One whose job has not begun after policy.RESEND_SECONDS counts as lost."""

@@ -21,6 +21,7 @@ _TEXT: dict[str, str | None] = {  # with the default of a missing field
     "failure": None,
     "callback_url": None,
     "request_id": "",
+    "caller": "",
     "layout": None,
     "delivery_state": "pending",
     "delivery_detail": "",

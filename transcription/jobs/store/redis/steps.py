@@ -12,10 +12,10 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from transcription.core.errors import NewerStore, OutcomeUnknown, ServiceUnavailable
+from transcription.core.errors import InsufficientStorage, NewerStore, OutcomeUnknown, ServiceUnavailable
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job
 from transcription.jobs.policy import STORE_POLICY
@@ -35,7 +35,8 @@ ANSWER_SECONDS = 3.0
 RETRIES = 2  # of a command whose connection broke
 MAX_RETRY_SECONDS = 0.5  # the pause before a retry
 MAX_CONNECTIONS = 64  # per process
-RETRY_AFTER = 5.0  # seconds, for clients
+RETRY_AFTER, FULL_RETRY_SECONDS = 5.0, 60.0  # for clients
+DISK_FULL = "MISCONF"  # Redis refuses writes, because it cannot save them
 
 
 class RedisSteps:
@@ -129,6 +130,12 @@ def redis_errors() -> Iterator[None]:
 
 
 def _rejected(error: RedisError) -> ServiceUnavailable:
+    if isinstance(error, OutOfMemoryError) or str(error).startswith(DISK_FULL):
+        return InsufficientStorage(
+            "The Redis that keeps jobs is full. Try again later, or tell the operator.",
+            str(error),
+            retry_after=FULL_RETRY_SECONDS,
+        )
     return ServiceUnavailable(
         "The Redis that keeps jobs rejected the command. Try again in a moment; if it happens again, tell the "
         "operator.",

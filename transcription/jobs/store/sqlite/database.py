@@ -6,32 +6,42 @@ import asyncio
 import fcntl
 import os
 import shlex
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from transcription.core.errors import DamagedStore, ServiceUnavailable
+import structlog
+
+from transcription.core.errors import DamagedStore, InsufficientStorage, ServiceUnavailable
 from transcription.jobs.durable import sync_folder
 from transcription.jobs.store.sqlite.schema import migrate
+from transcription.system.private_folder import PRIVATE_FOLDER, create_private, withdraw_rights
 
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 DATABASE_NAME = "jobs.sqlite3"
 BACKUPS_NAME = "backups"
+LOCK_NAME = ".opening"
+FOLDERS = (BACKUPS_NAME, "spool", "uploads")  # in JOBS_DIR
 BACKUPS_KEPT = 3
 ABANDONED_SECONDS = 3600  # an unfinished copy older than this is deleted
 
 READERS = 4  # threads, each with its own connection
+FULL_RETRY_SECONDS = 60.0
 BUSY_SECONDS = 10.0  # for which a write waits for writes of other processes
 WAL_BYTES_KEPT = 64 * 1024 * 1024  # the write-ahead log is truncated to this after a burst
 
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+FULL_BYTES = 1024 * 1024  # with less free space, a file that cannot be created is due to a full disk
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _FORBIDDEN = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -48,16 +58,21 @@ class Database:
         """Open folder/jobs.sqlite3; created and migrated as needed. Raises DamagedStore, ServiceUnavailable."""
         self._folder = folder
         self._path = folder / DATABASE_NAME
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        if reason := withdraw_rights(folder, _is_ours):
+            log.warning("folder_not_private", setting="JOBS_DIR", reason=reason)
         # Without the lock two processes starting together would both create the tables or change the journal mode.
-        with _locked(folder / ".opening"), self._errors():
+        with _locked(folder / LOCK_NAME), self._errors():
             self._refuse_damage()
+            # SQLite gives its other files, such as the log, the rights of this one.
+            _create(self._path)
             with closing(self._connect()) as connection:
                 migrate(connection, self._path)
             self._writer = self._connect()
             self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
             for _ in range(READERS):
                 self._readers.put(self._connect())
+        self._file = self._path.stat()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="jobs-write")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="jobs-read")
 
@@ -83,6 +98,7 @@ class Database:
     def _read(self, step: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._readers.get()
         try:
+            self._check_in_place()
             with self._errors():
                 connection.execute("BEGIN")
                 return step(connection)
@@ -93,6 +109,7 @@ class Database:
     def _write(self, step: Callable[[sqlite3.Connection], T], durable: bool) -> T:
         connection = self._writer
         try:
+            self._check_in_place()
             with self._errors():
                 # NORMAL does not sync the log; the next FULL commit syncs everything before it, too.
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -129,11 +146,14 @@ class Database:
             raise self._damaged(complaint)
 
     def _back_up(self, now: float) -> None:
+        self._check_in_place()  # or a new, empty database would be created and copied
         folder = self._folder / BACKUPS_NAME
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
+        withdraw_rights(folder, _is_backup)
         target = folder / f"jobs-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}.sqlite3"
         partial = target.with_suffix(f".{os.getpid()}.partial")
         try:
+            _create(partial)
             with self._errors(), closing(self._connect()) as source, closing(sqlite3.connect(partial)) as copy:
                 source.backup(copy)
                 # Without a log beside it the copy is a single file, so that one cp restores it.
@@ -166,6 +186,17 @@ class Database:
             detail,
         )
 
+    def _check_in_place(self) -> None:
+        """SQLite would go on writing to a file that has no name any more, and every job would be lost at the end."""
+        with suppress(OSError):
+            if os.path.samestat(self._path.stat(), self._file):
+                return
+        raise ServiceUnavailable(
+            "The database of jobs was moved or deleted from JOBS_DIR while the service was running. Have the operator "
+            "put it back, or restart the service.",
+            retry_after=FULL_RETRY_SECONDS,
+        )
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Translate errors of SQLite to errors of this service."""
@@ -177,11 +208,11 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is the extended code
             if code in _DAMAGED:
                 raise self._damaged(str(error)) from error
-            if code in _FULL:
-                raise ServiceUnavailable(
-                    f"There is no space for jobs under JOBS_DIR '{self._folder}', or its disk fails. "
-                    "Free some space and try again.",
+            if code in _FULL or (code == sqlite3.SQLITE_CANTOPEN and _is_full(self._folder)):
+                raise InsufficientStorage(
+                    "There is no space for jobs under JOBS_DIR, or its disk fails. Free some space and try again.",
                     str(error),
+                    retry_after=FULL_RETRY_SECONDS,
                 ) from error
             if code in _BUSY:
                 raise ServiceUnavailable(
@@ -190,11 +221,31 @@ class Database:
                 ) from error
             if code in _FORBIDDEN:
                 raise ServiceUnavailable(
-                    f"The database of jobs cannot be written under JOBS_DIR '{self._folder}'. "
+                    "The database of jobs cannot be written under JOBS_DIR. "
                     "Give the user that runs the service the right to write there.",
                     str(error),
                 ) from error
             raise
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(DATABASE_NAME) or name in FOLDERS or name == LOCK_NAME
+
+
+def _is_backup(name: str) -> bool:
+    return name.startswith("jobs-")
+
+
+def _create(path: Path) -> None:
+    with suppress(FileExistsError):
+        create_private(path).close()
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

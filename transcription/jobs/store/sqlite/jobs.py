@@ -10,7 +10,7 @@ from collections.abc import Collection
 from transcription.core.transcript import Transcript
 from transcription.jobs import policy
 from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
-from transcription.jobs.store.base import idempotency_conflict
+from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
 from transcription.jobs.store.rows import pack_failure, row_of, shown_job
 from transcription.jobs.store.sqlite import queries
 from transcription.jobs.store.sqlite.steps import SqliteSteps, execute, existing, first_row, only_row, shown
@@ -22,7 +22,7 @@ _STATUSES = frozenset(JobStatus)
 class SqliteJobs(SqliteSteps):
     """As `transcription.jobs.store.base.Jobs`."""
 
-    async def submit(self, new: NewJob) -> tuple[Job, bool]:
+    async def submit(self, new: NewJob, max_open: int | None = None) -> tuple[Job, bool]:
         values = self._parameters() | row_of(new)
         if self._caching:  # what it deletes would complete this job
             await self._transcript(queries.VALID_RESULT, values)
@@ -33,10 +33,12 @@ class SqliteJobs(SqliteSteps):
                 raise idempotency_conflict(earlier["id"])
             if earlier:
                 return existing(db, earlier["id"]), False
+            result = first_row(db, queries.VALID_RESULT, values) if self._caching else None
+            if not result:
+                _check_room(db, new.caller, max_open)
             if not self._caching:  # finished windows are not reused either
                 db.execute(queries.DROP_WINDOWS_UNLESS_UNFINISHED, values)
             db.execute(queries.SUBMIT, values)
-            result = first_row(db, queries.VALID_RESULT, values) if self._caching else None
             if result:
                 done = values | {"result": result["id"], "duration": result["duration"]}
                 db.execute(queries.COMPLETE_FROM_RESULT, done)
@@ -47,9 +49,11 @@ class SqliteJobs(SqliteSteps):
     async def get(self, job_id: str) -> Job | None:
         return await self._database.read(lambda db: shown(db, job_id))
 
-    async def list_jobs(self, statuses: Collection[JobStatus], before: int | None, limit: int) -> list[Job]:
-        query = queries.list_jobs(len(statuses), before is not None)
-        values = (*statuses, *(() if before is None else (before,)), limit)
+    async def list_jobs(
+        self, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
+    ) -> list[Job]:
+        query = queries.list_jobs(len(statuses), before is not None, caller is not None)
+        values = (*statuses, *(value for value in (before, caller) if value is not None), limit)
         return await self._database.read(lambda db: [shown_job(row) for row in db.execute(query, values).fetchall()])
 
     async def snapshot(self, job_id: str) -> JobSnapshot | None:
@@ -86,14 +90,15 @@ class SqliteJobs(SqliteSteps):
 
         return await self._database.write(step, durable=True)
 
-    async def retry(self, job_id: str) -> Job | None:
+    async def retry(self, job_id: str, max_open: int | None = None) -> Job | None:
         def step(db: sqlite3.Connection) -> Job | None:
-            row = first_row(db, "SELECT status, work, result FROM jobs WHERE id = ?", (job_id,))
+            row = first_row(db, "SELECT status, work, result, caller FROM jobs WHERE id = ?", (job_id,))
             job = shown(db, job_id)
             if row is None or job is None or not job.readable:
                 return job
             if row["status"] not in (JobStatus.FAILED, JobStatus.COMPLETED):
                 return job
+            _check_room(db, row["caller"], max_open)
             if row["status"] == JobStatus.COMPLETED:
                 # If the same work is being done for another job, it needs the windows, and this job joins it.
                 db.execute(queries.DROP_WINDOWS_UNLESS_UNFINISHED, {"work": row["work"]})
@@ -120,3 +125,9 @@ class SqliteJobs(SqliteSteps):
             values = {"id": job_id, "failure": pack_failure(unreadable_result("it is missing"))}
             await self._database.write(lambda db: execute(db, queries.FAIL_WITHOUT_RESULT, values), durable=True)
         return found
+
+
+def _check_room(db: sqlite3.Connection, caller: str, max_open: int | None) -> None:
+    """Raise TooManyJobs if the caller has `max_open` unfinished jobs."""
+    if max_open is not None and only_row(db, queries.COUNT_UNFINISHED, {"caller": caller})["jobs"] >= max_open:
+        raise too_many_jobs(max_open)

@@ -31,9 +31,9 @@ SHOWN_JOBS = f"""
 """
 SUBMIT = """
     INSERT INTO jobs (id, work, status, request, recording, response_format, fingerprint, idempotency_key, created_at,
-                      callback_url, request_id, layout)
+                      callback_url, request_id, layout, caller)
     VALUES (:id, :work, 'queued', :request, :recording, :response_format, :fingerprint, :idempotency_key, :now,
-            :callback_url, :request_id, :layout)
+            :callback_url, :request_id, :layout, :caller)
 """
 VALID_RESULT = """
     SELECT id, duration, transcript FROM results WHERE work = :work AND expires_at > :now ORDER BY id DESC LIMIT 1
@@ -44,17 +44,25 @@ SHOWN_JOB = f"{SHOWN_JOBS} WHERE job.id = ?"
 SHOWN_JOB_BY_NUMBER = f"{SHOWN_JOBS} WHERE job.number = ?"
 
 
-def list_jobs(statuses: int, before: bool) -> str:
-    """The query of one page. Parameters: `statuses` statuses (0 for any), the number if `before`, and the limit."""
+def list_jobs(statuses: int, before: bool, caller: bool) -> str:
+    """The query of one page.
+
+    Parameters: `statuses` statuses (0 for any), the number if `before`, the name if `caller`, and the limit.
+    """
     conditions = ["TRUE"]
     if statuses:
         conditions.append(f"{_SHOWN_STATUS} IN ({', '.join('?' * statuses)})")
     if before:
         conditions.append("job.number < ?")
+    if caller:
+        conditions.append("job.caller = ?")
     return f"{SHOWN_JOBS} WHERE {' AND '.join(conditions)} ORDER BY job.number DESC LIMIT ?"
 
 
 # A job that waits for the leader of its work has the position of that one.
+COUNT_UNFINISHED = f"""
+    SELECT COUNT(*) AS jobs FROM jobs INDEXED BY unfinished_jobs_of_caller WHERE caller = :caller AND {_UNFINISHED}
+"""
 AHEAD = f"""
     WITH works AS (
         SELECT MAX(seconds_total) AS total, MAX(seconds_done) AS done FROM jobs INDEXED BY unfinished_jobs
@@ -113,7 +121,48 @@ KEEP_RESULT = """
 
 # Queue
 
+_IS_LOST = "owner IS NOT :owner AND (:now < lease_until AND lease_until <= :now + :lease) IS NOT TRUE"
 # Of several jobs with the same work only the oldest is begun, so that a postponement holds for all of them.
+_IS_DUE = """
+    (not_before <= :now OR not_before > :now + :max_postponement)
+    AND NOT EXISTS (SELECT 1 FROM jobs AS doing WHERE doing.work = job.work AND doing.status = 'processing')
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs AS older
+        WHERE older.work = job.work AND older.status = 'queued' AND older.number < job.number
+    )
+"""
+LOST = f"""
+    SELECT number FROM jobs AS job INDEXED BY processing_jobs
+    WHERE status = 'processing' AND {_IS_LOST} ORDER BY number LIMIT 1
+"""
+GIVEN = f"""
+    SELECT number FROM jobs AS job
+    WHERE id = :id AND {_UNFINISHED} AND CASE status WHEN 'processing' THEN {_IS_LOST} ELSE {_IS_DUE} END
+"""
+# Callers take turns. The number of callers matters for the time this takes, not the number of their jobs.
+NEXT = f"""
+    WITH RECURSIVE callers (caller) AS (
+        SELECT MIN(caller) FROM jobs INDEXED BY unfinished_jobs_of_caller WHERE {_UNFINISHED}
+        UNION ALL
+        SELECT (
+            SELECT MIN(caller) FROM jobs INDEXED BY unfinished_jobs_of_caller
+            WHERE {_UNFINISHED} AND caller > callers.caller
+        )
+        FROM callers WHERE callers.caller IS NOT NULL
+    ), firsts AS (
+        SELECT caller, (
+            SELECT number FROM jobs AS job INDEXED BY unfinished_jobs_of_caller
+            WHERE caller = callers.caller AND {_UNFINISHED} AND status = 'queued' AND {_IS_DUE}
+            ORDER BY number LIMIT 1
+        ) AS number
+        FROM callers WHERE caller IS NOT NULL
+    ), running AS (
+        SELECT caller, COUNT(*) AS jobs FROM jobs INDEXED BY processing_jobs WHERE status = 'processing' GROUP BY caller
+    )
+    SELECT number FROM firsts LEFT JOIN running USING (caller) LEFT JOIN turns USING (caller)
+    WHERE number IS NOT NULL
+    ORDER BY COALESCE(running.jobs, 0), COALESCE(turns.served, 0), number LIMIT 1
+"""
 CLAIM = f"""
     UPDATE jobs
     SET status = 'processing', owner = :owner, lease_until = :now + :lease, not_before = 0, attempt = attempt + 1,
@@ -122,23 +171,12 @@ CLAIM = f"""
         seconds_total = COALESCE(
             seconds_total, (SELECT MAX(seconds_total) FROM jobs AS same WHERE same.work = jobs.work)
         )
-    WHERE number = (
-        SELECT number FROM jobs AS job
-        WHERE {_UNFINISHED} AND (:id IS NULL OR id = :id) AND CASE status
-            WHEN 'processing' THEN owner IS NOT :owner
-                 AND (:now < lease_until AND lease_until <= :now + :lease) IS NOT TRUE
-            ELSE (not_before <= :now OR not_before > :now + :max_postponement)
-                 AND NOT EXISTS (
-                     SELECT 1 FROM jobs AS doing WHERE doing.work = job.work AND doing.status = 'processing'
-                 )
-                 AND NOT EXISTS (
-                     SELECT 1 FROM jobs AS older
-                     WHERE older.work = job.work AND older.status = 'queued' AND older.number < job.number
-                 )
-            END
-        ORDER BY number LIMIT 1
-    )
-    RETURNING number
+    WHERE number = :number
+    RETURNING caller
+"""
+COUNT_TURN = """
+    INSERT INTO turns (caller, served) SELECT :caller, 1 + COALESCE(MAX(served), 0) FROM turns WHERE TRUE
+    ON CONFLICT DO UPDATE SET served = excluded.served
 """
 # A job that cannot be read. One that has failed already keeps its failure, but expires whatever was stored.
 FAIL_UNREADABLE = f"""

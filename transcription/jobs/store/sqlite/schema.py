@@ -75,12 +75,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE jobs ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",),
     ("ALTER TABLE jobs ADD COLUMN layout TEXT",),  # JSON; of subtitles, NULL if not requested
+    (
+        "ALTER TABLE jobs ADD COLUMN caller TEXT NOT NULL DEFAULT ''",  # the name of an API key, '' for none
+        "CREATE INDEX jobs_of_caller ON jobs (caller, number)",
+        "CREATE INDEX unfinished_jobs_of_caller ON jobs (caller, number) WHERE status IN ('queued', 'processing')",
+        # The turn in which a job of the caller was last begun, counted from 1.
+        "CREATE TABLE turns (caller TEXT PRIMARY KEY, served INTEGER NOT NULL)",
+    ),
     # The oldest schema version whose program can use this database.
     ("CREATE TABLE readers (minimum INTEGER NOT NULL)", "INSERT INTO readers VALUES (1)"),
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 # Raise it to SCHEMA_VERSION with a change that an older program would misread: docs/decisions/0034-unreadable-rows.md.
-MINIMUM_READER = 4
+MINIMUM_READER = 5
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -110,7 +110,11 @@ def _transcript_of(row: sqlite3.Row) -> Transcript:
 def claimed(db: sqlite3.Connection, query: str, values: Values) -> Job | None:
     """The job whose number `query` returns."""
     row = first_row(db, query, values)
-    return shown_job(only_row(db, queries.SHOWN_JOB_BY_NUMBER, (row["number"],))) if row else None
+    return by_number(db, row["number"]) if row else None
+
+
+def by_number(db: sqlite3.Connection, number: int) -> Job:
+    return shown_job(only_row(db, queries.SHOWN_JOB_BY_NUMBER, (number,)))
 
 
 def first_row(db: sqlite3.Connection, query: str, values: Values) -> sqlite3.Row | None:

@@ -6,6 +6,7 @@ clock; and those that damage what is stored, `poison`, `spoil_results` and `spoi
 
 from __future__ import annotations
 
+from tests.unit.jobs.store.contract.callers import CallerContract, LimitContract, TurnContract
 from tests.unit.jobs.store.contract.deliveries import DeliveryContract
 from tests.unit.jobs.store.contract.jobs import AcceptanceContract, CommandContract, QueryContract
 from tests.unit.jobs.store.contract.maintenance import MaintenanceContract
@@ -17,6 +18,9 @@ class StoreContract(
     AcceptanceContract,
     QueryContract,
     CommandContract,
+    CallerContract,
+    TurnContract,
+    LimitContract,
     ClaimContract,
     ProgressContract,
     SharedWorkContract,

@@ -57,6 +57,7 @@ COLUMNS = (
     "work",
     "idempotency_key",
     "fingerprint",
+    "caller",
 )
 VALUES: dict[str, Any] = {
     "text": "paused",

@@ -50,6 +50,69 @@ def test_a_sent_message_counts_as_lost_after_ten_minutes(store: Calls, clock: Cl
     assert unsent(store) == ["a"]
 
 
+# The job that begins when a message arrives
+
+
+def send(store: Calls, seconds: dict[str, float | None]) -> None:
+    """Submit jobs with recordings of these durations, such as "ada 1": 60.0, and send their messages."""
+    for job_id, duration in seconds.items():
+        store.submit(new_job(job_id, caller=job_id.split()[0]))
+        store.examined(job_id, duration)
+    store.sent(store.unsent(100, idle=False))
+
+
+def received(store: Calls, *job_ids: str) -> list[str]:
+    """The jobs that begin when the messages about these jobs are received."""
+    return [store.claim_for_message(f"worker of {job_id}", job_id).id for job_id in job_ids]
+
+
+def test_one_job_does_not_wait_for_the_messages_of_another_caller(store: Calls) -> None:
+    jobs = [*(f"ada {number}" for number in range(60)), "bob 0"]
+    send(store, dict.fromkeys(jobs, 60.0))
+    assert received(store, *jobs)[:3] == ["ada 0", "bob 0", "ada 1"]
+
+
+def test_as_many_messages_as_jobs_begin_every_job(store: Calls) -> None:
+    jobs = ["ada 1", "ada 2", "ada 3", "bob 1"]
+    send(store, dict.fromkeys(jobs, 60.0))
+    assert sorted(received(store, *jobs)) == jobs
+    assert store.claim_for_message("worker", "ada 3") is None
+
+
+def test_a_short_recording_begins_before_a_long_one_of_another_caller(store: Calls) -> None:
+    send(store, {"ada 1": 3000.0, "bob 1": None, "eve 1": 3000.0, "ada 2": 60.0})
+    assert received(store, "ada 1", "bob 1") == ["ada 2", "bob 1"]
+
+
+def test_a_long_recording_that_has_waited_is_served_like_a_short_one(store: Calls, clock: Clock) -> None:
+    send(store, {"ada 1": 3000.0})
+    clock.move(600)
+    send(store, {"bob 1": 60.0, "ada 2": 60.0})
+    assert received(store, "bob 1", "ada 2", "ada 1") == ["ada 1", "bob 1", "ada 2"]
+
+
+def test_an_interrupted_job_begins_before_others(store: Calls) -> None:
+    send(store, {"ada 1": 3000.0, "bob 1": 60.0})
+    store.release(store.claim("me", "ada 1"))
+    assert received(store, "bob 1") == ["ada 1"]
+
+
+def test_a_retried_job_is_not_served_like_an_interrupted_one(store: Calls) -> None:
+    send(store, {"ada 1": 3000.0})
+    store.fail(store.claim("me"), BROKEN)
+    store.retry("ada 1")
+    send(store, {"bob 1": 60.0})
+    assert received(store, "bob 1") == ["bob 1"]
+
+
+def test_a_job_that_began_with_the_message_of_another_one_leaves_that_one_a_message(store: Calls) -> None:
+    send(store, {"ada 1": 3000.0})
+    store.submit(new_job("bob 1", caller="bob"))
+    store.examined("bob 1", 60.0)  # its own message is not sent yet
+    assert received(store, "ada 1") == ["bob 1"]
+    assert unsent(store) == ["ada 1"]
+
+
 def send_for(store: Calls, clock: Clock, seconds: int) -> int:
     """The number of messages that a dispatcher sends if it polls once a minute."""
     sent = 0

@@ -36,6 +36,23 @@ class TestRedisStore(StoreContract):
     pass
 
 
+def test_a_job_that_a_version_without_turns_has_queued_is_claimed(store: Calls, server: RedisServer) -> None:
+    store.submit(new_job("old"))
+    with redis.Redis(port=server.port) as client:
+        client.delete(f"{PREFIX}:waiting:other:", f"{PREFIX}:waiting_callers")
+    store.submit(new_job("new", caller="ada"))
+    assert {store.claim("me").id for _ in range(2)} == {"old", "new"}
+
+
+def test_a_job_that_a_version_without_turns_has_ended_holds_up_no_other(store: Calls, server: RedisServer) -> None:
+    store.submit(new_job("ended"))
+    store.submit(new_job("next"))
+    with redis.Redis(port=server.port) as client:  # as that version leaves it: still in the queue of its caller
+        client.hset(f"{PREFIX}:job:ended", mapping={"status": "cancelled"})
+        client.zrem(f"{PREFIX}:status:queued", "ended")
+    assert store.claim("me").id == "next"
+
+
 def test_two_databases_of_one_server_are_separate(url: str) -> None:
     one, two = (Calls(RedisStore(f"{url[:-1]}{number}", result_ttl=RESULT_TTL)) for number in (0, 1))
     one.submit(new_job("a"))
@@ -105,7 +122,7 @@ def test_an_expired_job_leaves_no_keys(store: Calls, server: RedisServer, clock:
     store.expire()
     with redis.Redis(port=server.port, decode_responses=True) as client:
         left = {name.partition(":")[2] for name in client.keys("*")}
-    assert left == {"number", "results_made", "speeds", "schema"}
+    assert left == {"number", "results_made", "speeds", "schema", "turns", "turns_taken"}
 
 
 def test_jobs_of_a_newer_version_are_rejected(store: Calls, keys: redis.Redis) -> None:

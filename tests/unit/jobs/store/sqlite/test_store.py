@@ -29,7 +29,8 @@ from tests.unit.jobs.store.support import (
     transcript,
     window,
 )
-from transcription.core.errors import DamagedStore, ServiceUnavailable
+from transcription.core.errors import DamagedStore, InsufficientStorage, ServiceUnavailable
+from transcription.jobs.access import Access
 from transcription.jobs.job import JobStatus, Recording
 from transcription.jobs.store.rows import RECORDING
 from transcription.jobs.store.rows import REQUEST as REQUESTS
@@ -174,7 +175,10 @@ def test_a_job_in_a_database_of_an_older_version_is_kept(folder: Path) -> None:
         )
     store = Calls(SqliteStore(folder, result_ttl=RESULT_TTL))
     job = store.get("a")
+    claimed = store.claim("me")
     store.close()
+    assert claimed.id == "a"
+    assert Access("any key").allows(job)
     assert job is not None
     assert (job.request, job.response_format, job.request_id, job.layout) == (REQUEST, "srt", "", None)
 
@@ -284,7 +288,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 def test_a_full_disk_is_reported_and_loses_nothing(store: Calls, folder: Path) -> None:
     store.submit(new_job("before"))
     log = folder / f"{DATABASE_NAME}-wal"
-    with files_no_larger_than(log.stat().st_size), pytest.raises(ServiceUnavailable, match="no space for jobs"):
+    with files_no_larger_than(log.stat().st_size), pytest.raises(InsufficientStorage, match="no space for jobs"):
         store.submit(new_job("during"))
     store.submit(new_job("after"))
     assert [job.id for job in store.list_jobs((), None, 10)] == ["after", "before"]

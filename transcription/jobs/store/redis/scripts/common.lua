@@ -9,6 +9,10 @@
 --   job:ID            hash   the job, fields as the columns of `transcription/jobs/store/sqlite/schema.py`; empty ones
 --                            are left out
 --   jobs, status:S    zset   ids by number: of all jobs, and of those stored with status S
+--   waiting:U:C       zset   ids by number: of the queued jobs of caller C with urgency U, see `turns.lua`
+--   waiting_callers   set    callers with queued jobs
+--   turns             hash   the turn in which a job of the caller was last begun, by caller
+--   caller:C          zset   ids by number: of the jobs of caller C; none for jobs without a caller
 --   work:W, open:W    zset   ids by number: of all jobs with request key W, and of the unfinished ones
 --   works             zset   request keys with unfinished jobs, by the smallest number of those
 --   leaders           hash   id of the job that is processing, by request key

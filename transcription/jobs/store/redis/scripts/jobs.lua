@@ -2,6 +2,10 @@
 
 local SUMMED = 500  -- request keys whose seconds are added up; beyond them the mean is taken
 
+local function too_many(caller)
+  return arg.max_open and unfinished_jobs(caller or '') >= arg.max_open
+end
+
 function steps.submit()
   local fields = arg.fields
   local id, work = fields.id, fields.work
@@ -11,23 +15,31 @@ function steps.submit()
   if earlier then
     return {get(earlier, 'fingerprint') == fields.fingerprint and 'same' or 'conflict', shown(earlier)}
   end
+  local result = arg.caching and valid_result(work)
+  if not result and too_many(fields.caller) then return {'too many', {}} end
   if not arg.caching then drop_windows_unless_unfinished(work) end
   local number = call('INCR', prefix .. 'number')
   for name, value in pairs(fields) do set(id, name, value) end
   set(id, 'number', number, 'created_at', now, 'seconds_done', 0, 'attempt', 0, 'failures', 0, 'held', 1)
   call('ZADD', prefix .. 'jobs', number, id)
+  if fields.caller then call('ZADD', key('caller', fields.caller), number, id) end
   call('ZADD', key('work', work), number, id)
   if fields.idempotency_key then call('HSET', prefix .. 'keys', fields.idempotency_key, id) end
   call('HSET', prefix .. 'recordings', id, arg.recording_name)
   set_status(id, 'queued')
   open(id)
   schedule(id, now + policy.examination)
-  local result = arg.caching and valid_result(work)
   if result then finish_with(id, result, call('HGET', key('result', result), 'duration')) end
   return {'new', shown(id)}
 end
 
 function steps.get() return shown(arg.id) end
+
+local function shown_status(id)
+  local status = get(id, 'status')
+  if status ~= 'queued' or call('HEXISTS', prefix .. 'leaders', get(id, 'work')) == 0 then return status end
+  return 'processing'
+end
 
 function steps.list()
   local wanted, asked, found = {}, #arg.statuses > 0, {}
@@ -50,13 +62,19 @@ function steps.list()
   end
   local function is_queued(id) return get(id, 'status') == 'queued' end
   local function has_no_leader(id) return not leader_of(get(id, 'work')) end
-  if not asked then add(prefix .. 'jobs') end
-  for _, status in ipairs(arg.statuses) do
-    add(key('status', status), status == 'queued' and not wanted.processing and has_no_leader)
-  end
-  if wanted.processing and not wanted.queued then
-    -- Those that wait for a job with the same request key, which is processing: few keys are.
-    for _, work in ipairs(call('HKEYS', prefix .. 'leaders')) do add(key('open', work), is_queued) end
+  local function is_wanted(id) return wanted[shown_status(id)] end
+  if arg.caller then
+    add(key('caller', arg.caller), asked and is_wanted)
+  elseif not asked then
+    add(prefix .. 'jobs')
+  else
+    for _, status in ipairs(arg.statuses) do
+      add(key('status', status), status == 'queued' and not wanted.processing and has_no_leader)
+    end
+    if wanted.processing and not wanted.queued then
+      -- Those that wait for a job with the same request key, which is processing: few keys are.
+      for _, work in ipairs(call('HKEYS', prefix .. 'leaders')) do add(key('open', work), is_queued) end
+    end
   end
   table.sort(found, function(one, other) return one[1] > other[1] end)
   local page = {}
@@ -109,6 +127,7 @@ end
 function steps.retry()
   local id, status = arg.id, get(arg.id, 'status')
   if (status ~= 'failed' and status ~= 'completed') or not get(id, 'work') then return shown(id) end
+  if too_many(get(id, 'caller')) then return 'too many' end
   local work = get(id, 'work')
   if status == 'completed' then drop_windows_unless_unfinished(work) end
   local unused = release_result(id)

@@ -32,11 +32,37 @@ local function find(name, wanted)
   end
 end
 
-local function oldest_due(owner)
+-- A job whose lease has expired, or else the next one in turn.
+local function next_due(owner)
   local function due(id) return may_begin(id, owner) end
-  local lost, waiting = find(key('status', 'processing'), due), find(key('status', 'queued'), due)
-  if not lost or not waiting then return lost or waiting end
-  return number_of(lost) < number_of(waiting) and lost or waiting
+  local function oldest(caller)
+    local best, number
+    for _, urgency in ipairs(URGENCIES) do
+      local id = find(waiting_key(caller, urgency), due)
+      if id and (not best or number_of(id) < number) then best, number = id, number_of(id) end
+    end
+    return best
+  end
+  return find(key('status', 'processing'), due) or next_in_turn(oldest)
+end
+
+-- As `next_due`, but interrupted jobs first, then short ones and those that have waited long, then the others.
+local function most_urgent_due(owner)
+  local function due(id) return may_begin(id, owner) end
+  local function has_waited(id) return (get_number(id, 'created_at') or now) <= now - policy.long_wait end
+  local lost = find(key('status', 'processing'), due)
+  if lost then return lost end
+  for _, urgency in ipairs(URGENCIES) do
+    local id = next_in_turn(function(caller)
+      local found = find(waiting_key(caller, urgency), due)
+      local late = urgency == 'short' and find(waiting_key(caller, 'other'), due)
+      if not late or not has_waited(late) then return found end
+      if not found then return late end
+      return number_of(late) < number_of(found) and late or found
+    end)
+    if id then return id end
+  end
+  return false
 end
 
 local function begin(id)
@@ -49,10 +75,11 @@ local function begin(id)
   call('HSETNX', job_key(id), 'started_at', now)
   set(id, 'owner', arg.owner, 'lease_until', now + policy.lease, 'begun_at', now, 'begun_from', from,
       'seconds_done', math.max(get_number(id, 'seconds_done') or 0, from))
-  clear(id, 'not_before', 'held', 'messages_sent')
+  clear(id, 'not_before', 'held', 'messages_sent', 'sent_at')
   local total = call('HGET', prefix .. 'totals', work)
   if total then call('HSETNX', job_key(id), 'seconds_total', total) end
   set_status(id, 'processing')
+  count_turn(id)
   call('HSET', prefix .. 'leaders', work, id)
   note_seconds(work, get_number(id, 'seconds_done'))
   schedule(id, now + policy.lease)
@@ -65,9 +92,20 @@ end
 
 function steps.claim()
   local id = arg.id
-  if id then id = may_begin(id, arg.owner) and id else id = oldest_due(arg.owner) end
+  if id then id = may_begin(id, arg.owner) and id else id = next_due(arg.owner) end
   if not id then return false end
   if get(id, 'work') then begin(id) end
+  return shown(id)
+end
+
+-- The job for a worker that received the message about the job `arg.message`, which is often another one.
+function steps.claim_for_message()
+  local id = most_urgent_due(arg.owner)
+  if not id then return false end
+  local had_message = get(id, 'sent_at')
+  begin(id)
+  -- There must be as many messages as jobs: without one of its own, this job has taken that of the other.
+  if id ~= arg.message and not had_message and get(arg.message, 'status') == 'queued' then schedule(arg.message, now) end
   return shown(id)
 end
 
@@ -82,6 +120,10 @@ function steps.examined()
   if arg.seconds then
     set(arg.id, 'seconds_total', arg.seconds)
     note_seconds(get(arg.id, 'work'), nil, arg.seconds)
+    if get(arg.id, 'status') == 'queued' then
+      leave_queue(arg.id)
+      join_queue(arg.id)
+    end
   end
   if call('HDEL', job_key(arg.id), 'held') == 1 then schedule_oldest(get(arg.id, 'work')) end
 end

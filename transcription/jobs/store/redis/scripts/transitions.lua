@@ -37,8 +37,10 @@ local statuses = {'queued', 'processing', 'completed', 'failed', 'cancelled'}
 local function set_status(id, status)
   local before = get(id, 'status')
   if before then call('ZREM', key('status', before), id) end
+  if before == 'queued' then leave_queue(id) end
   call('ZADD', key('status', status), number_of(id), id)
   set(id, 'status', status)
+  if status == 'queued' then join_queue(id) end
 end
 
 local function unfinished(id)
@@ -168,6 +170,8 @@ local function drop_job(id)
   for _, name in ipairs(sets) do
     call('ZREM', prefix .. name, id)
   end
+  local caller = get(id, 'caller')
+  if caller then call('ZREM', key('caller', caller), id) end
   if idempotency_key then call('HDEL', prefix .. 'keys', idempotency_key) end
   call('HDEL', prefix .. 'recordings', id)
   call('DEL', job_key(id))
@@ -180,6 +184,7 @@ local function fail_unreadable(id)
   local type_of_key = call('TYPE', job_key(id))
   if type_of_key.ok ~= 'hash' then call('DEL', job_key(id)) end
   for _, status in ipairs(statuses) do call('ZREM', key('status', status), id) end
+  leave_queue(id)
   set(id, 'id', id, 'failure', arg.failure)
   local undelivered = (get(id, 'delivery_state') or 'pending') == 'pending'
   finish(id, 'failed')

@@ -1,0 +1,110 @@
+"""A file that breaks off is decoded as far as it goes, with a notice; a complete one has none."""
+
+import asyncio
+import struct
+import subprocess
+
+import pytest
+
+from tests.support.media_files import (
+    ALL_FORMATS,
+    AUDIO_FORMATS,
+    FFMPEG,
+    SPOKEN,
+    VIDEO_FORMATS,
+    convert,
+    noise,
+    run_ffmpeg,
+    write_wav,
+)
+from transcription.core.transcript import TRUNCATED_MEDIA
+from transcription.media.decode import decode
+from transcription.media.probe import probe
+
+SECONDS, VIDEO_SECONDS = 15, 3  # as long as the picture that `convert` adds
+FAST_START = {"mp4", "m4a", "mov"}  # others cannot be read at all without their end
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """Fifteen seconds of speech in every format, by extension. What describes the sound is at the begin."""
+    folder = tmp_path_factory.mktemp("whole")
+    speech = folder / "speech.wav"
+    run_ffmpeg("-stream_loop", "-1", "-i", str(SPOKEN), "-t", str(SECONDS), str(speech))
+    files = {}
+    for extension in ALL_FORMATS:
+        made = convert(speech, folder / f"made.{extension}")
+        if extension in FAST_START:
+            target = folder / f"whole.{extension}"
+            run_ffmpeg("-i", str(made), "-c", "copy", "-movflags", "+faststart", str(target))
+            made = target
+        files[extension] = made.read_bytes()
+    return files
+
+
+@pytest.fixture
+def ending(tmp_path, settings, uploaded):
+    """Seconds of sound in a file of these bytes, and the notices about it."""
+
+    def find(content):
+        path = tmp_path / "file"
+        path.write_bytes(content)
+
+        async def read():
+            notices = []
+            media = await probe(uploaded(path), settings)
+            samples = sum([len(block) async for block in decode(media, settings, notices)])
+            return samples / 16_000, notices
+
+        return asyncio.run(read())
+
+    return find
+
+
+@pytest.mark.parametrize("extension", ALL_FORMATS)
+def test_a_complete_file_has_no_notice(whole, ending, extension):
+    assert ending(whole[extension])[1] == []
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+@pytest.mark.parametrize("extension", [each for each in ALL_FORMATS if each != "avi"])
+def test_a_file_that_breaks_off_is_decoded_and_says_so(whole, ending, extension, share):
+    content = whole[extension]
+    seconds, [notice] = ending(content[: int(len(content) * share)])
+    assert 0.5 < seconds < (VIDEO_SECONDS if extension in VIDEO_FORMATS else SECONDS)
+    assert notice.code == TRUNCATED_MEDIA
+    assert notice.start == seconds
+    assert f"breaks off after {seconds:.2f} s" in notice.message
+
+
+def test_an_avi_that_breaks_off_within_its_sound_says_so(whole, ending):
+    """Its picture and its index come last and are no loss."""
+    _, notices = ending(whole["avi"][: len(whole["avi"]) // 2])
+    assert [notice.code for notice in notices] == [TRUNCATED_MEDIA]
+
+
+@pytest.mark.parametrize("extension", ["flac", "m4a"])
+def test_the_notice_names_where_the_sound_should_end(whole, ending, extension):
+    content = whole[extension]
+    _, [notice] = ending(content[: len(content) // 2])
+    assert notice.end == pytest.approx(SECONDS, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("wav", "pcm_s16le"), ("webm", "libopus"), ("ogg", "libvorbis"), ("flac", "flac"), ("mp3", "libmp3lame")],
+)
+def test_a_live_recording_whose_header_counts_nothing_is_complete(ending, container, codec):
+    command = [FFMPEG, "-v", "error", "-i", str(SPOKEN), "-c:a", codec, "-f", container, "pipe:1"]
+    assert ending(subprocess.run(command, capture_output=True, check=True).stdout)[1] == []
+
+
+def test_a_wav_header_that_is_wrong_by_its_own_length_is_no_notice(tmp_path, ending):
+    content = write_wav(tmp_path / "a.wav", noise(2)).read_bytes()
+    (length,) = struct.unpack_from("<I", content, 40)
+    assert ending(content[:40] + struct.pack("<I", length + 44) + content[44:])[1] == []
+
+
+@pytest.mark.parametrize("extension", AUDIO_FORMATS)
+def test_what_follows_the_end_is_no_notice(whole, ending, extension):
+    assert ending(whole[extension] + bytes(1))[1] == []

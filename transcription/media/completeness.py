@@ -1,0 +1,108 @@
+"""Whether a file is shorter than its own structure says: its end is missing.
+
+Decoders say so for some containers only, and read the others to their end without a word.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import BinaryIO
+
+from transcription.media.intake.containers import ID3_HEADER_BYTES, id3_length
+
+MAX_CHUNKS = 1000  # of a RIFF file before its samples; a handful is usual
+UNKNOWN_SIZE = 0x7FFF_0000  # and above: written by programs that could not go back to write the real one
+RIFF_TOLERANCE = 4096  # bytes, at most a tenth of a second: programs miscount by the length of a header
+OGG_TAIL = 1 << 17  # bytes; a page has at most 65 307
+OGG_HEADER = 27
+ASF_HEADER_BYTES = 1 << 16  # the properties are among the first objects
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+ASF_BROADCAST = 1  # flag: the sizes are not valid
+MP3_HEAD = 1 << 12
+MP3_FRAME_BYTES = 1441  # the largest frame of layer III; some writers do not count the last or the first one
+XING_BYTES_FLAG = 2
+
+
+def breaks_off(file: BinaryIO, size: int, demuxer: str) -> bool:
+    """Whether the container states that it has more bytes than there are.
+
+    file: positioned anywhere. size: bytes in it. demuxer: ffmpeg's name of the container; False for one that is not
+    known here.
+    """
+    check = _CHECKS.get(demuxer)
+    if check is None:
+        return False
+    file.seek(0)
+    return check(file, size)
+
+
+def _riff(file: BinaryIO, size: int) -> bool:
+    """WAV and AVI: the size of the chunk with the samples; RF64 states it elsewhere."""
+    head = file.read(12)
+    if head[:4] != b"RIFF" or len(head) < 12:
+        return False
+    place = 12
+    for _ in range(MAX_CHUNKS):
+        file.seek(place)
+        name, stated = file.read(4), file.read(4)
+        if len(stated) < 4:
+            return False
+        length = int.from_bytes(stated, "little")
+        holds_samples = name == b"data" or (name == b"LIST" and file.read(4) == b"movi")
+        end = place + 8 + length
+        if holds_samples:
+            return 0 < length < UNKNOWN_SIZE and end > size + RIFF_TOLERANCE
+        place = end + length % 2
+    return False
+
+
+def _ogg(file: BinaryIO, size: int) -> bool:
+    """The last page is cut. A missing end-of-stream flag says nothing: streams are recorded without one."""
+    start = max(0, size - OGG_TAIL)
+    file.seek(start)
+    tail = file.read(OGG_TAIL)
+    place = tail.rfind(b"OggS")
+    if place < 0:
+        return False
+    header = tail[place : place + OGG_HEADER]
+    if len(header) < OGG_HEADER:
+        return True
+    segments = tail[place + OGG_HEADER : place + OGG_HEADER + header[26]]
+    return len(segments) < header[26] or start + place + OGG_HEADER + header[26] + sum(segments) > size
+
+
+def _asf(file: BinaryIO, size: int) -> bool:
+    """WMA and WMV: the size in the file properties."""
+    head = file.read(ASF_HEADER_BYTES)
+    place = head.find(ASF_FILE_PROPERTIES)
+    properties = head[place + 24 : place + 92]  # after the GUID and the size of the object
+    if place < 0 or len(properties) < 68:
+        return False
+    stated = int.from_bytes(properties[16:24], "little")
+    flags = int.from_bytes(properties[64:68], "little")
+    return flags & ASF_BROADCAST == 0 and stated > size
+
+
+def _mp3(file: BinaryIO, size: int) -> bool:
+    """The size in the Xing or Info header, if the first frame has one."""
+    start = id3_length(file.read(ID3_HEADER_BYTES))
+    file.seek(start)
+    head = file.read(MP3_HEAD)
+    place = max(head.find(b"Xing"), head.find(b"Info"))
+    if place < 0 or len(head) < place + 16:
+        return False
+    flags, first, second = struct.unpack_from(">III", head, place + 4)
+    if not flags & XING_BYTES_FLAG:
+        return False
+    stated = second if flags & 1 else first
+    return int(start + stated) > size + MP3_FRAME_BYTES
+
+
+_CHECKS: dict[str, Callable[[BinaryIO, int], bool]] = {
+    "wav": _riff,
+    "avi": _riff,
+    "ogg": _ogg,
+    "asf": _asf,
+    "mp3": _mp3,
+}

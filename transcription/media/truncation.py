@@ -1,0 +1,49 @@
+"""Whether a decoded file breaks off: its container, its decoder, or the count of its samples says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transcription.core.transcript import TRUNCATED_MEDIA, Notice
+from transcription.media.decoder_end import Message
+from transcription.media.media import Media
+
+# A container may count up to some frames more than a decoder returns, and round the durations of packets.
+TOLERANCE_SECONDS, TOLERANCE_SHARE = 1.0, 0.01
+EXACT, EXACT_SECONDS = frozenset({"flac"}), 0.05  # these count every sample
+# What ffmpeg says where a file ends in the middle of something, by demuxer.
+CUT_TEXTS = {
+    "mov": ("partial file",),
+    "matroska": ("File ended prematurely",),
+    "aac": ("Packet corrupt (stream = ",),
+    "avi": ("Packet corrupt (stream = ",),
+    "flv": ("Packet corrupt (stream = ",),
+}
+
+
+def reaches_stated_end(media: Media, seconds: float) -> bool:
+    """Whether the decoded seconds are about as many as a header counts; False if none does."""
+    if media.stated_end is None:
+        return False
+    tolerance = max(TOLERANCE_SECONDS, media.stated_end * TOLERANCE_SHARE)
+    return seconds >= media.stated_end - (EXACT_SECONDS if media.demuxer in EXACT else tolerance)
+
+
+def ending_notices(media: Media, seconds: float, messages: Sequence[Message]) -> list[Notice]:
+    """The notice for a file that breaks off; none for a complete one. seconds: decoded. messages: of ffmpeg."""
+    falls_short = media.stated_end is not None and not reaches_stated_end(media, seconds)
+    texts = CUT_TEXTS.get(media.demuxer, ())
+    is_cut = any(text in message.text for message in messages for text in texts)
+    if not (falls_short or is_cut or media.breaks_off):
+        return []
+    stated = media.stated_end if falls_short else None
+    lacking = f", of {stated:.2f} s that it states" if stated else ""
+    return [
+        Notice(
+            TRUNCATED_MEDIA,
+            f"The file breaks off after {seconds:.2f} s of sound{lacking}: its end is missing. The transcript covers "
+            "what there is. Send the complete file for the rest.",
+            start=seconds,
+            end=stated,
+        )
+    ]
