@@ -118,7 +118,7 @@ def test_machines_that_share_jobs_share_rate_limits(environment):
     assert load_settings().limits_redis_url == "redis://one/0"
 
 
-@pytest.mark.parametrize("value", ["../base", "base;tiny", "a/b", "**"])
+@pytest.mark.parametrize("value", ["../base", "base;tiny", "a/b"])
 def test_an_impossible_name_among_the_allowed_models_stops_the_start(environment, value):
     environment("ALLOWED_MODELS", f"base, {value}")
     with pytest.raises(InvalidSettings, match="ALLOWED_MODELS"):
