@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from transcription.core import setting_rules
@@ -100,9 +100,7 @@ class Settings(BaseSettings):
         description="Refuse a file on /transcribe whose name or declared type contradicts its content; if false, the "
         "header X-Transcription-Warnings says so.",
     )
-    temp_dir: Path = Field(
-        Path("/tmp/transcription"), description="Folder in which the service creates a private one for uploads."
-    )
+    temp_dir: Path = Field(Path("/tmp/transcription"), description="Contains the service's own folder for uploads.")
     cleanup_interval: int = Field(
         3600,
         ge=1,
@@ -304,16 +302,12 @@ class Settings(BaseSettings):
             raise ValueError("JOB_BACKEND=celery needs REDIS_URL, or CELERY_BROKER_URL")
         return self
 
-    @field_validator("whisper_model_dir", "cache_dir", "jobs_dir")
+    @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
-
-    @field_validator("temp_dir")
-    @classmethod
-    def _with_its_links(cls, value: Path) -> Path:
-        """Absolute; links stay, because those of other users are refused."""
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path, field: ValidationInfo) -> Path:
+        # Links on the way to TEMP_DIR stay, because those of other users are refused.
+        path = value.expanduser()
+        return path.absolute() if field.field_name == "temp_dir" else path.resolve()
 
 
 class InvalidSettings(SystemExit):

@@ -148,3 +148,9 @@ def test_an_impossible_name_among_the_allowed_models_stops_the_start(environment
     environment("ALLOWED_MODELS", f"base, {value}")
     with pytest.raises(InvalidSettings, match="ALLOWED_MODELS"):
         load_settings()
+
+
+def test_links_on_the_way_to_temp_dir_stay_because_those_of_others_are_refused(environment, tmp_path):
+    (tmp_path / "planted").symlink_to("/etc")
+    environment("TEMP_DIR", str(tmp_path / "planted"))
+    assert load_settings().temp_dir == tmp_path / "planted"
