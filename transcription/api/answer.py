@@ -19,6 +19,7 @@ from transcription.api.admission import check_room
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
+from transcription.api.rendered import headers_of, notice_headers
 from transcription.api.request_headers import is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
@@ -42,9 +43,7 @@ CACHE_STATUS = {
     Source.MISS: "transcription; fwd=miss; detail=miss",
     Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
 }
-SUBTITLE_WARNINGS_HEADER = "X-Subtitle-Warnings"  # number of cues that are too fast to read, if requested
 
-NOTICES_HEADER = "X-Transcription-Warnings"  # codes of the notices about the file, comma-separated
 
 log = structlog.get_logger(__name__)
 
@@ -91,18 +90,9 @@ async def answer_transcript(
     return rendered_response(rendered, {**common, **(headers or {})})
 
 
-def notice_headers(transcript: Transcript) -> dict[str, str]:
-    """The header with the codes of the notices about the file, so that formats without a field for them show them."""
-    codes = dict.fromkeys(notice.code for notice in transcript.notices)
-    return {NOTICES_HEADER: ", ".join(codes)} if codes else {}
-
-
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:
     """The response with a rendered transcript. headers: added to the common ones, which they may replace."""
-    common = {"Content-Type": rendered.content_type}
-    if rendered.fast_cues is not None:
-        common[SUBTITLE_WARNINGS_HEADER] = str(rendered.fast_cues)
-    return Response(rendered.body, headers={**common, **(headers or {})})
+    return Response(rendered.body, headers={**headers_of(rendered), **(headers or {})})
 
 
 def check_jobs(request: Request, backend: Backend) -> None:
