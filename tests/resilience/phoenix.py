@@ -20,6 +20,7 @@ from tests.support.waiting import wait_until
 TARGETS = ("api", "runner", "frozen runner", "decoders", "launcher", "group", "all", "folder")
 WATCHDOG_SECONDS = "3"  # WATCHDOG_TIMEOUT
 LAUNCHER = "transcription.media.sandbox.launcher"
+DECODER_SECONDS = 5.0  # in which a decoder is waited for
 END_SECONDS = 120.0  # until what was killed has ended; the limit of a failure
 
 
@@ -80,11 +81,11 @@ class Phoenix:
 
     def _victims(self, target: str) -> list[int]:
         root = self._service.process.pid
-        if target in ("decoders", "launcher"):
-            found = _launchers(root)
-            return (
-                found if target == "launcher" else [pid for each in found for pid in descendants(each) if pid != each]
-            )
+        if target == "launcher":
+            return _launchers(root)
+        if target == "decoders":
+            wait_until(lambda: _decoders(root), DECODER_SECONDS)  # most decoders take less than a second
+            return _decoders(root)
         return list(service_processes(root, API if target == "api" else RUNNER))
 
     def _acquit(self) -> None:
@@ -95,6 +96,11 @@ class Phoenix:
         self._starts += 1
         log = self._folder / f"service-{self._starts}.log"
         self._service = self._stack.enter_context(local_service(self._environment, log))
+
+
+def _decoders(root: int) -> list[int]:
+    """The processes that read a recording."""
+    return [pid for each in _launchers(root) for pid in descendants(each) if pid != each]
 
 
 def _launchers(root: int) -> list[int]:
