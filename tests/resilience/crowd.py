@@ -46,6 +46,8 @@ PROBE_SECONDS = 0.02  # between two probes
 CHUNK = 65536
 SMALL_WINDOW = 4096  # bytes: the receive buffer of a client that never reads
 START_SECONDS = 5.0  # in which the crowd arrives; latencies are measured from its first client on
+# The answers that a crowd should get.
+OF_A_CROWD = frozenset({"read 200", "watch 200", "pieces of events", "never read"})
 # The service is started with the usual soft limit of a shell, whatever the limit of this process.
 USUAL_DESCRIPTORS = 1024
 
