@@ -27,7 +27,7 @@ from transcription.cli.transcriber import (
     ServerUnavailable,
     Transcriber,
 )
-from transcription.core.options import Task
+from transcription.core.options import Channel, Task
 
 FORMATS = [each.value for each in ResponseFormat]
 NO_TARGETS: Targets = {}
@@ -85,6 +85,8 @@ Shell completion: eval "$(_TRANSCRIBE_COMPLETE=bash_source transcribe)", or zsh_
 @click.option("--words", is_flag=True, help="Include word times in json and verbose_json.")
 @click.option("--prompt", help="Text that sets the style and the spelling of names.")
 @click.option("--hotwords", help="Words to expect.")
+@click.option("--audio-track", type=click.IntRange(min=1), help="Number of the audio track, from 1.")
+@click.option("--channel", type=click.Choice([each.value for each in Channel]), help="Channel of a stereo recording.")
 @click.option("--no-vad", is_flag=True, help="Turn off voice activity detection: transcribe all of the audio.")
 @click.option(
     "--set",
@@ -173,6 +175,8 @@ def parameters_of(choices: dict[str, object]) -> dict[str, str]:
         "task": "task",
         "prompt": "initial_prompt",
         "hotwords": "hotwords",
+        "audio_track": "audio_track",
+        "channel": "channel",
     }
     parameters = {ours: str(choices[name]) for name, ours in names.items() if choices[name] is not None}
     if choices["words"]:
