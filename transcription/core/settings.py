@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from transcription.core.root_path import RootPath
+
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
-ROOT_PATH = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 MODEL_NAME = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d*x[1-9]\d*x[1-9]\d*")
 
@@ -43,7 +44,7 @@ class Settings(BaseSettings):
     # Server
     host: str = Field("0.0.0.0", description="Address to listen on.")
     port: int = Field(3000, ge=1, le=65535, description="Port to listen on.")
-    root_path: str = Field(
+    root_path: RootPath = Field(
         "", description="Path prefix under which a proxy publishes the service, such as /speech; empty for none."
     )
     workers: int = Field(1, ge=1, le=64, description="Number of API processes. The model runs in a separate process.")
@@ -277,14 +278,6 @@ class Settings(BaseSettings):
         if not LAYOUT.fullmatch(value):
             raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4")
         return value
-
-    @field_validator("root_path")
-    @classmethod
-    def _prefix(cls, value: str) -> str:
-        path = value.rstrip("/")
-        if not re.fullmatch(ROOT_PATH, path):
-            raise ValueError("must be a path such as /speech, of letters, digits and ._~-")
-        return path
 
     @field_validator("allowed_models")
     @classmethod

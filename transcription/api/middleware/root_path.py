@@ -6,7 +6,6 @@ applications see it as the ASGI specification says: the whole path, with the pre
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,7 +14,8 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from transcription.api.middleware.client_address import Network, is_from_proxy, parse_networks
-from transcription.core.settings import ROOT_PATH, Settings
+from transcription.core.root_path import PATTERN
+from transcription.core.settings import Settings
 
 PREFIX = "transcription.path_prefix"  # key in the ASGI scope
 FORWARDED_PREFIX = b"x-forwarded-prefix"
@@ -98,4 +98,4 @@ def _forwarded(scope: Scope, proxies: Sequence[Network]) -> str:
     values = [value.decode("latin-1") for name, value in scope["headers"] if name == FORWARDED_PREFIX]
     parts = [part.strip().rstrip("/") for value in values for part in value.split(",")]
     # Clients follow the paths in answers: //evil.example would lead them to another host.
-    return "".join(parts) if all(re.fullmatch(ROOT_PATH, part) for part in parts) else ""
+    return "".join(parts) if all(map(PATTERN.fullmatch, parts)) else ""
