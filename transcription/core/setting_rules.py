@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+# No empty segment, which would name another host in a link, and none that begins with a dot.
 ROOT_PATH = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 MODEL_NAME = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d{0,2}x[1-9]\d{0,2}x[1-9]\d{0,2}")
