@@ -7,7 +7,7 @@ disconnect, logging, tracing, rendering and the common headers are here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import structlog
@@ -19,6 +19,7 @@ from transcription.api.admission import check_room
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
+from transcription.api.rendered import headers_of, notice_headers
 from transcription.api.request_headers import is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
@@ -44,10 +45,7 @@ CACHE_STATUS = {
     Source.MISS: "transcription; fwd=miss; detail=miss",
     Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
 }
-SUBTITLE_WARNINGS_HEADER = "X-Subtitle-Warnings"  # number of cues that are too fast to read, if requested
-
 WRONG_NAME = "wrong_file_name_or_type"
-NOTICES_HEADER = "X-Transcription-Warnings"  # codes of the notices about the file, comma-separated
 
 log = structlog.get_logger(__name__)
 
@@ -94,19 +92,6 @@ async def answer_transcript(
     return rendered_response(rendered, {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notices, **(headers or {})})
 
 
-def notice_headers(transcript: Transcript, others: Sequence[str] = ()) -> dict[str, str]:
-    """The header with the codes of the notices about the file, so that formats without a field for them show them.
-
-    others: codes of warnings that are not about its content.
-    """
-    return codes_header([*others, *(notice.code for notice in transcript.notices)])
-
-
-def codes_header(codes: Sequence[str]) -> dict[str, str]:
-    """The header with the codes of warnings; none without any."""
-    return {NOTICES_HEADER: ", ".join(dict.fromkeys(codes))} if codes else {}
-
-
 async def name_codes(upload: Upload, settings: Settings) -> list[str]:
     """The code of the warning about the file's name or type, where a wrong one is no error; empty if it is right."""
     if settings.strict_media_types and not upload.lenient:
@@ -116,10 +101,7 @@ async def name_codes(upload: Upload, settings: Settings) -> list[str]:
 
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:
     """The response with a rendered transcript. headers: added to the common ones, which they may replace."""
-    common = {"Content-Type": rendered.content_type}
-    if rendered.fast_cues is not None:
-        common[SUBTITLE_WARNINGS_HEADER] = str(rendered.fast_cues)
-    return Response(rendered.body, headers={**common, **(headers or {})})
+    return Response(rendered.body, headers={**headers_of(rendered), **(headers or {})})
 
 
 def check_jobs(request: Request, backend: Backend) -> None:

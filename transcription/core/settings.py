@@ -133,6 +133,14 @@ class Settings(BaseSettings):
     max_client_bytes: int = Field(
         4_294_967_296, ge=1, description="Total size of the concurrent uploads of one client, bytes (4 GiB)."
     )
+    max_client_streams: int = Field(100, ge=1, le=1_000_000, description="Concurrent event streams of one client.")
+    max_streams: int = Field(2000, ge=1, le=1_000_000, description="Concurrent event streams of one API process.")
+    max_rendered_bytes: int = Field(
+        67_108_864, ge=1_048_576, description="Memory for results being read, bytes (64 MiB)."
+    )
+    download_timeout: int = Field(
+        30, ge=1, le=3600, description="Longest pause of a client that reads a response, seconds."
+    )
     trusted_proxies: str = Field(
         "",
         description="Proxies whose X-Forwarded-For, -Host and -Prefix are trusted: addresses and networks, "

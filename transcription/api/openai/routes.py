@@ -14,7 +14,7 @@ from formats import registry
 from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_allowed
-from transcription.api.answer import answer_recording, answer_transcript, codes_header, name_codes
+from transcription.api.answer import answer_recording, answer_transcript, name_codes
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.openai.documentation import (
@@ -30,6 +30,7 @@ from transcription.api.openai.parameters import OpenAIFormat, OpenAIRequest, par
 from transcription.api.openai.schemas import OpenAIModel, OpenAIModelList
 from transcription.api.openai.streaming import EventStream, Item, Work
 from transcription.api.recording import upload_in
+from transcription.api.rendered import codes_header
 from transcription.api.request_headers import is_no_store
 from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect

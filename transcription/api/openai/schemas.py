@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from transcription.api.schemas.transcript import TranscriptWarning
 from transcription.core.options import Task
 
 OWNER = "transcription-service"
@@ -56,6 +57,7 @@ class OpenAITranscription(BaseModel):
     )
     logprobs: list[Logprob] = Field(default=[], description="With include[]=logprobs.")
     usage: Usage
+    warnings: list[TranscriptWarning] = Field(default=[], description="About the file, if there is anything to say.")
 
 
 class OpenAIWord(BaseModel):
@@ -93,6 +95,7 @@ class OpenAIVerboseTranscription(BaseModel):
     segments: list[OpenAISegment] = Field(default=[], description="Unless timestamp_granularities[] is word alone.")
     words: list[OpenAIWord] = Field(default=[], description="With timestamp_granularities[]=word.")
     usage: Usage
+    warnings: list[TranscriptWarning] = Field(default=[], description="About the file, if there is anything to say.")
 
 
 OpenAIJson = OpenAIVerboseTranscription | OpenAITranscription  # the more specific first: generated clients try both
