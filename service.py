@@ -20,6 +20,7 @@ from transcription.api.start_checks import check_settings
 from transcription.bentoml_patches.deferred import Deferred
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.open import with_uploads_beside_jobs
+from transcription.system.descriptors import connections_within, raise_descriptor_limit
 from transcription.system.supervision import end_with_supervisor
 from transcription.telemetry.logs import configure_logging
 
@@ -31,6 +32,7 @@ TIMEOUT_MARGIN = 60  # seconds
 
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
+connections = connections_within(raise_descriptor_limit())  # in each process: all import this module
 whisper_runner = make_whisper_runner(settings)
 native_routes = tuple(api.route for api in whisper_runner.apis.values())
 bentoml_patches.install(native_routes)
@@ -41,8 +43,8 @@ def edge() -> Edge:
     """The HTTP side, created only in the process that serves it, not in the supervisor or the runner's process."""
     from transcription.api.edge import Edge
 
-    made = Edge(settings)
-    bentoml_patches.install_edge((*made.metric_labels, *native_routes), made.route_path)
+    made = Edge(settings, connections)
+    bentoml_patches.install_edge((*made.metric_labels, *native_routes), made.route_path, *made.connection_limits)
     return made
 
 

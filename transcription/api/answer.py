@@ -19,11 +19,14 @@ from transcription.api.admission import check_room
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
+from transcription.api.rendered import headers_of, notice_headers
 from transcription.api.request_headers import is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
 from transcription.core.options import Ticket, TranscriptionRequest
+from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
+from transcription.media.intake.identify import misnamed
 from transcription.media.intake.transfer import declared_size
 from transcription.media.intake.upload import Upload
 from transcription.pipeline.transcriber import Source
@@ -42,9 +45,7 @@ CACHE_STATUS = {
     Source.MISS: "transcription; fwd=miss; detail=miss",
     Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
 }
-SUBTITLE_WARNINGS_HEADER = "X-Subtitle-Warnings"  # number of cues that are too fast to read, if requested
-
-NOTICES_HEADER = "X-Transcription-Warnings"  # codes of the notices about the file, comma-separated
+WRONG_NAME = "wrong_file_name_or_type"
 
 log = structlog.get_logger(__name__)
 
@@ -87,22 +88,20 @@ async def answer_transcript(
     with traced(FORMAT):
         # In a thread: the subtitles of a one-hour recording take a second to lay out.
         rendered = await asyncio.to_thread(render, transcript)
-    common = {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notice_headers(transcript)}
-    return rendered_response(rendered, {**common, **(headers or {})})
+    notices = notice_headers(transcript, await name_codes(upload, backend.settings))
+    return rendered_response(rendered, {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notices, **(headers or {})})
 
 
-def notice_headers(transcript: Transcript) -> dict[str, str]:
-    """The header with the codes of the notices about the file, so that formats without a field for them show them."""
-    codes = dict.fromkeys(notice.code for notice in transcript.notices)
-    return {NOTICES_HEADER: ", ".join(codes)} if codes else {}
+async def name_codes(upload: Upload, settings: Settings) -> list[str]:
+    """The code of the warning about the file's name or type, where a wrong one is no error; empty if it is right."""
+    if settings.strict_media_types and not upload.lenient:
+        return []
+    return [WRONG_NAME] if await asyncio.to_thread(misnamed, upload) else []
 
 
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:
     """The response with a rendered transcript. headers: added to the common ones, which they may replace."""
-    common = {"Content-Type": rendered.content_type}
-    if rendered.fast_cues is not None:
-        common[SUBTITLE_WARNINGS_HEADER] = str(rendered.fast_cues)
-    return Response(rendered.body, headers={**common, **(headers or {})})
+    return Response(rendered.body, headers={**headers_of(rendered), **(headers or {})})
 
 
 def check_jobs(request: Request, backend: Backend) -> None:

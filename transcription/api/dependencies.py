@@ -11,6 +11,9 @@ from fastapi import Depends, Request
 from runners.client.interface import Runner
 from runners.client.recent_state import RecentState
 from transcription.api.caller import access_of
+from transcription.api.job_feeds import JobFeeds
+from transcription.api.job_status import StatusRenderer
+from transcription.api.rendered import RenderedResults
 from transcription.core.settings import Settings
 from transcription.jobs.access import Access
 from transcription.jobs.service import JobService
@@ -30,6 +33,9 @@ class Backend:
     pipeline: Pipeline
     transcriber: Transcriber
     jobs: JobService
+    results: RenderedResults
+    statuses: StatusRenderer
+    feeds: JobFeeds
     fetcher: Fetcher
     background: BackgroundTasks
     started: float = field(default_factory=time.monotonic)

@@ -23,9 +23,13 @@ from transcription.core.settings import Settings
 
 
 class Edge:
-    """The HTTP side of one process. app: answers requests once `start` was called."""
+    """The HTTP side of one process. app: answers requests once `start` was called.
 
-    def __init__(self, settings: Settings) -> None:
+    connections: that the process may have at the same time.
+    """
+
+    def __init__(self, settings: Settings, connections: int) -> None:
+        self._connections = connections
         self._settings = settings
         self._routes = route_table()
         self._prefix = PathPrefix(settings)
@@ -35,6 +39,11 @@ class Edge:
     def metric_labels(self) -> Iterable[str]:
         """The routes under which requests are counted."""
         return self._routes.metric_labels
+
+    @property
+    def connection_limits(self) -> tuple[float, int]:
+        """Seconds in which a client must take something of its response, and the number of connections."""
+        return self._settings.download_timeout, self._connections
 
     def route_path(self, scope: Scope) -> str:
         """The path of a request's route: without the prefix that a proxy adds."""
@@ -50,7 +59,7 @@ class Edge:
 
         runner: the BentoML dependency that calls the runner's process.
         """
-        self._process = start_process(self._settings, runner)
+        self._process = start_process(self._settings, runner, self._connections)
         self.app.state.backend = self._process.backend
 
     async def stop(self) -> None:

@@ -92,6 +92,7 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.TooManyRequests: (429, "Too many concurrent requests. Try again in a moment."),
     errors.RateLimitExceeded: (429, "More than 30 uploads per minute. Try again in 17 s."),
     errors.TooManyUploads: (429, "You have 16 uploads in progress, the maximum. Wait until one has finished."),
+    errors.TooManyStreams: (429, "You have 100 event streams open, the maximum. Close one, or poll the status."),
     errors.TooManyJobs: (429, "You have 1000 unfinished jobs, the maximum. Wait until one has finished."),
     errors.TooManyHeaders: (431, "The request has 200 headers; the limit is 100. Send fewer."),
     errors.RepeatedlyInterrupted: (

@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import structlog
+
 from runners.client.client import RunnerClient
 from runners.client.recent_state import RecentState
 from transcription.api.dependencies import Backend
-from transcription.api.routes.jobs import status_body
+from transcription.api.job_feeds import JobFeeds
+from transcription.api.job_status import Part, StatusRenderer
+from transcription.api.rendered import RenderedResults
 from transcription.core.settings import Settings
 from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.job import Job
@@ -28,14 +32,18 @@ from transcription.telemetry.background import BackgroundTasks
 from transcription.telemetry.process_metrics import API, update_regularly
 from transcription.telemetry.process_metrics import TASK as PROCESS_METRICS
 
+STREAMS_SHARE = 0.75  # of the connections; other requests have the rest
+
+log = structlog.get_logger(__name__)
+
 
 class ApiProcess:
     """The parts of one process from start to stop. backend: the parts that route handlers use.
 
-    runner: the BentoML dependency that calls the runner's process.
+    runner: the BentoML dependency that calls the runner's process. streams: number of event streams at the same time.
     """
 
-    def __init__(self, settings: Settings, runner: Any) -> None:
+    def __init__(self, settings: Settings, runner: Any, streams: int) -> None:
         self._settings = settings
         client = RunnerClient(runner)
         pipeline = Pipeline(settings, client)
@@ -43,12 +51,14 @@ class ApiProcess:
         async def callback_body(jobs: JobService, job: Job) -> bytes:
             """The body of a webhook: the answer of GET /status."""
             snapshot = await jobs.snapshot(job.id, EVERY_JOB)
-            return await status_body(jobs, snapshot, settings.job_concurrency, EVERY_JOB)
+            response = await self.backend.statuses.render(snapshot, EVERY_JOB, frozenset({Part.RESULT}))
+            return response.to_bytes()
 
         self._background = BackgroundTasks()
         jobs = open_jobs(settings, client, pipeline, callback_body, self._background)
         fetcher = Fetcher(settings, SystemResolver())
         self._housekeeping = jobs.housekeeping
+        results = RenderedResults(jobs.service, settings.max_rendered_bytes)
         self.backend = Backend(
             settings,
             client,
@@ -56,6 +66,9 @@ class ApiProcess:
             pipeline,
             jobs.transcriber,
             jobs.service,
+            results,
+            StatusRenderer(results, settings.job_concurrency),
+            JobFeeds(jobs.service, streams, settings.max_rendered_bytes),
             fetcher,
             self._background,
         )
@@ -74,11 +87,16 @@ class ApiProcess:
         await self._background.stop()
 
 
-def start_process(settings: Settings, runner: Any) -> ApiProcess:
-    """Prepare this process and start to serve. Call in the event loop. runner: as for ApiProcess."""
+def start_process(settings: Settings, runner: Any, connections: int) -> ApiProcess:
+    """Prepare this process and start to serve. Call in the event loop.
+
+    runner: as for ApiProcess. connections: that the process may have at the same time.
+    """
     give_memory_back_early()  # not at import: the runner's process also imports service.py, and needs the opposite
     warm_up()
-    process = ApiProcess(settings, runner)
+    streams = min(settings.max_streams, int(connections * STREAMS_SHARE))
+    log.info("reading_limits", connections=connections, streams=streams)
+    process = ApiProcess(settings, runner, streams)
     process.start()
     collect_as_usual()
     return process

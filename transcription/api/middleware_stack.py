@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from transcription.api.middleware.authentication import AuthenticationMiddleware
 from transcription.api.middleware.client_limits import ClientLimitsMiddleware
 from transcription.api.middleware.error_shape import ErrorShapeMiddleware
+from transcription.api.middleware.gate import GateMiddleware
 from transcription.api.middleware.methods import MethodsMiddleware
 from transcription.api.middleware.pace import PaceMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
@@ -30,6 +31,7 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
         Middleware(SecurityHeadersMiddleware, routes=routes),
         Middleware(RequestIdMiddleware, routes=routes),
         Middleware(ErrorShapeMiddleware),
+        Middleware(GateMiddleware, routes=routes),
         Middleware(RequestOriginMiddleware, settings=settings, routes=routes),
     ]
     if settings.origins:

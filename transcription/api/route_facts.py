@@ -27,6 +27,7 @@ class RouteFacts:
     """Facts about a route.
 
     upload: requests bring work, so the limits of uploads apply and not those of reads.
+    stream: responses last as long as the client wishes, so the limit of concurrent streams applies.
     probe: supervisors call it every few seconds. No limits apply, requests are logged at DEBUG, and no key is required
         unless PROTECT_PROBES is set.
     public: no key is ever required.
@@ -35,6 +36,7 @@ class RouteFacts:
     """
 
     upload: bool = False
+    stream: bool = False
     probe: bool = False
     public: bool = False
     content_security_policy: str = DEFAULT_POLICY

@@ -25,12 +25,15 @@ def install(routes: Iterable[str]) -> None:
     tracer_provider.install()
 
 
-def install_edge(routes: Iterable[str], route_path: Callable[[Scope], str]) -> None:
+def install_edge(
+    routes: Iterable[str], route_path: Callable[[Scope], str], write_timeout: float, max_connections: int
+) -> None:
     """Apply the patches that only the process that serves HTTP to clients needs. Call before uvicorn starts.
 
-    routes: as for `install`. route_path: the path of a request without the prefix that a proxy adds.
+    routes: as for `install`. route_path: the path of a request without the prefix that a proxy adds. write_timeout,
+    max_connections: as for `bounded_connections.install`.
     """
     from transcription.bentoml_patches import bounded_connections  # imports uvicorn, which the supervisor does not
 
-    bounded_connections.install()
+    bounded_connections.install(write_timeout, max_connections)
     route_metrics.install(routes, route_path)

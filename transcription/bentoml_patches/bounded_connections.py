@@ -1,13 +1,16 @@
-"""HTTP connections with a time limit on request heads, and with the peer's own address.
+"""HTTP connections with time limits on request heads and on reading responses, bounded in number, and with the peer's
+own address.
 
 uvicorn 0.54 waits indefinitely for the first request head, and for the rest of a body after the request was refused. It
 also replaces the client's address by that of X-Forwarded-For when the peer is this machine or in FORWARDED_ALLOW_IPS.
-BentoML 1.4.39 starts uvicorn and has no setting for either.
+With more connections than descriptors it stops accepting any. BentoML 1.4.39 starts uvicorn and has no setting for
+these.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import h11
@@ -15,7 +18,12 @@ from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from transcription.bentoml_patches.bounded_writes import BoundedWrites, Turns
+
 HEAD_TIMEOUT = 10.0  # seconds
+WRITE_TIMEOUT = 30.0  # seconds
+CROWDED = "transcription.crowded"  # key in the scope of a request on a connection beyond the limit
+REFUSED_AT_ONCE = 64  # connections beyond the limit that are served a refusal, or a probe; further ones are closed
 
 
 class BoundedProtocol(H11Protocol):
@@ -25,7 +33,11 @@ class BoundedProtocol(H11Protocol):
     """
 
     head_timeout = HEAD_TIMEOUT
+    write_timeout = WRITE_TIMEOUT
+    max_connections = sys.maxsize
+    turns = Turns()
     _deadline: asyncio.TimerHandle | None = None
+    _writes: BoundedWrites | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Arguments: those that uvicorn passes to H11Protocol."""
@@ -37,6 +49,13 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first head."""
         super().connection_made(transport)
+        beyond = len(self.connections) - self.max_connections
+        if beyond > REFUSED_AT_ONCE:
+            transport.abort()
+            return
+        if beyond > 0:
+            self.app_state = {**self.app_state, CROWDED: True}
+        self.app = self._writes = BoundedWrites(self.app, transport, self.write_timeout, self.turns)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -50,8 +69,10 @@ class BoundedProtocol(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
+        """Stop the timers."""
         self._unwatch()
+        if self._writes is not None:
+            self._writes.close()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
@@ -68,9 +89,13 @@ class BoundedProtocol(H11Protocol):
             self._deadline = None
 
 
-def install() -> None:
+def install(write_timeout: float, max_connections: int) -> None:
     """Use BoundedProtocol in every server that this process starts from now on.
 
+    write_timeout: seconds after which a client that takes nothing of its response is disconnected. max_connections: at
+    the same time; requests on further ones have CROWDED in the state of their scope.
     BentoML does not pass a protocol class to uvicorn, so the one that uvicorn calls "auto" is replaced.
     """
+    BoundedProtocol.write_timeout = write_timeout
+    BoundedProtocol.max_connections = max_connections
     HTTP_PROTOCOLS["auto"] = f"{__name__}:{BoundedProtocol.__name__}"

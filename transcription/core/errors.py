@@ -160,6 +160,12 @@ class TooManyUploads(TooManyRequests):
     code = "too_many_uploads"
 
 
+class TooManyStreams(TooManyRequests):
+    """More concurrent streams of events than the client may have open."""
+
+    code = "too_many_streams"
+
+
 class TooManyJobs(TooManyRequests):
     """More unfinished jobs than the client may have."""
 

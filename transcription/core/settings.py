@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     # Files
     max_file_size: int = Field(1_073_741_824, ge=1, description="Maximum size of an upload, bytes (1 GiB).")
     max_duration: int = Field(3600, ge=1, description="Maximum duration of a recording, seconds.")
+    strict_media_types: bool = Field(
+        True,
+        description="Refuse a file on /transcribe whose name or declared type contradicts its content; if false, the "
+        "header X-Transcription-Warnings says so.",
+    )
     temp_dir: Path = Field(
         Path("/tmp/transcription"), description="Folder in which the service creates a private one for uploads."
     )
@@ -127,6 +132,14 @@ class Settings(BaseSettings):
     max_client_uploads: int = Field(16, ge=1, description="Concurrent uploads of one client.")
     max_client_bytes: int = Field(
         4_294_967_296, ge=1, description="Total size of the concurrent uploads of one client, bytes (4 GiB)."
+    )
+    max_client_streams: int = Field(100, ge=1, le=1_000_000, description="Concurrent event streams of one client.")
+    max_streams: int = Field(2000, ge=1, le=1_000_000, description="Concurrent event streams of one API process.")
+    max_rendered_bytes: int = Field(
+        67_108_864, ge=1_048_576, description="Memory for results being read, bytes (64 MiB)."
+    )
+    download_timeout: int = Field(
+        30, ge=1, le=3600, description="Longest pause of a client that reads a response, seconds."
     )
     trusted_proxies: str = Field(
         "",

@@ -111,6 +111,12 @@ WEBHOOK_TRIES = Counter(
     ("outcome",),
 )
 
+# Readers
+STALLED_READERS = Counter(
+    "transcription_stalled_readers", "Connections closed because their client stopped reading its response"
+)
+STREAMS = Gauge("transcription_event_streams", "Open streams of a job's events", multiprocess_mode="livesum")
+
 # Background tasks, see transcription/telemetry/background.py
 BACKGROUND_UP = Gauge(
     "transcription_background_task_up",

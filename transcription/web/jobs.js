@@ -79,7 +79,7 @@ export class RecentJobs {
       const known = this.states.get(id);
       if (known && !UNFINISHED.includes(known.status)) continue;
       try {
-        const { status, progress, detail, expires_at: expires } = await askJson(`status/${id}`);
+        const { status, progress, detail, expires_at: expires } = await askJson(`status/${id}?include=none`);
         this.states.set(id, { status, progress, detail });
         if (!UNFINISHED.includes(status)) this.#keepEnd(id, { status, detail, expires });
       } catch (error) {
@@ -98,7 +98,7 @@ export class RecentJobs {
     this.show();
   }
 
-  // The status of a completed job contains the whole transcript, so it is fetched only once.
+  // The end of a job does not change, so it is fetched only once.
   #keepEnd(id, end) {
     write(JOBS, this.jobs.map((job) => (job.id === id ? { ...job, end } : job)));
   }

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.support.hostile_files import matroska_of
 from tests.support.media_files import ALL_FORMATS, SPOKEN, convert, media_children, noise, silent_movie, write_wav
 from transcription.core.errors import (
-    AudioTooLong,
     AudioTooShort,
     DecoderFailed,
     DecoderFailedOnce,
@@ -136,12 +135,6 @@ def test_a_header_without_a_body_is_refused(files, tmp_path, probed, extension):
     path.write_bytes(files[extension].read_bytes()[:40])
     with pytest.raises(UndecodableMedia):
         probed(path)
-
-
-def test_a_recording_whose_stated_duration_is_too_long_is_refused_before_decoding(tmp_path, settings, uploaded):
-    path = write_wav(tmp_path / "long.wav", noise(3))
-    with pytest.raises(AudioTooLong, match="longer than 2 s"):
-        asyncio.run(probe(uploaded(path), settings.model_copy(update={"max_duration": 2})))
 
 
 def test_a_playlist_disguised_as_a_recording_reads_no_other_file(tmp_path, probed):

@@ -1,4 +1,4 @@
-"""Enforces the limits of each client: requests per minute, concurrent uploads, bytes in progress."""
+"""Enforces the limits of each client: requests per minute, concurrent uploads, bytes in progress, event streams."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from transcription.api.caller import CALLER, COUNT_BYTES, Caller
 from transcription.api.errors import error_response
 from transcription.api.middleware.client_address import client_of, parse_networks
+from transcription.api.middleware.concurrent_streams import ConcurrentStreams
 from transcription.api.middleware.concurrent_uploads import ConcurrentUploads, CountedUpload
 from transcription.api.middleware.rate_limits import RateLimits, RateLimitStatus
 from transcription.api.route_facts import RouteTable
-from transcription.core.errors import RateLimitExceeded, TooManyUploads
+from transcription.core.errors import RateLimitExceeded, TooManyStreams, TooManyUploads
 from transcription.core.settings import Settings
 from transcription.media.intake.transfer import declared_size
 
@@ -31,6 +32,7 @@ class ClientLimitsMiddleware:
         self._trusted = parse_networks(settings.trusted_proxies)
         self._rates = RateLimits(settings.limits_redis_url)
         self._uploads = ConcurrentUploads(settings.max_client_uploads, settings.max_client_bytes)
+        self._streams = ConcurrentStreams(settings.max_client_streams)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -48,6 +50,8 @@ class ClientLimitsMiddleware:
                 return
         if facts.upload:
             await self._serve_upload(client, scope, receive, send)
+        elif facts.stream:
+            await self._serve_stream(client, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -61,6 +65,15 @@ class ClientLimitsMiddleware:
                 return
             scope[COUNT_BYTES] = upload.grow_to
             await self._app(scope, _count_bytes(receive, upload), send)
+
+    async def _serve_stream(self, client: str, scope: Scope, receive: Receive, send: Send) -> None:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._streams.stream(client))
+            except TooManyStreams as error:
+                await error_response(error)(scope, receive, send)
+                return
+            await self._app(scope, receive, send)
 
     def _limit(self, key: Caller | None, *, upload: bool) -> tuple[str, int]:
         """The limit's name, and its requests per minute."""

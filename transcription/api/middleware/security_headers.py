@@ -7,9 +7,10 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from transcription.api.answer import CACHE_STATUS_HEADER, SUBTITLE_WARNINGS_HEADER
+from transcription.api.answer import CACHE_STATUS_HEADER
 from transcription.api.middleware.rate_limits import LIMIT_HEADER, REMAINING_HEADER, RESET_HEADER
 from transcription.api.middleware.request_id import REQUEST_ID_HEADER
+from transcription.api.rendered import SUBTITLE_WARNINGS_HEADER
 from transcription.api.route_facts import RouteTable
 from transcription.core.settings import Settings
 

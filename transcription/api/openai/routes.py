@@ -14,7 +14,7 @@ from formats import registry
 from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_allowed
-from transcription.api.answer import answer_recording, answer_transcript
+from transcription.api.answer import answer_recording, answer_transcript, name_codes
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.openai.documentation import (
@@ -30,6 +30,7 @@ from transcription.api.openai.parameters import OpenAIFormat, OpenAIRequest, par
 from transcription.api.openai.schemas import OpenAIModel, OpenAIModelList
 from transcription.api.openai.streaming import EventStream, Item, Work
 from transcription.api.recording import upload_in
+from transcription.api.rendered import codes_header
 from transcription.api.request_headers import is_no_store
 from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect
@@ -101,7 +102,8 @@ def _names(settings: Settings) -> list[str]:
 async def answer(request: Request, backend: Backend, task: Task, deployment: str | None = None) -> Response:
     """Answer with the transcript, or a stream of it. deployment: its name in a path of Azure's, see `parse`."""
 
-    async def respond(upload: Upload) -> Response:
+    async def respond(received: Upload) -> Response:
+        upload = replace(received, lenient=True)  # clients call every file file.mp3, or audio.wav
         parsed = parse(upload.fields, task, backend.settings, deployment)
         if parsed.stream:
             return await _stream(request, backend, upload, parsed)
@@ -124,6 +126,7 @@ async def _stream(request: Request, backend: Backend, upload: Upload, parsed: Op
     return EventStream(
         first,
         work,
+        headers=codes_header(await name_codes(upload, backend.settings)),
         logprobs=parsed.logprobs,
         write_timeout=backend.settings.upload_timeout,
         time_limit=backend.settings.request_timeout,

@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from contextlib import aclosing
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
-from fastapi.sse import EventSourceResponse, ServerSentEvent
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from formats.json import TIME_DIGITS, word_to_dict
 from transcription.api.dependencies import AccessDependency, BackendDependency
 from transcription.api.documentation import error_responses
+from transcription.api.job_feeds import Feed, JobFeeds
 from transcription.api.public_path import public_path
-from transcription.api.schemas.jobs import ended
-from transcription.core.errors import UnknownJob
-from transcription.core.transcript import Segment
-from transcription.jobs.access import EVERY_JOB
-from transcription.jobs.estimate import progress_of
-from transcription.jobs.job import Job, JobStatus
-from transcription.jobs.service import JobService
+from transcription.api.route_facts import route_facts
+from transcription.core.cancellation import cancel_on_disconnect
+from transcription.core.errors import ServiceUnavailable, TooManyStreams, UnknownJob
+from transcription.jobs.job import Job
 
-POLL_SECONDS = 0.25  # other processes may run the job, and only the store is shared with them
-RECONNECT_MS = 2000
 EVENT_ID = re.compile(r"(\d{1,9})\.(\d{1,9})")
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 router = APIRouter(tags=["jobs"])
+
+
+class EventStream(Response):
+    """The type of a stream of events, for the API document."""
+
+    media_type = "text/event-stream"
+
+
+class EventsResponse(EventStream):
+    """Streams the events of a job from a place on: the position of a window, and how many of its segments were sent."""
+
+    def __init__(self, feeds: JobFeeds, job: Job, place: tuple[int, int], result_url: str) -> None:
+        super().__init__(headers=HEADERS)
+        del self.headers["Content-Length"]  # not known
+        self._feeds = feeds
+        self._job = job
+        self._place = place
+        self._result_url = result_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response. Raises ServiceUnavailable before it begins."""
+        with self._feeds.watch(self._job) as feed:
+            try:
+                await cancel_on_disconnect(receive, self._send_events(feed, send))
+            except ClientDisconnect:
+                return
+
+    async def _send_events(self, feed: Feed, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async with aclosing(feed.events(self._place, self._result_url)) as events:
+            async for event in events:
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def known_job(job_id: str, backend: BackendDependency, access: AccessDependency) -> Job:
@@ -38,80 +67,25 @@ async def known_job(job_id: str, backend: BackendDependency, access: AccessDepen
 @router.get(
     "/jobs/{job_id}/events",
     operation_id="follow_job",
-    response_class=EventSourceResponse,
-    responses=error_responses(UnknownJob),
+    response_class=EventStream,
+    responses=error_responses(UnknownJob, TooManyStreams, ServiceUnavailable),
 )
+@route_facts(stream=True)
 async def events(
     job: Annotated[Job, Depends(known_job)],
     request: Request,
     backend: BackendDependency,
     last_event_id: Annotated[str, Header(description="Id of the last received event, sent by browsers.")] = "",
-) -> AsyncIterator[ServerSentEvent]:
+) -> Response:
     """Events: `progress` when it changes, `segment` for each decoded segment, and finally `completed`, `failed` or
     `cancelled`; then the stream is closed. Suspected hallucinations may be dropped at the end of a job, so the
     transcript is its result, not the sum of the segments.
     """
-    result_url = public_path(request, f"/jobs/{job.id}/result")
-    async for event in follow(backend.jobs, job, resume_after(last_event_id), result_url):
-        yield event
-
-
-async def follow(jobs: JobService, job: Job, place: tuple[int, int], result_url: str) -> AsyncIterator[ServerSentEvent]:
-    """The events of a job from a place on.
-
-    place: the position of a window, and how many of its segments were sent. result_url: for the last event.
-    """
-    position, seen = place
-    progress = None
-    yield ServerSentEvent(comment="the job's events", retry=RECONNECT_MS)
-    while True:
-        job = await jobs.get(job.id, EVERY_JOB)  # before its segments: a finished job has all of them
-        for segments in await jobs.segments(job, position):
-            for number, segment in enumerate(segments[seen:], start=seen + 1):
-                data = _segment(segment, shows_words=job.layout is None or job.layout.shows_words)
-                yield ServerSentEvent(data=data, event="segment", id=f"{position}.{number}")
-            position, seen = position + 1, 0
-        if job.finished:
-            yield _end(job, result_url)
-            return
-        if (now := (job.status, job.seconds_done, job.seconds_total)) != progress:
-            progress = now
-            yield ServerSentEvent(data=_progress(job), event="progress")
-        if jobs.stopping.is_set():
-            return  # the client reconnects, to this process or another
-        await asyncio.sleep(POLL_SECONDS)
+    place = resume_after(last_event_id)
+    return EventsResponse(backend.feeds, job, place, public_path(request, f"/jobs/{job.id}/result"))
 
 
 def resume_after(last_event_id: str) -> tuple[int, int]:
     """The place after an event; the beginning if the id is not one of ours."""
     match = EVENT_ID.fullmatch(last_event_id.strip())
     return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
-def _segment(segment: Segment, *, shows_words: bool) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "start": round(segment.start, TIME_DIGITS),
-        "end": round(segment.end, TIME_DIGITS),
-        "text": segment.text.strip(),
-    }
-    if segment.words and shows_words:
-        data["words"] = [word_to_dict(word) for word in segment.words]
-    return data
-
-
-def _progress(job: Job) -> dict[str, Any]:
-    return {
-        "status": job.status.value,
-        "progress": progress_of(job),
-        "seconds_done": round(job.seconds_done, TIME_DIGITS),
-        "seconds_total": job.seconds_total,
-    }
-
-
-def _end(job: Job, result_url: str) -> ServerSentEvent:
-    if job.status is JobStatus.COMPLETED:
-        return ServerSentEvent(data={**_progress(job), "result_url": result_url}, event="completed")
-    ending = ended(job)
-    return ServerSentEvent(
-        data={**_progress(job), "error": ending.error, "detail": ending.detail}, event=job.status.value
-    )

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from formats import registry
 from formats.registry import ResponseFormat
 from transcription.api.admission import check_room
-from transcription.api.answer import notice_headers, rendered_response
 from transcription.api.dependencies import AccessDependency, BackendDependency
 from transcription.api.documentation import error_responses
 from transcription.api.examples import transcript_content
+from transcription.api.job_status import Part, parse_include
 from transcription.api.parameters.subtitles import ResultParameters
 from transcription.api.route_facts import route_facts
 from transcription.api.schemas.jobs import (
@@ -26,12 +24,10 @@ from transcription.api.schemas.jobs import (
     JobList,
     UnfinishedJob,
     accepted,
-    completed,
-    ended,
     summary,
-    unfinished,
 )
 from transcription.api.schemas.transcript import JsonTranscript
+from transcription.api.shared_bodies import SharedResponse
 from transcription.core.errors import (
     InsufficientStorage,
     InvalidParameter,
@@ -39,12 +35,11 @@ from transcription.core.errors import (
     UnknownJob,
     WrongJobState,
 )
-from transcription.jobs.access import Access
-from transcription.jobs.job import JobSnapshot, JobStatus
-from transcription.jobs.service import JobService
+from transcription.jobs.job import JobStatus
 
 MAX_PAGE_SIZE = 200
 UNKNOWN = error_responses(UnknownJob)
+READABLE = error_responses(UnknownJob, ServiceUnavailable)
 UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState)
 JOB = UnfinishedJob | CompletedJob | EndedJob
 NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
@@ -52,33 +47,26 @@ NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
 router = APIRouter(tags=["jobs"])
 
 
-@router.get("/status/{job_id}", operation_id="get_status", response_model=JOB, responses=UNKNOWN)
-@router.get("/jobs/{job_id}", operation_id="get_job", response_model=JOB, responses=UNKNOWN)
+@router.get("/status/{job_id}", operation_id="get_status", response_model=JOB, responses=READABLE)
+@router.get("/jobs/{job_id}", operation_id="get_job", response_model=JOB, responses=READABLE)
 async def status(
     job_id: str,
     backend: BackendDependency,
     access: AccessDependency,
     partial: Annotated[bool, Query(description="Include the text decoded so far, if the job is unfinished.")] = False,
+    include: Annotated[
+        str,
+        Query(
+            description="Long parts of the answer, separated by commas: result (of a completed job), partial (the text "
+            "decoded so far). With none, a client that polls does not transfer the result each time.",
+            examples=["none"],
+        ),
+    ] = Part.RESULT.value,
 ) -> Response:
     """The status of a job. A failed job is not an error here: the answer is 200 with the reason."""
     snapshot = await backend.jobs.snapshot(job_id, access)
-    body = await status_body(backend.jobs, snapshot, backend.settings.job_concurrency, access, partial=partial)
-    return Response(body, media_type="application/json")
-
-
-async def status_body(
-    jobs: JobService, snapshot: JobSnapshot, concurrency: int, access: Access, *, partial: bool = False
-) -> bytes:
-    """The status of a job as JSON, for this route and for webhooks. concurrency: number of jobs processed at once."""
-    job = snapshot.job
-    if job.status is JobStatus.COMPLETED:
-        document = completed(job, access, await jobs.result(job))
-        return bytes(JSONResponse(document).body)
-    if job.finished:
-        return ended(job, access).model_dump_json(exclude_unset=True).encode()
-    text = await jobs.partial_text(job) if partial else None
-    answer = unfinished(snapshot, access, concurrency, time.time(), text)
-    return answer.model_dump_json(exclude=None if partial else {"partial"}, exclude_unset=True).encode()
+    parts = parse_include(include) | ({Part.PARTIAL} if partial else set())
+    return await backend.statuses.render(snapshot, access, parts)
 
 
 @router.get("/jobs", operation_id="list_jobs", response_model_exclude_unset=True)
@@ -124,9 +112,7 @@ async def result(
     response_format = parameters.response_format or ResponseFormat(job.response_format)
     layout = parameters.to_layout(job.layout.layout if job.layout else None)
     registry.check_layout(parameters.requested_layout(), response_format)
-    transcript = await backend.jobs.result(job)
-    rendered = await asyncio.to_thread(registry.render, transcript, response_format, layout)
-    return rendered_response(rendered, notice_headers(transcript))
+    return SharedResponse(await backend.results.in_format(job, response_format, layout))
 
 
 @router.delete("/jobs/{job_id}", operation_id="cancel_job", responses=UNKNOWN)

@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from formats.registry import ResponseFormat, render
+from formats.registry import ResponseFormat
 from transcription.api.admission import check_room
-from transcription.api.answer import answer_recording, check_jobs, rendered_response
+from transcription.api.answer import answer_recording, check_jobs
 from transcription.api.caller import access_of
 from transcription.api.dependencies import backend_of
 from transcription.api.errors import answer_domain_error, error_body, error_response, kind_of
@@ -28,6 +28,7 @@ from transcription.api.route_facts import route_facts
 from transcription.api.routes.native_input import TASK_ROUTE as ROUTE
 from transcription.api.routes.transcription import submission_from
 from transcription.api.schemas.jobs import utc
+from transcription.api.shared_bodies import SharedResponse
 from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState, as_error
 from transcription.jobs.job import Job, JobStatus
 from transcription.media.intake.upload import Upload
@@ -86,8 +87,7 @@ async def get(request: Request) -> Response:
     job = await _job(request)
     if job.status is JobStatus.FAILED and job.failure:
         return error_response(as_error(job.failure))
-    transcript = await backend_of(request).jobs.result(job)
-    return rendered_response(render(transcript, ResponseFormat.JSON))
+    return SharedResponse(await backend_of(request).results.in_format(job, ResponseFormat.JSON, None))
 
 
 @route_facts(upload=True)

@@ -9,12 +9,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
-from formats import json as json_format
 from transcription.api.public_path import public_path
 from transcription.api.schemas.transcript import TranscriptionResponse, TranscriptWarning
 from transcription.api.server_paths import without_paths
 from transcription.core.errors import Failure
-from transcription.core.transcript import Transcript
 from transcription.jobs.access import EVERY_JOB, Access
 from transcription.jobs.estimate import progress_of, seconds_left
 from transcription.jobs.job import Delivery, DeliveryState, Job, JobSnapshot, JobStatus
@@ -84,9 +82,10 @@ class CompletedJob(JobSummary):
     completed_at: str
     expires_at: str = Field(description="When the job and its result are deleted.")
     warnings: list[TranscriptWarning] = Field(
-        default=[], description="About the file, such as truncated_media; absent if there is nothing to say."
+        default=[],
+        description="About the file, such as truncated_media; absent if there is nothing to say, and without `result`.",
     )
-    result: TranscriptionResponse
+    result: TranscriptionResponse | None = Field(None, description="Absent if `include` leaves it out.")
 
 
 class EndedJob(JobSummary):
@@ -147,14 +146,12 @@ def ended(job: Job, access: Access = EVERY_JOB) -> EndedJob:
     )
 
 
-def completed(job: Job, access: Access, transcript: Transcript) -> dict[str, Any]:
-    """A completed job in the shape of CompletedJob; a dictionary, to avoid validating a long transcript again."""
+def completed(job: Job, access: Access) -> dict[str, Any]:
+    """A completed job in the shape of CompletedJob, without its result, which is rendered apart and shared."""
     return {
         **_common(job, access),
         "completed_at": utc(job.finished_at or 0),
         "expires_at": utc(job.expires_at or 0),
-        **json_format.notices_of(transcript),
-        "result": json_format.to_dict(transcript),
     }
 
 

@@ -24,4 +24,8 @@ class RedisResults(RedisSteps):
 
     async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
         windows = await self._step("checkpoints", work=work, start=start)
-        return [PLACED.unpack(zlib.decompress(window.partition(b" ")[2])) for window in windows]
+        return await asyncio.to_thread(_unpacked, windows)
+
+
+def _unpacked(windows: Sequence[bytes]) -> list[PlacedResult]:
+    return [PLACED.unpack(zlib.decompress(window.partition(b" ")[2])) for window in windows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ class RedisSteps:
 
     async def _transcript(self, name: str, **values: Any) -> Transcript | None:
         packed = await self._step(name, **values)
-        return unpack_transcript(packed) if packed else None
+        return await asyncio.to_thread(unpack_transcript, packed) if packed else None
 
 
 @contextmanager

@@ -65,11 +65,13 @@ class SqliteSteps:
         await self._database.write(step, durable=durable)
 
     async def _transcript(self, query: str, values: dict[str, Any]) -> Transcript | None:
-        def step(db: sqlite3.Connection) -> Transcript | None:
+        def step(db: sqlite3.Connection) -> bytes | None:
             row = first_row(db, query, values)
-            return unpack_transcript(row["transcript"]) if row else None
+            return row["transcript"] if row else None
 
-        return await self._database.read(step)
+        packed = await self._database.read(step)
+        # In another thread: the readers of the database are few, and hours of speech take a while.
+        return await asyncio.to_thread(unpack_transcript, packed) if packed is not None else None
 
     async def _packed(self, work: str, transcript: Transcript) -> dict[str, Any]:
         # Compressing hours of speech takes a while: in a thread of its own, so that the writer is not blocked.
