@@ -36,11 +36,12 @@ fuzz: .venv/dev  ## try properties with many examples; FUZZ_SECONDS (60) of host
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -m hypothesis tests/unit --timeout 0
 
-tools: .venv/bin/promtool  ## install the Debian packages that some tests need (as root)
+tools: .venv/bin/promtool  ## install the Debian and npm packages that some tests need (as root)
 	@command -v redis-server >/dev/null || scripts/get_packages.sh redis-server
 	@command -v chromium >/dev/null || scripts/get_packages.sh chromium fonts-liberation
 	@/usr/bin/python3 -c 'import swift' 2>/dev/null || scripts/get_packages.sh python3-swift
-	@$(MAKE) --no-print-directory .venv/bin/render_chart
+	@command -v npm >/dev/null || scripts/get_packages.sh nodejs npm
+	@$(MAKE) --no-print-directory .venv/bin/render_chart .venv/typescript/node_modules
 
 audit: .venv/dev  ## check the deployed packages for vulnerabilities and licences
 	@$(BIN)/python -m scripts.audit
@@ -93,6 +94,12 @@ clean:  ## remove .venv and caches
 
 .venv/bin/render_chart: scripts/render_chart/main.go | .venv/bin/python
 	@scripts/get_render_chart.sh $(CURDIR)/.venv/bin
+
+.venv/typescript/node_modules: tests/support/typescript/package-lock.json | .venv/bin/python
+	@mkdir -p $(@D)
+	@cp tests/support/typescript/package.json tests/support/typescript/package-lock.json $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund --loglevel error
+	@touch $@
 
 .venv/dev: requirements-dev.lock .venv/runtime
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock

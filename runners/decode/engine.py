@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from runners.decode.arrays import Arrays, LogMel
 from runners.decode.model import ModelHandle
+from runners.decode.prompt import Prompt, fit
 from runners.decode.rules import (
     Attempt,
     Cut,
@@ -54,14 +55,15 @@ class WindowTask:
 class _WindowState:
     """The progress of decoding one window.
 
-    features: log-mel, shape (n_mels, content_frames + 1). seek: next frame to decode. last_speech: seconds.
+    features: log-mel, shape (n_mels, content_frames + 1). prompt: of the first decode; later ones have its hotwords.
+    seek: next frame to decode. last_speech: seconds.
     """
 
     features: LogMel
     options: DecodeOptions
     language: str | None
     language_probability: float
-    prompt: list[int]
+    prompt: Prompt
     seek: int = 0
     last_speech: float = 0.0
     segments: list[Segment] = field(default_factory=list)
@@ -76,9 +78,9 @@ class _WindowState:
         return self.seek >= self.content_frames
 
     def result(self) -> WindowResult:
-        return WindowResult(
-            self.language or ENGLISH, self.language_probability, tuple(self.segments), tuple(self.unspoken)
-        )
+        language = self.language or ENGLISH
+        segments, unspoken = tuple(self.segments), tuple(self.unspoken)
+        return WindowResult(language, self.language_probability, segments, unspoken, self.prompt.cut)
 
 
 class Engine:
@@ -91,6 +93,7 @@ class Engine:
         self._multilingual: bool = model.whisper.model.is_multilingual
         self._tokenizers = Tokenizers(model)
         self._suppressed = self._tokenizers.suppressed
+        self._context = min(model.context, self._whisper.max_length)
 
     def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
         """Results in the order of the batch, whose options must share one `queue.BatchKey`.
@@ -107,7 +110,11 @@ class Engine:
     def _open(self, task: WindowTask, features: LogMel) -> _WindowState:
         options = task.options
         language = options.language if self._multilingual else ENGLISH
-        prompt = self._tokenizers.encode(options.initial_prompt) if options.initial_prompt is not None else []
+        hotwords, text = (
+            self._tokenizers.encode(given) if given is not None else []
+            for given in (options.hotwords, options.initial_prompt)
+        )
+        prompt = fit(hotwords, text, self._context, self._tokenizers.start_length)
         return _WindowState(features, options, language, 1.0 if language else 0.0, prompt)
 
     def _decode_next(self, states: Sequence[_WindowState]) -> None:
@@ -150,7 +157,7 @@ class Engine:
         """One attempt per window: the first that passes its thresholds, else the best of all temperatures."""
         tokenizers = [self._tokenizers.of(state.language or ENGLISH, state.options.task) for state in states]
         prompts = [
-            self._whisper.get_prompt(tokenizer, state.prompt, hotwords=state.options.hotwords)
+            self._whisper.get_prompt(tokenizer, [*state.prompt.hotwords, *state.prompt.text])
             for state, tokenizer in zip(states, tokenizers, strict=True)
         ]
         tried: list[list[Attempt]] = [[] for _ in states]
@@ -186,7 +193,7 @@ class Engine:
         results = self._whisper.model.generate(
             encoded,
             prompts,
-            max_length=self._whisper.max_length,
+            max_length=self._context,
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=self._suppressed,
@@ -217,7 +224,7 @@ class Engine:
             timed, next_seek = self._time_words(state, split, frames, self._arrays.take_rows(encoded, [row]))
         state.segments += self._segments(timed, attempt, started_at)
         # The prompt applies to the first decode only: repeated, it could send the next one into a loop.
-        state.prompt = []
+        state.prompt = replace(state.prompt, text=())
         # A decode that consumes nothing would be repeated indefinitely.
         state.seek = next_seek if next_seek > started_at else started_at + frames
 

@@ -11,6 +11,7 @@ from faster_whisper import WhisperModel
 
 from runners.decode.arrays import Arrays
 from runners.decode.features import choose_arrays
+from runners.decode.prompt import CONTEXT, context_of
 from runners.placement import CUDA, DeviceLayout, Placement
 from transcription.core.errors import ModelUnavailable
 
@@ -22,12 +23,13 @@ CUBLAS_LIBRARY = "libcublas.so.12"
 class ModelHandle:
     """A loaded model. Every method of `whisper` and `arrays` may be called from several threads at once.
 
-    arrays: the array operations around the model, on its device.
+    arrays: the array operations around the model, on its device. context: tokens of prompt and answer together.
     """
 
     name: str
     whisper: WhisperModel
     arrays: Arrays
+    context: int = CONTEXT
 
 
 def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayout) -> ModelHandle:
@@ -55,7 +57,7 @@ def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayo
             "replace it with a Whisper model in CTranslate2's format.",
             detail=str(error),
         ) from error
-    return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor))
+    return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor), context_of(folder))
 
 
 def load_cublas() -> None:

@@ -19,6 +19,7 @@ class Tokenizers:
 
     suppressed: ids of tokens that are never speech.
     timestamp_begin: id of <|0.00|>; every id from there on is a timestamp.
+    start_length: number of tokens that start an answer.
     """
 
     def __init__(self, model: ModelHandle) -> None:
@@ -30,6 +31,7 @@ class Tokenizers:
         self._text = self.of(ENGLISH, "transcribe")
         self.suppressed = list(get_suppressed_tokens(self._text, [-1]))
         self.timestamp_begin: int = self._text.timestamp_begin
+        self.start_length = len(self._text.sot_sequence)
 
     def of(self, language: str, task: str) -> Tokenizer:
         """The tokenizer of a language and a task. Cheap: the expensive half is shared.
@@ -50,9 +52,8 @@ class Tokenizers:
         return self._known[key]
 
     def encode(self, text: str) -> list[int]:
-        """Tokens of a prompt."""
-        tokens: list[int] = self._text.encode(" " + text.strip())
-        return tokens
+        """Tokens of a prompt. Names of special tokens in it are left out: the model would obey them."""
+        return [token for token in self._text.encode(" " + text.strip()) if token < self._text.eot]
 
     def text(self, tokens: Sequence[int]) -> str:
         """Text of tokens, without timestamps."""

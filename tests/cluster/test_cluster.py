@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -137,6 +138,22 @@ def test_a_worker_that_is_stopped_hands_its_windows_back_and_another_goes_on(
         starts = [segment["start"] for segment in segments_of(read_events(replicas[0], job))]
         assert starts == sorted(starts)
         assert len(starts) == len(set(starts))
+    finally:
+        busy.start()
+
+
+def test_a_worker_that_stands_still_is_killed_and_another_completes_its_job(
+    cluster: Cluster, replicas: Replicas, recordings: Recordings
+) -> None:
+    job = submit(replicas[0], recordings.speech("frozen.mp3", 300), beam_size="10")
+    assert wait_until(lambda: status(replicas[0], job)["progress"] >= 15, PATIENCE)
+    busy = next(worker for worker in cluster.workers if worker_has(worker.log, job, cluster))
+    assert busy.process
+    busy.process.send_signal(signal.SIGSTOP)
+    try:
+        assert busy.process.wait(PATIENCE) == -signal.SIGKILL
+        assert finished(replicas[1], job)["status"] == "completed"
+        assert len(log_lines(cluster, "job_completed", job)) == 1
     finally:
         busy.start()
 

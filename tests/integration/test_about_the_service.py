@@ -72,8 +72,9 @@ def test_swagger_needs_no_content_network(client: httpx.Client) -> None:
 
 
 def test_the_document_shows_every_parameter_in_both_places(client: httpx.Client) -> None:
-    operation = client.get("/openapi.json").json()["paths"]["/transcribe"]["post"]
-    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    document = client.get("/openapi.json").json()
+    operation = document["paths"]["/transcribe"]["post"]
+    form = document["components"]["schemas"]["TranscribeForm"]["properties"]
     query = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
     assert set(form) - {"file"} == query
     assert {"language", "model", "response_format", "async", "vad_threshold"} <= query

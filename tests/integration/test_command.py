@@ -109,6 +109,18 @@ def test_parameters_of_the_service_can_be_set(run: Run, talk: Path, anywhere: li
     assert "Did you mean 'beam_size'?" in wrong.stderr
 
 
+def test_a_file_that_breaks_off_is_transcribed_with_a_warning(
+    run: Run, talk: Path, recordings: Recordings, anywhere: list[str]
+) -> None:
+    whole = recordings.speech("whole.flac", 10).read_bytes()
+    cut = talk.with_name("cut.flac")
+    cut.write_bytes(whole[: len(whole) // 2])
+    done = run(cut, *anywhere, "--stdout")
+    assert done.returncode == 0
+    assert done.stdout.strip()
+    assert "cut.flac: The file breaks off after" in done.stderr
+
+
 def test_an_existing_file_is_replaced_only_with_overwrite(run: Run, talk: Path) -> None:
     text = talk.with_suffix(".txt")
     text.write_text("corrected by hand")
@@ -118,6 +130,65 @@ def test_an_existing_file_is_replaced_only_with_overwrite(run: Run, talk: Path) 
     assert text.read_text() == "corrected by hand"
     assert run(talk, "--overwrite").returncode == 0
     assert text.read_text() != "corrected by hand"
+
+
+def test_two_recordings_of_one_name_do_not_overwrite_each_other(
+    run: Run, tmp_path: Path, spoken_clips: dict[str, SpokenClip], anywhere: list[str]
+) -> None:
+    said = {}
+    for folder, language in (("a", "en"), ("b", "es")):
+        path = tmp_path / folder / f"talk{spoken_clips[language].path.suffix}"
+        path.parent.mkdir()
+        path.write_bytes(spoken_clips[language].path.read_bytes())
+        said[path] = spoken_clips[language].text
+    done = run(*said, *anywhere, "-d", tmp_path / "out", "--overwrite")
+    assert done.returncode == 0, done.stderr
+    written = {path.read_text(encoding="utf-8").strip() for path in (tmp_path / "out").iterdir()}
+    assert written == set(said.values())
+    assert all(f"{path}: {tmp_path}/out/" in done.stderr for path in said)
+
+
+def test_a_result_is_printed_in_utf_8_whatever_the_encoding_of_the_terminal(
+    run: Run, tmp_path: Path, spoken_clips: dict[str, SpokenClip]
+) -> None:
+    clip = next(clip for clip in spoken_clips.values() if not clip.text.isascii())
+    path = (tmp_path / "r\u00e9union \u4e16").with_suffix(clip.path.suffix)
+    path.write_bytes(clip.path.read_bytes())
+    for encoding in ("ascii", "latin-1", "utf-16"):
+        done = run(path, tmp_path / "\u4e16", "--stdout", PYTHONIOENCODING=encoding)
+        assert done.stdout == f"{clip.text}\n"
+        assert done.stderr.endswith("\u4e16: cannot be read: No such file or directory\n")
+
+
+def test_names_and_options_survive_a_locale_without_utf_8(
+    run: Run, tmp_path: Path, spoken_clip: SpokenClip, anywhere: list[str]
+) -> None:
+    path = tmp_path / "r\u00e9union.mp3"
+    path.write_bytes(spoken_clip.path.read_bytes())
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = run(path, *anywhere, "--prompt", "r\u00e9union", **locale)
+    assert (done.returncode, done.stderr) == (0, f"{path}: {path.with_suffix('.txt')}\n")
+    assert path.with_suffix(".txt").exists()
+
+
+@pytest.mark.parametrize("source", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
+def test_standard_input_by_its_path_is_standard_input(run: Run, spoken_clip: SpokenClip, source: str) -> None:
+    done = run(source, input=spoken_clip.path.read_bytes())
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{spoken_clip.text}\n", "")
+
+
+def test_the_output_of_a_command_may_be_transcribed(spoken_clip: SpokenClip, tmp_path: Path) -> None:
+    script = f"{' '.join(COMMAND)} <(cat '{spoken_clip.path}') - < '{spoken_clip.path}'"
+    done = subprocess.run(["bash", "-c", script], env=environment(tmp_path), capture_output=True, timeout=100)
+    assert (done.returncode, done.stdout.decode()) == (0, f"{spoken_clip.text}\n" * 2), done.stderr
+
+
+def test_standard_output_that_is_full_or_closed_is_an_error(tmp_path: Path, talk: Path) -> None:
+    for target in (">/dev/full", ">&-"):
+        script = f"{' '.join(COMMAND)} --stdout '{talk}' {target}"
+        done = subprocess.run(["bash", "-c", script], env=environment(tmp_path), capture_output=True, timeout=100)
+        assert done.returncode == 1
+        assert done.stderr.decode().startswith(f"{talk}: standard output cannot be written: ")
 
 
 def test_results_are_written_into_the_output_folder(run: Run, talk: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.support.service import ROOT, LocalService
 
 EXAMPLES = examples(15, 150)  # of each route
 RECORDING = (ROOT / "samples" / "en-meeting.mp3").read_bytes()
+HARMLESS = {"file", "response_format", "timestamp_granularity", "task", "hallucinations"}
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -36,13 +37,23 @@ def test_the_service_gives_out_this_very_document(client: httpx.Client) -> None:
     assert client.get("/openapi.json").json() == json.loads(json.dumps(document))
 
 
+def be_plausible(case: schemathesis.Case) -> None:
+    """Send a recording, and to /transcribe no parameters that exclude each other: else nothing would be transcribed."""
+    assert isinstance(case.body, dict)
+    case.body["file"] = RECORDING
+    if case.path == "/transcribe":
+        for place in (case.body, case.query):
+            for name in set(place or ()) - HARMLESS:
+                del place[name]
+
+
 @contract.parametrize()
 @hypothesis_settings(
     max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 def test_every_answer_is_as_documented(case: schemathesis.Case, service: LocalService) -> None:
     if isinstance(case.body, dict) and "file" in case.body and len(str(case.body)) % 2:
-        case.body["file"] = RECORDING  # else no example would get as far as a transcript
+        be_plausible(case)
     response = case.call(base_url=service.url, timeout=60)
     seen[case.path, response.status_code] += 1
     assert response.status_code < 500 or response.status_code in (501, 503), response.text

@@ -143,12 +143,34 @@ def test_idempotency_keys_of_two_keys_are_apart(bob: httpx.Client, job: str, spo
     finished(bob, own)
 
 
-def test_a_result_of_another_key_answers_nothing(ada: httpx.Client, bob: httpx.Client, spoken_clip: SpokenClip) -> None:
+@pytest.mark.parametrize(
+    ("door", "field", "parameters"),
+    [
+        ("/transcribe", "file", {"hotwords": "native"}),
+        ("/api/transcribe", "file", {"hotwords": "bentoml"}),
+        ("/v1/audio/transcriptions", "file", {"model": "whisper-1", "prompt": "openai"}),
+        ("/asr?initial_prompt=asr", "audio_file", {}),
+    ],
+)
+def test_a_result_of_another_key_answers_nothing(
+    ada: httpx.Client, bob: httpx.Client, spoken_clip: SpokenClip, door: str, field: str, parameters: dict[str, str]
+) -> None:
     def cache_status(client: httpx.Client) -> str:
-        return post(client, spoken_clip.path, beam_size="2").headers["cache-status"]
+        file = {field: (spoken_clip.path.name, spoken_clip.path.read_bytes())}
+        return client.post(door, files=file, data=parameters).headers["cache-status"]
 
     assert [cache_status(ada) for _ in range(2)] == ["transcription; fwd=miss; detail=miss", "transcription; hit"]
     assert cache_status(bob) == "transcription; fwd=miss; detail=miss"
+
+
+def test_a_task_belongs_to_the_key_that_submitted_it(
+    ada: httpx.Client, bob: httpx.Client, spoken_clip: SpokenClip
+) -> None:
+    file = {"file": (spoken_clip.path.name, spoken_clip.path.read_bytes())}
+    task = ada.post("/api/transcribe_job/submit", files=file).json()["task_id"]
+    assert finished(ada, task)["status"] == "completed"
+    assert_error(bob.get(f"/api/transcribe_job/get?task_id={task}"), 404, "unknown_job")
+    assert task not in [item["job_id"] for item in listed(bob)]
 
 
 def test_a_job_is_not_completed_by_the_result_of_another_key(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -20,7 +21,9 @@ from tests.resilience.chaos import Outcome, Plan, judge, killing, make_recording
 from tests.support.cluster import Cluster, Member, local_cluster
 
 APIS, WORKERS = 2, 3
-TARGETS = ("api", "worker", "redis")
+TARGETS = ("api", "worker", "frozen worker", "redis")
+WATCHDOG_SECONDS = 3  # WATCHDOG_TIMEOUT
+END_SECONDS = 60.0  # until the watchdog has killed a worker that stands still; the limit of a failure
 DEAD_SECONDS = (0.0, 3.0)  # how long a member stays away
 
 
@@ -39,9 +42,16 @@ class Prey:
         return next(self._urls)
 
     def kill(self, target: str) -> None:
-        """SIGKILL for one member and its children; it comes back after a while, without being waited for."""
-        members = {"api": self._cluster.apis, "worker": self._cluster.workers, "redis": [self._cluster.redis]}
-        member: Member = self._chance.choice(members[target])
+        """SIGKILL for one member and its children; it comes back after a while, without being waited for.
+
+        A worker that freezes is sent SIGSTOP, and killed by its watchdog.
+        """
+        workers = self._cluster.workers
+        members = {"api": self._cluster.apis, "redis": [self._cluster.redis]}
+        member: Member = self._chance.choice(members.get(target, workers))
+        if target == "frozen worker" and member.process:
+            member.process.send_signal(signal.SIGSTOP)
+            member.process.wait(END_SECONDS)
         member.kill()
         # Here no recording has killed the worker that had it.
         for entry in (self._cache / JOURNAL).glob("*"):
@@ -74,7 +84,12 @@ def run(plan: Plan, folder: Path) -> Outcome:
 
 def environment() -> dict[str, str]:
     """Settings of the cluster that is killed. JOB_RETRIES is high: nothing else kills a worker every few seconds."""
-    return {"WHISPER_MODEL": "demo", "JOB_RETRIES": "100", "JOB_CONCURRENCY": "2"}
+    return {
+        "WHISPER_MODEL": "demo",
+        "JOB_RETRIES": "100",
+        "JOB_CONCURRENCY": "2",
+        "WATCHDOG_TIMEOUT": str(WATCHDOG_SECONDS),
+    }
 
 
 def main() -> int:

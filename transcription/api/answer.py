@@ -24,7 +24,9 @@ from transcription.api.request_headers import is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
 from transcription.core.options import Ticket, TranscriptionRequest
+from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
+from transcription.media.intake.identify import misnamed
 from transcription.media.intake.transfer import declared_size
 from transcription.media.intake.upload import Upload
 from transcription.pipeline.transcriber import Source
@@ -43,7 +45,7 @@ CACHE_STATUS = {
     Source.MISS: "transcription; fwd=miss; detail=miss",
     Source.BYPASS: "transcription; fwd=bypass; detail=bypass",
 }
-
+WRONG_NAME = "wrong_file_name_or_type"
 
 log = structlog.get_logger(__name__)
 
@@ -86,8 +88,15 @@ async def answer_transcript(
     with traced(FORMAT):
         # In a thread: the subtitles of a one-hour recording take a second to lay out.
         rendered = await asyncio.to_thread(render, transcript)
-    common = {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notice_headers(transcript)}
-    return rendered_response(rendered, {**common, **(headers or {})})
+    notices = notice_headers(transcript, await name_codes(upload, backend.settings))
+    return rendered_response(rendered, {CACHE_STATUS_HEADER: CACHE_STATUS[source], **notices, **(headers or {})})
+
+
+async def name_codes(upload: Upload, settings: Settings) -> list[str]:
+    """The code of the warning about the file's name or type, where a wrong one is no error; empty if it is right."""
+    if settings.strict_media_types and not upload.lenient:
+        return []
+    return [WRONG_NAME] if await asyncio.to_thread(misnamed, upload) else []
 
 
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:

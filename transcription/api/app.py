@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from transcription.api import page
+from transcription.api.client_schema import fit_for_clients
 from transcription.api.documentation import add_security, error_responses
 from transcription.api.errors import answer_domain_error, answer_full_disk, answer_validation_error
 from transcription.api.openai import azure
@@ -77,7 +78,7 @@ def declare_security(app: FastAPI, settings: Settings) -> None:
     open_paths = route_table().open_paths(protect_probes=settings.protect_probes)
 
     def openapi() -> dict[str, Any]:
-        return add_security(make_document(), open_paths, required=settings.enable_api_key)
+        return add_security(fit_for_clients(make_document()), open_paths, required=settings.enable_api_key)
 
     app.openapi = openapi  # type: ignore[method-assign]
 

@@ -39,7 +39,10 @@ SECURITY_SCHEMES: Document = {
 
 
 def field_schemas(model: type[BaseModel]) -> Document:
-    """The JSON schema of each field by name, without references and null alternatives, which form pages cannot show."""
+    """The JSON schema of each field by name, without references and null alternatives, which form pages cannot show.
+
+    Enumerations have a title, under which `fit_for_clients` makes them components.
+    """
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.get("$defs", {})
     return {name: _flat(field, definitions) for name, field in schema["properties"].items()}
@@ -48,10 +51,16 @@ def field_schemas(model: type[BaseModel]) -> Document:
 def _flat(field: Document, definitions: Document) -> Document:
     alternatives = [item for item in field.get("anyOf", []) if item.get("type") != "null"]
     merged = {**field, **(alternatives[0] if alternatives else {})}
+    merged.pop("title", None)
     if reference := merged.pop("$ref", ""):
         merged = {**definitions[reference.rsplit("/", 1)[-1]], **merged}
-    dropped = {"anyOf", "title"} | ({"default"} if merged.get("default", ...) is None else set())
+    dropped = {"anyOf"} | ({"default"} if merged.get("default", ...) is None else set())
     return {key: value for key, value in merged.items() if key not in dropped}
+
+
+def enumeration(title: str, values: Iterable[str]) -> Document:
+    """A string with one of these values. title: its name among the components."""
+    return {"type": "string", "enum": [str(value) for value in values], "title": title}
 
 
 def query_parameter(name: str, schema: Document, *, required: bool = False) -> Document:
@@ -65,15 +74,16 @@ def query_parameter(name: str, schema: Document, *, required: bool = False) -> D
     }
 
 
-def multipart_body(properties: Document, **constraints: Any) -> Document:
-    """A multipart form. constraints: keywords of its JSON schema, such as required=[...]."""
-    schema = {"type": "object", **constraints, "properties": properties}
+def multipart_body(title: str, properties: Document, **constraints: Any) -> Document:
+    """A multipart form. title: its name among the components. constraints: keywords of its JSON schema."""
+    schema = {"type": "object", "title": title, **constraints, "properties": properties}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 
 def file_schema(description: str = "") -> Document:
     """A file in a multipart form."""
-    schema = {"type": "string", "format": "binary"}
+    # Both keywords: OpenAPI 3.1 has the second, and generators made for 3.0 know the first.
+    schema = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
     return {**schema, "description": description} if description else schema
 
 

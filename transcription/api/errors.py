@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -15,6 +16,8 @@ from transcription.api.server_paths import without_paths
 from transcription.core import errors
 from transcription.system.disk import is_full
 from transcription.telemetry.logs import current_request_id
+
+log = structlog.get_logger(__name__)
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the access log: the client is gone
 RETRY_SECONDS = 5
@@ -166,6 +169,8 @@ def public_message(error: errors.TranscriptionError) -> str:
 def error_response(error: errors.TranscriptionError) -> JSONResponse:
     """The answer to an error of the domain."""
     kind = kind_of(error)
+    if isinstance(error, errors.DamagedStore):
+        log.critical("damaged_store", reason=error.message, detail=error.detail)
     headers = {}
     if isinstance(error, errors.ServiceUnavailable | errors.TooManyRequests):
         headers["Retry-After"] = str(max(1, round(error.retry_after)))

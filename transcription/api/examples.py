@@ -29,7 +29,8 @@ WORDS = Transcript(
     model="base",
     word_timestamps=True,
     processing_time=1.3,
-    warnings=(Concern(None, 5.2, 5.5, "Thanks for watching!", Reason.NO_VOICE, Action.DROPPED),),
+    # Marked, not dropped: FastAPI leaves nulls out of examples, and a dropped one has no segment.
+    warnings=(Concern(0, 0.0, 5.2, " Hello, this is a test.", Reason.LOW_CONFIDENCE, Action.MARKED),),
 )
 SEGMENTS = replace(WORDS, word_timestamps=False)
 

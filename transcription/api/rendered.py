@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 from formats import json as json_format
 from formats import registry
@@ -58,10 +58,17 @@ class RenderedResults:
         return await self._bodies.get((job.id, job.attempt, job.finished_at, job.status, *form), make)
 
 
-def notice_headers(transcript: Transcript) -> dict[str, str]:
-    """The header with the codes of the notices about the file, so that formats without a field for them show them."""
-    codes = dict.fromkeys(notice.code for notice in transcript.notices)
-    return {NOTICES_HEADER: ", ".join(codes)} if codes else {}
+def notice_headers(transcript: Transcript, others: Sequence[str] = ()) -> dict[str, str]:
+    """The header with the codes of the notices about the file, so that formats without a field for them show them.
+
+    others: codes of warnings that are not about its content.
+    """
+    return codes_header([*others, *(notice.code for notice in transcript.notices)])
+
+
+def codes_header(codes: Sequence[str]) -> dict[str, str]:
+    """The header with the codes of warnings; none without any."""
+    return {NOTICES_HEADER: ", ".join(dict.fromkeys(codes))} if codes else {}
 
 
 def _end_of_status(transcript: Transcript) -> bytes:

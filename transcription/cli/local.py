@@ -71,6 +71,8 @@ class LocalTranscriber:
             layouts = [each.checked_layout() for each in parameters]
             wanted = next((each for each in parameters if each.needs_words()), parameters[0])
             transcript = asyncio.run(self._transcribe(request, wanted.to_request(self._settings), report))
+            for notice in transcript.notices:
+                request.warn(notice.message)
             return {
                 each: registry.render(transcript, each, layout).body
                 for each, layout in zip(request.formats, layouts, strict=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import io
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,7 +16,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from formats.registry import ResponseFormat
 from transcription.cli.language import LanguageType
+from transcription.cli.names import SameName, Targets, different, result_files
 from transcription.cli.output import Output
+from transcription.cli.recordings import as_text, is_nameless, name_of, open_recording
 from transcription.cli.remote import RemoteTranscriber
 from transcription.cli.transcriber import (
     RecordingFailed,
@@ -24,10 +27,10 @@ from transcription.cli.transcriber import (
     ServerUnavailable,
     Transcriber,
 )
-from transcription.core.options import Task
+from transcription.core.options import Channel, Task
 
-STDIN = "-"
 FORMATS = [each.value for each in ResponseFormat]
+NO_TARGETS: Targets = {}
 SOME_FAILED, SERVER_UNAVAILABLE, INTERRUPTED = 1, 3, 130  # click itself exits with 2 on wrong usage
 DEFAULT_TIMEOUT = 3600.0  # seconds
 EPILOG = """\b
@@ -82,6 +85,8 @@ Shell completion: eval "$(_TRANSCRIBE_COMPLETE=bash_source transcribe)", or zsh_
 @click.option("--words", is_flag=True, help="Include word times in json and verbose_json.")
 @click.option("--prompt", help="Text that sets the style and the spelling of names.")
 @click.option("--hotwords", help="Words to expect.")
+@click.option("--audio-track", type=click.IntRange(min=1), help="Number of the audio track, from 1.")
+@click.option("--channel", type=click.Choice([each.value for each in Channel]), help="Channel of a stereo recording.")
 @click.option("--no-vad", is_flag=True, help="Turn off voice activity detection: transcribe all of the audio.")
 @click.option(
     "--set",
@@ -114,22 +119,26 @@ def main(
 
     FILES are audio or video; - is standard input, whose result is printed. Results are written next to the recordings.
     """
+    write_errors_as_utf8()
     wanted = tuple(dict.fromkeys(ResponseFormat(each) for each in formats))
-    to_stdout = stdout or Path(STDIN) in files
+    to_stdout = stdout or any(map(is_nameless, files))
     if to_stdout and len(wanted) > 1:
         raise click.UsageError("Standard output takes one --format.")
-    output = Output(output_dir, to_stdout, overwrite)
+    recordings = different(files)
+    targets = dict.fromkeys(recordings, NO_TARGETS) if to_stdout else targets_of(recordings, output_dir, wanted)
+    output = Output(overwrite)
     parameters = parameters_of(choices)
     console = Console(stderr=True)
     failures = 0
-    file = files[0]
+    file = recordings[0]
     with ExitStack() as stack:
         try:
             transcriber = transcriber_for(server, api_key, timeout, parameters)
             stack.callback(transcriber.close)
-            for file in files:
+            for file in recordings:
                 try:
-                    transcribe_file(file, wanted, parameters, output, transcriber, console, quiet=quiet)
+                    request = RecordingRequest(file, name_of(file), wanted, parameters, partial(print_error, file))
+                    transcribe_file(request, targets[file], output, transcriber, console, quiet=quiet)
                 except RecordingFailed as error:
                     failures += 1
                     print_error(file, error)
@@ -142,6 +151,22 @@ def main(
     sys.exit(SOME_FAILED if failures else 0)
 
 
+def write_errors_as_utf8() -> None:
+    """Write standard error in UTF-8, as the results: a locale without a letter must not stop the command."""
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def targets_of(
+    recordings: Sequence[Path], folder: Path | None, formats: Sequence[ResponseFormat]
+) -> dict[Path, Targets]:
+    """The files of each recording's results. Raises click.UsageError."""
+    try:
+        return result_files(recordings, folder, formats)
+    except SameName as error:
+        raise click.UsageError(str(error)) from None
+
+
 def parameters_of(choices: dict[str, object]) -> dict[str, str]:
     """Parameters of POST /transcribe. Raises click.UsageError."""
     names = {
@@ -150,6 +175,8 @@ def parameters_of(choices: dict[str, object]) -> dict[str, str]:
         "task": "task",
         "prompt": "initial_prompt",
         "hotwords": "hotwords",
+        "audio_track": "audio_track",
+        "channel": "channel",
     }
     parameters = {ours: str(choices[name]) for name, ours in names.items() if choices[name] is not None}
     if choices["words"]:
@@ -163,7 +190,7 @@ def parameters_of(choices: dict[str, object]) -> dict[str, str]:
         if not equals or name in ("async", "response_format", "callback_url", "file", "url"):
             raise click.UsageError(f"--set takes NAME=VALUE with a parameter of POST /transcribe, not '{other}'.")
         parameters[name] = value
-    return parameters
+    return {name: as_text(value) for name, value in parameters.items()}
 
 
 def transcriber_for(server: str | None, api_key: str | None, timeout: float, parameters: dict[str, str]) -> Transcriber:
@@ -181,40 +208,24 @@ def transcriber_for(server: str | None, api_key: str | None, timeout: float, par
 
 
 def transcribe_file(
-    file: Path,
-    formats: tuple[ResponseFormat, ...],
-    parameters: dict[str, str],
+    request: RecordingRequest,
+    targets: Targets,
     output: Output,
     transcriber: Transcriber,
     console: Console,
     *,
     quiet: bool,
 ) -> None:
-    """Transcribe one recording and write its results. Raises RecordingFailed and ServerUnavailable."""
+    """Transcribe one recording and write its results, or print them without targets.
+
+    Raises RecordingFailed and ServerUnavailable.
+    """
+    file = request.path
+    output.check(targets)
     with open_recording(file) as path, progress_bar(file, console, quiet=quiet) as report:
-        targets = output.targets(file, formats)
-        name = "recording" if str(file) == STDIN else file.name
-        results = transcriber.transcribe(RecordingRequest(path, name, formats, parameters), report)
-        output.write(results, targets)
+        output.write(transcriber.transcribe(replace(request, path=path), report), targets)
     if targets and not quiet:
-        click.echo(f"{file}: {', '.join(str(path) for path in targets.values())}", err=True)
-
-
-@contextmanager
-def open_recording(file: Path) -> Iterator[Path]:
-    """The path of a readable file with the recording. Raises RecordingFailed."""
-    if str(file) == STDIN:
-        with tempfile.NamedTemporaryFile(prefix="transcribe-") as copy:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-            copy.flush()
-            yield Path(copy.name)
-        return
-    try:
-        with file.open("rb"):
-            pass
-    except OSError as error:
-        raise RecordingFailed(f"cannot be read: {error.strerror}") from None
-    yield file
+        click.echo(f"{as_text(str(file))}: {', '.join(as_text(str(path)) for path in targets.values())}", err=True)
 
 
 @contextmanager
@@ -225,7 +236,7 @@ def progress_bar(file: Path, console: Console, *, quiet: bool) -> Iterator[Repor
         return
     columns = (TextColumn("{task.fields[name]}"), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("", total=None, name=file.name)
+        task = progress.add_task("", total=None, name=as_text(file.name))
 
         def report(step: str, share: float | None) -> None:
             progress.update(task, description=step, total=None if share is None else 1.0, completed=share or 0.0)
@@ -233,6 +244,6 @@ def progress_bar(file: Path, console: Console, *, quiet: bool) -> Iterator[Repor
         yield report
 
 
-def print_error(file: Path, error: Exception) -> None:
-    """Print an error on one line of standard error."""
-    click.echo(f"{file}: {' '.join(str(error).split())}", err=True)
+def print_error(file: Path, error: Exception | str) -> None:
+    """Print an error or a warning on one line of standard error."""
+    click.echo(f"{as_text(str(file))}: {' '.join(str(error).split())}", err=True)

@@ -44,7 +44,7 @@ class RemoteTranscriber:
             return {each: self._transcribe_synchronously(request, each, deadline, report) for each in request.formats}
         job = str(_accepted(answer).json()["job_id"])
         try:
-            self._follow(job, deadline, report)
+            self._follow(job, deadline, request, report)
         except BaseException:
             self._cancel(job)
             raise
@@ -90,11 +90,13 @@ class RemoteTranscriber:
         report("waiting for the server", None)
         time.sleep(seconds)
 
-    def _follow(self, job: str, deadline: float, report: ReportProgress) -> None:
+    def _follow(self, job: str, deadline: float, request: RecordingRequest, report: ReportProgress) -> None:
         while True:
             status = self._get(f"/status/{job}").json()
             if status["status"] == "completed":
                 report("transcribed", 1.0)
+                for warning in status.get("warnings", ()):
+                    request.warn(warning["message"])
                 return
             if status["status"] in ("failed", "cancelled"):
                 raise RecordingFailed(status.get("detail") or f"the job was {status['status']} on the server")

@@ -18,12 +18,14 @@ class RecordingRequest:
     """One recording to transcribe.
 
     name: the file name, for messages and for the check of its extension. parameters: those of POST /transcribe.
+    warn: receives what is to know about the file, such as that it breaks off.
     """
 
     path: Path
     name: str
     formats: tuple[ResponseFormat, ...]
     parameters: Mapping[str, str]
+    warn: Callable[[str], None] = lambda message: None
 
 
 class RecordingFailed(Exception):

@@ -78,6 +78,25 @@ class VadOptions:
     speech_pad_ms: int = VAD_SPEECH_PAD_MS
 
 
+class Channel(StrEnum):
+    """The channel of a recording with several that is transcribed: all of them mixed, or one."""
+
+    MIX = "mix"
+    LEFT = "left"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True, slots=True)
+class SoundOptions:
+    """The part of the recording's sound that is transcribed.
+
+    audio_track: number among the audio tracks, from 1; None to choose one that has sound.
+    """
+
+    audio_track: int | None = None
+    channel: Channel = Channel.MIX
+
+
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
     """The options of a request for a transcript.
@@ -89,6 +108,7 @@ class TranscriptionRequest:
     vad: VadOptions
     multilingual: bool = False
     hallucinations: HallucinationPolicy = HallucinationPolicy.DROP
+    sound: SoundOptions = SoundOptions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     # Files
     max_file_size: int = Field(1_073_741_824, ge=1, description="Maximum size of an upload, bytes (1 GiB).")
     max_duration: int = Field(3600, ge=1, description="Maximum duration of a recording, seconds.")
+    strict_media_types: bool = Field(
+        True,
+        description="Refuse a file on /transcribe whose name or declared type contradicts its content; if false, the "
+        "header X-Transcription-Warnings says so.",
+    )
     temp_dir: Path = Field(
         Path("/tmp/transcription"), description="Folder in which the service creates a private one for uploads."
     )

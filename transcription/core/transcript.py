@@ -69,12 +69,14 @@ class WindowResult:
 
     language_probability: 0..1; 1.0 if the client named the language.
     unspoken: segments decoded where the model detects no speech and is not sure of the words. Whisper omits them.
+    prompt_cut: the prompt was longer than the model can read, and was cut.
     """
 
     language: str
     language_probability: float
     segments: tuple[Segment, ...]
     unspoken: tuple[Segment, ...] = ()
+    prompt_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class Notice:
 
 
 TRUNCATED_MEDIA = "truncated_media"  # the file breaks off; the transcript covers what there is
+OTHER_AUDIO_TRACKS = "other_audio_tracks"  # the file has several; one was chosen
+PROMPT_CUT = "prompt_cut"  # initial_prompt or hotwords are longer than the model can read
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import structlog
 
 from transcription.core.errors import (
     Failure,
+    InsufficientStorage,
     JobTookTooLong,
     ModelUnavailable,
     RepeatedlyInterrupted,
@@ -119,6 +120,10 @@ class Attempts:
             return
 
     async def _retry_or_fail(self, job: Job, error: Exception) -> None:
+        if isinstance(error, InsufficientStorage):  # as long as the disk is full, the job waits
+            await self._store.postpone(job, error.retry_after, counted=False)
+            ATTEMPTS.labels(outcome="retried").inc()
+            return
         current = await self._store.get(job.id)  # a checkpoint since the claim has cleared the failures
         failures = current.failures if current else job.failures
         if outcome_of(error, failures, self._settings.job_retries) is Outcome.RETRY:

@@ -12,7 +12,7 @@ from transcription.jobs.attempt import failure_of
 from transcription.jobs.job import Job, JobStatus
 from transcription.jobs.store.base import JobStore
 from transcription.media.intake.upload import Upload
-from transcription.media.probe import probe
+from transcription.media.open import open_media
 from transcription.telemetry.background import going_on
 
 MAX_CONCURRENT_PROBES = 2
@@ -50,7 +50,7 @@ class Examiner:
                 if not current or current.status is not JobStatus.QUEUED:
                     return
                 try:
-                    media = await probe(upload, self._settings)
+                    media = await open_media(upload, job.request.sound, self._settings)
                 except ServiceUnavailable:
                     await self._store.examined(job.id, None)  # the attempt will find out
                 except TranscriptionError as error:

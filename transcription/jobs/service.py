@@ -104,7 +104,7 @@ class JobService:
             here = stack.enter_context(held(upload))
             job, created = await self._accept(upload, submission)
             if created:
-                log.info("job_accepted", job_id=job.id, size=upload.size, status=job.status.value)
+                log.info("job_accepted", job_id=job.id, size=upload.size, status=job.status.value, caller=job.caller)
                 self._dispatcher.wake()
                 self._examiner.schedule(job, here, stack.pop_all())
         return job

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import AudioTooLong, AudioTooShort, ServiceUnavailable, UndecodableMedia
+from transcription.core.options import Channel
 from transcription.core.settings import Settings
 from transcription.core.transcript import Notice
+from transcription.media.channels import mix
 from transcription.media.decoder_end import Cause, Message, cause_of, error_of, has_no_memory, messages_in
+from transcription.media.filters import audio_filter, output_channels
 from transcription.media.intake import containers
 from transcription.media.media import Media
 from transcription.media.sandbox.launcher_protocol import FILE_PATH, End
@@ -39,15 +42,14 @@ def find_ffmpeg(settings: Settings) -> Path:
     return Path(found or imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]:
-    """The command line: one demuxer, one file, one audio stream. max_seconds: of audio to decode."""
+def ffmpeg_command(media: Media, program: Path, channel: Channel, max_seconds: float) -> list[str]:
+    """The command line: one demuxer, one file, one audio stream. max_seconds: see `filters.audio_filter`."""
     source = ffmpeg.input(
         f"file:{FILE_PATH}",
         format=media.demuxer,
         # Playlists and references in the file can open no URL.
-        **containers.open_options(media.demuxer),
+        **containers.open_options(media.demuxer, media.skip),
         threads=1,
-        t=max_seconds,
         # Video, subtitles and data are not even read into packets.
         vn=None,
         sn=None,
@@ -58,22 +60,21 @@ def ffmpeg_command(media: Media, program: Path, max_seconds: float) -> list[str]
         "pipe:1",
         format="s16le",
         acodec="pcm_s16le",
-        ac=1,
-        ar=SAMPLE_RATE,
+        af=audio_filter(media, channel, max_seconds),
         map_metadata=-1,
         threads=1,
     )
-    arguments: list[str] = output.global_args("-nostdin", "-hide_banner", "-loglevel", "level+warning").compile(
-        cmd=str(program)
-    )
+    messages = ("-nostdin", "-hide_banner", "-loglevel", "level+warning")
+    arguments: list[str] = output.global_args(*messages, "-copyts").compile(cmd=str(program))
     return arguments
 
 
 async def decode(
-    media: Media, settings: Settings, notices: list[Notice] | None = None
+    media: Media, settings: Settings, notices: list[Notice] | None = None, channel: Channel = Channel.MIX
 ) -> AsyncGenerator[NDArray[np.int16], None]:
-    """PCM in blocks of about one second: int16, shape (n,), 16 kHz mono.
+    """PCM in blocks of about one second: int16, shape (n,), 16 kHz mono, from the file's time 0 on.
 
+    Stretches of the file without sound are silence, so that the index of a sample gives its time in the file.
     notices: what is to know about the file is added at its end.
     ffmpeg is paused while the caller does not ask for the next block. Closing the generator kills it.
     Raises AudioTooLong as soon as there are more than MAX_DURATION seconds, AudioTooShort for less than 0.1 s,
@@ -81,20 +82,20 @@ async def decode(
     than DECODE_TIMEOUT, and DecoderFailedOnce if it crashed, used more than DECODE_TIMEOUT seconds of CPU or ran out of
     memory. It ends without an error only at the end of the file.
     """
-    # One second more than allowed, so that a longer recording is detected and not silently cut.
-    command = ffmpeg_command(media, find_ffmpeg(settings), settings.max_duration + 1)
+    command = ffmpeg_command(media, find_ffmpeg(settings), channel, settings.max_duration)
+    channels = output_channels(media, channel)
     resources = limits(settings.decode_memory_limit, settings.decode_timeout)
-    max_bytes = settings.max_duration * SAMPLE_RATE * BYTES_PER_SAMPLE
+    max_samples = settings.max_duration * SAMPLE_RATE
     received = 0
     with traced(DECODE):
         async with confined(command, resources, media.file.fileno()) as process:
             errors = asyncio.create_task(_last_bytes(process.stderr))
             try:
-                while block := await _read_block(process, settings):
+                while len(block := await _read_block(process, channels, settings)):
                     received += len(block)
-                    if received > max_bytes:
-                        raise too_long(settings)
-                    yield np.frombuffer(block, np.int16)
+                    if received > max_samples:
+                        raise _too_long(settings)
+                    yield block
                 end = await process.wait()
                 messages = messages_in(await errors, FILE_PATH)
             finally:
@@ -102,18 +103,21 @@ async def decode(
                 await asyncio.gather(errors, return_exceptions=True)
             _check(received, end, messages, media, settings)
             if notices is not None:
-                notices += ending_notices(media, received / BYTES_PER_SAMPLE / SAMPLE_RATE, messages)
+                notices += ending_notices(media, received / SAMPLE_RATE, messages)
 
 
-async def _read_block(process: Process, settings: Settings) -> bytes:
-    """One second of PCM, or less at the end; always whole samples."""
+async def _read_block(process: Process, channels: int, settings: Settings) -> NDArray[np.int16]:
+    """One second of PCM, or less at the end. channels: in the output of the process, 1 or 2."""
     try:
         async with asyncio.timeout(settings.decode_timeout):
-            return await process.stdout.readexactly(BLOCK_BYTES)
+            block = await process.stdout.readexactly(channels * BLOCK_BYTES)
     except asyncio.IncompleteReadError as end:
-        return end.partial[: len(end.partial) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
+        whole = channels * BYTES_PER_SAMPLE
+        block = end.partial[: len(end.partial) // whole * whole]
     except TimeoutError:
         raise await _no_progress(process, settings) from None
+    samples = np.frombuffer(block, np.int16)
+    return mix(samples) if channels > 1 else samples
 
 
 async def _no_progress(process: Process, settings: Settings) -> ServiceUnavailable:
@@ -138,7 +142,7 @@ async def _last_bytes(stream: asyncio.StreamReader) -> bytes:
 
 def _check(received: int, end: End, messages: Sequence[Message], media: Media, settings: Settings) -> None:
     """Raise unless the decoder reached the end of a file with sound, or where it breaks off."""
-    seconds = received / BYTES_PER_SAMPLE / SAMPLE_RATE
+    seconds = received / SAMPLE_RATE
     limit = settings.decode_timeout
     cause = cause_of(end, messages, limit)
     if cause is Cause.FILE and has_no_memory(messages) and not reaches_stated_end(media, seconds):
@@ -154,7 +158,7 @@ def _check(received: int, end: End, messages: Sequence[Message], media: Media, s
     raise AudioTooShort(f"The recording is {seconds:.2f} s long; at least {MIN_SECONDS} s are needed.")
 
 
-def too_long(settings: Settings) -> AudioTooLong:
+def _too_long(settings: Settings) -> AudioTooLong:
     """The error for more than MAX_DURATION seconds."""
     return AudioTooLong(
         f"The recording is longer than {settings.max_duration} s, the limit of this service. "

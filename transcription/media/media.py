@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """An audio stream of a file.
+
+    number: among its audio streams, from 1. index: among all streams, from 0. codec: ffmpeg's name.
+    channels: as stated; 0 if unknown. is_default: marked as such by the container. language, title: as tagged, or "".
+    stated_end: see `Media`.
+    """
+
+    number: int
+    index: int
+    codec: str
+    channels: int = 0
+    is_default: bool = False
+    language: str = ""
+    title: str = ""
+    stated_end: float | None = None
+
+    def __str__(self) -> str:
+        tags = [self.language, self.title and f"'{self.title}'"]
+        described = ", ".join(tag for tag in tags if tag)
+        return f"track {self.number} ({described})" if described else f"track {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +37,14 @@ class Media:
     file: open for reading.
     format: name of the container, for messages. codec: ffmpeg's name.
     demuxer: ffmpeg's name of the container format, so that ffmpeg does not detect it again.
-    duration: seconds, as stated by the container, which may be wrong; None if it states none.
+    duration: seconds, as stated by the container, which may be wrong; for estimates only. None if it states none.
     stream_index: index of the audio stream to decode, among all streams.
+    channels: of that stream, as stated; 0 if unknown.
     stated_end: seconds of sound in that stream according to a header that counts them; None if none does.
     breaks_off: the container states more bytes than the file has.
+    start: timestamp in seconds at which the file's time begins, which need not be that of its first sound; None if the
+        file has none.
+    tracks: all audio streams that can be chosen. skip: bytes of junk before the first frame.
     """
 
     file: FileIO
@@ -29,3 +57,17 @@ class Media:
     duration: float | None
     stated_end: float | None = None
     breaks_off: bool = False
+    channels: int = 0
+    start: float | None = None
+    tracks: tuple[AudioTrack, ...] = ()
+    skip: int = 0
+
+    def with_track(self, track: AudioTrack) -> Media:
+        """The same file with another audio stream."""
+        return replace(
+            self,
+            stream_index=track.index,
+            codec=track.codec,
+            channels=track.channels,
+            stated_end=track.stated_end,
+        )

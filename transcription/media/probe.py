@@ -17,12 +17,12 @@ from transcription.core.errors import (
     UnsupportedFormat,
 )
 from transcription.core.settings import Settings
-from transcription.media.decode import too_long
 from transcription.media.decoder_end import cause_of, error_of
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
+from transcription.media.intake.identify import identify
 from transcription.media.intake.upload import Upload
-from transcription.media.media import Media
+from transcription.media.media import AudioTrack, Media
 from transcription.media.sandbox.process import inspecting, limits
 
 INSPECT_SECONDS = 20  # of CPU time; reading headers takes milliseconds
@@ -35,64 +35,82 @@ COUNTS_SOUND = frozenset({"mov", "flac", "aiff", "caf", "au", "wv"})
 
 
 async def probe(upload: Upload, settings: Settings) -> Media:
-    """Identify the upload and choose its audio stream.
+    """Identify the upload and its audio streams, the first of which is selected.
 
-    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, AudioTooLong if the
-    container states more than MAX_DURATION, ServiceUnavailable if the machine is overloaded or the process was stopped,
-    DecoderFailedOnce if it crashed or used too much CPU time, and DecoderFailed if the headers take too much memory.
+    Raises UnsupportedFormat, NoAudioStream, UndecodableMedia, AudioTooShort for an empty file, ServiceUnavailable if
+    the machine is overloaded or the process was stopped, DecoderFailedOnce if it crashed or used too much CPU time, and
+    DecoderFailed if the headers take too much memory.
     """
-    container = await asyncio.to_thread(_recognise, upload)
-    found = await _inspect(upload.opened.fileno(), container, settings)
-    audio = next((stream for stream in found["streams"] if stream["type"] == "audio"), None)
-    if audio is None:
+    container, skip = await asyncio.to_thread(_recognise, upload, settings)
+    found = await _inspect(upload.opened.fileno(), container, skip, settings)
+    streams = [stream for stream in found["streams"] if stream["type"] == "audio"]
+    if not streams:
         raise NoAudioStream(
             f"No audio stream in {_called(upload)} ({_count(found['streams'])}). Send a file with sound."
         )
-    _check_sound(audio)
-    duration = found["duration"]
-    is_exact = container not in containers.ESTIMATED
-    if is_exact and duration is not None and duration > settings.max_duration:
-        raise too_long(settings)
+    counts = container.demuxer in COUNTS_SOUND
+    tracks = tuple(
+        _track(number, stream, counts=counts) for number, stream in enumerate(streams, 1) if not _implausible(stream)
+    )
+    if not tracks:
+        raise UndecodableMedia(_implausible(streams[0]))
+    first = tracks[0]
     return Media(
         file=upload.opened,
         sha256=upload.sha256,
         size=upload.size,
         format=container.name,
         demuxer=container.demuxer,
-        codec=audio["codec"],
-        stream_index=audio["index"],
-        duration=duration,
-        stated_end=audio.get("duration") if container.demuxer in COUNTS_SOUND else None,
+        codec=first.codec,
+        stream_index=first.index,
+        duration=found["duration"],
+        stated_end=first.stated_end,
         breaks_off=found["breaks_off"],
+        channels=first.channels,
+        start=found["start"],
+        tracks=tracks,
+        skip=skip,
     )
 
 
-def _check_sound(audio: dict[str, Any]) -> None:
-    """Refuse implausible rates and channel counts: resampling costs what the file states, not what it contains."""
-    rate, channels = audio.get("rate", 0), audio.get("channels", 0)  # absent for an unknown codec
+def _track(number: int, stream: dict[str, Any], *, counts: bool) -> AudioTrack:
+    """counts: the container counts the samples of a stream."""
+    return AudioTrack(
+        number=number,
+        index=stream["index"],
+        codec=stream["codec"],
+        channels=stream.get("channels", 0),  # absent for an unknown codec
+        is_default=stream["default"],
+        language=stream["language"],
+        title=stream["title"],
+        stated_end=stream.get("duration") if counts else None,
+    )
+
+
+def _implausible(stream: dict[str, Any]) -> str:
+    """Why a stream is refused: resampling costs what the file states, not what it contains. Empty if plausible."""
+    rate, channels = stream.get("rate", 0), stream.get("channels", 0)
     if rate and not MIN_RATE <= rate <= MAX_RATE:
-        raise UndecodableMedia(
+        return (
             f"The file has a sample rate of {rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are accepted. "
             f"Convert it to {SAMPLE_RATE} Hz."
         )
     if channels > MAX_CHANNELS:
-        raise UndecodableMedia(
-            f"The file has {channels} channels; up to {MAX_CHANNELS} are accepted. Mix them down to one."
-        )
+        return f"The file has {channels} channels; up to {MAX_CHANNELS} are accepted. Mix them down to one."
+    return ""
 
 
-def _recognise(upload: Upload) -> Container:
-    with upload.reader() as file:
-        head = file.read(containers.HEAD_BYTES)
-        file.seek(containers.id3_length(head))
-        after_tag = file.read(containers.HEAD_BYTES)
-    if not head:
+def _recognise(upload: Upload, settings: Settings) -> tuple[Container, int]:
+    """The container, and the number of bytes before its first frame."""
+    if not upload.size:
         raise AudioTooShort("The file is empty. Send a file with sound.")
-    container = containers.recognise(head, after_tag)
+    container, skip = identify(upload)
     if container is None:
         raise UnsupportedFormat(
             f"{_called(upload)} is not a supported audio or video file.", f"Supported formats: {containers.SUPPORTED}"
         )
+    if upload.lenient or not settings.strict_media_types:
+        return container, skip
     problem = containers.contradiction(container, upload.filename, upload.content_type)
     if problem:
         raise UnsupportedFormat(
@@ -100,12 +118,12 @@ def _recognise(upload: Upload) -> Container:
             "type, or convert the file.",
             f"Supported formats: {containers.SUPPORTED}",
         )
-    return container
+    return container, skip
 
 
-async def _inspect(file: int, container: Container, settings: Settings) -> dict[str, Any]:
+async def _inspect(file: int, container: Container, skip: int, settings: Settings) -> dict[str, Any]:
     resources = limits(settings.decode_memory_limit, INSPECT_SECONDS)
-    async with inspecting(file, container.demuxer, resources) as process:
+    async with inspecting(file, container.demuxer, resources, skip) as process:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await _read_answer(process.stdout)

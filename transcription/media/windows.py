@@ -91,14 +91,12 @@ def analyse(
 ) -> tuple[Sequence[Span], Sequence[Span] | None]:
     """The spans of a block that go into windows, and its speech, or None unless `listen`.
 
-    The first are faster-whisper's. The second have no padding, and are found after quiet recordings were amplified.
+    The first are faster-whisper's; the second have no padding. Both are found after very quiet recordings were
+    amplified.
     """
-    found = find(samples, vad) if vad.enabled else ()
+    found = find(amplify(samples), vad) if vad.enabled or listen else ()
     kept = pad(found, len(samples), vad) if vad.enabled else everything(samples)
-    if not listen:
-        return kept, None
-    louder = amplify(samples)
-    return kept, found if vad.enabled and louder is samples else find(louder, vad)
+    return kept, found if listen else None
 
 
 def find_silero_speech(samples: Samples, vad: VadOptions) -> list[Span]:

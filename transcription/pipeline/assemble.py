@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from transcription.core.audio import FRAMES_PER_SECOND, Timeline
 from transcription.core.options import TranscriptionRequest
-from transcription.core.transcript import PlacedResult, Segment, Transcript, Word
+from transcription.core.transcript import PROMPT_CUT, Notice, PlacedResult, Segment, Transcript, Word
 from transcription.media.windows import join_speech
 from transcription.pipeline.hallucinations import judge
+from transcription.pipeline.order import in_order
 
 UNDETERMINED_LANGUAGE = "und"  # ISO 639-2; of a file without speech
 JUDGED_TOGETHER = 4  # windows of a draft, two minutes; loops of the decoder repeat within less
@@ -20,7 +21,8 @@ def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, durati
     """The transcript of window results in file order, without hallucinations. duration: of the file, in seconds."""
     transcript = assemble(placed, request, duration)
     speech = join_speech(item.speech for item in placed)
-    unspoken = [place(segment, item.timeline) for item in placed for segment in item.result.unspoken]
+    windows = [(item.timeline, [place(each, item.timeline) for each in item.result.unspoken]) for item in placed]
+    unspoken = in_order(windows, duration)
     return judge(transcript, unspoken, speech, request.decode, request.hallucinations)
 
 
@@ -45,7 +47,8 @@ class Draft:
 def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
     """The transcript of window results in file order, in file time. duration: seconds of decoded audio."""
     options = request.decode
-    segments = [place(segment, item.timeline) for item in placed for segment in item.result.segments]
+    windows = [(item.timeline, [place(each, item.timeline) for each in item.result.segments]) for item in placed]
+    segments = in_order(windows, duration)
     language, probability = options.language or UNDETERMINED_LANGUAGE, 1.0 if options.language else 0.0
     if placed:
         first = placed[0].result
@@ -79,6 +82,17 @@ def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:
         certainty[language] = certainty.get(language, 0.0) + weight * item.result.language_probability
     longest = max(totals, key=lambda language: totals[language])
     return longest, certainty[longest] / totals[longest]
+
+
+def prompt_notices(placed: Sequence[PlacedResult]) -> list[Notice]:
+    """The notice that the prompt was cut, if it was."""
+    if not any(item.result.prompt_cut for item in placed):
+        return []
+    message = (
+        "The prompt and the hotwords together are longer than half of what the model can read. The first hotwords were "
+        "used, and the end of the prompt as far as there was room beside them. Shorten them."
+    )
+    return [Notice(PROMPT_CUT, message)]
 
 
 def place(segment: Segment, timeline: Timeline) -> Segment:

@@ -16,13 +16,14 @@ from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
 from transcription.core.options import HallucinationPolicy, Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
-from transcription.core.transcript import Notice, PlacedResult, Transcript, WindowResult
+from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
 from transcription.media.intake.upload import Upload
-from transcription.media.probe import probe
+from transcription.media.open import open_media
 from transcription.media.quarantine import DecoderQuarantine
+from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows
-from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged
+from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged, prompt_notices
 from transcription.telemetry.tracing import PROBE, traced
 
 # Enough to fill a large GPU batch. At 0.96 MB per window this is 15 MB per request.
@@ -87,9 +88,9 @@ class Pipeline:
         on_result: OnResult | None,
     ) -> Transcript:
         with traced(PROBE):
-            media = await probe(upload, self._settings)
-        notices: list[Notice] = []
-        pcm = CountedSamples(decode(media, self._settings, notices))
+            media = await open_media(upload, request.sound, self._settings)
+        notices = track_notices(media, request.sound)
+        pcm = CountedSamples(decode(media, self._settings, notices, request.sound.channel))
         placed: list[PlacedResult] = []
         windows = cut_windows(pcm, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
         # Closes the decoder now: `windows` would leave it to the garbage collector.
@@ -99,7 +100,7 @@ class Pipeline:
                 if on_result:
                     on_result(item, media.duration)
         transcript = judged(placed, request, pcm.samples / SAMPLE_RATE)
-        return replace(transcript, notices=tuple(notices))
+        return replace(transcript, notices=(*notices, *prompt_notices(placed)))
 
     async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
         """The language of the first window with speech.
@@ -110,8 +111,8 @@ class Pipeline:
             return await self._detect_language(upload, request, ticket)
 
     async def _detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
-        media = await probe(upload, self._settings)
-        pcm = CountedSamples(decode(media, self._settings))
+        media = await open_media(upload, request.sound, self._settings, whole=False)
+        pcm = CountedSamples(decode(media, self._settings, channel=request.sound.channel))
         options = replace(request.decode, language=None, only_language=True)
         windows = cut_windows(pcm, request.vad, listen=False)
         async with aclosing(pcm), aclosing(windows):

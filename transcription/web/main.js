@@ -158,6 +158,9 @@ async function finish(work) {
   at("done").hidden = false;
   at("keys").hidden = result.segments.length === 0;
   at("no-speech").hidden = result.segments.length > 0;
+  const aboutFile = result.warnings.filter(({ code }) => code !== "suspected_hallucination");
+  at("about-file").textContent = aboutFile.map(({ message }) => message).join(" ");
+  at("about-file").hidden = aboutFile.length === 0;
   at("live").textContent = result.segments.length ? "Done" : "Done. This recording contains no speech.";
   note();
   recent.refresh();

@@ -1,5 +1,6 @@
 """The documents name what the code has."""
 
+import json
 import re
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def test_every_locked_package_is_pinned_and_hashed():
         packages = [line for line in requirements if line and not line.startswith((" ", "#"))]
         assert packages
         assert all("==" in line and "--hash=sha256:" in line for line in packages)
+
+
+def test_the_npm_packages_are_pinned_and_hashed_and_name_no_registry():
+    lock = json.loads((ROOT / "tests" / "support" / "typescript" / "package-lock.json").read_text())
+    root, *packages = lock["packages"].values()
+    assert all(version[0].isdigit() for version in root["devDependencies"].values())
+    assert all(package["version"] and package["integrity"].startswith("sha512-") for package in packages)
+    assert not any("resolved" in package for package in packages)
 
 
 def test_torch_is_not_in_the_default_install():

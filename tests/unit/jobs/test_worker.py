@@ -9,6 +9,7 @@ import pytest
 from tests.support.media_files import noise, silent_movie, write_wav
 from tests.unit.pipeline.test_transcribe import ScriptedRunner
 from transcription.core.errors import (
+    InsufficientStorage,
     ModelUnavailable,
     NoAudioStream,
     RefusedWindow,
@@ -142,6 +143,12 @@ def test_retries_are_limited(world, speech):
     error = ServiceUnavailable("gone", retry_after=0)
     job = end_of(world(FragileRunner(error, failures=1000), job_retries=3), speech)
     assert (job.status, job.attempt, job.failure.message) == (JobStatus.FAILED, 4, "gone")
+
+
+def test_a_job_waits_as_long_as_the_disk_is_full(world, speech):
+    error = InsufficientStorage("full", retry_after=0)
+    job = end_of(world(FragileRunner(error, failures=5), job_retries=1), speech)
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 6)
 
 
 def test_no_attempt_is_begun_while_the_runner_restarts(world, speech):

@@ -293,3 +293,12 @@ def test_only_listed_decoders_are_used(tmp_path, settings, monkeypatch):
 
 def test_no_picture_decoder_is_listed():
     assert not {"h264", "mpeg4", "mjpeg", "png", "gif", "vp8", "subrip", "ass"} & set(DECODERS.split(","))
+
+
+def test_what_was_probed_is_decoded_although_another_file_has_taken_its_place(tmp_path, settings, uploaded):
+    """A second user of the machine who can change the name must not choose what is decoded."""
+    spoken, path = write_wav(tmp_path / "secret.wav", noise(2)), write_wav(tmp_path / "a.wav", noise(1))
+    media = asyncio.run(probe(uploaded(path), settings))
+    path.unlink()
+    path.symlink_to(spoken)
+    assert len(decoded(media, settings)) == SAMPLE_RATE

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import struct
 from contextlib import suppress
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from tests.support.hostile_files import matroska_of
 from tests.support.media_files import ALL_FORMATS, SPOKEN, convert, media_children, noise, silent_movie, write_wav
 from transcription.core.errors import (
-    AudioTooLong,
     AudioTooShort,
+    DecoderFailed,
+    DecoderFailedOnce,
     NoAudioStream,
     ServiceUnavailable,
     UndecodableMedia,
@@ -23,6 +25,8 @@ from transcription.media import probe as probing
 from transcription.media.intake import containers
 from transcription.media.probe import probe
 from transcription.media.sandbox.inspect_streams import describe
+from transcription.media.sandbox.launcher_protocol import NOT_STARTED, End
+from transcription.media.sandbox.process import Process
 
 
 @pytest.fixture(scope="session")
@@ -133,12 +137,6 @@ def test_a_header_without_a_body_is_refused(files, tmp_path, probed, extension):
         probed(path)
 
 
-def test_a_recording_whose_stated_duration_is_too_long_is_refused_before_decoding(tmp_path, settings, uploaded):
-    path = write_wav(tmp_path / "long.wav", noise(3))
-    with pytest.raises(AudioTooLong, match="longer than 2 s"):
-        asyncio.run(probe(uploaded(path), settings.model_copy(update={"max_duration": 2})))
-
-
 def test_a_playlist_disguised_as_a_recording_reads_no_other_file(tmp_path, probed):
     secret = tmp_path / "secret.wav"
     write_wav(secret, noise(1))
@@ -183,6 +181,43 @@ def test_an_overloaded_machine_is_not_reported_as_a_bad_file(files, probed, monk
     monkeypatch.setattr(probing, "ANSWER_SECONDS", 0)
     with pytest.raises(ServiceUnavailable, match="overloaded"):
         probed(files["wav"])
+
+
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [
+        (End(-signal.SIGKILL), ServiceUnavailable),
+        (End(-signal.SIGTERM), ServiceUnavailable),
+        (End(NOT_STARTED), ServiceUnavailable),
+        (End(-signal.SIGSEGV), DecoderFailedOnce),
+        (End(-signal.SIGKILL, probing.INSPECT_SECONDS), DecoderFailedOnce),
+    ],
+)
+def test_an_inspector_that_was_stopped_or_crashed_is_not_an_undecodable_file(files, probed, monkeypatch, end, error):
+    async def ended(_):
+        return end
+
+    monkeypatch.setattr(Process, "wait", ended)
+    with pytest.raises(ServiceUnavailable) as raised:
+        probed(files["wav"])
+    assert type(raised.value) is error
+
+
+def test_headers_that_ask_for_too_much_memory_are_not_undecodable(files, probed, monkeypatch):
+    async def answer(_):
+        return b'{"error": "Cannot allocate memory", "no_memory": true}'
+
+    monkeypatch.setattr(probing, "_read_answer", answer)
+    with pytest.raises(DecoderFailed, match="DECODE_MEMORY_LIMIT"):
+        probed(files["wav"])
+
+
+def test_an_allocation_that_fails_in_the_inspector_is_reported(monkeypatch, files):
+    def fail(*_):
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr("transcription.media.sandbox.inspect_streams.inspect", fail)
+    assert describe(str(files["wav"]), "wav") == {"error": "no memory", "no_memory": True}
 
 
 def test_the_probe_leaves_no_process(files, probed):

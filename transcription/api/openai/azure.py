@@ -14,6 +14,7 @@ from transcription.api.openai.documentation import (
     DEPLOYMENT_TRANSLATION_BODY,
     ERRORS,
     TRANSCRIPTION_RESPONSES,
+    TRANSLATION_RESPONSES,
 )
 from transcription.api.openai.errors import VENDOR_PREFIX
 from transcription.api.route_facts import route_facts
@@ -27,6 +28,7 @@ router = APIRouter(tags=["openai"], responses=ERRORS)
 @router.post(
     f"{DEPLOYMENT}/transcriptions",
     summary="Transcribe (Azure OpenAI)",
+    operation_id="create_deployment_transcription",
     response_class=Response,
     responses=TRANSCRIPTION_RESPONSES,
     openapi_extra={"requestBody": DEPLOYMENT_TRANSCRIPTION_BODY},
@@ -42,8 +44,9 @@ async def deployment_transcriptions(deployment: str, request: Request, backend: 
 @router.post(
     f"{DEPLOYMENT}/translations",
     summary="Translate into English (Azure OpenAI)",
+    operation_id="create_deployment_translation",
     response_class=Response,
-    responses=TRANSCRIPTION_RESPONSES,
+    responses=TRANSLATION_RESPONSES,
     openapi_extra={"requestBody": DEPLOYMENT_TRANSLATION_BODY},
 )
 @route_facts(upload=True)

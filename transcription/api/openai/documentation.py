@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
-
 from formats.registry import ResponseFormat
-from transcription.api.documentation import Document, Responses, file_schema, multipart_body
+from transcription.api.documentation import Document, Responses, enumeration, file_schema, multipart_body
 from transcription.api.openai.form import CHUNKING, GRANULARITIES, INCLUDE, KEYWORDS, LANGUAGES
 from transcription.api.openai.models import ALIASES
 from transcription.api.openai.parameters import (
+    BY_ITSELF,
     CHUNKING_TYPE,
     EXTENSIONS,
     LOGPROBS,
+    SERVER_VAD,
     STREAMED,
     TRANSCRIPTION_NAMES,
     TRANSLATION_NAMES,
     VAD,
     OpenAIFormat,
 )
+from transcription.api.openai.schemas import OpenAIError, OpenAIJson
 from transcription.api.parameters.parsing import FILE
 from transcription.api.parameters.transcription import Granularity
 
-
-class ErrorDetail(BaseModel):
-    """The details of an error."""
-
-    message: str
-    type: str = Field(examples=["invalid_request_error"])
-    param: str | None = Field(examples=["temperature"])
-    code: str | None = Field(examples=["invalid_parameter"])
-
-
-class OpenAIError(BaseModel):
-    """The body of every error of these routes."""
-
-    error: ErrorDetail
-
-
 STATUS_TEXT = {
     400: "A parameter is invalid, or the file cannot be transcribed",
-    401: "An API key is required",
-    403: "The API key is invalid",
+    401: "An API key is required, or the key is invalid",
+    403: "The request is not allowed",
     404: "The model does not exist",
     408: "The upload stalled or was too slow",
     413: "The file has too many bytes, or the recording too many seconds",
@@ -67,8 +52,7 @@ _PROPERTIES: Document = {
     },
     "prompt": {"type": "string", "description": "Text that guides the style and the spelling of names."},
     "response_format": {
-        "type": "string",
-        "enum": [each for each in OpenAIFormat if each is not OpenAIFormat.DIARIZED_JSON],
+        **enumeration("OpenAIFormat", [each for each in OpenAIFormat if each is not OpenAIFormat.DIARIZED_JSON]),
         "default": OpenAIFormat.JSON,
     },
     "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
@@ -79,43 +63,51 @@ _PROPERTIES: Document = {
     },
     f"{GRANULARITIES}[]": {
         "type": "array",
-        "items": {"type": "string", "enum": list(Granularity)},
+        "items": enumeration("Granularity", Granularity),
         "description": "The timestamps in verbose_json; segment by default.",
     },
-    f"{INCLUDE}[]": {"type": "array", "items": {"type": "string", "enum": [LOGPROBS]}},
+    f"{INCLUDE}[]": {"type": "array", "items": enumeration("Include", [LOGPROBS])},
     f"{KEYWORDS}[]": {**_STRINGS, "description": "Words that are likely to occur."},
     f"{LANGUAGES}[]": {**_STRINGS, "description": "Languages that may be spoken."},
-    CHUNKING: {"type": "string", "enum": ["auto"]},
-    CHUNKING_TYPE: {"type": "string", "enum": ["server_vad"]},
-    **{name: {"type": "number", "default": float(default)} for name, (_, default) in VAD.items()},
+    CHUNKING: enumeration("ChunkingStrategy", [BY_ITSELF]),
+    CHUNKING_TYPE: enumeration("ChunkingType", [SERVER_VAD]),
+    **{
+        name: {"type": "number", "description": f"With {CHUNKING_TYPE}={SERVER_VAD}.", "default": float(default)}
+        for name, (_, default) in VAD.items()
+    },
 }
 
 
-def _body(names: frozenset[str], required: list[str]) -> Document:
+def _body(title: str, names: frozenset[str], required: list[str]) -> Document:
     properties = {
         name: schema
         for name, schema in _PROPERTIES.items()
         if name == FILE or (name.removesuffix("[]") in names and name not in EXTENSIONS)
     }
-    return multipart_body(properties, required=required)
+    return multipart_body(title, properties, required=required)
 
 
-TRANSCRIPTION_BODY = _body(TRANSCRIPTION_NAMES, [FILE, "model"])
-TRANSLATION_BODY = _body(TRANSLATION_NAMES, [FILE, "model"])
-DEPLOYMENT_TRANSCRIPTION_BODY = _body(TRANSCRIPTION_NAMES, [FILE])
-DEPLOYMENT_TRANSLATION_BODY = _body(TRANSLATION_NAMES, [FILE])
+TRANSCRIPTION_BODY = _body("OpenAITranscriptionForm", TRANSCRIPTION_NAMES, [FILE, "model"])
+TRANSLATION_BODY = _body("OpenAITranslationForm", TRANSLATION_NAMES, [FILE, "model"])
+DEPLOYMENT_TRANSCRIPTION_BODY = _body("DeploymentTranscriptionForm", TRANSCRIPTION_NAMES, [FILE])
+DEPLOYMENT_TRANSLATION_BODY = _body("DeploymentTranslationForm", TRANSLATION_NAMES, [FILE])
+_EXAMPLE = {"text": "Hello, this is a test.", "usage": {"type": "duration", "seconds": 5.5}}
+_TEXT: Document = {
+    ResponseFormat.TEXT.record.media_type: {
+        "schema": {"type": "string", "description": "response_format is text, srt or vtt."}
+    }
+}
+_EVENTS: Document = {"text/event-stream": {"schema": {"type": "string"}}}
+TRANSLATION_RESPONSES: Responses = {
+    200: {
+        "model": OpenAIJson,
+        "description": "The transcript in the requested format",
+        "content": {ResponseFormat.JSON.record.media_type: {"example": _EXAMPLE}, **_TEXT},
+    }
+}
 TRANSCRIPTION_RESPONSES: Responses = {
     200: {
-        "description": "The transcript in the requested format",
-        "content": {
-            "application/json": {
-                "example": {"text": "Hello, this is a test.", "usage": {"type": "duration", "seconds": 5.5}}
-            },
-            **{
-                ResponseFormat(each.value).record.media_type: {"schema": {"type": "string"}}
-                for each in (OpenAIFormat.TEXT, OpenAIFormat.SRT, OpenAIFormat.VTT)
-            },
-            "text/event-stream": {"schema": {"type": "string"}},
-        },
+        **TRANSLATION_RESPONSES[200],
+        "content": {ResponseFormat.JSON.record.media_type: {"example": _EXAMPLE}, **_TEXT, **_EVENTS},
     }
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from runners.models.catalogue import CATALOGUE, canonical, check_known, folder_of, is_complete
-from transcription.core.errors import UnknownModel
+from runners.models.catalogue import CATALOGUE, check_allowed
+from transcription.core.errors import InvalidParameter, ModelNotAllowed, UnknownModel
 from transcription.core.settings import Settings
 
 # Names that are built into clients; GET /v1/models lists them. They select the default model of this service.
@@ -28,17 +28,17 @@ def resolve(name: str, settings: Settings) -> str:
     """The model of this service that a client's name for a model means.
 
     That is the model of this name; or, for OpenAI's models, and for Whisper under the name of a vendor or a repository,
-    such as openai/whisper-large-v3 and Systran/faster-whisper-small.en, the same model if it is on disk, else the
-    default model.
-    Raises UnknownModel.
+    such as openai/whisper-large-v3 and Systran/faster-whisper-small.en, the same model if requests may name it, else
+    the default model.
+    Raises UnknownModel, ModelNotAllowed.
     """
     name = name.strip()
-    if _is_known(name, settings):
+    if _is_allowed(name, settings):
         return name
     meant = _meant(name.lower().rpartition("/")[2], vendor="/" in name)
     if meant is None:
-        raise unknown(name)
-    return meant if meant and _is_here(meant, settings) else settings.whisper_model
+        raise _refused(name)
+    return meant if meant and _is_allowed(meant, settings) else settings.whisper_model
 
 
 def resolve_deployment(name: str, settings: Settings) -> str:
@@ -48,25 +48,26 @@ def resolve_deployment(name: str, settings: Settings) -> str:
     """
     try:
         return resolve(name, settings)
-    except UnknownModel:
+    except (UnknownModel, ModelNotAllowed):
         return settings.whisper_model
 
 
-def unknown(name: str) -> UnknownModel:
-    """The error for a model that does not exist."""
+def _refused(name: str) -> InvalidParameter:
+    if name in CATALOGUE:
+        return ModelNotAllowed(
+            f"The model '{name}' is not available on this server. GET /v1/models lists those that are; the operator "
+            "can allow others with ALLOWED_MODELS.",
+            parameter="model",
+        )
     return UnknownModel(f"The model '{name[:80]}' does not exist. GET /v1/models lists the models.", parameter="model")
 
 
-def _is_known(name: str, settings: Settings) -> bool:
+def _is_allowed(name: str, settings: Settings) -> bool:
     try:
-        check_known(name, settings)
-    except UnknownModel:
+        check_allowed(name, settings)
+    except (UnknownModel, ModelNotAllowed):
         return False
     return True
-
-
-def _is_here(name: str, settings: Settings) -> bool:
-    return canonical(name) == canonical(settings.whisper_model) or is_complete(folder_of(name, settings))
 
 
 def _meant(name: str, *, vendor: bool) -> str | None:

@@ -44,7 +44,7 @@ CHUNKING_TYPE = f"{CHUNKING}[type]"
 RENAMED = {"prompt": "initial_prompt", "temperature": "temperature", LANGUAGE: "language"}
 EXTENSIONS = frozenset(
     {
-        *("beam_size", "best_of", "hallucinations", "hotwords", "multilingual"),
+        *("beam_size", "best_of", "hallucinations", "hotwords", "multilingual", "audio_track", "channel"),
         *("vad_filter", "vad_threshold", "vad_min_silence_ms", "vad_speech_pad_ms"),
         *LAYOUT_NAMES,
     }

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,15 +14,23 @@ from formats import registry
 from formats.openai import render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_allowed
-from transcription.api.answer import answer_recording, answer_transcript
+from transcription.api.answer import answer_recording, answer_transcript, name_codes
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
-from transcription.api.openai.documentation import ERRORS, TRANSCRIPTION_BODY, TRANSCRIPTION_RESPONSES, TRANSLATION_BODY
+from transcription.api.openai.documentation import (
+    ERRORS,
+    TRANSCRIPTION_BODY,
+    TRANSCRIPTION_RESPONSES,
+    TRANSLATION_BODY,
+    TRANSLATION_RESPONSES,
+)
 from transcription.api.openai.errors import PREFIX
 from transcription.api.openai.models import ALIASES, resolve
 from transcription.api.openai.parameters import OpenAIFormat, OpenAIRequest, parse
+from transcription.api.openai.schemas import OpenAIModel, OpenAIModelList
 from transcription.api.openai.streaming import EventStream, Item, Work
 from transcription.api.recording import upload_in
+from transcription.api.rendered import codes_header
 from transcription.api.request_headers import is_no_store
 from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect
@@ -33,31 +40,15 @@ from transcription.core.transcript import Transcript
 from transcription.media.intake.upload import Upload
 from transcription.telemetry.logs import current_request_id
 
-OWNER = "transcription-service"
 JSON, TEXT = ResponseFormat.JSON.record.content_type, ResponseFormat.TEXT.record.content_type
 
 router = APIRouter(prefix=PREFIX, tags=["openai"], responses=ERRORS)
 
 
-class Model(BaseModel):
-    """A model in OpenAI's shape."""
-
-    id: str = Field(examples=["whisper-1"])
-    object: str = Field("model")
-    created: int = Field(0, description="Always 0: not known.")
-    owned_by: str = Field(OWNER)
-
-
-class ModelList(BaseModel):
-    """Every value of `model`."""
-
-    object: str = Field("list")
-    data: list[Model]
-
-
 @router.post(
     "/audio/transcriptions",
     summary="Transcribe (OpenAI API)",
+    operation_id="create_transcription",
     response_class=Response,
     responses=TRANSCRIPTION_RESPONSES,
     openapi_extra={"requestBody": TRANSCRIPTION_BODY},
@@ -71,8 +62,9 @@ async def transcriptions(request: Request, backend: BackendDependency) -> Respon
 @router.post(
     "/audio/translations",
     summary="Translate into English (OpenAI API)",
+    operation_id="create_translation",
     response_class=Response,
-    responses=TRANSCRIPTION_RESPONSES,
+    responses=TRANSLATION_RESPONSES,
     openapi_extra={"requestBody": TRANSLATION_BODY},
 )
 @route_facts(upload=True)
@@ -81,26 +73,26 @@ async def translations(request: Request, backend: BackendDependency) -> Response
     return await answer(request, backend, Task.TRANSLATE)
 
 
-@router.get("/models")
-async def models(backend: BackendDependency) -> ModelList:
+@router.get("/models", operation_id="list_openai_models")
+async def models(backend: BackendDependency) -> OpenAIModelList:
     """Every value of `model`: the models of this service, and names of OpenAI's that select the default one."""
     names = await asyncio.to_thread(_names, backend.settings)
-    return ModelList(data=[Model(id=name) for name in names])
+    return OpenAIModelList(object="list", data=[OpenAIModel.named(name) for name in names])
 
 
-@router.get("/models/{model}")
-async def model(model: str, backend: BackendDependency) -> Model:
+@router.get("/models/{model}", operation_id="get_openai_model")
+async def model(model: str, backend: BackendDependency) -> OpenAIModel:
     """One model by name; any name that `model` accepts, such as `openai/whisper-1`."""
     await asyncio.to_thread(resolve, model, backend.settings)
-    return Model(id=model)
+    return OpenAIModel.named(model)
 
 
 @router.get("/models/{vendor}/{model}", include_in_schema=False)
-async def model_of_vendor(vendor: str, model: str, backend: BackendDependency) -> Model:
+async def model_of_vendor(vendor: str, model: str, backend: BackendDependency) -> OpenAIModel:
     """One model by a name with a slash, which clients send as it is or as %2F."""
     name = f"{vendor}/{model}"
     await asyncio.to_thread(resolve, name, backend.settings)
-    return Model(id=name)
+    return OpenAIModel.named(name)
 
 
 def _names(settings: Settings) -> list[str]:
@@ -110,7 +102,8 @@ def _names(settings: Settings) -> list[str]:
 async def answer(request: Request, backend: Backend, task: Task, deployment: str | None = None) -> Response:
     """Answer with the transcript, or a stream of it. deployment: its name in a path of Azure's, see `parse`."""
 
-    async def respond(upload: Upload) -> Response:
+    async def respond(received: Upload) -> Response:
+        upload = replace(received, lenient=True)  # clients call every file file.mp3, or audio.wav
         parsed = parse(upload.fields, task, backend.settings, deployment)
         if parsed.stream:
             return await _stream(request, backend, upload, parsed)
@@ -133,6 +126,7 @@ async def _stream(request: Request, backend: Backend, upload: Upload, parsed: Op
     return EventStream(
         first,
         work,
+        headers=codes_header(await name_codes(upload, backend.settings)),
         logprobs=parsed.logprobs,
         write_timeout=backend.settings.upload_timeout,
         time_limit=backend.settings.request_timeout,

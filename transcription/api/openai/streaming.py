@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -39,16 +39,23 @@ class EventStream(EventSourceResponse):
     """Sends the items of `work` as events. The work is closed when the client disconnects or stops reading.
 
     first_item: the first item of `work`, already taken from it. write_timeout: maximum time for one write, seconds.
-    time_limit: maximum time for the whole stream, seconds.
+    time_limit: maximum time for the whole stream, seconds. headers: added to the common ones.
     """
 
     def __init__(
-        self, first_item: Item, work: Work, *, logprobs: bool, write_timeout: float, time_limit: float
+        self,
+        first_item: Item,
+        work: Work,
+        *,
+        logprobs: bool,
+        write_timeout: float,
+        time_limit: float,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._work = work
         self._events = encode(first_item, work, logprobs=logprobs, time_limit=time_limit)
         self._write_timeout = write_timeout
-        super().__init__(self._events, headers=HEADERS)
+        super().__init__(self._events, headers={**HEADERS, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""

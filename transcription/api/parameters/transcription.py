@@ -17,8 +17,10 @@ from transcription.core.options import (
     VAD_MIN_SILENCE_MS,
     VAD_SPEECH_PAD_MS,
     VAD_THRESHOLD,
+    Channel,
     DecodeOptions,
     HallucinationPolicy,
+    SoundOptions,
     Task,
     TranscriptionRequest,
     VadOptions,
@@ -27,8 +29,9 @@ from transcription.core.settings import Settings
 
 MAX_BEAM_SIZE = 10
 MAX_BEST_OF = 10
-MAX_PROMPT_CHARACTERS = 2000  # the model uses at most 223 tokens of it
+MAX_PROMPT_CHARACTERS = 2000  # the model uses at most 220 tokens of prompt and hotwords together
 MAX_URL_CHARACTERS = 2000
+MAX_STREAMS = 64  # of a file
 MAX_SILENCE_MS = 60_000
 MAX_PAD_MS = 10_000
 FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # Whisper's
@@ -90,6 +93,16 @@ class RecordingParameters(BaseModel):
         None, max_length=MAX_PROMPT_CHARACTERS, description="Text that guides the style and the spelling of names."
     )
     hotwords: str | None = Field(None, max_length=MAX_PROMPT_CHARACTERS, description="Words that are likely to occur.")
+    audio_track: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_STREAMS,
+        description="Number of the audio track in a file with several, from 1. By default it is the default track, or "
+        "the first that has sound.",
+    )
+    channel: Channel = Field(
+        Channel.MIX, description="Transcribe both channels of a stereo recording mixed, or only left or right."
+    )
     vad_filter: bool = Field(True, description="Skip parts without speech.")
     vad_threshold: float = Field(
         VAD_THRESHOLD, ge=0, le=1, description="Minimum probability of speech for a part to count as speech."
@@ -144,6 +157,7 @@ class RecordingParameters(BaseModel):
             ),
             multilingual=self.multilingual,
             hallucinations=self.hallucinations,
+            sound=SoundOptions(self.audio_track, self.channel),
         )
 
     def needs_words(self) -> bool:

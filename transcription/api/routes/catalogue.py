@@ -52,7 +52,7 @@ class LanguageList(BaseModel):
     languages: list[Language]
 
 
-@router.get("/models")
+@router.get("/models", operation_id="list_models")
 async def models(backend: BackendDependency) -> ModelList:
     """Every model that a request may name, with its current state."""
     loaded = await _loaded_models(backend)
@@ -63,7 +63,7 @@ async def models(backend: BackendDependency) -> ModelList:
     )
 
 
-@router.get("/languages")
+@router.get("/languages", operation_id="list_languages")
 async def languages() -> LanguageList:
     """Every language that a request may name, with its code."""
     return LanguageList(languages=[Language(code=code, name=name) for code, name in LANGUAGES.items()])

@@ -66,6 +66,7 @@ async def known_job(job_id: str, backend: BackendDependency, access: AccessDepen
 
 @router.get(
     "/jobs/{job_id}/events",
+    operation_id="follow_job",
     response_class=EventStream,
     responses=error_responses(UnknownJob, TooManyStreams, ServiceUnavailable),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from transcription.api.admission import disk_shortage
@@ -26,7 +26,13 @@ CHECKS = ("model_loaded", "disk_space", "job_store", "background_tasks")
 router = APIRouter(tags=["health"])
 
 
-class Health(BaseModel):
+class Answer(BaseModel):
+    """The fields with defaults are in every answer."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Health(Answer):
     """Version, default model and device of the service."""
 
     status: Literal["healthy"] = "healthy"
@@ -42,13 +48,13 @@ class Health(BaseModel):
     )
 
 
-class Liveness(BaseModel):
+class Liveness(Answer):
     """The process responds."""
 
     status: Literal["alive"] = "alive"
 
 
-class Readiness(BaseModel):
+class Readiness(Answer):
     """The service is ready for requests."""
 
     status: Literal["ready"] = "ready"
@@ -57,6 +63,8 @@ class Readiness(BaseModel):
 
 class NotReady(ErrorBody):
     """The service is not ready for requests. reasons: for each failed check, the reason and what to do."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     status: Literal["not_ready"] = "not_ready"
     checks: dict[str, bool] = Field(examples=[{**dict.fromkeys(CHECKS, True), "model_loaded": False}])
@@ -71,7 +79,7 @@ class Check:
     reason: str = ""
 
 
-@router.get("/health")
+@router.get("/health", operation_id="get_health")
 @route_facts(probe=True)
 async def health(backend: BackendDependency) -> Health:
     """Version, default model, device and uptime. 200 as long as the API responds."""
@@ -90,7 +98,7 @@ async def health(backend: BackendDependency) -> Health:
     )
 
 
-@router.get("/health/live")
+@router.get("/health/live", operation_id="get_liveness")
 @route_facts(probe=True)
 async def live() -> Liveness:
     """Liveness probe: 200 while the event loop runs."""
@@ -99,6 +107,7 @@ async def live() -> Liveness:
 
 @router.get(
     "/health/ready",
+    operation_id="get_readiness",
     response_model=Readiness,
     responses={503: {"model": NotReady, "description": "Not ready, with the reasons"}},
 )

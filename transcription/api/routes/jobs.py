@@ -26,6 +26,7 @@ from transcription.api.schemas.jobs import (
     accepted,
     summary,
 )
+from transcription.api.schemas.transcript import JsonTranscript
 from transcription.api.shared_bodies import SharedResponse
 from transcription.core.errors import (
     InsufficientStorage,
@@ -40,13 +41,14 @@ MAX_PAGE_SIZE = 200
 UNKNOWN = error_responses(UnknownJob)
 READABLE = error_responses(UnknownJob, ServiceUnavailable)
 UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState)
+JOB = UnfinishedJob | CompletedJob | EndedJob
 NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
 
 router = APIRouter(tags=["jobs"])
 
 
-@router.get("/status/{job_id}", response_model=UnfinishedJob | CompletedJob | EndedJob, responses=READABLE)
-@router.get("/jobs/{job_id}", response_model=UnfinishedJob | CompletedJob | EndedJob, responses=READABLE)
+@router.get("/status/{job_id}", operation_id="get_status", response_model=JOB, responses=READABLE)
+@router.get("/jobs/{job_id}", operation_id="get_job", response_model=JOB, responses=READABLE)
 async def status(
     job_id: str,
     backend: BackendDependency,
@@ -67,7 +69,7 @@ async def status(
     return await backend.statuses.render(snapshot, access, parts)
 
 
-@router.get("/jobs", response_model_exclude_unset=True)
+@router.get("/jobs", operation_id="list_jobs", response_model_exclude_unset=True)
 async def jobs(
     backend: BackendDependency,
     access: AccessDependency,
@@ -89,8 +91,12 @@ async def jobs(
 
 @router.get(
     "/jobs/{job_id}/result",
+    operation_id="get_result",
     response_class=Response,
-    responses={200: {"description": "The transcript", "content": transcript_content()}, **UNKNOWN_OR_WRONG},
+    responses={
+        200: {"model": JsonTranscript, "description": "The transcript", "content": transcript_content()},
+        **UNKNOWN_OR_WRONG,
+    },
 )
 async def result(
     job_id: str,
@@ -109,7 +115,7 @@ async def result(
     return SharedResponse(await backend.results.in_format(job, response_format, layout))
 
 
-@router.delete("/jobs/{job_id}", responses=UNKNOWN)
+@router.delete("/jobs/{job_id}", operation_id="cancel_job", responses=UNKNOWN)
 async def cancel(job_id: str, request: Request, backend: BackendDependency, access: AccessDependency) -> JobAccepted:
     """Cancel an unfinished job, or delete a finished one with its result. Its files are deleted before the answer."""
     job = await backend.jobs.cancel(job_id, access)
@@ -117,7 +123,7 @@ async def cancel(job_id: str, request: Request, backend: BackendDependency, acce
     return accepted(job, request).model_copy(update={"message": message})
 
 
-@router.post("/jobs/{job_id}/retry", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
+@router.post("/jobs/{job_id}/retry", operation_id="retry_job", status_code=202, responses=UNKNOWN_OR_WRONG | NO_ROOM)
 @route_facts(upload=True)
 async def retry(
     job_id: str, request: Request, backend: BackendDependency, access: AccessDependency, response: Response

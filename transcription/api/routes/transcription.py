@@ -31,7 +31,7 @@ from transcription.api.recording import recording_of, upload_in, without_url
 from transcription.api.request_headers import documented_headers, idempotency_key, is_no_store
 from transcription.api.route_facts import route_facts
 from transcription.api.schemas.jobs import JobAccepted, accepted
-from transcription.api.schemas.transcript import TranscriptionResponse
+from transcription.api.schemas.transcript import JsonTranscript
 from transcription.core.errors import JobTookTooLong, RecordingLost, RepeatedlyInterrupted, UnknownJob, WrongJobState
 from transcription.core.settings import Settings
 from transcription.jobs.job import KeptLayout
@@ -50,17 +50,17 @@ URL_SCHEMA: Document = {
 SCHEMAS = field_schemas(TranscriptionParameters)
 PARAMETERS = [query_parameter(name, schema) for name, schema in SCHEMAS.items()]
 BODY = multipart_body(
+    "TranscribeForm",
     {
-        FILE: file_schema("mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv or flv."),
+        FILE: file_schema("mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv or flv; or send `url`."),
         URL: URL_SCHEMA,
         **SCHEMAS,
     },
-    anyOf=[{"required": [FILE]}, {"required": [URL]}],
 )
 JOB_ERRORS = (UnknownJob, WrongJobState, RepeatedlyInterrupted, JobTookTooLong, RecordingLost)  # after the submission
 RESPONSES: Responses = {
     200: {
-        "model": TranscriptionResponse,
+        "model": JsonTranscript,
         "description": "The transcript in the requested format",
         "content": transcript_content(),
     },
@@ -68,12 +68,13 @@ RESPONSES: Responses = {
     **error_responses(*(error for error in KINDS if error not in JOB_ERRORS)),
 }
 
-router = APIRouter(dependencies=[Depends(documented_headers)])
+router = APIRouter(tags=["transcription"], dependencies=[Depends(documented_headers)])
 
 
 @router.get(
     "/transcribe",
     summary="Transcribe the audio or video file at a URL",
+    operation_id="transcribe_url",
     response_class=Response,
     responses=RESPONSES,
     openapi_extra={"parameters": [query_parameter(URL, URL_SCHEMA, required=True), *PARAMETERS]},
@@ -106,6 +107,7 @@ async def transcribe_url_head(request: Request, backend: BackendDependency) -> R
 @router.post(
     "/transcribe",
     summary="Transcribe an audio or video file",
+    operation_id="transcribe",
     response_class=Response,
     responses=RESPONSES,
     openapi_extra={"requestBody": BODY, "parameters": [query_parameter(URL, URL_SCHEMA), *PARAMETERS]},

@@ -26,7 +26,7 @@ from transcription.api.answer import answer_recording, answer_transcript
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import error_responses, field_schemas, file_schema, multipart_body, query_parameter
 from transcription.api.parameters.parsing import parse_parameters
-from transcription.api.parameters.subtitles import LAYOUT_NAMES, LayoutParameters
+from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.api.recording import upload_in
 from transcription.api.route_facts import route_facts
@@ -53,10 +53,15 @@ from transcription.telemetry.logs import current_request_id
 FILE = "audio_file"
 ENGINE = "faster_whisper"
 PLAIN_TEXT = ResponseFormat.TEXT.record.content_type  # whatever `output` is, as whisper-asr-webservice does it
+MEDIA_TYPE = ResponseFormat.TEXT.record.media_type
 UNDETERMINED = "undetermined"
 
-BODY = multipart_body({FILE: file_schema()}, required=[FILE])
-LAYOUT_PARAMETERS = [query_parameter(name, schema) for name, schema in field_schemas(LayoutParameters).items()]
+BODY = multipart_body("AudioFileForm", {FILE: file_schema()}, required=[FILE])
+SOUND_NAMES = frozenset({"audio_track", "channel"})
+EXTENSIONS = LAYOUT_NAMES | SOUND_NAMES
+_SCHEMAS = field_schemas(TranscriptionParameters)
+SOUND_PARAMETERS = [query_parameter(name, schema) for name, schema in _SCHEMAS.items() if name in SOUND_NAMES]
+EXTENSION_PARAMETERS = [query_parameter(name, schema) for name, schema in _SCHEMAS.items() if name in EXTENSIONS]
 ERRORS = error_responses(
     *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream, DecoderFailed),
     *(TooManyUploads, ServiceUnavailable, ModelUnavailable),
@@ -119,12 +124,18 @@ def asr_parameters(
             ("vad_filter", str(vad_filter)),
             ("timestamp_granularity", Granularity.WORD if word_timestamps else Granularity.SEGMENT),
             ("response_format", RESPONSE_FORMATS[output]),
-            *((name, value) for name, value in request.query_params.multi_items() if name in LAYOUT_NAMES),
+            *((name, value) for name, value in request.query_params.multi_items() if name in EXTENSIONS),
         ]
     )
 
 
-@router.post("/asr", response_class=Response, openapi_extra={"requestBody": BODY, "parameters": LAYOUT_PARAMETERS})
+@router.post(
+    "/asr",
+    operation_id="asr",
+    response_class=Response,
+    responses={200: {"description": "The transcript", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+    openapi_extra={"requestBody": BODY, "parameters": EXTENSION_PARAMETERS},
+)
 @route_facts(upload=True)
 async def asr(
     request: Request,
@@ -152,11 +163,17 @@ def file_headers(upload: Upload, output: Output) -> dict[str, str]:
     }
 
 
-@router.post("/detect-language", response_model=DetectedLanguage, openapi_extra={"requestBody": BODY})
+@router.post(
+    "/detect-language",
+    operation_id="detect_language",
+    response_model=DetectedLanguage,
+    openapi_extra={"requestBody": BODY, "parameters": SOUND_PARAMETERS},
+)
 @route_facts(upload=True)
 async def detect_language(request: Request, backend: BackendDependency, encode: Encode = True) -> Response:
     """Detect the language from the first window with speech, at most 30 s."""
-    options = TranscriptionParameters().to_request(backend.settings)
+    sound = [(name, value) for name, value in request.query_params.multi_items() if name in SOUND_NAMES]
+    options = parse_parameters(sound).to_request(backend.settings)
 
     async def respond(upload: Upload) -> Response:
         work = backend.pipeline.detect_language(upload, options, Ticket(current_request_id()))
@@ -186,4 +203,5 @@ async def audio_file(request: Request, backend: Backend, *, encode: bool) -> Asy
     head = b"" if encode else HEAD_OF_RAW_PCM
     async with upload_in(request, backend.settings, field=FILE, head=head) as upload:
         # Raw samples got a WAV header above, so the name and the type that the client sent no longer apply.
-        yield upload if encode else replace(upload, filename=upload.filename and "raw", content_type="")
+        named = upload if encode else replace(upload, filename=upload.filename and "raw", content_type="")
+        yield replace(named, lenient=True)

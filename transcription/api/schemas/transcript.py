@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from transcription.core.options import Task
 from transcription.core.transcript import Action, Reason
 
 
@@ -43,7 +44,7 @@ class TranscriptWarning(BaseModel):
 
 
 class TranscriptionResponse(BaseModel):
-    """A transcript."""
+    """A transcript, as response_format=json."""
 
     text: str = Field(description="The whole text; empty if there is no speech.")
     language: str = Field(description="Code of the language; und if there is no speech.", examples=["en"])
@@ -58,3 +59,35 @@ class TranscriptionResponse(BaseModel):
     processing_time: float = Field(
         description="Time from the received file to the transcript, in seconds.", examples=[12.3]
     )
+
+
+class VerboseSegment(TranscriptSegment):
+    """A segment with the decoder's figures. seek: the first frame of the decoded window, in units of 10 ms."""
+
+    seek: int = Field(examples=[0])
+    tokens: list[int]
+    temperature: float = Field(examples=[0.0])
+    avg_logprob: float = Field(examples=[-0.05])
+    compression_ratio: float = Field(examples=[0.73])
+    no_speech_prob: float = Field(examples=[0.01])
+    words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
+
+
+class VerboseTranscript(BaseModel):
+    """A transcript, as response_format=verbose_json."""
+
+    task: Task
+    model: str = Field(examples=["base"])
+    text: str = Field(description="The whole text; empty if there is no speech.")
+    language: str = Field(description="Code of the language; und if there is no speech.", examples=["en"])
+    language_probability: float = Field(ge=0, le=1, examples=[0.98])
+    duration: float = Field(description="Duration of the recording, in seconds.", examples=[125.5])
+    segments: list[VerboseSegment]
+    words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
+    processing_time: float = Field(
+        description="Time from the received file to the transcript, in seconds.", examples=[12.3]
+    )
+    warnings: list[TranscriptWarning]
+
+
+JsonTranscript = VerboseTranscript | TranscriptionResponse  # the more specific first: generated clients try both

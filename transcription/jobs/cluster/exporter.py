@@ -69,8 +69,15 @@ async def read(settings: Settings) -> QueueState:
 async def _queued(broker: Redis, priority: int) -> Queued:
     key = queue_key(priority)
     length, oldest = await asyncio.gather(broker.llen(key), broker.lindex(key, -1))
-    sent_at = json.loads(oldest)["headers"].get("sent_at") if oldest else None
-    return Queued(priority, int(length), max(0.0, time.time() - sent_at) if sent_at else 0.0)
+    return Queued(priority, int(length), age_of(oldest, time.time()) if oldest else 0.0)
+
+
+def age_of(message: str | bytes, now: float) -> float:
+    """Seconds since a message was sent; 0 for one that this version cannot read. now: seconds since the epoch."""
+    try:
+        return max(0.0, now - float(json.loads(message)["headers"]["sent_at"]))
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return 0.0
 
 
 class QueueCollector(Collector):

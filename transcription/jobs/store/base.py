@@ -160,10 +160,10 @@ class Queue(Protocol):
         """Fail the job, and make its webhook due."""
         ...
 
-    async def postpone(self, lease: Job, delay: float) -> None:
-        """Return the job to the queue after a failure of the service, which is counted.
+    async def postpone(self, lease: Job, delay: float, *, counted: bool = True) -> None:
+        """Return the job to the queue after a failure of the service.
 
-        delay: seconds until it is due, at most policy.MAX_POSTPONEMENT.
+        delay: seconds until it is due, at most policy.MAX_POSTPONEMENT. counted: whether it counts as a failure.
         """
         ...
 

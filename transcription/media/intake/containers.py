@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from transcription.core.audio import SAMPLE_RATE
 
-HEAD_BYTES = 64
+HEAD_BYTES = 1024
 # Header of a WAV file of 16-bit, 16 kHz mono samples, of unknown length.
 HEAD_OF_RAW_PCM = struct.pack(
     "<4sI4s4sIHHIIHH4sI",
@@ -37,38 +37,74 @@ def _container(name: str, demuxer: str, extensions: str, types: str) -> Containe
     return Container(name, demuxer, frozenset(extensions.split()), frozenset(types.split()))
 
 
-MP3 = _container("MP3", "mp3", ".mp3 .mpga", "audio/mpeg audio/mp3 audio/mpeg3 audio/x-mpeg-3 audio/x-mp3 audio/mpg")
-WAV = _container("WAV", "wav", ".wav .wave", "audio/wav audio/x-wav audio/wave audio/vnd.wave audio/x-pn-wav")
+MP3 = _container(
+    "MP3",
+    "mp3",
+    ".mp3 .mpga .mp2 .mp1 .mpa .m2a .mpeg .mpg",
+    "audio/mpeg audio/mp3 audio/mpeg3 audio/x-mpeg-3 audio/x-mp3 audio/mpg audio/mp2 audio/x-mp2 audio/mpa video/mpeg",
+)
+WAV = _container(
+    "WAV",
+    "wav",
+    ".wav .wave .bwf .rf64",
+    "audio/wav audio/x-wav audio/wave audio/vnd.wave audio/x-pn-wav audio/rf64",
+)
 OGG = _container(
     "Ogg",
     "ogg",
-    ".ogg .oga .opus .ogv",
-    "audio/ogg video/ogg application/ogg audio/opus audio/vorbis audio/x-vorbis+ogg",
+    ".ogg .oga .opus .ogv .ogx .ogm .spx",
+    "audio/ogg video/ogg application/ogg audio/opus audio/vorbis audio/x-vorbis+ogg audio/speex audio/x-speex",
 )
-FLAC = _container("FLAC", "flac", ".flac", "audio/flac audio/x-flac")
-AAC = _container("AAC", "aac", ".aac .adts", "audio/aac audio/aacp audio/x-aac audio/x-hx-aac-adts audio/vnd.dlna.adts")
+FLAC = _container("FLAC", "flac", ".flac .fla", "audio/flac audio/x-flac")
+AAC = _container(
+    "AAC", "aac", ".aac .adts .aacp", "audio/aac audio/aacp audio/x-aac audio/x-hx-aac-adts audio/vnd.dlna.adts"
+)
 MP4 = _container(
     "MP4",
     "mov",
-    ".mp4 .m4a .m4v .m4b .mov .qt .3gp",
-    "audio/mp4 video/mp4 audio/m4a audio/x-m4a audio/mp4a-latm video/x-m4v video/quicktime application/mp4 audio/3gpp "
-    "video/3gpp audio/aac",
+    ".mp4 .m4a .m4v .m4b .m4r .m4p .mp4a .mp4v .mov .qt .3gp .3gpp .3g2 .3gpp2 .3ga .f4v .f4a .ismv .isma",
+    "audio/mp4 video/mp4 audio/m4a audio/x-m4a audio/mp4a-latm audio/x-m4b audio/x-m4r video/x-m4v video/quicktime "
+    "application/mp4 audio/3gpp video/3gpp audio/3gpp2 video/3gpp2 audio/aac video/x-f4v audio/amr",
 )
 MATROSKA = _container(
     "Matroska/WebM",
     "matroska",
-    ".mkv .mka .webm",
+    ".mkv .mka .mk3d .webm .weba",
     "video/x-matroska audio/x-matroska video/matroska audio/matroska video/webm audio/webm",
 )
 ASF = _container(
-    "WMA", "asf", ".wma .wmv .asf", "audio/x-ms-wma video/x-ms-wmv video/x-ms-asf application/vnd.ms-asf audio/x-wma"
+    "WMA",
+    "asf",
+    ".wma .wmv .asf .wm",
+    "audio/x-ms-wma video/x-ms-wmv video/x-ms-asf application/vnd.ms-asf audio/x-wma video/x-ms-wm",
 )
-AVI = _container("AVI", "avi", ".avi", "video/x-msvideo video/avi video/msvideo video/vnd.avi")
-FLV = _container("FLV", "flv", ".flv", "video/x-flv video/flv application/x-flash-video")
+AVI = _container("AVI", "avi", ".avi .divx", "video/x-msvideo video/avi video/msvideo video/vnd.avi")
+FLV = _container("FLV", "flv", ".flv .f4v", "video/x-flv video/flv application/x-flash-video")
 
-ALL = (MP3, WAV, OGG, FLAC, AAC, MP4, MATROSKA, ASF, AVI, FLV)
-# The duration in these is an estimate from the first bit rate; only decoding gives the real one.
-ESTIMATED = (MP3, AAC)
+PROMISED = (MP3, WAV, OGG, FLAC, AAC, MP4, MATROSKA, ASF, AVI, FLV)
+
+# Accepted because people have them and the sandbox can decode them; not promised.
+AMR = _container("AMR", "amr", ".amr .awb", "audio/amr audio/amr-wb audio/amr-nb audio/x-amr audio/3gpp")
+AIFF = _container("AIFF", "aiff", ".aiff .aif .aifc .afc", "audio/aiff audio/x-aiff audio/aifc audio/x-aifc")
+CAF = _container("CAF", "caf", ".caf", "audio/x-caf audio/caf")
+AU = _container("AU", "au", ".au .snd", "audio/basic audio/au audio/x-au audio/snd")
+MPEG_TS = _container(
+    "MPEG-TS",
+    "mpegts",
+    ".ts .m2ts .mts .m2t .tsa .mpg .mpeg",
+    "video/mp2t audio/mp2t video/mpeg video/vnd.dlna.mpeg-tts",
+)
+MPEG_PS = _container(
+    "MPEG", "mpeg", ".mpg .mpeg .mpe .vob .m2p .m1v .m2v .dat .ps", "video/mpeg video/mp2p video/mpg video/x-mpeg"
+)
+AC3 = _container("AC-3", "ac3", ".ac3 .a52", "audio/ac3 audio/x-ac3 audio/vnd.dolby.dd-raw")
+EAC3 = _container("E-AC-3", "eac3", ".eac3 .ec3 .ac3", "audio/eac3 audio/ac3 audio/vnd.dolby.dd-raw")
+WAVPACK = _container("WavPack", "wv", ".wv", "audio/wavpack audio/x-wavpack")
+W64 = _container("Wave64", "w64", ".w64 .wav", "audio/x-w64 audio/w64 audio/wav audio/x-wav")
+
+ALL = (*PROMISED, AMR, AIFF, CAF, AU, MPEG_TS, MPEG_PS, AC3, EAC3, WAVPACK, W64)
+# Their demuxers compute timestamps from the number of bytes.
+WITHOUT_TIMESTAMPS = frozenset({AVI.demuxer})
 SUPPORTED = "mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv, flv"
 
 MAX_STREAMS = 64  # of all kinds; libavformat allocates for each
@@ -80,7 +116,7 @@ DECODERS = (
     "adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,adpcm_yamaha,adpcm_g722,adpcm_g726,"
     "pcm_s8,pcm_u8,pcm_s16le,pcm_s16be,pcm_u16le,pcm_u16be,pcm_s24le,pcm_s24be,pcm_u24le,pcm_u24be,"
     "pcm_s32le,pcm_s32be,pcm_u32le,pcm_u32be,pcm_s64le,pcm_s64be,pcm_f16le,pcm_f24le,pcm_f32le,pcm_f32be,"
-    "pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw"
+    "pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw,pcm_bluray,pcm_dvd,s302m,mace3,mace6"
 )
 
 # Types that clients send for want of a better one.
@@ -88,14 +124,15 @@ GENERIC_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"
 _ISO_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 
 
-def open_options(demuxer: str) -> dict[str, str]:
-    """Options with which libavformat opens a client's file."""
+def open_options(demuxer: str, skip: int = 0) -> dict[str, str]:
+    """Options with which libavformat opens a client's file. skip: bytes before its first frame."""
     return {
         # Playlists and references in the file can open no URL.
         "protocol_whitelist": "file",
         "format_whitelist": demuxer,
         "codec_whitelist": DECODERS,
         "max_streams": str(MAX_STREAMS),
+        "skip_initial_bytes": str(skip),
     }
 
 
@@ -108,11 +145,17 @@ def recognise(head: bytes, after_tag: bytes = b"") -> Container | None:
         return recognise(after_tag) if after_tag[:4] == b"fLaC" or _is_adts(after_tag) else MP3
     if head[:4] in (b"RIFF", b"RF64"):
         return {b"WAVE": WAV, b"AVI ": AVI}.get(head[8:12])
+    if head[:4] == b"FORM":
+        return AIFF if head[8:12] in (b"AIFF", b"AIFC") else None
     if head[4:8] in _ISO_BOXES:
         return MP4
     for magic, container in _MAGIC:
         if head.startswith(magic):
             return container
+    if head.startswith(b"\x0b\x77") and len(head) > 5:
+        return AC3 if head[5] >> 3 <= AC3_LAST_BSID else EAC3
+    if _is_transport_stream(head):
+        return MPEG_TS
     if _is_adts(head):
         return AAC
     return MP3 if _is_mpeg_audio(head) else None
@@ -124,7 +167,25 @@ _MAGIC = (
     (b"\x1a\x45\xdf\xa3", MATROSKA),  # EBML
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ASF),  # ASF header object GUID
     (b"FLV\x01", FLV),
+    (b"#!AMR", AMR),
+    (b"caff", CAF),
+    (b".snd", AU),
+    (b"wvpk", WAVPACK),
+    (b"riff\x2e\x91\xcf\x11", W64),  # its GUID
+    (b"\x00\x00\x01\xba", MPEG_PS),  # pack header
 )
+AC3_LAST_BSID = 10  # later versions of the bit stream are E-AC-3
+TS_PACKET_BYTES = (188, 192, 204)  # plain, with time codes as in M2TS, with error correction
+TS_PACKETS = 4  # in a row that show a transport stream
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Whether packets start every 188, 192 or 204 bytes, at any offset: recordings start where they were cut."""
+    return any(
+        all(head[start + number * size] == 0x47 for number in range(TS_PACKETS))
+        for size in TS_PACKET_BYTES
+        for start in range(min(size, len(head) - (TS_PACKETS - 1) * size))
+    )
 
 
 def _is_adts(head: bytes) -> bool:
@@ -173,6 +234,9 @@ def _extension_fits(container: Container, extension: str) -> bool:
 
 def _type_fits(container: Container, declared: str) -> bool:
     if declared in GENERIC_TYPES or declared in container.types:
+        return True
+    # Systems know other things by some extensions, such as .mts and .wv, and clients declare those.
+    if declared in {mimetypes.guess_type(f"x{extension}")[0] for extension in container.extensions}:
         return True
     if any(declared in other.types for other in ALL):
         return False

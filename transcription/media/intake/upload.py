@@ -35,6 +35,7 @@ class Upload:
     size: bytes.
     filename, content_type: as the client sent them; used in messages and checks, never in a path.
     fields: the form's other fields in order, (name, value).
+    lenient: a name or type that contradicts the content is no reason to refuse the file.
     file: open for reading; opened here if None. Its position is shared, so use `reader` or `os.pread`.
     """
 
@@ -45,6 +46,7 @@ class Upload:
     content_type: str = ""
     fields: tuple[tuple[str, str], ...] = ()
     file: FileIO | None = None
+    lenient: bool = False
 
     def __post_init__(self) -> None:
         """Open the file, unless it is open."""

@@ -167,9 +167,9 @@ def _become(received: Received, launcher: int) -> NoReturn:
             sandbox.enter(sandbox.available(), Path(FILE_PATH), Path(program) if program else None)
         if program:
             os.execve(program, [program, *order.arguments], ENVIRONMENT)
-        [demuxer] = order.arguments
+        demuxer, skip = order.arguments
         failure = os.EX_SOFTWARE
-        json.dump(describe(FILE_PATH, demuxer), sys.stdout)
+        json.dump(describe(FILE_PATH, demuxer, int(skip)), sys.stdout)
         sys.stdout.flush()
         os._exit(0)
     except BaseException:

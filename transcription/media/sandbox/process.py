@@ -108,9 +108,12 @@ async def confined(
 
 
 @asynccontextmanager
-async def inspecting(file: int, demuxer: str, resources: dict[str, int]) -> AsyncIterator[Process]:
-    """Run `transcription.media.sandbox.inspect_streams.describe`, which writes JSON. Otherwise like `confined`."""
-    async with _run(Order(orders.INSPECT, (demuxer,), resources), file) as process:
+async def inspecting(file: int, demuxer: str, resources: dict[str, int], skip: int = 0) -> AsyncIterator[Process]:
+    """Run `transcription.media.sandbox.inspect_streams.describe`, which writes JSON. Otherwise like `confined`.
+
+    skip: bytes of junk at the start of the file.
+    """
+    async with _run(Order(orders.INSPECT, (demuxer, str(skip)), resources), file) as process:
         yield process
 
 

@@ -198,3 +198,25 @@ def test_the_script_prints_a_key_and_a_matching_entry(tmp_path: Path) -> None:
     (tmp_path / "keys.toml").write_text(text)
     key = lines.splitlines()[2]
     assert KeyRing("", tmp_path / "keys.toml").find(key.encode()) == Caller("mobile", reads_per_minute=5)
+
+
+def test_a_key_can_be_marked_as_admin(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(entry("root", KEY) + "admin = true\n" + entry("plain", OTHER))
+    keys = KeyRing("s" * 43, path)
+    found = [keys.find(key.encode()) for key in (KEY, OTHER, "s" * 43)]
+    assert [caller and caller.admin for caller in found] == [True, False, False]
+
+
+@pytest.mark.parametrize("value", ['"yes"', "1", '"true"'])
+def test_a_mark_that_is_no_boolean_is_refused(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(entry("root", KEY) + f"admin = {value}\n")
+    with pytest.raises(InvalidKeys, match="admin"):
+        KeyRing("", path)
+
+
+def test_the_script_makes_admin_keys() -> None:
+    command = [sys.executable, "-m", "scripts.make_key", "--name", "root", "--admin"]
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert KeyFile.model_validate(tomllib.loads(lines[lines.index("[[keys]]") :])).keys[0].admin

@@ -3,7 +3,7 @@
 import pytest
 
 from transcription.api.openai.models import resolve, resolve_deployment
-from transcription.core.errors import UnknownModel
+from transcription.core.errors import ModelNotAllowed, UnknownModel
 from transcription.core.settings import Settings
 
 DEFAULT = "demo"
@@ -113,9 +113,24 @@ def test_any_other_name_is_unknown(settings, name):
     assert len(caught.value.message) < 200
 
 
+def test_a_model_that_requests_may_not_name_is_refused_and_under_a_vendors_name_the_default(settings):
+    with pytest.raises(ModelNotAllowed, match="GET /v1/models") as caught:
+        resolve("medium", settings)
+    assert caught.value.parameter == "model"
+    allowing = settings.model_copy(update={"allowed_models": "medium"})
+    assert resolve("medium", allowing) == resolve("openai/whisper-medium", allowing) == "medium"
+    assert resolve("openai/whisper-tiny", allowing) == DEFAULT  # on disk, but not allowed
+
+
 @pytest.mark.parametrize(
     ("deployment", "model"),
-    [("tiny", "tiny"), ("whisper-large-v3", "large-v3"), ("our-speech", DEFAULT), ("gpt-17", DEFAULT)],
+    [
+        ("tiny", "tiny"),
+        ("whisper-large-v3", "large-v3"),
+        ("our-speech", DEFAULT),
+        ("gpt-17", DEFAULT),
+        ("medium", DEFAULT),
+    ],
 )
 def test_a_deployment_means_the_model_of_its_name_or_the_default_model(settings, deployment, model):
     assert resolve_deployment(deployment, settings) == model

@@ -19,6 +19,7 @@ from tests.support.service import ROOT, free_port
 from tests.unit.jobs.store.support import new_job, transcript
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import FIRST, LATER, Broker, Message
+from transcription.jobs.cluster.exporter import age_of
 from transcription.jobs.store.redis.store import RedisStore
 
 
@@ -89,3 +90,12 @@ def test_an_unreachable_redis_is_reported_and_the_exporter_keeps_running(server:
     assert metrics_of(exporter) == {"transcription_redis_up": 0}
     server.start()
     assert metrics_of(exporter)["transcription_redis_up"] == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"", b"\xff", b"[]", b"{}", b'{"headers": null}', b'{"headers": {"sent_at": "soon"}}', b"[" * 100_000],
+)
+def test_a_message_that_cannot_be_read_does_not_end_the_report(message: bytes) -> None:
+    assert age_of(message, now=10.0) == 0.0
+    assert age_of(b'{"headers": {"sent_at": 4.0}}', now=10.0) == 6.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,11 @@ from tests.unit.jobs.recordings.contract import (
     arrived,
     content_of,
 )
-from transcription.core.errors import ServiceUnavailable
+from transcription.core.errors import InsufficientStorage, ServiceUnavailable
 from transcription.core.settings import InvalidSettings, Settings
 from transcription.jobs.recordings.folder import TEMPORARY_PREFIX, FolderStore
 from transcription.jobs.recordings.open import open_recordings, recordings_folder, with_uploads_beside_jobs
+from transcription.media.intake.upload import Upload
 from transcription.media.intake.uploads_folder import uploads_folder
 
 OTHER_DISK = Path("/dev/shm")  # a file system of its own nearly everywhere
@@ -226,3 +228,49 @@ class TestWhereUploadsArrive:
     def test_uploads_stay_when_recordings_go_to_an_object_store(self, settings: Settings, elsewhere: Path) -> None:
         settings.temp_dir, settings.spool_url = elsewhere, "s3://bucket"
         assert with_uploads_beside_jobs(settings) is settings
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_reported_as_such_and_the_upload_stays(
+    recordings: FolderStore, settings: Settings, names: Names, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def another_disk(_: Upload, __: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    def full(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    upload = arrived(settings.temp_dir)
+    monkeypatch.setattr(Upload, "keep_as", another_disk)
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(InsufficientStorage, match="disk is full"):
+        asyncio.run(recordings.keep(upload, NEEDED))
+    assert names() == []
+    assert upload.path.exists()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_not_a_file_does_not_end_the_sweep(
+    recordings: FolderStore, settings: Settings, folder: Path, names: Names, make: Callable[[Path], None]
+) -> None:
+    asyncio.run(recordings.keep(arrived(settings.temp_dir), LEFT))
+    make(folder / NEEDED)
+    assert asyncio.run(recordings.sweep(frozenset(), NO_GRACE)) == 1
+    assert names() == [NEEDED]
+
+
+def test_an_error_with_one_recording_does_not_end_the_sweep(
+    recordings: FolderStore, settings: Settings, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (NEEDED, LEFT):
+        asyncio.run(recordings.keep(arrived(settings.temp_dir), name))
+    unlink = Path.unlink
+
+    def not_permitted(path: Path, **options: bool) -> None:
+        if path.name == NEEDED:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", not_permitted)
+    assert asyncio.run(recordings.sweep(frozenset(), NO_GRACE)) == 1
+    assert names() == [NEEDED]

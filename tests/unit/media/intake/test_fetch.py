@@ -18,7 +18,14 @@ import pytest
 
 from tests.support.certificates import write_certificate
 from tests.support.leftovers import files_under
-from transcription.core.errors import FileTooLarge, InvalidParameter, TooManyUploads, TranscriptionError, UnreachableUrl
+from transcription.core.errors import (
+    FileTooLarge,
+    InsufficientStorage,
+    InvalidParameter,
+    TooManyUploads,
+    TranscriptionError,
+    UnreachableUrl,
+)
 from transcription.core.settings import Settings
 from transcription.media.intake.fetch import MAX_ADDRESSES, Fetcher, no_limit
 from transcription.media.intake.upload import Upload
@@ -144,6 +151,13 @@ def test_a_file_name_is_never_used_as_a_path(settings: Settings) -> None:
 def test_a_file_that_is_too_large_is_refused_by_its_declared_and_its_actual_size(settings: Settings) -> None:
     refused(FileTooLarge, settings, head(Content_Length=str(LIMIT + 1)), hangs=True)
     refused(FileTooLarge, settings, head() + ENDLESS * 3)
+
+
+def test_a_file_for_which_there_is_no_space_is_refused_by_its_declared_size(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transcription.system.disk.free_space", lambda _: settings.min_free_disk)
+    assert "TEMP_DIR" in refused(InsufficientStorage, settings, head(Content_Length="1"), hangs=True)
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ class RedisQueue(RedisSteps):
     async def fail(self, lease: Job, failure: Failure) -> None:
         await self._change(lease, "fail", failure=pack_failure(failure))
 
-    async def postpone(self, lease: Job, delay: float) -> None:
-        await self._change(lease, "requeue", delay=delay, failures=1)
+    async def postpone(self, lease: Job, delay: float, *, counted: bool = True) -> None:
+        await self._change(lease, "requeue", delay=delay, failures=int(counted))
 
     async def release(self, lease: Job) -> None:
         await self._change(lease, "requeue", failures=0)

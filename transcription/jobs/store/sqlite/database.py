@@ -72,6 +72,7 @@ class Database:
             self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
             for _ in range(READERS):
                 self._readers.put(self._connect())
+        self._file = self._path.stat()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="jobs-write")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="jobs-read")
 
@@ -97,6 +98,7 @@ class Database:
     def _read(self, step: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._readers.get()
         try:
+            self._check_in_place()
             with self._errors():
                 connection.execute("BEGIN")
                 return step(connection)
@@ -107,6 +109,7 @@ class Database:
     def _write(self, step: Callable[[sqlite3.Connection], T], durable: bool) -> T:
         connection = self._writer
         try:
+            self._check_in_place()
             with self._errors():
                 # NORMAL does not sync the log; the next FULL commit syncs everything before it, too.
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -141,6 +144,7 @@ class Database:
             raise self._damaged(complaint)
 
     def _back_up(self, now: float) -> None:
+        self._check_in_place()  # or a new, empty database would be created and copied
         folder = self._folder / BACKUPS_NAME
         folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
         withdraw_rights(folder, _is_backup)
@@ -180,11 +184,16 @@ class Database:
             detail,
         )
 
-    def _is_full(self) -> bool:
-        try:
-            return shutil.disk_usage(self._folder).free < FULL_BYTES
-        except OSError:
-            return False
+    def _check_in_place(self) -> None:
+        """SQLite would go on writing to a file that has no name any more, and every job would be lost at the end."""
+        with suppress(OSError):
+            if os.path.samestat(self._path.stat(), self._file):
+                return
+        raise ServiceUnavailable(
+            "The database of jobs was moved or deleted from JOBS_DIR while the service was running. Have the operator "
+            "put it back, or restart the service.",
+            retry_after=FULL_RETRY_SECONDS,
+        )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -197,7 +206,7 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is the extended code
             if code in _DAMAGED:
                 raise self._damaged(str(error)) from error
-            if code in _FULL or (code == sqlite3.SQLITE_CANTOPEN and self._is_full()):
+            if code in _FULL or (code == sqlite3.SQLITE_CANTOPEN and _is_full(self._folder)):
                 raise InsufficientStorage(
                     "There is no space for jobs under JOBS_DIR, or its disk fails. Free some space and try again.",
                     str(error),
@@ -215,6 +224,13 @@ class Database:
                     str(error),
                 ) from error
             raise
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
 
 
 def _is_ours(name: str) -> bool:

@@ -56,9 +56,9 @@ class SqliteQueue(SqliteSteps):
     async def fail(self, lease: Job, failure: Failure) -> None:
         await self._change(lease, queries.FAIL, {"failure": pack_failure(failure)}, durable=True)
 
-    async def postpone(self, lease: Job, delay: float) -> None:
+    async def postpone(self, lease: Job, delay: float, *, counted: bool = True) -> None:
         due = self._clock() + min(delay, policy.MAX_POSTPONEMENT)
-        await self._change(lease, queries.REQUEUE, {"not_before": due, "failures": 1})
+        await self._change(lease, queries.REQUEUE, {"not_before": due, "failures": int(counted)})
 
     async def release(self, lease: Job) -> None:
         await self._change(lease, queries.REQUEUE, {"not_before": 0.0, "failures": 0})

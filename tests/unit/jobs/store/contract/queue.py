@@ -169,6 +169,13 @@ class ProgressContract:
         clock.move(30.0)
         assert store.claim("me").attempt == 2
 
+    def test_a_postponement_need_not_count_as_a_failure(self, store: Calls, clock: Clock) -> None:
+        store.submit(new_job("a"))
+        store.postpone(store.claim("me"), 30.0, counted=False)
+        assert store.claim("me") is None
+        clock.move(30.0)
+        assert store.claim("me").failures == 0
+
     def test_a_clock_set_back_slightly_does_not_make_a_postponed_job_due(self, store: Calls, clock: Clock) -> None:
         store.submit(new_job("a"))
         store.postpone(store.claim("me"), 0.0)

@@ -1,0 +1,90 @@
+"""Both channels of a stereo recording are heard, also when they cancel each other in the sum."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from tests.support.media_files import RATE, SPOKEN, noise, read_samples, run_ffmpeg
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.options import Channel
+from transcription.media.channels import mix
+from transcription.media.decode import decode
+from transcription.media.probe import probe
+
+VOICE = read_samples(SPOKEN)
+
+
+@pytest.fixture
+def heard(settings, uploaded, tmp_path):
+    """What is decoded of a file with these channels."""
+
+    def run(*channels, channel=Channel.MIX, codec=("-c:a", "flac"), name="file.flac"):
+        raw = tmp_path / "raw"
+        raw.write_bytes(np.stack(channels, axis=1).astype(np.int16).tobytes())
+        source = ("-f", "s16le", "-ar", str(RATE), "-ac", str(len(channels)), "-i", str(raw))
+        run_ffmpeg(*source, *codec, str(tmp_path / name))
+
+        async def collect():
+            media = await probe(uploaded(tmp_path / name), settings)
+            return np.concatenate([block async for block in decode(media, settings, channel=channel)])
+
+        return asyncio.run(collect()).astype(int)
+
+    return run
+
+
+def level(samples) -> float:
+    return float(np.sqrt(np.mean(np.square(samples.astype(float)))))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.8])
+def test_inverted_channels_are_heard(heard, share):
+    assert level(heard(VOICE, -share * VOICE)) > 0.8 * level(VOICE)
+
+
+def test_inverted_channels_are_heard_through_a_lossy_codec(heard):
+    codec = ("-c:a", "libvorbis", "-q:a", "6")
+    assert level(heard(VOICE, -VOICE.astype(int), codec=codec, name="file.ogg")) > 0.8 * level(VOICE)
+
+
+def test_equal_channels_are_as_loud_as_one(heard):
+    assert np.abs(heard(VOICE, VOICE) - VOICE).max() <= 1
+
+
+def test_different_channels_are_mixed(heard):
+    other = noise(len(VOICE) / SAMPLE_RATE, loudness=3000)[: len(VOICE)]
+    assert np.abs(heard(VOICE, other) - (VOICE.astype(int) + other) / 2).max() <= 1
+
+
+def test_a_voice_in_one_channel_is_mixed(heard):
+    assert level(heard(VOICE, 0 * VOICE)) == pytest.approx(level(VOICE) / 2, rel=0.01)
+
+
+@pytest.mark.parametrize(("channel", "expected"), [(Channel.LEFT, 0), (Channel.RIGHT, 1)])
+def test_one_channel_is_chosen(heard, channel, expected):
+    channels = VOICE, noise(len(VOICE) / SAMPLE_RATE, loudness=3000)[: len(VOICE)]
+    assert np.array_equal(heard(*channels, channel=channel), channels[expected])
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_a_mono_recording_has_one_channel_to_choose(heard, channel):
+    assert np.array_equal(heard(VOICE, channel=channel), VOICE)
+
+
+@pytest.mark.parametrize("count", [3, 4, 6, 8, 12])
+@pytest.mark.parametrize("channel", Channel)
+def test_recordings_with_more_channels_are_heard(heard, count, channel):
+    channels = [VOICE] * count
+    assert level(heard(*channels, channel=channel, codec=("-c:a", "pcm_s16le"), name="file.wav")) > 0.3 * level(VOICE)
+
+
+def test_a_block_without_sound_stays_without():
+    assert not mix(np.zeros(200, np.int16)).any()
+
+
+def test_the_mix_of_a_stereo_recording_is_ffmpegs(heard, tmp_path):
+    other = noise(len(VOICE) / SAMPLE_RATE, loudness=3000)[: len(VOICE)]
+    ours = heard(VOICE, other, codec=("-ar", "44100", "-c:a", "libmp3lame"), name="file.mp3")
+    theirs = read_samples(tmp_path / "file.mp3").astype(int)
+    assert np.abs(ours - theirs).max() <= 2

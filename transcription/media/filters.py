@@ -1,0 +1,68 @@
+"""The filters between ffmpeg's decoder and its output: the time of the file, and its channels."""
+
+from __future__ import annotations
+
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.options import Channel
+from transcription.media.intake import containers
+from transcription.media.media import Media
+
+JITTER = 0.1  # seconds; timestamps may differ by so much from the samples before them: containers round, clocks drift
+START_JITTER = 0.02  # seconds at the first sample, the resolution of Whisper's timestamps
+# Seconds. A longer jump is a fault of the timestamps, not a pause. ffmpeg holds the silence of one gap in memory.
+MAX_GAP = 7200
+MAX_NAMED_CHANNELS = 8  # ffmpeg knows how to mix the layouts that are usual for up to so many channels
+ENDLESS = 1e9  # seconds
+
+
+def output_channels(media: Media, channel: Channel) -> int:
+    """Channels of the decoded PCM: 2, half the sum and half the difference of left and right, or 1, ready to use."""
+    return 2 if channel is Channel.MIX and 2 <= media.channels <= MAX_NAMED_CHANNELS else 1
+
+
+def audio_filter(media: Media, channel: Channel, max_seconds: float) -> str:
+    """ffmpeg's filters for one audio stream. Its output is int16 at 16 kHz and starts at the file's time 0.
+
+    max_seconds: of the file; timestamps beyond are a fault. Timestamps must be those in the file (`-copyts`).
+    """
+    *selected, layout = _channels(media, channel)
+    output = f"aformat=sample_fmts=s16:sample_rates={SAMPLE_RATE}:channel_layouts={layout}"
+    # With timestamps that only `_clock` moves, `async` inserts silence into gaps and never removes a sample.
+    return ",".join((*selected, output, _clock(media, max_seconds), "aresample=async=1:first_pts=0"))
+
+
+def _channels(media: Media, channel: Channel) -> tuple[str, ...]:
+    """Filters that select and mix the channels, and the layout of their result."""
+    count = media.channels
+    if count < 2:
+        return ("mono",)
+    if count > MAX_NAMED_CHANNELS:
+        chosen = {Channel.LEFT: "c0", Channel.RIGHT: "c1"}
+        return f"pan=mono|c0={chosen.get(channel) or '+'.join(f'{1 / count:.6f}*c{i}' for i in range(count))}", "mono"
+    stereo = "aformat=channel_layouts=stereo"
+    if channel is Channel.MIX:
+        return stereo, "pan=stereo|c0=0.5*c0+0.5*c1|c1=0.5*c0-0.5*c1", "stereo"
+    return stereo, f"pan=mono|c0={'c0' if channel is Channel.LEFT else 'c1'}", "mono"
+
+
+def _clock(media: Media, max_seconds: float) -> str:
+    """A filter that gives each frame its time in the file.
+
+    A frame follows the one before it unless its timestamp says that there is a gap. Timestamps that go back, or jump
+    further than MAX_GAP or past max_seconds, set the clock anew: no sound is lost for a fault of timestamps.
+    Variables: 0 time at which the frame before ended; 1 correction of timestamps; 2 time of this frame; 3 its gap.
+    """
+    start = "ld(0)" if media.start is None else f"PTS-({media.start:.6f})/TB+ld(1)"
+    # AVI has no timestamps: they are computed from bytes, and wrong for a variable bit rate.
+    jitter = ENDLESS if media.demuxer in containers.WITHOUT_TIMESTAMPS else JITTER
+    steps = (
+        f"st(2,if(isnan(PTS),ld(0),{start}))",
+        "st(3,(ld(2)-ld(0))*TB)",
+        f"st(4,if(eq(N,0),{START_JITTER},{jitter}))",
+        f"st(5,lt(ld(3),-ld(4))+gt(ld(3),{MAX_GAP})+gt(ld(2)*TB,{max_seconds}))",
+        "if(ld(5),st(1,ld(1)+ld(0)-ld(2)))",
+        "if(ld(5)+lt(ld(3),ld(4)),st(2,ld(0)))",
+        "st(0,ld(2)+NB_SAMPLES/SR/TB)",
+        "ld(2)",
+    )
+    return f"asetpts='{';'.join(steps)}'"

@@ -1,0 +1,34 @@
+"""Identifies the container of a file by its content."""
+
+from __future__ import annotations
+
+from transcription.media.intake import containers
+from transcription.media.intake.containers import Container
+from transcription.media.intake.frames import SCAN_BYTES, find_frames
+from transcription.media.intake.upload import Upload
+
+BY_DEMUXER = {container.demuxer: container for container in (containers.MP3, containers.AAC)}
+
+
+def identify(upload: Upload) -> tuple[Container | None, int]:
+    """The container of a file, None if it is unknown, and the number of bytes before its first frame."""
+    with upload.reader() as file:
+        head = file.read(containers.HEAD_BYTES)
+        tag = containers.id3_length(head)
+        file.seek(tag)
+        found = containers.recognise(head, file.read(containers.HEAD_BYTES))
+        if found not in (None, containers.MP3, containers.AAC):
+            return found, 0
+        # The first bytes of MPEG audio and AAC say little: half a frame may look like one, and junk may precede them.
+        file.seek(tag)
+        frames = find_frames(file.read(SCAN_BYTES + containers.HEAD_BYTES))
+    if frames is None:
+        return found, 0
+    demuxer, place = frames
+    return BY_DEMUXER[demuxer], tag + place if place else 0
+
+
+def misnamed(upload: Upload) -> str:
+    """How the name or the declared type of a file contradicts its content, for a message; empty if neither does."""
+    container, _ = identify(upload)
+    return containers.contradiction(container, upload.filename, upload.content_type) if container else ""
