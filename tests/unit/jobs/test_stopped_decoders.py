@@ -7,12 +7,35 @@ import pytest
 
 from tests.support.media_files import media_children, noise, write_wav
 from tests.unit.jobs import test_worker
-from tests.unit.jobs.test_worker import end_of
 from tests.unit.pipeline.test_transcribe import ScriptedRunner
 from transcription.jobs.job import JobStatus
+from transcription.media import decoder_end
 
 # Fixtures that these tests share with those of the worker.
 world, speech = test_worker.world, test_worker.speech
+PATIENCE = 120.0  # seconds; the limit of a failure
+
+
+@pytest.fixture(autouse=True)
+def retried_at_once(monkeypatch):
+    monkeypatch.setattr(decoder_end, "STOP_RETRY_SECONDS", 0.0)
+
+
+async def ended(world):
+    """The job of a world at its end."""
+    async with asyncio.timeout(PATIENCE):
+        while not (job := await world.store.get("job")).finished:
+            await asyncio.sleep(0.02)
+    return job
+
+
+def end_of(world, path):
+    async def scenario():
+        await world.submit(path)
+        async with world.working():
+            return await ended(world)
+
+    return asyncio.run(scenario())
 
 
 class StoppingRunner(ScriptedRunner):
@@ -34,7 +57,7 @@ class StoppingRunner(ScriptedRunner):
 @pytest.fixture
 def long_speech(tmp_path):
     """Longer than what is decoded ahead of the first window."""
-    return write_wav(tmp_path / "long.wav", noise(300))
+    return write_wav(tmp_path / "long.wav", noise(200))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -43,12 +66,12 @@ def test_a_job_whose_decoder_is_stopped_is_retried_and_has_the_whole_transcript(
         here = world(StoppingRunner(number, times=1), job_retries=3)
         await here.submit(long_speech)
         async with here.working():
-            job = await here.ended()
+            job = await ended(here)
         return job, await here.store.result("job")
 
     job, transcript = asyncio.run(scenario())
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 2)
-    assert transcript.duration == 300
+    assert transcript.duration == 200
     assert transcript.notices == ()
 
 
@@ -57,7 +80,7 @@ def test_a_job_whose_decoder_is_always_stopped_fails_as_unavailable_and_stores_n
         here = world(StoppingRunner(signal.SIGKILL, times=1000), job_retries=1)
         await here.submit(long_speech)
         async with here.working():
-            job = await here.ended()
+            job = await ended(here)
         return job, await here.store.cached("job")
 
     job, cached = asyncio.run(scenario())
@@ -78,7 +101,7 @@ def test_a_job_with_a_file_that_breaks_off_is_completed_and_says_so(world, speec
         here = world(ScriptedRunner())
         await here.submit(tmp_path / "cut.wav")
         async with here.working():
-            await here.ended()
+            await ended(here)
         return await here.store.result("job")
 
     transcript = asyncio.run(scenario())
