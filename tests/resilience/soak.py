@@ -33,7 +33,7 @@ from tests.support.hostile_files import Canary, make
 from tests.support.service import UNSHARED, LocalService, local_service
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.settings import Settings
-from transcription.media.intake.upload import UPLOAD_PREFIX
+from transcription.media.intake.uploads_folder import UPLOAD_NAME
 
 LENGTHS = (1.0, 3.0, 11.0, 29.0, 60.0, 90.0)  # seconds
 MAX_DURATION = "120"  # seconds; what is longer among the hostile files is refused
@@ -199,7 +199,7 @@ def left_files(folder: Path) -> list[str]:
     """Uploads and files of jobs, all of which have ended."""
     places = (folder / "uploads", folder / "jobs" / "uploads", folder / "jobs" / "spool")
     found = [path for place in places if place.is_dir() for path in place.iterdir() if path.is_file()]
-    return [str(path.relative_to(folder)) for path in found if UPLOAD_PREFIX in path.name or "spool" in path.parts]
+    return [str(path.relative_to(folder)) for path in found if UPLOAD_NAME.search(path.name) or "spool" in path.parts]
 
 
 def parse() -> argparse.Namespace:
