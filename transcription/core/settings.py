@@ -83,9 +83,7 @@ class Settings(BaseSettings):
         description="Seconds any batch may take; one that takes longer, and far longer than usual, is hung.",
     )
     watchdog_timeout: int = Field(
-        30,
-        ge=0,
-        description="Seconds without a sign of life after which the model's process is replaced; 0 for never.",
+        30, ge=0, description="Seconds without a sign of life until the model's process is replaced; 0 for never."
     )
     cache_dir: Path = Field(
         default_factory=default_cache,
