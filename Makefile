@@ -35,6 +35,8 @@ test-extras: .venv/dev  ## install what a few more tests need: torch and the voc
 fuzz: .venv/dev  ## try properties with many examples; FUZZ_SECONDS (60) of hostile uploads and containers
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -m hypothesis tests/unit --timeout 0
+	@# More than 3,000 requests by schema.
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/integration/test_contract.py --timeout 0
 
 tools: .venv/bin/promtool  ## install the Debian and npm packages that some tests need (as root)
 	@command -v redis-server >/dev/null || scripts/get_packages.sh redis-server

@@ -25,6 +25,7 @@ from runners.batching.layout import candidate_layouts, likely_layout
 from runners.decode.model import ModelHandle
 from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import ENCODER_FRAMES
+from transcription.core.provenance import LAYOUT_RULES, digest_of_model, digest_of_sources, libraries
 
 BUDGET_SECONDS = 10.0
 MARGIN = 1.05  # a later candidate must be this many times faster than an earlier one; less is noise
@@ -203,12 +204,10 @@ class LayoutStore:
 
 
 def machine_key(model: str, folder: Path, placement: Placement, cores: int) -> str:
-    """Identifies a measurement: this model, on this device of this machine, with this library."""
-    size = (folder / "model.bin").stat().st_size
-    library = f"ctranslate2 {ctranslate2.__version__}"
-    return " / ".join(
-        (f"{model} {size}", placement.device, placement.compute_type, f"{cores} cores", processor(), library)
-    )
+    """Identifies a measurement: this model, on this device of this machine, with these libraries and rules."""
+    device = placement.device, placement.compute_type, f"{cores} cores", processor()
+    rules = f"rules {digest_of_sources(LAYOUT_RULES)}"
+    return " / ".join((f"{model} {digest_of_model(folder)}", *device, ", ".join(libraries()), rules))
 
 
 def processor() -> str:

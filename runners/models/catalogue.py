@@ -139,7 +139,9 @@ def _is_allowed(name: str, settings: Settings) -> bool:
     if "*" in allowed or wanted == canonical(settings.whisper_model):
         return True
     # A download of gigabytes fills the disk, and takes the model's process for minutes.
-    return wanted in map(canonical, allowed) if allowed else is_complete(folder_of(name, settings))
+    return (
+        wanted in {ALIASES.get(each, each) for each in allowed} if allowed else is_complete(folder_of(name, settings))
+    )
 
 
 def resolve(name: str, settings: Settings) -> Path:

@@ -17,6 +17,7 @@ from tests.support.answers import assert_error
 from tests.support.api_keys import entry
 from tests.support.clips import SpokenClip
 from tests.support.connections import connect
+from tests.support.leftovers import files_under
 from tests.support.routes import served_routes
 from tests.support.service import DidNotStart, LocalService, local_service
 from tests.support.waiting import wait_until
@@ -236,7 +237,7 @@ def test_a_slow_upload_ends_with_408_and_leaves_nothing(
     assert head_of_answer.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in head_of_answer.lower()
     assert json.loads(body)["error"] == "upload_too_slow"
-    assert wait_until(lambda: not list((folder / "uploads").iterdir()))
+    assert wait_until(lambda: not files_under(folder / "uploads"))
 
 
 def trickle(connection: socket.socket, seconds: float) -> bytes:

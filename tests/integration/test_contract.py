@@ -38,10 +38,11 @@ def test_the_service_gives_out_this_very_document(client: httpx.Client) -> None:
 
 
 def be_plausible(case: schemathesis.Case) -> None:
-    """Send a recording, and to /transcribe no parameters that exclude each other: else nothing would be transcribed."""
+    """Send a recording, and sometimes no parameters that exclude each other: else /transcribe would refuse them all."""
     assert isinstance(case.body, dict)
+    harmless = case.path == "/transcribe" and len(str(case.body)) % 16 == 1
     case.body["file"] = RECORDING
-    if case.path == "/transcribe":
+    if harmless:
         for place in (case.body, case.query):
             for name in set(place or ()) - HARMLESS:
                 del place[name]

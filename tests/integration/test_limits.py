@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import time
@@ -13,12 +14,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.resilience.crowd import store_jobs
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService, free_port, local_service
+from tests.support.waiting import wait_until
+from transcription.core.settings import Settings
 
-UPLOADS, READS, AT_ONCE = 6, 40, 2
+UPLOADS, READS, AT_ONCE, STREAMS = 6, 40, 2, 2
 ANSWER_SECONDS = 10.0  # without a Redis; far below the time limit of a request, which it would take to wait for it
 
 
@@ -28,6 +32,7 @@ def settings(folder: Path, **more: str) -> dict[str, str]:
         "RATE_LIMIT_PER_MINUTE": str(UPLOADS),
         "RATE_LIMIT_READS_PER_MINUTE": str(READS),
         "MAX_CLIENT_UPLOADS": str(AT_ONCE),
+        "MAX_CLIENT_STREAMS": str(STREAMS),
         "TRUSTED_PROXIES": "127.0.0.0/8",
         **more,
     }
@@ -104,6 +109,25 @@ def test_a_client_has_a_limit_of_concurrent_uploads(limited: LocalService, recor
         assert_error(answer, 429, "too_many_uploads")
         assert int(answer.headers["retry-after"]) >= 1
     assert send(0).status_code == 200
+
+
+def test_a_client_has_a_limit_of_event_streams(limited: LocalService) -> None:
+    jobs = asyncio.run(store_jobs(Settings(jobs_dir=limited.log.parent / "jobs"), waiting=1))
+    path = f"/jobs/{jobs.waiting[0]}/events"
+    with caller(limited, "198.51.100.6") as client, caller(limited, "198.51.100.7") as other, ExitStack() as stack:
+        for _ in range(STREAMS):
+            assert stack.enter_context(client.stream("GET", path)).status_code == 200
+        refused = client.get(path)
+        assert_error(refused, 429, "too_many_streams")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert stack.enter_context(other.stream("GET", path)).status_code == 200
+        stack.close()
+        assert wait_until(lambda: _is_let_in(client, path))
+
+
+def _is_let_in(client: httpx.Client, path: str) -> bool:
+    with client.stream("GET", path) as stream:
+        return stream.status_code == httpx.codes.OK
 
 
 def test_an_untrusted_proxy_cannot_claim_another_address(tmp_path: Path) -> None:

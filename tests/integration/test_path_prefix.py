@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support.clips import SpokenClip
-from tests.support.jobs import PATIENCE, post, read_events
+from tests.support.jobs import PATIENCE, finished, post, read_events
 from tests.support.reverse_proxy import reverse_proxy
 from tests.support.service import CLIENT_TIMEOUT, LocalService, serve
 from tests.support.waiting import wait_until
@@ -143,4 +143,6 @@ def test_without_a_trusted_proxy_the_header_is_ignored(
     path = tmp_path / "talk.mp3"
     path.write_bytes(spoken_clip.path.read_bytes())
     answer = post(client, path, {"X-Forwarded-Prefix": "/other"}, **{"async": "true"})
-    assert answer.headers["location"] == f"/status/{answer.json()['job_id']}"
+    job = answer.json()["job_id"]
+    assert answer.headers["location"] == f"/status/{job}"
+    assert finished(client, job)["status"] == "completed"

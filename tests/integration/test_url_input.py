@@ -15,6 +15,7 @@ from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
 from tests.support.connections import connect
 from tests.support.jobs import PATIENCE
+from tests.support.leftovers import files_under
 from tests.support.service import LocalService, local_service
 from tests.support.waiting import wait_until
 
@@ -97,7 +98,7 @@ def client(reader: LocalService) -> Iterator[httpx.Client]:
 @pytest.fixture(autouse=True)
 def nothing_is_left(folder: Path, reader: LocalService) -> Iterator[None]:
     yield
-    assert wait_until(lambda: not list((folder / "uploads").iterdir()), 10)
+    assert wait_until(lambda: not files_under(folder / "uploads"), 10)
 
 
 def test_get_with_a_url_has_the_text(client: httpx.Client, site: str, spoken_clip: SpokenClip) -> None:
@@ -187,8 +188,8 @@ def test_a_client_that_leaves_ends_the_fetching(reader: LocalService, site: str,
     try:
         with connect(reader) as connection:
             connection.sendall(f"GET /transcribe?url={site}/slow.mp3 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            assert wait_until(lambda: "/slow.mp3" in Site.requests and list((folder / "uploads").iterdir()))
-        assert wait_until(lambda: not list((folder / "uploads").iterdir()))
+            assert wait_until(lambda: "/slow.mp3" in Site.requests and files_under(folder / "uploads"))
+        assert wait_until(lambda: not files_under(folder / "uploads"))
     finally:
         Site.released.set()
 

@@ -19,7 +19,7 @@ from tests.support.service import connected, serve
 from tests.support.waiting import wait_until
 from transcription.jobs.webhooks.deliverer import signature
 
-SECRET = "a secret of this deployment"
+SECRET = "a secret of this deployment, long"
 
 
 @dataclass

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from runners.batching.quarantine import JOURNAL
+from tests.resilience.bad_rows import put_in_redis
 from tests.resilience.chaos import Outcome, Plan, judge, killing, make_recordings, report, submit_all, wait_for
 from tests.support.cluster import Cluster, Member, local_cluster
 
@@ -74,11 +75,12 @@ def run(plan: Plan, folder: Path) -> Outcome:
     with local_cluster(folder / "disturbed", environment(), apis=APIS, workers=WORKERS) as cluster:
         disturbed = Prey(cluster, folder / "disturbed" / "cache", plan.seed)
         started = time.monotonic()
+        bad = put_in_redis(cluster.redis_url)
         with killing(disturbed, plan, outcome):
             jobs = submit_all(disturbed, recordings)
             ended = wait_for(disturbed, jobs)
         outcome.seconds = time.monotonic() - started
-        judge(outcome, disturbed, expected, ended, jobs, folder / "disturbed")
+        judge(outcome, disturbed, expected, ended, jobs, bad, folder / "disturbed")
     return outcome
 
 

@@ -34,8 +34,9 @@ from transcription.core.audio import SAMPLE_RATE, Span, Timeline
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
 from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult, Segment, Transcript, WindowResult, Word
-from transcription.jobs.job import NewJob, Recording
+from transcription.jobs.job import Job, NewJob, Recording
 from transcription.jobs.policy import MAX_POSTPONEMENT
+from transcription.jobs.store.base import JobStore, LeaseLost
 from transcription.jobs.store.open import open_store
 
 HOUR = 3600.0  # seconds
@@ -45,6 +46,8 @@ PROBE_SECONDS = 0.02  # between two probes
 CHUNK = 65536
 SMALL_WINDOW = 4096  # bytes: the receive buffer of a client that never reads
 START_SECONDS = 5.0  # in which the crowd arrives; latencies are measured from its first client on
+# The answers that a crowd should get.
+OF_A_CROWD = frozenset({"read 200", "watch 200", "pieces of events", "never read"})
 # The service is started with the usual soft limit of a shell, whatever the limit of this process.
 USUAL_DESCRIPTORS = 1024
 
@@ -86,7 +89,8 @@ class Measured:
 def one_hour() -> Transcript:
     """The transcript of an hour of speech, with words."""
     length = HOUR / SEGMENTS
-    return Transcript("en", 0.98, HOUR, tuple(_segment(i * length, length) for i in range(SEGMENTS)), "demo")
+    segments = tuple(_segment(i * length, length) for i in range(SEGMENTS))
+    return Transcript("en", 0.98, HOUR, segments, "demo", word_timestamps=True)
 
 
 def _segment(start: float, length: float) -> Segment:
@@ -97,37 +101,38 @@ def _segment(start: float, length: float) -> Segment:
 
 
 async def store_jobs(settings: Settings, waiting: int = WATCHED_JOBS) -> Stored:
-    """Put the jobs into the store, as a service that has done the work would have."""
+    """Put the jobs into the store, as a service that has done the work would have. A service may be running on it."""
     store = open_store(settings)
-    options = TranscriptionRequest(DecodeOptions("demo", word_timestamps=True), VadOptions())
-
-    def new(job_id: str) -> NewJob:
-        recording = Recording(f"{job_id}.wav", "0" * 64, 1)
-        return NewJob(job_id, job_id, options, recording, "json", job_id)
-
-    finished, *others = (str(uuid.uuid4()) for _ in range(1 + waiting))
     try:
-        await store.submit(new(finished))
-        lease = await store.claim("crowd", finished)
-        assert lease is not None
-        for position in range(int(HOUR // 30)):
-            span = Span(position * 30 * SAMPLE_RATE, 30 * SAMPLE_RATE)
-            result = WindowResult("en", 0.98, tuple(_segment(i * 3.6, 3.6) for i in range(8)))
-            await store.checkpoint(lease, position, PlacedResult(Timeline((span,)), result, (span,)), HOUR)
-        transcript = one_hour()
-        await store.complete(lease, Transcript(**{**_fields(transcript), "word_timestamps": True}))
-        for job_id in others:
-            await store.submit(new(job_id))
-            lease = await store.claim("crowd", job_id)
-            assert lease is not None
-            await store.postpone(lease, MAX_POSTPONEMENT)
+        finished = await _claimed(store, _finish)
+        return Stored(finished, tuple([await _claimed(store, _postpone) for _ in range(waiting)]))
     finally:
         await store.close()
-    return Stored(finished, tuple(others))
 
 
-def _fields(transcript: Transcript) -> dict[str, object]:
-    return {name: getattr(transcript, name) for name in transcript.__dataclass_fields__}
+async def _claimed(store: JobStore, work: Callable[[JobStore, Job], Awaitable[None]]) -> str:
+    """The id of a new job on which `work` was done. A running service may claim the job first; then another is made."""
+    while True:
+        job_id = str(uuid.uuid4())
+        options = TranscriptionRequest(DecodeOptions("demo", word_timestamps=True), VadOptions())
+        recording = Recording(f"{job_id}.wav", "0" * 64, 1)
+        await store.submit(NewJob(job_id, job_id, options, recording, "json", job_id))
+        with contextlib.suppress(LeaseLost):
+            if lease := await store.claim("crowd", job_id):
+                await work(store, lease)
+                return job_id
+
+
+async def _finish(store: JobStore, lease: Job) -> None:
+    for position in range(int(HOUR // 30)):
+        span = Span(position * 30 * SAMPLE_RATE, 30 * SAMPLE_RATE)
+        result = WindowResult("en", 0.98, tuple(_segment(i * 3.6, 3.6) for i in range(8)))
+        await store.checkpoint(lease, position, PlacedResult(Timeline((span,)), result, (span,)), HOUR)
+    await store.complete(lease, one_hour())
+
+
+async def _postpone(store: JobStore, lease: Job) -> None:
+    await store.postpone(lease, MAX_POSTPONEMENT)
 
 
 async def _connect(url: str, receive_buffer: int = 0) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -164,12 +169,13 @@ async def read_again(url: str, path: str, answers: Counter[str]) -> None:
 
 async def watch(url: str, path: str, answers: Counter[str]) -> None:
     """Read events until the stream ends."""
-    reader, _ = await _connect(url)
-    _.write(_request(path))
+    reader, writer = await _connect(url)
+    writer.write(_request(path))
     head = await reader.readuntil(b"\r\n\r\n")
     answers[f"watch {head.split()[1].decode()}"] += 1
     while await reader.read(CHUNK):
-        answers["bits of events"] += 1
+        answers["pieces of events"] += 1
+    answers["watch ended"] += 1
 
 
 async def never_read(url: str, path: str, answers: Counter[str]) -> None:

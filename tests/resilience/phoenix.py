@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,8 +16,8 @@ from runners.batching.quarantine import JOURNAL
 from tests.support.service import LocalService, local_service
 from tests.support.waiting import wait_until
 
-# Killed: a kind of process, everything, or the process group. Stopped: the runner, by SIGSTOP.
-TARGETS = ("api", "runner", "frozen runner", "decoders", "launcher", "group", "all")
+# Killed: a kind of process, everything, or the process group. Stopped: the runner, by SIGSTOP. Deleted: TEMP_DIR.
+TARGETS = ("api", "runner", "frozen runner", "decoders", "launcher", "group", "all", "folder")
 WATCHDOG_SECONDS = "3"  # WATCHDOG_TIMEOUT
 LAUNCHER = "transcription.media.sandbox.launcher"
 DECODER_SECONDS = 5.0  # in which a decoder is waited for
@@ -48,10 +49,15 @@ class Phoenix:
     def kill(self, target: str) -> None:
         """SIGKILL, or SIGSTOP for a runner that freezes; a service that is killed as a whole comes back elsewhere.
 
+        The target "folder" is TEMP_DIR, which is deleted as by a cleaner of temporary files.
+
         The runner's journal of what it was at when it died is emptied: here no recording has killed it.
         """
         if target in ("all", "group"):
             self._kill_everything(group=target == "group")
+            return
+        if target == "folder":
+            shutil.rmtree(self._environment["TEMP_DIR"], ignore_errors=True)
             return
         victims = self._victims(target)
         _send(victims, signal.SIGSTOP if target == "frozen runner" else signal.SIGKILL)

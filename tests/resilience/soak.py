@@ -27,10 +27,12 @@ import psutil  # type: ignore[import-untyped]
 from benchmarks.clips import make_clips
 from benchmarks.load import API, RUNNER, descendants, resident, service_processes
 from benchmarks.report import table
+from tests.resilience.crowd import OF_A_CROWD, Crowd, send_crowd, store_jobs
 from tests.resilience.traffic import BUSY, REQUEST_TIMEOUT, File, Files, Kind, Request, is_expected, requests, send
 from tests.support.hostile_files import Canary, make
 from tests.support.service import UNSHARED, LocalService, local_service
 from transcription.core.audio import SAMPLE_RATE
+from transcription.core.settings import Settings
 from transcription.media.intake.upload import UPLOAD_PREFIX
 
 LENGTHS = (1.0, 3.0, 11.0, 29.0, 60.0, 90.0)  # seconds
@@ -39,6 +41,7 @@ NOISE_SECONDS = 5
 ROUND_SECONDS = 60.0
 SETTLE_SECONDS = 3.0
 READINGS = 3
+CROWD_SECONDS = 20.0
 # Connections between the services and readers of the database are kept for a while, and not always as many.
 DESCRIPTORS_MORE = 8
 NOWHERE = "http://127.0.0.1:9/"  # port 9, discard: nothing listens
@@ -115,16 +118,33 @@ def soak(environment: dict[str, str], folder: Path, arguments: argparse.Namespac
     endless = requests(make_files(folder), arguments.seed)
     outcomes: Outcomes = Counter()
     readings: list[Reading] = []
+    unexpected: Counter[str] = Counter()
     with local_service(environment, folder / "service.log") as service:
         for several in rounds(endless, arguments.requests, arguments.step, arguments.minutes):
             outcomes += asyncio.run(send_all(service.url, several, arguments.clients))
+            if arguments.crowd:
+                crowd = crowd_answers(service.url, folder)
+                print(f"crowd: {dict(crowd)}", flush=True)
+                unexpected += {name: number for name, number in crowd.items() if name not in OF_A_CROWD}
             readings.append(reading := read(service, outcomes.total()))
             print(
                 f"{reading.sent:6} requests  API {reading.api:.0f} MB  runner {reading.runner:.0f} MB  "
                 f"{reading.processes} processes  {reading.descriptors} descriptors",
                 flush=True,
             )
+    if unexpected:
+        raise SystemExit(f"The crowd was answered as it should not be: {dict(unexpected)}")
     return readings, outcomes
+
+
+def crowd_answers(url: str, folder: Path) -> Counter[str]:
+    """What a crowd of readers, watchers and clients that never read is answered; its jobs are deleted again."""
+    jobs = asyncio.run(store_jobs(Settings(jobs_dir=folder / "jobs")))
+    answers = asyncio.run(send_crowd(url, jobs, Crowd(), CROWD_SECONDS))
+    for job in (jobs.finished, *jobs.waiting):
+        httpx.delete(f"{url}/jobs/{job}", timeout=REQUEST_TIMEOUT)
+        httpx.delete(f"{url}/jobs/{job}", timeout=REQUEST_TIMEOUT)  # a job that waited is now cancelled
+    return answers
 
 
 def memory_table(readings: list[Reading]) -> str:
@@ -191,6 +211,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, help="how many, in place of how long")
     parser.add_argument("--step", type=int, default=50, help="requests between readings, with --requests")
     parser.add_argument("--clients", type=int, default=4, help="requests in flight (%(default)s)")
+    parser.add_argument("--crowd", action="store_true", help="in each round, a thousand clients that only read")
     parser.add_argument("--seed", type=int, default=0, help="of what is sent (%(default)s)")
     return parser.parse_args()
 

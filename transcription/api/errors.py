@@ -68,6 +68,7 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.UnknownJob: (404, "There is no job '0d3a'. Finished jobs are kept for one day."),
     errors.UploadTooSlow: (408, "No data arrived for 30 s. Check the connection and send the upload again."),
     errors.WrongJobState: (409, "The job is processing and has no result yet. Try again later."),
+    errors.UnreadableJob: (409, "What is stored of this job cannot be read. Submit the recording again."),
     errors.IdempotencyConflict: (409, "The Idempotency-Key was used for another submission. Choose a new one."),
     errors.FileTooLarge: (413, "The upload is larger than 1 GiB. Send a smaller file."),
     errors.AudioTooLong: (413, "The recording is longer than 3600 s. Split it."),

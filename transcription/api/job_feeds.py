@@ -14,7 +14,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from formats.json import TIME_DIGITS, word_to_dict
 from transcription.api.schemas.jobs import ended
-from transcription.core.errors import ServiceUnavailable, UnknownJob
+from transcription.core.errors import ServiceUnavailable, UnknownJob, UnreadableJob
 from transcription.core.transcript import Segment
 from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.estimate import progress_of
@@ -200,7 +200,7 @@ class JobFeeds:
             job = await self._jobs.get(feed.job.id, EVERY_JOB)  # before its segments: a finished job has all of them
             start = len(feed.windows)
             windows = await self._jobs.segments(job, start)
-        except ServiceUnavailable:  # such as a store that is locked: the next poll may succeed
+        except (ServiceUnavailable, UnreadableJob):  # a locked store, or a job that has failed since: poll again
             return False
         shows_words = job.layout is None or job.layout.shows_words
         return feed.add(job, await asyncio.to_thread(_encoded, windows, start, shows_words))

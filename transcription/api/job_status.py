@@ -9,9 +9,10 @@ from enum import StrEnum
 from transcription.api.rendered import RenderedResults
 from transcription.api.schemas.jobs import completed, ended, unfinished
 from transcription.api.shared_bodies import Shared, SharedResponse
-from transcription.core.errors import InvalidParameter
+from transcription.core.errors import InvalidParameter, UnreadableJob
 from transcription.jobs.access import Access
 from transcription.jobs.job import JobSnapshot, JobStatus
+from transcription.jobs.service import JobService
 
 JSON = {"Content-Type": "application/json"}
 NOTHING = "none"
@@ -36,7 +37,8 @@ def parse_include(text: str) -> frozenset[Part]:
 class StatusRenderer:
     """Renders the status of jobs. concurrency: number of jobs processed at once."""
 
-    def __init__(self, results: RenderedResults, concurrency: int) -> None:
+    def __init__(self, jobs: JobService, results: RenderedResults, concurrency: int) -> None:
+        self._jobs = jobs
         self._results = results
         self._concurrency = concurrency
 
@@ -47,8 +49,12 @@ class StatusRenderer:
             document = _compact(completed(job, access))
             if Part.RESULT not in include:
                 return SharedResponse(Shared(document, JSON))
-            result = await self._results.in_status(job)
-            return SharedResponse(Shared(result.content, JSON), before=document[:-1] + b",")
+            try:
+                result = await self._results.in_status(job)
+            except UnreadableJob:
+                job = await self._jobs.get(job.id, access)  # it has failed
+            else:
+                return SharedResponse(Shared(result.content, JSON), before=document[:-1] + b",")
         if job.finished:
             return SharedResponse(Shared(ended(job, access).model_dump_json(exclude_unset=True).encode(), JSON))
         shows_text = Part.PARTIAL in include

@@ -67,7 +67,7 @@ class ApiProcess:
             jobs.transcriber,
             jobs.service,
             results,
-            StatusRenderer(results, settings.job_concurrency),
+            StatusRenderer(jobs.service, results, settings.job_concurrency),
             JobFeeds(jobs.service, streams, settings.max_rendered_bytes),
             fetcher,
             self._background,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from transcription.api.middleware.api_keys import InvalidKeys, open_keys
 from transcription.api.middleware.hosts import AllowedHosts
 from transcription.core.errors import TranscriptionError
+from transcription.core.folders import check_folders
 from transcription.core.settings import Settings
 from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_store
@@ -17,12 +18,13 @@ from transcription.outbound.address_rules import AllowList
 
 def check_settings(settings: Settings) -> None:
     """Refuse to start on settings that cannot work; called once, before any process starts. Raises SystemExit."""
+    check_folders(settings)
     try:
         _check("WEBHOOK_ALLOW", settings.webhook_allow, AllowList.parse)
         _check("URL_ALLOW", settings.url_allow, AllowList.parse)
         _check("ALLOWED_HOSTS", settings.allowed_hosts, AllowedHosts.parse)
         open_keys(settings)
-        asyncio.run(open_store(settings).close())
+        asyncio.run(_check_store(settings))
         with open_uploads(settings):
             pass  # it belongs to us
         if settings.enable_async:
@@ -31,6 +33,14 @@ def check_settings(settings: Settings) -> None:
         raise SystemExit(f"Invalid settings:\n  {error}") from None
     except TranscriptionError as error:
         raise SystemExit(f"{error.message} {error.detail}".strip()) from None
+
+
+async def _check_store(settings: Settings) -> None:
+    store = open_store(settings)
+    try:
+        await store.check_version()
+    finally:
+        await store.close()
 
 
 def _check(name: str, value: str, parse: Callable[[str], object]) -> None:

@@ -138,6 +138,10 @@ class OutcomeUnknown(ServiceUnavailable):
     """The answer to a write was lost: it may or may not have taken effect."""
 
 
+class NewerStore(ServiceUnavailable):
+    """Jobs are stored by a newer version of the service, which this one cannot read."""
+
+
 class TooManyRequests(TranscriptionError):
     """The client exceeds a limit. retry_after: seconds to wait before a retry."""
 
@@ -218,6 +222,12 @@ class RecordingLost(TranscriptionError):
     """The recording of a job is no longer in the recording store."""
 
     code = "recording_lost"
+
+
+class UnreadableJob(TranscriptionError):
+    """What is stored of a job cannot be read: it was written by another version of the service, or damaged."""
+
+    code = "unreadable_job"
 
 
 class MissingApiKey(TranscriptionError):

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from transcription.core import setting_rules
+
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
-ROOT_PATH = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
-MODEL_NAME = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d*x[1-9]\d*x[1-9]\d*")
 
 
 def default_cache() -> Path:
@@ -47,7 +43,7 @@ class Settings(BaseSettings):
         "", description="Path prefix under which a proxy publishes the service, such as /speech; empty for none."
     )
     workers: int = Field(1, ge=1, le=64, description="Number of API processes. The model runs in a separate process.")
-    request_timeout: int = Field(3600, ge=1, description="Time limit of a synchronous request, seconds.")
+    request_timeout: int = Field(3600, ge=1, le=86_400, description="Time limit of a synchronous request, seconds.")
 
     # Whisper
     whisper_model: str = Field(
@@ -75,15 +71,19 @@ class Settings(BaseSettings):
         3, ge=1, le=32, description="Models kept in memory; the least recently used one is evicted first."
     )
     max_queue_seconds: int = Field(
-        300, ge=1, description="Longest estimated wait at which new requests are accepted, seconds."
+        300, ge=1, le=86_400, description="Longest estimated wait at which new requests are accepted, seconds."
     )
     batch_timeout: int = Field(
         120,
         ge=1,
+        le=3600,
         description="Seconds any batch may take; one that takes longer, and far longer than usual, is hung.",
     )
     watchdog_timeout: int = Field(
-        30, ge=0, description="Seconds without a sign of life until the model's process is replaced; 0 for never."
+        30,
+        ge=0,
+        le=3600,
+        description="Seconds without a sign of life until the model's process is replaced; 0 for never.",
     )
     cache_dir: Path = Field(
         default_factory=default_cache,
@@ -91,30 +91,37 @@ class Settings(BaseSettings):
     )
 
     # Files
-    max_file_size: int = Field(1_073_741_824, ge=1, description="Maximum size of an upload, bytes (1 GiB).")
-    max_duration: int = Field(3600, ge=1, description="Maximum duration of a recording, seconds.")
+    max_file_size: int = Field(
+        1_073_741_824, ge=1, le=1_099_511_627_776, description="Maximum size of an upload, bytes (1 GiB)."
+    )
+    max_duration: int = Field(3600, ge=1, le=86_400, description="Maximum duration of a recording, seconds.")
     strict_media_types: bool = Field(
         True,
         description="Refuse a file on /transcribe whose name or declared type contradicts its content; if false, the "
         "header X-Transcription-Warnings says so.",
     )
-    temp_dir: Path = Field(
-        Path("/tmp/transcription"), description="Folder in which the service creates a private one for uploads."
-    )
+    temp_dir: Path = Field(Path("/tmp/transcription"), description="Contains the service's own folder for uploads.")
     cleanup_interval: int = Field(
         3600,
         ge=1,
+        le=604_800,
         description="Interval between sweeps, which delete uploads that crashed processes left, seconds.",
     )
     min_free_disk: int = Field(
-        268_435_456, ge=0, description="Free space below which new work is refused and /health/ready is 503, bytes."
+        268_435_456,
+        ge=0,
+        le=1_099_511_627_776,
+        description="Free space below which new work is refused and /health/ready is 503, bytes.",
     )
     ffmpeg_path: Path | None = Field(
         None, description="Path of ffmpeg; by default the system's, otherwise the one in the package imageio-ffmpeg."
     )
-    decode_timeout: int = Field(600, ge=1, description="Time limit of ffmpeg per file, seconds.")
+    decode_timeout: int = Field(600, ge=1, le=86_400, description="Time limit of ffmpeg per file, seconds.")
     decode_memory_limit: int = Field(
-        1_610_612_736, ge=134_217_728, description="Address space limit of an ffmpeg process, bytes (1.5 GiB)."
+        1_610_612_736,
+        ge=134_217_728,
+        le=68_719_476_736,
+        description="Address space limit of an ffmpeg process, bytes (1.5 GiB).",
     )
 
     # Limits
@@ -122,19 +129,25 @@ class Settings(BaseSettings):
         True, description="Limit requests per API key, or per address for requests without one."
     )
     rate_limit_per_minute: int = Field(
-        30, ge=1, description="Uploads per minute for each client, unless its key has a limit of its own."
+        30, ge=1, le=1_000_000, description="Uploads per minute for each client, unless its key has a limit of its own."
     )
     rate_limit_reads_per_minute: int = Field(
-        600, ge=1, description="Other requests per minute for each client, unless its key has a limit of its own."
+        600,
+        ge=1,
+        le=1_000_000,
+        description="Other requests per minute for each client, unless its key has a limit of its own.",
     )
-    max_client_uploads: int = Field(16, ge=1, description="Concurrent uploads of one client.")
+    max_client_uploads: int = Field(16, ge=1, le=10_000, description="Concurrent uploads of one client.")
     max_client_bytes: int = Field(
-        4_294_967_296, ge=1, description="Total size of the concurrent uploads of one client, bytes (4 GiB)."
+        4_294_967_296,
+        ge=1,
+        le=1_125_899_906_842_624,
+        description="Total size of the concurrent uploads of one client, bytes (4 GiB).",
     )
     max_client_streams: int = Field(100, ge=1, le=1_000_000, description="Concurrent event streams of one client.")
     max_streams: int = Field(2000, ge=1, le=1_000_000, description="Concurrent event streams of one API process.")
     max_rendered_bytes: int = Field(
-        67_108_864, ge=1_048_576, description="Memory for results being read, bytes (64 MiB)."
+        67_108_864, ge=1_048_576, le=1_099_511_627_776, description="Memory for results being read, bytes (64 MiB)."
     )
     download_timeout: int = Field(
         30, ge=1, le=3600, description="Longest pause of a client that reads a response, seconds."
@@ -161,7 +174,9 @@ class Settings(BaseSettings):
         default_factory=default_jobs,
         description="Folder for the database and the recordings of jobs; needs persistent storage.",
     )
-    job_result_ttl: int = Field(86_400, ge=1, description="Time a finished job and its result are kept, seconds.")
+    job_result_ttl: int = Field(
+        86_400, ge=1, le=315_360_000, description="Time a finished job and its result are kept, seconds."
+    )
     job_retries: int = Field(
         3, ge=0, le=100, description="Retries after internal failures; a job with an invalid file is not retried."
     )
@@ -170,7 +185,7 @@ class Settings(BaseSettings):
         1000, ge=1, le=1_000_000, description="Unfinished jobs of one API key; without keys, of all clients together."
     )
     job_timeout: int = Field(
-        14_400, ge=1, description="Time limit of one attempt of a job, seconds; after it the job fails."
+        14_400, ge=1, le=604_800, description="Time limit of one attempt of a job, seconds; after it the job fails."
     )
     job_backend: Literal["sqlite", "celery"] = Field(
         "sqlite", description="sqlite for one machine; celery for several, with Redis and Celery workers."
@@ -188,7 +203,11 @@ class Settings(BaseSettings):
     task_queue: Literal["own", "platform"] = Field(
         "own", description="Queue of BentoML's tasks: own for this service's jobs, platform for BentoCloud's queue."
     )
-    webhook_secret: str = Field("", description="Key for signing callbacks; without it callback_url is refused.")
+    webhook_secret: str = Field(
+        "",
+        repr=False,
+        description="Key for signing callbacks, at least 32 characters; without it callback_url is refused.",
+    )
     webhook_allow: str = Field(
         "", description="Hosts and networks allowed for callbacks besides public https, comma-separated."
     )
@@ -227,10 +246,11 @@ class Settings(BaseSettings):
         description="Origins of other sites' pages that may use the service, comma-separated; * for all, empty for "
         "none.",
     )
-    upload_timeout: int = Field(30, ge=1, description="Longest pause of an upload, seconds.")
+    upload_timeout: int = Field(30, ge=1, le=3600, description="Longest pause of an upload, seconds.")
     min_upload_rate: int = Field(
         1000,
         ge=0,
+        le=1_000_000_000,
         description="Minimum average rate of an upload after UPLOAD_TIMEOUT, bytes per second; 0 for no minimum.",
     )
 
@@ -269,47 +289,12 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("whisper_layout")
-    @classmethod
-    def _known_layout(cls, value: str) -> str:
-        if not LAYOUT.fullmatch(value):
-            raise ValueError("must be auto, latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4")
-        return value
-
-    @field_validator("root_path")
-    @classmethod
-    def _prefix(cls, value: str) -> str:
-        path = value.rstrip("/")
-        if not re.fullmatch(ROOT_PATH, path):
-            raise ValueError("must be a path such as /speech, of letters, digits and ._~-")
-        return path
-
-    @field_validator("allowed_models")
-    @classmethod
-    def _model_names(cls, value: str) -> str:
-        for part in value.split(","):
-            if part.strip() and not MODEL_NAME.fullmatch(part.strip()):
-                raise ValueError(f"'{part.strip()}' is neither the name of a model nor *")
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: str) -> str:
-        for part in value.split(","):
-            if part.strip():
-                ip_network(part.strip(), strict=False)
-        return value
-
-    @field_validator("redis_url", "celery_broker_url", "celery_result_backend")
-    @classmethod
-    def _known_server(cls, value: str) -> str:
-        try:
-            known = not value or (urlsplit(value).scheme in ("redis", "rediss") and urlsplit(value).port != 0)
-        except ValueError:  # the port is not a number
-            known = False
-        if not known:
-            raise ValueError("must be redis://HOST:PORT/DATABASE, or rediss:// for TLS")
-        return value
+    _layout = field_validator("whisper_layout")(setting_rules.layout)
+    _secret = field_validator("webhook_secret")(setting_rules.secret)
+    _path_prefix = field_validator("root_path")(setting_rules.path_prefix)
+    _model_names = field_validator("allowed_models")(setting_rules.model_names)
+    _networks = field_validator("trusted_proxies")(setting_rules.networks)
+    _redis = field_validator("redis_url", "celery_broker_url", "celery_result_backend")(setting_rules.redis_server)
 
     @model_validator(mode="after")
     def _servers_of_celery(self) -> Self:
@@ -317,16 +302,12 @@ class Settings(BaseSettings):
             raise ValueError("JOB_BACKEND=celery needs REDIS_URL, or CELERY_BROKER_URL")
         return self
 
-    @field_validator("whisper_model_dir", "cache_dir", "jobs_dir")
+    @field_validator("whisper_model_dir", "cache_dir", "temp_dir", "jobs_dir")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
-
-    @field_validator("temp_dir")
-    @classmethod
-    def _with_its_links(cls, value: Path) -> Path:
-        """Absolute; links stay, because those of other users are refused."""
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path, field: ValidationInfo) -> Path:
+        # Links on the way to TEMP_DIR stay, because those of other users are refused.
+        path = value.expanduser()
+        return path.absolute() if field.field_name == "temp_dir" else path.resolve()
 
 
 class InvalidSettings(SystemExit):
@@ -340,6 +321,11 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except RuntimeError:  # of pathlib
+        raise InvalidSettings(
+            "Invalid settings:\n  HOME is not set, and this user has no home folder. Set HOME, or JOBS_DIR, CACHE_DIR "
+            "and WHISPER_MODEL_DIR, without ~."
+        ) from None
     except ValidationError as error:
         problems = []
         for item in error.errors():

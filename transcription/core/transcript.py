@@ -81,11 +81,16 @@ class WindowResult:
 
 @dataclass(frozen=True, slots=True)
 class PlacedResult:
-    """A window's result with the window's place in the file and its speech, see `Window`."""
+    """A window's result with the window's place in the file and its speech, see `Window`.
+
+    computed_by: of `transcription.pipeline.request_key.computed_by`, "" if unknown. One that was stored by another
+    version, or with another model or setting, is not used again.
+    """
 
     timeline: Timeline
     result: WindowResult
     speech: tuple[Span, ...] | None = None
+    computed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from transcription.core.errors import (
 )
 from transcription.core.options import Priority, Ticket
 from transcription.core.settings import Settings
-from transcription.core.transcript import Transcript
+from transcription.core.transcript import PlacedResult, Transcript
 from transcription.jobs import policy
 from transcription.jobs.job import Job
 from transcription.jobs.recordings.base import RecordingStore
 from transcription.jobs.store.base import JobStore, LeaseLost
+from transcription.pipeline.request_key import computed_by, request_key, still_valid
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.telemetry.logs import metadata_of, request_context
 from transcription.telemetry.metrics import ATTEMPTS
@@ -177,9 +178,9 @@ class Attempts:
                 f"The service stopped {job.failures} times while it processed this recording. Convert the file and "
                 "submit it again; if it happens again, report the job's id."
             )
-        if job.attempt == 1 and (transcript := await self._store.cached(job.work)):
-            return transcript  # of a synchronous request since the submission; a retry asks for a new run instead
-        known = await self._store.checkpoints(job.work)
+        if transcript := await self._cached(job):
+            return transcript
+        known = await self._resumable(job)
         ticket = Ticket(job.request_id or job.id, Priority.BACKGROUND)
         async with (
             self._recordings.borrowed(job.recording) as upload,
@@ -191,3 +192,24 @@ class Attempts:
                     await self._store.checkpoint(job, position, placed, total)
                 position += 1
             return await subscriber.transcript()
+
+    async def _cached(self, job: Job) -> Transcript | None:
+        """The result of a synchronous request since the submission. A retry asks for a new run instead.
+
+        A job that was submitted before an upgrade has another key than it would have now, and gets a new run, too.
+        """
+        if job.attempt > 1:
+            return None
+        current = await asyncio.to_thread(request_key, job.recording, job.request, self._settings, job.caller)
+        return await self._store.cached(job.work) if job.work == current else None
+
+    async def _resumable(self, job: Job) -> list[PlacedResult]:
+        """The stored windows that need not be decoded again. Others are deleted, and are replaced by this attempt.
+
+        Raises LeaseLost.
+        """
+        engine = await asyncio.to_thread(computed_by, job.request.decode.model, self._settings)
+        known = still_valid(await self._store.checkpoints(job.work), engine)
+        if job.seconds_done > (known[-1].timeline.end if known else 0.0):
+            await self._store.drop_checkpoints(job, len(known))
+        return known

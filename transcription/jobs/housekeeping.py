@@ -75,7 +75,7 @@ class Housekeeping:
         await self._store.close()
 
     async def _clean_up(self) -> None:
-        """Delete expired jobs and orphaned recordings, and back up the store."""
+        """Delete expired jobs and orphaned recordings, fail jobs that cannot be read, and back up the store."""
         next_backup = 0.0
         while True:
             # One by one: on a full disk the backup fails, and what was deleted before makes room.
@@ -85,6 +85,8 @@ class Housekeeping:
                 in_use = await self._store.recordings_in_use()
                 await self._recordings.sweep(in_use, ORPHAN_SECONDS)
             if time.monotonic() >= next_backup:
+                with going_on(CLEANUP, step="unreadable"):
+                    await self._store.fail_unreadable()
                 with going_on(CLEANUP, step="backup"):
                     await self._store.back_up()
                     next_backup = time.monotonic() + BACKUP_SECONDS

@@ -109,6 +109,8 @@ class Job:
     not_before: a queued job is due from then on.
     request_id: of the submitting request, "" for a job of an older version.
     caller: the name of the API key that submitted it; the job belongs to that key.
+    readable: False if the stored job cannot be read (`transcription.jobs.store.unreadable`). It is failed then, its
+    failure says why, and fields that could not be read have their defaults.
     """
 
     id: str
@@ -132,6 +134,7 @@ class Job:
     request_id: str = ""
     layout: KeptLayout | None = None
     caller: str = NO_CALLER
+    readable: bool = True
 
     @property
     def finished(self) -> bool:

@@ -12,13 +12,21 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from transcription.core.errors import InsufficientStorage, OutcomeUnknown, ServiceUnavailable, UnknownJob, WrongJobState
+from transcription.core.errors import (
+    InsufficientStorage,
+    OutcomeUnknown,
+    ServiceUnavailable,
+    UnknownJob,
+    UnreadableJob,
+    WrongJobState,
+    as_error,
+)
 from transcription.core.settings import Settings
 from transcription.core.transcript import Segment, Transcript
-from transcription.jobs.access import Access
+from transcription.jobs.access import EVERY_JOB, Access
 from transcription.jobs.examiner import Examiner
-from transcription.jobs.job import Job, JobSnapshot, JobStatus, NewJob
-from transcription.jobs.recordings.base import RecordingStore
+from transcription.jobs.job import Job, JobSnapshot, JobStatus, NewJob, Recording
+from transcription.jobs.recordings.base import RecordingStore, checked_name
 from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.store.base import JobStore
 from transcription.jobs.submission import Submission, fingerprint
@@ -112,7 +120,7 @@ class JobService:
     async def _accept(self, upload: Upload, submission: Submission) -> tuple[Job, bool]:
         """The job, and whether it is new."""
         job_id = str(uuid.uuid4())
-        key = request_key(upload, submission.request, self._settings, submission.caller)
+        key = await asyncio.to_thread(request_key, upload, submission.request, self._settings, submission.caller)
         recording = await self._recordings.keep(upload, job_id)
         new = NewJob(
             id=job_id,
@@ -171,10 +179,17 @@ class JobService:
         return [[place(segment, item.timeline) for segment in item.result.segments] for item in placed]
 
     async def result(self, job: Job) -> Transcript:
-        """The transcript. Raises WrongJobState unless the job is completed, UnknownJob if its result has expired."""
+        """The transcript of a job.
+
+        Raises UnreadableJob if what is stored cannot be read, WrongJobState unless the job is completed, UnknownJob if
+        it has been deleted since.
+        """
+        _check_readable(job)
         if job.status is not JobStatus.COMPLETED:
             raise WrongJobState(f"The job is {job.status.value} and has no result. GET /status/{job.id} says more.")
-        transcript = _known(await self._store.result(job.id), job.id)
+        transcript = await self._store.result(job.id)
+        if transcript is None:  # deleted since, or it cannot be read: the job has failed then
+            return await self.result(await self.get(job.id, EVERY_JOB))
         if job.layout and not job.layout.shows_words:
             return replace(transcript, word_timestamps=False)
         return transcript
@@ -184,7 +199,7 @@ class JobService:
         before = await self.get(job_id, access)
         if before.finished:
             await self._store.delete(job_id)
-            await self._recordings.remove(before.recording.name)
+            await self._remove(before.recording)
             return before
         job = _known(await self._store.cancel(job_id), job_id)
         self._dispatcher.abandon(job_id)
@@ -193,9 +208,18 @@ class JobService:
             await self._recordings.remove(job.recording.name)
         return job
 
+    async def _remove(self, recording: Recording) -> None:
+        try:
+            checked_name(recording.name)
+        except ValueError:
+            return  # of a job that cannot be read; the sweep deletes what no job refers to
+        await self._recordings.remove(recording.name)
+
     async def retry(self, job_id: str, access: Access) -> Job:
-        """Queue a failed or completed job again. Raises UnknownJob, WrongJobState, TooManyJobs."""
+        """Queue a failed or completed job again. Raises UnknownJob, WrongJobState, UnreadableJob, TooManyJobs."""
         before = await self.get(job_id, access)
+        if not before.readable:
+            _check_readable(before)
         if before.status not in (JobStatus.FAILED, JobStatus.COMPLETED):
             raise WrongJobState(
                 f"The job is {before.status.value}. Only a failed or completed job can be retried; submit the "
@@ -204,6 +228,12 @@ class JobService:
         job = _known(await self._store.retry(job_id, self._settings.max_open_jobs), job_id)
         self._dispatcher.wake()
         return job
+
+
+def _check_readable(job: Job) -> None:
+    """Raise UnreadableJob for a job that failed because it, or its transcript, cannot be read."""
+    if job.failure and job.failure.code == UnreadableJob.code:
+        raise as_error(job.failure)
 
 
 def _known(found: Found | None, job_id: str) -> Found:

@@ -24,6 +24,7 @@ from transcription.media.quarantine import DecoderQuarantine
 from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged, prompt_notices
+from transcription.pipeline.request_key import computed_by, still_valid
 from transcription.telemetry.tracing import PROBE, traced
 
 # Enough to fill a large GPU batch. At 0.96 MB per window this is 15 MB per request.
@@ -130,7 +131,8 @@ class Pipeline:
     ) -> AsyncGenerator[PlacedResult, None]:
         """Results in file order, with up to WINDOWS_IN_FLIGHT windows in the runner."""
         options = request.decode
-        reusable = ReusableResults(known)
+        engine = await asyncio.to_thread(computed_by, options.model, self._settings)
+        reusable = ReusableResults(still_valid(known, engine))
         waiting: deque[_Sent] = deque()
         try:
             async with aclosing(windows):
@@ -143,12 +145,12 @@ class Pipeline:
                         waiting.append(_Sent(window.timeline, window.speech, task))
                         if not alone and len(waiting) < WINDOWS_IN_FLIGHT:
                             continue
-                        placed = await _first(waiting)
+                        placed = await _first(waiting, engine)
                     if alone:
                         options = replace(options, language=placed.result.language)
                     yield placed
             while waiting:
-                yield await _first(waiting)
+                yield await _first(waiting, engine)
         finally:
             tasks = [sent.task for sent in waiting]
             for task in tasks:
@@ -189,8 +191,8 @@ class CountedSamples:
         await self._pcm.aclose()
 
 
-async def _first(waiting: deque[_Sent]) -> PlacedResult:
+async def _first(waiting: deque[_Sent], engine: str) -> PlacedResult:
     sent = waiting[0]
     result = await sent.task
     waiting.popleft()
-    return PlacedResult(sent.timeline, result, sent.speech)
+    return PlacedResult(sent.timeline, result, sent.speech, engine)

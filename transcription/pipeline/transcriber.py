@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -100,7 +101,7 @@ class Transcriber:
                     yield placed
                 yield await subscriber.transcript(), Source.BYPASS
             return
-        key = request_key(upload, request, self._settings, caller)
+        key = await asyncio.to_thread(request_key, upload, request, self._settings, caller, lenient=upload.lenient)
         cached, known = await self._look_up(key)
         if cached:
             yield cached, Source.HIT

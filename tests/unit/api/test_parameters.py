@@ -173,6 +173,15 @@ def test_other_json_values_are_decoded_to_form_text(sent: str, read: str) -> Non
     assert json_fields([("x", sent)]) == [("x", read)]
 
 
+@pytest.mark.parametrize("sent", ["9" * 5000, "[" * 100_000, '{"a":' * 100_000, "\x00", '"\\ud8'])
+def test_json_that_no_parser_reads_is_passed_on_as_text(sent: str) -> None:
+    assert json_fields([("x", sent)]) == [("x", sent)]
+
+
+def test_half_of_a_surrogate_pair_is_replaced() -> None:
+    assert json_fields([("x", '"a\\ud800b\\ud83d\\ude00"')]) == [("x", "a\N{REPLACEMENT CHARACTER}b\U0001f600")]
+
+
 @given(st.floats(0, 1))
 def test_temperatures_rise_from_the_requested_one(start: float) -> None:
     temperatures = temperatures_from(start)

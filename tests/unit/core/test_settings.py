@@ -30,6 +30,10 @@ def test_the_variable_of_a_setting_is_its_name_in_upper_case(environment):
         ("WHISPER_LAYOUT", "2x"),
         ("MAX_LOADED_MODELS", "0"),
         ("CLEANUP_INTERVAL", "soon"),
+        ("MAX_DURATION", "3600000"),
+        ("REQUEST_TIMEOUT", "9" * 30),
+        ("DECODE_MEMORY_LIMIT", "1" + "0" * 15),
+        ("WHISPER_LAYOUT", "1000x1x1"),
     ],
 )
 def test_an_invalid_value_prevents_the_start_and_its_variable_is_named(environment, variable, value):
@@ -53,6 +57,27 @@ def test_an_invalid_redis_url_prevents_the_start_without_printing_its_password(e
     with pytest.raises(InvalidSettings, match="REDIS_URL") as stopped:
         load_settings()
     assert "hunter2" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "hunter2" + " " * 40, "s" * 31])
+def test_a_short_webhook_secret_prevents_the_start_without_being_printed(environment, secret):
+    environment("WEBHOOK_SECRET", secret)
+    with pytest.raises(InvalidSettings, match=r"WEBHOOK_SECRET=\.\.\.: .*at least 32 characters") as stopped:
+        load_settings()
+    assert secret.strip() not in str(stopped.value)
+
+
+def test_a_webhook_secret_of_32_characters_is_accepted_and_not_printed(environment):
+    environment("WEBHOOK_SECRET", "s" * 32)
+    assert load_settings().webhook_secret == "s" * 32
+    assert "s" * 32 not in repr(load_settings())
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(environment, monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    with pytest.raises(InvalidSettings, match=r"HOME is not set.*JOBS_DIR, CACHE_DIR and WHISPER_MODEL_DIR"):
+        load_settings()
 
 
 def test_passwords_are_not_printed(environment):
@@ -123,3 +148,9 @@ def test_an_impossible_name_among_the_allowed_models_stops_the_start(environment
     environment("ALLOWED_MODELS", f"base, {value}")
     with pytest.raises(InvalidSettings, match="ALLOWED_MODELS"):
         load_settings()
+
+
+def test_links_on_the_way_to_temp_dir_stay_because_those_of_others_are_refused(environment, tmp_path):
+    (tmp_path / "planted").symlink_to("/etc")
+    environment("TEMP_DIR", str(tmp_path / "planted"))
+    assert load_settings().temp_dir == tmp_path / "planted"

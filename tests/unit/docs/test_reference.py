@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from annotated_types import Ge, Le
 
 from transcription.api.parameters.parsing import NAMES
 from transcription.core.settings import Settings
@@ -24,6 +25,18 @@ def test_every_setting_is_in_the_configuration_guide(variable, description):
     lines = (ROOT / "docs" / "CONFIGURATION.md").read_text(encoding="utf-8").splitlines()
     [row] = [line for line in lines if line.startswith(f"| `{variable}` |")]
     assert row.endswith(f"| {description} |")
+
+
+NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_has_a_range_which_is_in_the_configuration_guide(name):
+    limits = Settings.model_fields[name].metadata
+    [low] = [limit.ge for limit in limits if isinstance(limit, Ge)]
+    [high] = [limit.le for limit in limits if isinstance(limit, Le)]
+    guide = (ROOT / "docs" / "CONFIGURATION.md").read_text(encoding="utf-8")
+    assert f"\n| {low} | `{name.upper()}` | {high} |\n" in guide
 
 
 @pytest.mark.parametrize(("variable", "description"), SETTINGS)

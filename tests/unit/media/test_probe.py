@@ -96,6 +96,11 @@ def test_a_declared_type_that_contradicts_the_content_is_refused(files, probed, 
         probed(files["mp3"], "talk.mp3", content_type)
 
 
+def test_a_contradiction_is_no_reason_to_refuse_where_the_operator_says_so(files, settings, uploaded):
+    tolerant = settings.model_copy(update={"strict_media_types": False})
+    assert asyncio.run(probe(uploaded(files["mp3"], "talk.wav", "text/plain"), tolerant)).format == "MP3"
+
+
 @pytest.mark.parametrize(
     "content",
     [

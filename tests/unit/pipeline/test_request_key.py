@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.unit.jobs.store.support import REQUEST
 from transcription.core.settings import Settings
 from transcription.media.intake.upload import Upload
-from transcription.pipeline import computed_by as computing
+from transcription.pipeline import request_key as computing
 from transcription.pipeline.request_key import request_key
 
 
@@ -46,19 +47,20 @@ def test_a_result_belongs_to_the_settings_that_computed_it(upload: Upload, chang
 
 def test_a_result_belongs_to_the_versions_that_computed_it(upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
     before = key(upload, "")
-    monkeypatch.setattr(computing, "_versions", lambda: ("another",))
+    monkeypatch.setattr(computing, "libraries", lambda: ("another",))
     assert key(upload, "") != before
 
 
 def test_a_result_belongs_to_the_weights_that_computed_it(upload: Upload, tmp_path: Path) -> None:
     settings = Settings(_env_file=None, whisper_model_dir=tmp_path)
-    weights = tmp_path / REQUEST.decode.model / "model.bin"
+    request = replace(REQUEST, decode=replace(REQUEST.decode, model="own"))
+    weights = tmp_path / "own" / "model.bin"
     weights.parent.mkdir()
     weights.write_bytes(b"old")
-    before = request_key(upload, REQUEST, settings, "")
-    assert request_key(upload, REQUEST, settings, "") == before
+    before = request_key(upload, request, settings, "")
+    assert request_key(upload, request, settings, "") == before
     weights.write_bytes(b"newer")
-    assert request_key(upload, REQUEST, settings, "") != before
+    assert request_key(upload, request, settings, "") != before
 
 
 def test_equal_requests_of_one_caller_have_the_same_key(upload: Upload) -> None:

@@ -114,6 +114,6 @@ def our_shape(body: bytes) -> dict[str, Any] | None:
     """An error in the shape of ErrorBody, possibly with more fields; None for anything else."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and set(document) >= BODY_FIELDS else None

@@ -15,7 +15,8 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from transcription.api.middleware.client_address import Network, is_from_proxy, parse_networks
-from transcription.core.settings import ROOT_PATH, Settings
+from transcription.core.setting_rules import ROOT_PATH
+from transcription.core.settings import Settings
 
 PREFIX = "transcription.path_prefix"  # key in the ASGI scope
 FORWARDED_PREFIX = b"x-forwarded-prefix"

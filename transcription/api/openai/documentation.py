@@ -66,7 +66,7 @@ _PROPERTIES: Document = {
         "items": enumeration("Granularity", Granularity),
         "description": "The timestamps in verbose_json; segment by default.",
     },
-    f"{INCLUDE}[]": {"type": "array", "items": enumeration("Include", [LOGPROBS])},
+    f"{INCLUDE}[]": {"type": "array", "items": enumeration("OpenAIInclude", [LOGPROBS])},
     f"{KEYWORDS}[]": {**_STRINGS, "description": "Words that are likely to occur."},
     f"{LANGUAGES}[]": {**_STRINGS, "description": "Languages that may be spoken."},
     CHUNKING: enumeration("ChunkingStrategy", [BY_ITSELF]),

@@ -67,9 +67,10 @@ def read_form(fields: Iterable[tuple[str, str]], known: frozenset[str]) -> Form:
 
 
 def _is_given(name: str, value: str) -> bool:
-    """Whether a field says something: OpenAI's clients send unset parameters as empty fields."""
+    """Whether a field says something: OpenAI's clients send unset parameters as empty fields, or as null in JSON."""
     text = value.strip()
-    return bool(text) and not (name == LANGUAGE and text.lower() == AUTO)
+    unset = {LANGUAGE: AUTO, CHUNKING: "null"}.get(name, "")
+    return text.lower() not in ("", unset)
 
 
 def _items(name: str, value: str) -> Iterator[str]:

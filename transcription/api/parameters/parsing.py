@@ -37,11 +37,16 @@ def json_fields(form: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 def _plain(value: str) -> str:
     try:
         decoded: Any = json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, a number of thousands of digits, or nested too deeply
         return value
     if decoded is None:
         return ""
-    return decoded if isinstance(decoded, str) else value
+    return _without_surrogates(decoded) if isinstance(decoded, str) else value
+
+
+def _without_surrogates(text: str) -> str:
+    """The text with half of a surrogate pair, which no encoding has, replaced: JSON can write it as an escape."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _single_values(pairs: Iterable[tuple[str, str]], place: str) -> dict[str, str]:

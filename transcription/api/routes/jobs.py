@@ -33,14 +33,16 @@ from transcription.core.errors import (
     InvalidParameter,
     ServiceUnavailable,
     UnknownJob,
+    UnreadableJob,
     WrongJobState,
 )
 from transcription.jobs.job import JobStatus
 
 MAX_PAGE_SIZE = 200
+MAX_CURSOR = 2**53 - 1  # the largest integer that every JSON parser reads exactly
 UNKNOWN = error_responses(UnknownJob)
 READABLE = error_responses(UnknownJob, ServiceUnavailable)
-UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState)
+UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState, UnreadableJob)
 JOB = UnfinishedJob | CompletedJob | EndedJob
 NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
 
@@ -77,7 +79,7 @@ async def jobs(
         str, Query(description="Only jobs with these statuses, separated by commas.", examples=["queued,processing"])
     ] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 20,
-    cursor: Annotated[int | None, Query(ge=1, description="next_cursor of the previous page.")] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=MAX_CURSOR, description="next_cursor of the previous page.")] = None,
     owner: Annotated[str, Query(description="Only for admin keys: only the jobs of the key with this name.")] = "",
 ) -> JobList:
     """Jobs, newest first. With API keys, those of the key that asks; an admin key gets those of all."""

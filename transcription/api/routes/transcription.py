@@ -32,7 +32,14 @@ from transcription.api.request_headers import documented_headers, idempotency_ke
 from transcription.api.route_facts import route_facts
 from transcription.api.schemas.jobs import JobAccepted, accepted
 from transcription.api.schemas.transcript import JsonTranscript
-from transcription.core.errors import JobTookTooLong, RecordingLost, RepeatedlyInterrupted, UnknownJob, WrongJobState
+from transcription.core.errors import (
+    JobTookTooLong,
+    RecordingLost,
+    RepeatedlyInterrupted,
+    UnknownJob,
+    UnreadableJob,
+    WrongJobState,
+)
 from transcription.core.settings import Settings
 from transcription.jobs.job import KeptLayout
 from transcription.jobs.submission import Submission
@@ -57,7 +64,14 @@ BODY = multipart_body(
         **SCHEMAS,
     },
 )
-JOB_ERRORS = (UnknownJob, WrongJobState, RepeatedlyInterrupted, JobTookTooLong, RecordingLost)  # after the submission
+JOB_ERRORS = (
+    UnknownJob,
+    WrongJobState,
+    UnreadableJob,
+    RepeatedlyInterrupted,
+    JobTookTooLong,
+    RecordingLost,
+)  # after the submission
 RESPONSES: Responses = {
     200: {
         "model": JsonTranscript,

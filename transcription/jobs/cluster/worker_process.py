@@ -16,6 +16,7 @@ from runners.client.interface import Runner
 from runners.host import ModelHost
 from transcription.bentoml_patches import tracer_provider
 from transcription.core.errors import ServiceUnavailable
+from transcription.core.folders import check_folders
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import Broker
 from transcription.jobs.cluster.dispatcher import WORKERS_POLL_SECONDS, Dispatcher
@@ -78,6 +79,7 @@ class WorkerProcess:
 
         Raises InvalidSettings, and any error that prevents the start, such as an unreachable recording store.
         """
+        check_folders(self._settings)
         if self._settings.metrics_port:
             serve_metrics(self._settings)
         self._thread.start()
@@ -133,12 +135,13 @@ class WorkerProcess:
             pass  # refuse to start if it cannot be used
         recordings = open_recordings(settings)
         await recordings.check()
+        store, broker = open_shared_store(settings), Broker(settings)
+        await store.check_version()
         tracer_provider.install()
         warm_up()
         runner = self._make_runner(settings)
         runner.start()
-        self._store = store = open_shared_store(settings)
-        broker = Broker(settings)
+        self._store = store
         single_flight = SingleFlight(Pipeline(settings, runner))
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         self._worker = Worker(store, recordings, single_flight, runner, settings)

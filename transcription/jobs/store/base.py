@@ -4,6 +4,9 @@ Every method except `expire` is one atomic step. A step that has returned surviv
 acceptance and the end of a job survive a crash of the machine, too. Every method raises ServiceUnavailable when the
 store cannot be used; nothing has changed then, except that after OutcomeUnknown the step may have been done.
 
+A stored job that cannot be read, because another version wrote it or because it is damaged, disturbs no other job:
+queries show it as failed, with the reason (`Job.readable`), and the first step that would change it fails it for good.
+
 `work` is the key by which jobs share a run: the request key (`transcription.pipeline.request_key`), or the job's own
 id if the job is private. Times are seconds since the epoch. The lease, postponements and other limits are in
 `transcription.jobs.policy`.
@@ -84,7 +87,8 @@ class Jobs(Protocol):
         ...
 
     async def retry(self, job_id: str, max_open: int | None = None) -> Job | None:
-        """Queue a failed or completed job again in its old position. Any other job stays as it is.
+        """Queue a failed or completed job again in its old position. Any other job stays as it is, and so does one that
+        cannot be read.
 
         `attempt` keeps counting, because it is the fencing token; `failures` and the delivery attempts start from zero.
         A failed job keeps its checkpoints. A completed one loses its result, and so does `cached`, unless another job
@@ -97,7 +101,10 @@ class Jobs(Protocol):
         ...
 
     async def result(self, job_id: str) -> Transcript | None:
-        """The transcript of a completed job."""
+        """The transcript of a completed job.
+
+        None if there is none, or if it cannot be read; the job has failed then.
+        """
         ...
 
 
@@ -105,7 +112,7 @@ class Results(Protocol):
     """Results and finished windows by work, which synchronous requests share with jobs."""
 
     async def cached(self, work: str) -> Transcript | None:
-        """The result of this work, unless it has expired."""
+        """The result of this work, unless it has expired. One that cannot be read is deleted."""
         ...
 
     async def remember(self, work: str, transcript: Transcript) -> None:
@@ -113,7 +120,7 @@ class Results(Protocol):
         ...
 
     async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
-        """Results of windows in file order, from position `start` on."""
+        """Results of windows in file order, from position `start` to the first one that cannot be read."""
         ...
 
 
@@ -150,6 +157,10 @@ class Queue(Protocol):
 
         Renews the lease and clears `failures`. total: seconds of audio in the file, if known.
         """
+        ...
+
+    async def drop_checkpoints(self, lease: Job, position: int) -> None:
+        """Delete the windows of the job's work from `position` on. They are decoded again."""
         ...
 
     async def complete(self, lease: Job, transcript: Transcript) -> None:
@@ -199,6 +210,14 @@ class Maintenance(Protocol):
 
         A job whose webhook is still pending is kept for another policy.DELIVERY_GRACE.
         """
+        ...
+
+    async def check_version(self) -> None:
+        """Raise DamagedStore or NewerStore if a newer version of the service has stored what this one cannot read."""
+        ...
+
+    async def fail_unreadable(self) -> None:
+        """Fail every job that cannot be read, so that it expires. Reads all jobs."""
         ...
 
     async def recordings_in_use(self) -> frozenset[str]:

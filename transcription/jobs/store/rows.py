@@ -3,45 +3,61 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
 
+from formats.registry import ResponseFormat
 from transcription.core.errors import Failure
 from transcription.core.options import TranscriptionRequest
 from transcription.core.transcript import PlacedResult, Transcript
 from transcription.jobs.job import Delivery, DeliveryState, Job, JobStatus, KeptLayout, NewJob, Recording
+from transcription.jobs.store.unreadable import (
+    READ_ERRORS,
+    Implausible,
+    reason_of,
+    seconds,
+    seconds_or_none,
+    text,
+    unreadable_job,
+    whole,
+)
 
 T = TypeVar("T")
 Row = sqlite3.Row | Mapping[str, Any]
 
 # A model may compute NaN or infinity, which JSON has no notation for.
 _CONSTANTS = ConfigDict(ser_json_inf_nan="constants", defer_build=True)
+# An option that a newer version stored must not be ignored: the text would be another one than was asked for.
+_KNOWN_OPTIONS = _CONSTANTS | ConfigDict(extra="forbid")
 
 
 class Codec(Generic[T]):
     """Converts a dataclass to JSON and back."""
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[T], config: ConfigDict = _CONSTANTS) -> None:
         # A tuple, because pydantic accepts no configuration for a dataclass.
-        self._adapter: TypeAdapter[Any] = TypeAdapter(tuple[kind], config=_CONSTANTS)  # type: ignore[valid-type]
+        self._adapter: TypeAdapter[Any] = TypeAdapter(tuple[kind], config=config)  # type: ignore[valid-type]
 
     def pack(self, value: T) -> str:
         return self._adapter.dump_json((value,)).decode()
 
-    def unpack(self, text: str | bytes) -> T:
-        (value,) = self._adapter.validate_json(text)
+    def unpack(self, packed: str | bytes) -> T:
+        (value,) = self._adapter.validate_json(packed)
         return cast(T, value)
 
 
-REQUEST = Codec(TranscriptionRequest)
+REQUEST = Codec(TranscriptionRequest, _KNOWN_OPTIONS)
 RECORDING = Codec(Recording)
 PLACED = Codec(PlacedResult)
-LAYOUT = Codec(KeptLayout)
+LAYOUT = Codec(KeptLayout, _KNOWN_OPTIONS)
 _TRANSCRIPT = Codec(Transcript)
 
 
@@ -50,7 +66,33 @@ def pack_transcript(transcript: Transcript) -> bytes:
 
 
 def unpack_transcript(packed: bytes) -> Transcript:
-    return _TRANSCRIPT.unpack(zlib.decompress(packed))
+    """Raises one of READ_ERRORS."""
+    transcript = _TRANSCRIPT.unpack(zlib.decompress(packed))
+    times = (time for segment in transcript.segments for time in (segment.start, segment.end))
+    if not (math.isfinite(transcript.duration) and all(map(math.isfinite, times))):
+        raise Implausible("a time is not a number")
+    return transcript
+
+
+def unpack_window(packed: str | bytes) -> PlacedResult:
+    """Raises one of READ_ERRORS."""
+    placed = PLACED.unpack(packed)
+    if not (placed.timeline.spans and math.isfinite(placed.timeline.end)):
+        raise Implausible("a window without a place in the file")
+    return placed
+
+
+def readable_windows(
+    packed: Sequence[str | bytes], decompress: Callable[[Any], str | bytes] | None = None
+) -> list[PlacedResult]:
+    """The windows up to the first one that cannot be read."""
+    windows = []
+    for item in packed:
+        try:
+            windows.append(unpack_window(decompress(item) if decompress else item))
+        except READ_ERRORS:
+            break
+    return windows
 
 
 def pack_failure(failure: Failure) -> str:
@@ -58,16 +100,21 @@ def pack_failure(failure: Failure) -> str:
     return json.dumps([{"kind": failure.code, "message": failure.message, "detail": failure.detail}])
 
 
-def unpack_failure(text: str | bytes) -> Failure:
-    """The failure in JSON. Class names are accepted as codes, too: until version 1.0 they were stored instead."""
-    (stored,) = json.loads(text)
-    return Failure(_code_of(stored["kind"]), stored["message"], stored["detail"])
+def unpack_failure(packed: str | bytes) -> Failure:
+    """The failure in JSON. Class names are accepted as codes, too: until version 1.0 they were stored instead.
+
+    Raises one of READ_ERRORS.
+    """
+    (stored,) = json.loads(packed)
+    return Failure(_code_of(text(stored["kind"])), text(stored["message"]), text(stored["detail"]))
 
 
 # Names of classes whose code is not their name in snake case.
 _CODES_OF_CLASSES = {
     "TranscriptionError": "internal_error",
     "RefusedWindow": "refused_recording",
+    "TooManyJobs": "too_many_open_jobs",
+    "DecoderFailedOnce": "decoder_failed",
     "OutcomeUnknown": "service_unavailable",
 }
 
@@ -101,58 +148,88 @@ def _own_key(new: NewJob) -> str | None:
 
 
 def shown_job(row: Row) -> Job:
-    """The job as shown to clients. row: of `queries.SHOWN_JOBS`."""
-    if row["shown_status"] == row["status"]:
-        return job_of(row)
-    return job_of(
-        row,
-        status=JobStatus.PROCESSING,
-        started_at=row["leader_started_at"],
-        seconds_done=max(row["leader_seconds_done"], row["seconds_done"]),
-        seconds_total=row["leader_seconds_total"] or row["seconds_total"],
-    )
-
-
-def job_of(row: Row, **shown: Any) -> Job:
-    """The job of a row of the table. shown: fields that replace those of the row."""
-    fields: dict[str, Any] = {
-        name: row[name]
-        for name in (
-            "id",
-            "number",
-            "work",
-            "response_format",
-            "created_at",
-            "started_at",
-            "finished_at",
-            "expires_at",
-            "not_before",
-            "attempt",
-            "failures",
-            "seconds_done",
-            "seconds_total",
-            "request_id",
-            "caller",
+    """The job as shown to clients. Never fails: see `job_of`. row: of `queries.SHOWN_JOBS`."""
+    job = job_of(row)
+    if not job.readable or row["shown_status"] == row["status"]:
+        return job
+    with suppress(Implausible):  # the leader itself cannot be read, and fails when it is claimed
+        return replace(
+            job,
+            status=JobStatus.PROCESSING,
+            started_at=seconds_or_none(row["leader_started_at"]),
+            seconds_done=max(seconds(row["leader_seconds_done"]), job.seconds_done),
+            seconds_total=seconds_or_none(row["leader_seconds_total"]) or job.seconds_total,
         )
-    }
-    fields |= {
-        "status": JobStatus(row["status"]),
-        "request": REQUEST.unpack(row["request"]),
-        "recording": RECORDING.unpack(row["recording"]),
-        "failure": unpack_failure(row["failure"]) if row["failure"] else None,
-        "delivery": _delivery_of(row),
-        "layout": LAYOUT.unpack(row["layout"]) if row["layout"] else None,
-    }
-    return Job(**(fields | shown))
+    return job
+
+
+def job_of(row: Row) -> Job:
+    """The job of a row of the table. One that cannot be read is failed, with the reason: `Job.readable`."""
+    fields: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for name, read in _COLUMNS.items():
+        try:
+            fields[name] = read(row[name])
+        except READ_ERRORS as error:
+            problems[name] = reason_of(error)
+    try:
+        fields["delivery"] = _delivery_of(row)
+    except READ_ERRORS as error:
+        problems["delivery"] = reason_of(error)
+    return unreadable_job(fields, problems) if problems else Job(**fields)
+
+
+def _format(value: Any) -> str:
+    return ResponseFormat(value).value
+
+
+def _recording(value: Any) -> Recording:
+    recording = RECORDING.unpack(value)
+    if not recording.name or recording.name.startswith(".") or "/" in recording.name:
+        raise Implausible("a name that no recording has")
+    return recording
+
+
+def recording_name(job_id: str, packed: str | bytes) -> str:
+    """The name of a job's recording. If that cannot be read, the id of the job, under which recordings are stored."""
+    try:
+        return _recording(packed).name
+    except READ_ERRORS:
+        return job_id
+
+
+# How each column becomes the field of a Job of that name.
+_COLUMNS: Mapping[str, Callable[[Any], Any]] = {
+    "id": text,
+    "number": whole,
+    "work": text,
+    "status": JobStatus,
+    "request": REQUEST.unpack,
+    "recording": _recording,
+    "response_format": _format,
+    "created_at": seconds,
+    "started_at": seconds_or_none,
+    "finished_at": seconds_or_none,
+    "expires_at": seconds_or_none,
+    "not_before": seconds,
+    "attempt": whole,
+    "failures": whole,
+    "seconds_done": seconds,
+    "seconds_total": seconds_or_none,
+    "failure": lambda value: unpack_failure(value) if value else None,
+    "request_id": text,
+    "caller": text,
+    "layout": lambda value: LAYOUT.unpack(value) if value else None,
+}
 
 
 def _delivery_of(row: Row) -> Delivery | None:
     if row["callback_url"] is None:
         return None
     return Delivery(
-        url=row["callback_url"],
+        url=text(row["callback_url"]),
         state=DeliveryState(row["delivery_state"]),
-        attempts=row["delivery_attempts"],
-        next_at=row["delivery_at"],
-        detail=row["delivery_detail"],
+        attempts=whole(row["delivery_attempts"]),
+        next_at=seconds_or_none(row["delivery_at"]),
+        detail=text(row["delivery_detail"]),
     )

@@ -168,7 +168,10 @@ class Fetcher:
 
 def _named(url: str, response: httpx.Response) -> tuple[str, str]:
     """The file's name and media type, from the response and the URL; the type is empty if it is a generic one."""
-    _, options = parse_options_header(response.headers.get("content-disposition", ""))
+    # The bytes as sent: httpx guesses an encoding, and the parser accepts only characters of ISO 8859-1.
+    sent = dict(response.headers.raw)
+    disposition = next((value for name, value in sent.items() if name.lower() == b"content-disposition"), b"")
+    _, options = parse_options_header(disposition.decode("latin-1"))
     path = unquote(url.partition("?")[0].partition("#")[0])
     name = options.get(b"filename", b"") or PurePosixPath(path).name.encode()
     declared = response.headers.get("content-type", "")

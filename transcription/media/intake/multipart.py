@@ -14,6 +14,7 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_ALL_FIELDS_BYTES = 256 * 1024  # of all fields together: they are kept in memory
 MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_NAME_CHARACTERS = 255
+MAX_BOUNDARY_BYTES = 256  # of the parser; RFC 2046 allows 70
 JSON = "application/json"
 
 
@@ -41,7 +42,7 @@ def read_boundary(content_type: str, file_field: str) -> bytes:
     """The boundary from a request's Content-Type.
 
     file_field: name of the file's field, for the message.
-    Raises InvalidParameter unless the type is multipart/form-data with a boundary.
+    Raises InvalidParameter unless the type is multipart/form-data with a boundary of at most MAX_BOUNDARY_BYTES.
     """
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
@@ -52,6 +53,11 @@ def read_boundary(content_type: str, file_field: str) -> bytes:
     boundary = options.get(b"boundary", b"")
     if not boundary:
         raise InvalidParameter("The Content-Type of the request names no boundary.")
+    if len(boundary) > MAX_BOUNDARY_BYTES:
+        raise InvalidParameter(
+            f"The boundary in the Content-Type of the request has {len(boundary)} bytes. "
+            f"Send one of at most {MAX_BOUNDARY_BYTES}."
+        )
     return boundary
 
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
+MAX_SIZE_DIGITS = 19  # those of 2**63; Python refuses to convert numbers of several thousand digits
+
 Chunk = TypeVar("Chunk")
 
 
@@ -19,9 +21,9 @@ class TooSlow(Exception):
 
 
 def declared_size(headers: Mapping[str, str]) -> int | None:
-    """Content-Length in bytes; None if it is missing or not a number."""
+    """Content-Length in bytes; None if it is missing or not a number of at most MAX_SIZE_DIGITS digits."""
     value = headers.get("content-length", "")
-    return int(value) if value.isascii() and value.isdigit() else None
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= MAX_SIZE_DIGITS else None
 
 
 class Pace:

@@ -55,6 +55,7 @@ def test_a_chunking_strategy_may_be_a_word_or_a_json_string(value):
 def test_a_null_in_json_counts_as_missing():
     value = json.dumps({"type": "server_vad", "threshold": None})
     assert read(("chunking_strategy", value)).singles == {"chunking_strategy[type]": "server_vad"}
+    assert read(("chunking_strategy", "null")).singles == {}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from transcription.jobs.store.base import JobStore, LeaseLost
 from transcription.jobs.store.redis.store import RedisStore
 from transcription.jobs.store.sqlite.store import SqliteStore
 
-FOREVER = 1e12  # seconds
+FOREVER = 1e10  # seconds
 JOBS = 12  # in one history
 SIDES = st.sampled_from(["left", "right"])
 WORKS = st.sampled_from("xyz")  # of one caller, as each has its own works

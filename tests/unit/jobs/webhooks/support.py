@@ -20,7 +20,7 @@ from transcription.jobs.webhooks.deliverer import (
 from transcription.outbound.address_rules import Address
 
 GUIDE = Path(__file__).resolve().parents[4] / "docs/WEBHOOKS.md"
-SECRET = "a secret of this test"
+SECRET = "a secret of this test, long enough"
 NOW = 1_800_000_000.5
 PATIENCE = 20.0  # seconds until a test fails
 BODY = b'{"status": "completed"}'

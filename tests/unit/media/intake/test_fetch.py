@@ -143,6 +143,13 @@ def test_a_response_may_have_a_file_name_and_a_generic_type(settings: Settings) 
     assert (upload.filename, upload.content_type) == ("b.wav", "")
 
 
+@pytest.mark.parametrize("name", ["запись.mp3", "ä.mp3", "录音.mp3"])
+def test_a_response_may_have_a_file_name_in_utf_8(settings: Settings, name: str) -> None:
+    answer = plain(Content_Disposition=f'attachment; filename="{name}"')
+    upload, _, _ = fetch(settings, answer)
+    assert upload.filename == name
+
+
 def test_a_file_name_is_never_used_as_a_path(settings: Settings) -> None:
     upload, _, _ = fetch(settings, plain(Content_Disposition='attachment; filename="../../etc/passwd"'))
     assert upload.path.parent == uploads_folder(settings)

@@ -57,6 +57,16 @@ def test_a_content_type_without_form_or_boundary_is_refused(content_type, messag
         read_boundary(content_type, "file")
 
 
+@pytest.mark.parametrize("length", [257, 5000])
+def test_a_boundary_that_the_parser_does_not_accept_is_refused(length):
+    with pytest.raises(InvalidParameter, match=f"{length} bytes. Send one of at most 256"):
+        read_boundary(f"multipart/form-data; boundary={'b' * length}", "file")
+
+
+def test_the_longest_boundary_is_accepted():
+    MultipartForm(read_boundary(f"multipart/form-data; boundary={'b' * 256}", "file"), "file")
+
+
 def test_the_text_of_a_header_is_short_and_printable():
     assert header_text(b"a\nb\xff") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
     assert len(header_text(b"x" * 1000)) == 255

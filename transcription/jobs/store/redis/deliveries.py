@@ -10,7 +10,11 @@ class RedisDeliveries(RedisSteps):
     """As `transcription.jobs.store.base.Deliveries`."""
 
     async def claim_delivery(self, lease_seconds: float) -> Job | None:
-        return await self._job("claim_delivery", lease_seconds=lease_seconds)
+        job = await self._job("claim_delivery", lease_seconds=lease_seconds)
+        while job and not job.delivery:  # it cannot be read
+            await self._step("drop_delivery", id=job.id)
+            job = await self._job("claim_delivery", lease_seconds=lease_seconds)
+        return job
 
     async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
         tried, state = delivery.attempts, delivery.state.value

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
-from transcription.jobs.store.redis.rows import fields_of, job_of
+from transcription.jobs.store.redis.rows import fields_of, job_of, number_or_none
 from transcription.jobs.store.redis.steps import RedisSteps
 
 TOO_MANY = b"too many"
@@ -18,6 +18,8 @@ class RedisJobs(RedisSteps):
     """As `transcription.jobs.store.base.Jobs`."""
 
     async def submit(self, new: NewJob, max_open: int | None = None) -> tuple[Job, bool]:
+        if self._caching:  # what it deletes would complete this job
+            await self._transcript("cached", work=new.work)
         outcome, shown = await self._step(
             "submit",
             fields=fields_of(new),
@@ -47,7 +49,8 @@ class RedisJobs(RedisSteps):
         if not found:
             return None
         shown, count, seconds, unknown, processing, speeds = found
-        speed = statistics.median(map(float, speeds)) if speeds else None
+        known = [speed for speed in map(number_or_none, speeds) if speed]
+        speed = statistics.median(known) if known else None
         return JobSnapshot(job_of(shown), Ahead(count, float(seconds), unknown), speed, processing)
 
     async def count(self) -> JobCounts:
@@ -60,12 +63,18 @@ class RedisJobs(RedisSteps):
         return await self._job("cancel", id=job_id)
 
     async def retry(self, job_id: str, max_open: int | None = None) -> Job | None:
+        job = await self.get(job_id)
+        if job is None or not job.readable:
+            return job
         shown = await self._step("retry", id=job_id, max_open=max_open)
         if shown == TOO_MANY:
             raise too_many_jobs(max_open)
         return job_of(shown) if shown else None
 
     async def delete(self, job_id: str) -> None:
+        job = await self.get(job_id)
+        if job and not job.readable:  # whatever its stored status, it is shown as failed
+            await self._fail_unreadable(job)
         await self._step("delete", id=job_id)
 
     async def result(self, job_id: str) -> Transcript | None:

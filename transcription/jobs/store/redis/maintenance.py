@@ -5,9 +5,13 @@ from __future__ import annotations
 import structlog
 from redis.exceptions import ResponseError
 
+from transcription.core.errors import NewerStore, ServiceUnavailable
+from transcription.jobs.store.redis.rows import job_of
 from transcription.jobs.store.redis.steps import RedisSteps, redis_errors
 
 EXPIRED_AT_ONCE = 100  # jobs deleted in one step, so that other steps are not blocked for long
+
+READ_AT_ONCE = 100
 
 log = structlog.get_logger(__name__)
 
@@ -19,8 +23,25 @@ class RedisMaintenance(RedisSteps):
         while await self._step("expire", limit=EXPIRED_AT_ONCE):
             pass
 
+    async def check_version(self) -> None:
+        try:
+            await self._step("count")
+        except NewerStore:
+            raise
+        except ServiceUnavailable as error:  # every step checks again
+            log.warning("version_of_jobs_not_checked", reason=error.message, detail=error.detail)
+
+    async def fail_unreadable(self) -> None:
+        before = None
+        while shown := await self._step("list", statuses=[], before=before, limit=READ_AT_ONCE):
+            jobs = [job_of(job) for job in shown]
+            for job in jobs:
+                if not job.readable:
+                    await self._fail_unreadable(job)
+            before = jobs[-1].number
+
     async def recordings_in_use(self) -> frozenset[str]:
-        return frozenset(name.decode() for name in await self._step("recordings"))
+        return frozenset(name.decode(errors="replace") for name in await self._step("recordings"))
 
     async def back_up(self) -> None:
         """Log a warning if Redis is not configured to keep jobs. Its own files are the backup: docs/DEPLOYMENT.md."""

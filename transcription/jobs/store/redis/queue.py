@@ -18,7 +18,11 @@ class RedisQueue(RedisSteps):
     """As `transcription.jobs.store.base.Queue`."""
 
     async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
-        return await self._job("claim", owner=owner, id=job_id)
+        job = await self._job("claim", owner=owner, id=job_id)
+        while job and not job.readable:
+            await self._fail_unreadable(job)
+            job = await self._job("claim", owner=owner, id=job_id)
+        return job
 
     async def renew(self, lease: Job) -> None:
         await self._change(lease, "renew")
@@ -29,6 +33,9 @@ class RedisQueue(RedisSteps):
     async def checkpoint(self, lease: Job, position: int, placed: PlacedResult, total: float | None) -> None:
         values = {"position": position, "done": placed.timeline.end, "total": total}
         await self._change(lease, "checkpoint", zlib.compress(PLACED.pack(placed).encode(), FAST), **values)
+
+    async def drop_checkpoints(self, lease: Job, position: int) -> None:
+        await self._change(lease, "drop_checkpoints", position=position)
 
     async def complete(self, lease: Job, transcript: Transcript) -> None:
         packed = await asyncio.to_thread(pack_transcript, transcript)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from transcription.core.transcript import PlacedResult, Transcript
 from transcription.jobs.store.redis.steps import RedisSteps
-from transcription.jobs.store.rows import PLACED, pack_transcript
+from transcription.jobs.store.rows import pack_transcript, readable_windows
 
 
 class RedisResults(RedisSteps):
@@ -24,8 +24,5 @@ class RedisResults(RedisSteps):
 
     async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
         windows = await self._step("checkpoints", work=work, start=start)
-        return await asyncio.to_thread(_unpacked, windows)
-
-
-def _unpacked(windows: Sequence[bytes]) -> list[PlacedResult]:
-    return [PLACED.unpack(zlib.decompress(window.partition(b" ")[2])) for window in windows]
+        packed = [window.partition(b" ")[2] for window in windows]
+        return await asyncio.to_thread(readable_windows, packed, zlib.decompress)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from transcription.jobs.job import Job, NewJob
 from transcription.jobs.store.rows import row_of, shown_job
+
+Number = Callable[[str | bytes], int | float]
 
 _TEXT: dict[str, str | None] = {  # with the default of a missing field
     "id": None,
@@ -42,17 +45,17 @@ def fields_of(new: NewJob) -> dict[str, str]:
 
 
 def job_of(shown: Sequence[Any]) -> Job:
-    """The job as shown to clients.
+    """The job as shown to clients. Never fails: see `transcription.jobs.store.rows.job_of`.
 
     shown: its hash, and the progress of the job that does its work, if that is another one.
     """
-    flat = shown[0]
-    fields = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    flat = [value.decode(errors="replace") for value in shown[0]]
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
     row: dict[str, Any] = {name: fields.get(name, default) for name, default in _TEXT.items()}
     row |= _numbers(fields, _WHOLE, int) | _numbers(fields, _SECONDS, float)
     row["shown_status"] = row["status"]
     if len(shown) > 1:
-        started_at, done, total = (None if value is None else float(value) for value in shown[1])
+        started_at, done, total = (None if value is None else _number(value, float) for value in shown[1])
         row |= {
             "shown_status": "processing",
             "leader_started_at": started_at,
@@ -62,5 +65,19 @@ def job_of(shown: Sequence[Any]) -> Job:
     return shown_job(row)
 
 
-def _numbers(fields: dict[str, str], defaults: dict[str, Any], number: Callable[[str], Any]) -> dict[str, Any]:
-    return {name: number(fields[name]) if name in fields else default for name, default in defaults.items()}
+def number_or_none(value: bytes) -> float | None:
+    """A positive finite number, None for anything else."""
+    number = _number(value, float)
+    return number if isinstance(number, float) and 0 < number < math.inf else None
+
+
+def _numbers(fields: dict[str, str], defaults: dict[str, Any], number: Number) -> dict[str, Any]:
+    return {name: _number(fields[name], number) if name in fields else default for name, default in defaults.items()}
+
+
+def _number(value: str | bytes, number: Number) -> Any:
+    """The number, or the value as it is, which the rules for columns refuse then."""
+    try:
+        return number(value)
+    except ValueError:
+        return value

@@ -6,7 +6,11 @@ from pathlib import Path
 
 # In this order: later files use the functions of earlier ones.
 FILES = ("common", "turns", "transitions", "jobs", "results", "queue", "messages", "deliveries", "maintenance")
-RUN_STEP = "return steps[step]()\n"
+RUN_STEP = """
+local refusal = too_new()
+if refusal then return redis.error_reply(refusal) end
+return steps[step]()
+"""
 
 
 def load_script() -> str:

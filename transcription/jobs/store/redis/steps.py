@@ -8,21 +8,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from transcription.core.errors import InsufficientStorage, OutcomeUnknown, ServiceUnavailable
+from transcription.core.errors import InsufficientStorage, NewerStore, OutcomeUnknown, ServiceUnavailable
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job
 from transcription.jobs.policy import STORE_POLICY
 from transcription.jobs.store.base import LeaseLost
 from transcription.jobs.store.redis.rows import job_of
+from transcription.jobs.store.redis.schema import MINIMUM_READER, NEWER, SCHEMA_VERSION
 from transcription.jobs.store.redis.script import load_script
-from transcription.jobs.store.rows import unpack_transcript
+from transcription.jobs.store.rows import pack_failure, unpack_transcript
+from transcription.jobs.store.unreadable import READ_ERRORS, reason_of, seconds, unreadable_result
+
+log = structlog.get_logger(__name__)
 
 # The hash tag keeps all keys on one node of a cluster, as a script requires. Each database has its own keys.
 PREFIX = "{transcription}"
@@ -64,7 +69,7 @@ class RedisSteps:
         self._clock = clock
 
     async def _step(self, name: str, payload: str | bytes = b"", **values: Any) -> Any:
-        given = {"ttl": self._ttl, "policy": STORE_POLICY, **values}
+        given = {"ttl": self._ttl, "policy": STORE_POLICY, "schema": (SCHEMA_VERSION, MINIMUM_READER), **values}
         if self._clock:
             given["now"] = self._clock()
         arguments = json.dumps({key: value for key, value in given.items() if value is not None})
@@ -81,8 +86,26 @@ class RedisSteps:
             raise LeaseLost(lease.id)
 
     async def _transcript(self, name: str, **values: Any) -> Transcript | None:
-        packed = await self._step(name, **values)
-        return await asyncio.to_thread(unpack_transcript, packed) if packed else None
+        """The transcript of a result. One that cannot be read is deleted, and every job that shows it fails."""
+        found = await self._step(name, **values)
+        if not found:
+            return None
+        result, duration, packed = found
+        try:
+            seconds(float(duration))  # a job that this result completes gets it
+            return await asyncio.to_thread(unpack_transcript, packed)
+        except READ_ERRORS as error:
+            failure = unreadable_result(reason_of(error))
+        # The id of the result may be damaged, too: as payload, because JSON carries only text.
+        await self._step("drop_unreadable_result", result, id=values.get("id"), failure=pack_failure(failure))
+        log.error("unreadable_result", reason=failure.detail)
+        return None
+
+    async def _fail_unreadable(self, job: Job) -> None:
+        """Fail a job that cannot be read, unless it has failed already."""
+        assert job.failure is not None
+        if await self._step("fail_unreadable", id=job.id, failure=pack_failure(job.failure)):
+            log.error("unreadable_job", job_id=job.id, reason=job.failure.detail)
 
 
 @contextmanager
@@ -94,16 +117,29 @@ def redis_errors() -> Iterator[None]:
         raise OutcomeUnknown(
             "The Redis that keeps jobs does not answer. Try again in a moment.", str(error), retry_after=RETRY_AFTER
         ) from error
-    except RedisError as error:
-        if isinstance(error, OutOfMemoryError) or str(error).startswith(DISK_FULL):
-            raise InsufficientStorage(
-                "The Redis that keeps jobs is full. Try again later, or tell the operator.",
-                str(error),
-                retry_after=FULL_RETRY_SECONDS,
+    except ResponseError as error:
+        if NEWER in str(error):
+            raise NewerStore(
+                f"The jobs in Redis have version {str(error).rpartition(NEWER)[2].strip()}; this program supports "
+                f"versions up to {SCHEMA_VERSION}. Run the newer program, or set another database in REDIS_URL for "
+                "this one.",
+                retry_after=RETRY_AFTER,
             ) from error
-        raise ServiceUnavailable(
-            "The Redis that keeps jobs rejected the command. Try again in a moment; if it happens again, tell the "
-            "operator.",
+        raise _rejected(error) from error
+    except RedisError as error:
+        raise _rejected(error) from error
+
+
+def _rejected(error: RedisError) -> ServiceUnavailable:
+    if isinstance(error, OutOfMemoryError) or str(error).startswith(DISK_FULL):
+        return InsufficientStorage(
+            "The Redis that keeps jobs is full. Try again later, or tell the operator.",
             str(error),
-            retry_after=RETRY_AFTER,
-        ) from error
+            retry_after=FULL_RETRY_SECONDS,
+        )
+    return ServiceUnavailable(
+        "The Redis that keeps jobs rejected the command. Try again in a moment; if it happens again, tell the "
+        "operator.",
+        str(error),
+        retry_after=RETRY_AFTER,
+    )

@@ -131,6 +131,8 @@ class Database:
         # A connection is used by one thread at a time, but not always by the same one.
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
+        # Text that is not UTF-8 would make a whole query fail; so it fails the one job that it belongs to.
+        connection.text_factory = lambda raw: raw.decode(errors="replace")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
         return connection

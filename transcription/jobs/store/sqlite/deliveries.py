@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from transcription.jobs import policy
 from transcription.jobs.job import Delivery, Job
 from transcription.jobs.store.sqlite import queries
-from transcription.jobs.store.sqlite.steps import SqliteSteps, execute
+from transcription.jobs.store.sqlite.steps import SqliteSteps, claimed, execute
 
 
 class SqliteDeliveries(SqliteSteps):
@@ -13,7 +15,16 @@ class SqliteDeliveries(SqliteSteps):
 
     async def claim_delivery(self, lease_seconds: float) -> Job | None:
         due_again = self._clock() + min(lease_seconds, policy.MAX_DELIVERY_WAIT)
-        return await self._claim(queries.CLAIM_DELIVERY, {"due_again": due_again})
+        values = self._parameters() | {"due_again": due_again}
+
+        def step(db: sqlite3.Connection) -> Job | None:
+            job = claimed(db, queries.CLAIM_DELIVERY, values)
+            while job and not job.delivery:  # it cannot be read
+                db.execute(queries.DROP_DELIVERY, (job.number,))
+                job = claimed(db, queries.CLAIM_DELIVERY, values)
+            return job
+
+        return await self._database.write(step)
 
     async def settle_delivery(self, job_id: str, delivery: Delivery) -> None:
         latest = self._clock() + policy.MAX_DELIVERY_WAIT

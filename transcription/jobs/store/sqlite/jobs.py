@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import statistics
+from collections import Counter
 from collections.abc import Collection
 
 from transcription.core.transcript import Transcript
 from transcription.jobs import policy
 from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
-from transcription.jobs.store.rows import row_of, shown_job
+from transcription.jobs.store.rows import pack_failure, row_of, shown_job
 from transcription.jobs.store.sqlite import queries
-from transcription.jobs.store.sqlite.steps import SqliteSteps, existing, first_row, only_row, shown
+from transcription.jobs.store.sqlite.steps import SqliteSteps, execute, existing, first_row, only_row, shown
+from transcription.jobs.store.unreadable import unreadable_result
+
+_STATUSES = frozenset(JobStatus)
 
 
 class SqliteJobs(SqliteSteps):
@@ -20,6 +24,8 @@ class SqliteJobs(SqliteSteps):
 
     async def submit(self, new: NewJob, max_open: int | None = None) -> tuple[Job, bool]:
         values = self._parameters() | row_of(new)
+        if self._caching:  # what it deletes would complete this job
+            await self._transcript(queries.VALID_RESULT, values)
 
         def step(db: sqlite3.Connection) -> tuple[Job, bool]:
             earlier = first_row(db, "SELECT id, fingerprint FROM jobs WHERE idempotency_key = :idempotency_key", values)
@@ -67,7 +73,10 @@ class SqliteJobs(SqliteSteps):
         def step(db: sqlite3.Connection) -> JobCounts:
             rows = db.execute(queries.COUNT_BY_STATUS).fetchall()
             oldest = {row["status"]: row["oldest"] for row in rows}
-            counts = {JobStatus(row["status"]): row["jobs"] for row in rows}
+            counts: Counter[JobStatus] = Counter()
+            for row in rows:
+                # A status that this version does not know is that of a job that cannot be read.
+                counts[JobStatus(row["status"]) if row["status"] in _STATUSES else JobStatus.FAILED] += row["jobs"]
             return JobCounts(counts, oldest.get(JobStatus.QUEUED.value))
 
         return await self._database.read(step)
@@ -84,8 +93,11 @@ class SqliteJobs(SqliteSteps):
     async def retry(self, job_id: str, max_open: int | None = None) -> Job | None:
         def step(db: sqlite3.Connection) -> Job | None:
             row = first_row(db, "SELECT status, work, result, caller FROM jobs WHERE id = ?", (job_id,))
-            if row is None or row["status"] not in (JobStatus.FAILED, JobStatus.COMPLETED):
-                return shown(db, job_id)
+            job = shown(db, job_id)
+            if row is None or job is None or not job.readable:
+                return job
+            if row["status"] not in (JobStatus.FAILED, JobStatus.COMPLETED):
+                return job
             _check_room(db, row["caller"], max_open)
             if row["status"] == JobStatus.COMPLETED:
                 # If the same work is being done for another job, it needs the windows, and this job joins it.
@@ -98,6 +110,9 @@ class SqliteJobs(SqliteSteps):
 
     async def delete(self, job_id: str) -> None:
         def step(db: sqlite3.Connection) -> None:
+            job = shown(db, job_id)
+            if job and not job.readable:  # whatever its stored status, it is shown as failed
+                self._fail_unreadable(db, job)
             for row in db.execute(queries.DELETE, (job_id,)).fetchall():
                 db.execute(queries.DROP_RESULT_UNLESS_USED, (row["result"],))
                 db.execute(queries.DROP_WINDOWS_UNLESS_WANTED, {"work": row["work"]})
@@ -105,7 +120,11 @@ class SqliteJobs(SqliteSteps):
         await self._database.write(step, durable=True)
 
     async def result(self, job_id: str) -> Transcript | None:
-        return await self._transcript(queries.RESULT_OF_JOB, {"id": job_id})
+        found = await self._transcript(queries.RESULT_OF_JOB, {"id": job_id})
+        if found is None:
+            values = {"id": job_id, "failure": pack_failure(unreadable_result("it is missing"))}
+            await self._database.write(lambda db: execute(db, queries.FAIL_WITHOUT_RESULT, values), durable=True)
+        return found
 
 
 def _check_room(db: sqlite3.Connection, caller: str, max_open: int | None) -> None:

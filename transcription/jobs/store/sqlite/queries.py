@@ -1,7 +1,8 @@
 """The SQL statements of the SQLite store. Named parameters come from `SqliteSteps`; times are in seconds.
 
 A lease is valid while now < lease_until <= now + lease, so that no job gets stuck if the clock is set back. For the
-same reason, anything that waits for a time is also due if that time is further away than the policy allows.
+same reason, anything that waits for a time is also due if that time is further away than the policy allows. In SQLite
+text is greater than any number, so a time that was damaged into text is due by that rule, too.
 """
 # ruff: noqa: S608 - the statements are put together from pieces of this file alone
 
@@ -14,7 +15,9 @@ _ENDED = f"""finished_at = :now, expires_at = :expires_at, not_before = 0, {_NO_
              delivery_at = CASE WHEN callback_url IS NULL THEN NULL ELSE :now END"""
 _DONE = f"status = 'completed', result = :result, seconds_done = :duration, seconds_total = :duration, {_ENDED}"
 # Seconds: the end of the finished windows of a job's work in the file.
-_RESUMED_FROM = "COALESCE((SELECT done FROM windows WHERE work = jobs.work ORDER BY position DESC LIMIT 1), 0)"
+_RESUMED_FROM = (
+    "COALESCE((SELECT CAST(done AS REAL) FROM windows WHERE work = jobs.work ORDER BY position DESC LIMIT 1), 0)"
+)
 
 # Jobs
 
@@ -38,6 +41,7 @@ VALID_RESULT = """
 COMPLETE_FROM_RESULT = f"UPDATE jobs SET {_DONE} WHERE id = :id"
 
 SHOWN_JOB = f"{SHOWN_JOBS} WHERE job.id = ?"
+SHOWN_JOB_BY_NUMBER = f"{SHOWN_JOBS} WHERE job.number = ?"
 
 
 def list_jobs(statuses: int, before: bool, caller: bool) -> str:
@@ -70,9 +74,16 @@ AHEAD = f"""
     SELECT COUNT(*) AS jobs, COALESCE(SUM(MAX(total - done, 0)), 0.0) AS seconds, COUNT(*) - COUNT(total) AS unknown
     FROM works
 """
-COUNT_BY_STATUS = "SELECT status, count(*) AS jobs, min(created_at) AS oldest FROM jobs GROUP BY status"
+COUNT_BY_STATUS = """
+    SELECT status, count(*) AS jobs,
+           min(created_at) FILTER (WHERE typeof(created_at) IN ('real', 'integer')) AS oldest
+    FROM jobs GROUP BY status
+"""
 COUNT_PROCESSING = "SELECT count(*) AS jobs FROM jobs WHERE status = 'processing'"
-LATEST_SPEEDS = "SELECT speed FROM jobs WHERE speed IS NOT NULL ORDER BY finished_at DESC LIMIT :speed_samples"
+LATEST_SPEEDS = """
+    SELECT speed FROM jobs WHERE speed IS NOT NULL AND typeof(speed) = 'real'
+    ORDER BY finished_at DESC LIMIT :speed_samples
+"""
 CANCEL = f"UPDATE jobs SET status = 'cancelled', {_ENDED} WHERE id = :id AND {_UNFINISHED}"
 RETRY = f"""
     UPDATE jobs
@@ -92,15 +103,25 @@ DROP_WINDOWS_UNLESS_UNFINISHED = f"""
     DELETE FROM windows WHERE work = :work AND NOT EXISTS (SELECT 1 FROM jobs WHERE work = :work AND {_UNFINISHED})
 """
 RESULT_OF_JOB = """
-    SELECT transcript FROM results WHERE id = (SELECT result FROM jobs WHERE id = :id AND status = 'completed')
+    SELECT id, duration, transcript FROM results
+    WHERE id = (SELECT result FROM jobs WHERE id = :id AND status = 'completed')
 """
+# A completed job whose transcript cannot be read. A retry resumes after its finished windows, as after any failure.
+FAIL_JOBS_OF_RESULT = """
+    UPDATE jobs SET status = 'failed', failure = :failure, result = NULL WHERE result = :result AND status = 'completed'
+"""
+FAIL_WITHOUT_RESULT = """
+    UPDATE jobs SET status = 'failed', failure = :failure, result = NULL WHERE id = :id AND status = 'completed'
+    AND NOT EXISTS (SELECT 1 FROM results WHERE results.id = jobs.result)
+"""
+DROP_RESULT = "DELETE FROM results WHERE id = :result"
 KEEP_RESULT = """
     INSERT INTO results (work, duration, expires_at, transcript) VALUES (:work, :duration, :expires_at, :transcript)
 """
 
 # Queue
 
-_IS_LOST = "owner <> :owner AND NOT (:now < lease_until AND lease_until <= :now + :lease)"
+_IS_LOST = "owner IS NOT :owner AND (:now < lease_until AND lease_until <= :now + :lease) IS NOT TRUE"
 # Of several jobs with the same work only the oldest is begun, so that a postponement holds for all of them.
 _IS_DUE = """
     (not_before <= :now OR not_before > :now + :max_postponement)
@@ -151,11 +172,18 @@ CLAIM = f"""
             seconds_total, (SELECT MAX(seconds_total) FROM jobs AS same WHERE same.work = jobs.work)
         )
     WHERE number = :number
-    RETURNING id, caller
+    RETURNING caller
 """
 COUNT_TURN = """
     INSERT INTO turns (caller, served) SELECT :caller, 1 + COALESCE(MAX(served), 0) FROM turns WHERE TRUE
     ON CONFLICT DO UPDATE SET served = excluded.served
+"""
+# A job that cannot be read. One that has failed already keeps its failure, but expires whatever was stored.
+FAIL_UNREADABLE = f"""
+    UPDATE jobs
+    SET status = 'failed', failure = :failure, finished_at = :now, expires_at = :expires_at, {_NO_LEASE},
+        delivery_at = CASE WHEN callback_url IS NULL OR delivery_state <> 'pending' THEN NULL ELSE :now END
+    WHERE number = :number AND (status <> 'failed' OR typeof(expires_at) NOT IN ('real', 'integer'))
 """
 RENEW = f"UPDATE jobs SET lease_until = :now + :lease WHERE {_IS_LEASED}"
 EXAMINED = f"UPDATE jobs SET seconds_total = COALESCE(:seconds, seconds_total) WHERE id = :id AND {_UNFINISHED}"
@@ -168,7 +196,8 @@ PROGRESS = f"""
 KEEP_WINDOW = """
     INSERT INTO windows (work, position, done, placed) VALUES (:work, :position, :done, :placed) ON CONFLICT DO NOTHING
 """
-WINDOWS = "SELECT placed FROM windows WHERE work = ? AND position >= ? ORDER BY position"
+WINDOWS = "SELECT position, placed FROM windows WHERE work = ? AND position >= ? ORDER BY position"
+DROP_WINDOWS_FROM = "DELETE FROM windows WHERE work = :work AND position >= :position"
 # The speed excludes idle time between attempts.
 COMPLETE = f"""
     UPDATE jobs
@@ -193,8 +222,10 @@ CLAIM_DELIVERY = """
         WHERE delivery_at IS NOT NULL AND (delivery_at <= :now OR delivery_at > :now + :max_delivery_wait)
         ORDER BY delivery_at LIMIT 1
     )
-    RETURNING id
+    RETURNING number
 """
+# A delivery that cannot be read is not attempted.
+DROP_DELIVERY = "UPDATE jobs SET delivery_at = NULL WHERE number = ?"
 # An attempt that outlived its lease is no longer the latest one, and changes nothing.
 SETTLE_DELIVERY = """
     UPDATE jobs SET delivery_state = :state, delivery_at = :next_at, delivery_detail = :detail
@@ -213,8 +244,9 @@ EXPIRE_JOBS = """
 EXPIRE_RESULTS = """
     DELETE FROM results WHERE id IN (
         SELECT id FROM results
-        WHERE expires_at <= :now AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.result = results.id) LIMIT :limit
+        WHERE (expires_at <= :now OR expires_at >= '')  -- text, which no version writes, is greater than any number
+              AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.result = results.id) LIMIT :limit
     )
 """
 # A cancelled job cannot be retried; any other may need its recording again.
-RECORDINGS_IN_USE = "SELECT recording FROM jobs WHERE status <> 'cancelled'"
+RECORDINGS_IN_USE = "SELECT id, recording FROM jobs WHERE status <> 'cancelled'"

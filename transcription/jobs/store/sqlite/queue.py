@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from transcription.core.errors import Failure
 from transcription.core.transcript import PlacedResult, Transcript
@@ -11,7 +12,7 @@ from transcription.jobs.job import Job
 from transcription.jobs.store.base import LeaseLost
 from transcription.jobs.store.rows import PLACED, pack_failure
 from transcription.jobs.store.sqlite import queries
-from transcription.jobs.store.sqlite.steps import SqliteSteps, execute, existing, first_row, insert, only_row
+from transcription.jobs.store.sqlite.steps import SqliteSteps, by_number, execute, first_row, insert, only_row
 
 
 class SqliteQueue(SqliteSteps):
@@ -21,15 +22,22 @@ class SqliteQueue(SqliteSteps):
         values = self._parameters() | {"owner": owner, "id": job_id}
 
         def step(db: sqlite3.Connection) -> Job | None:
-            candidates = (queries.GIVEN,) if job_id else (queries.LOST, queries.NEXT)
-            found = next((row for query in candidates if (row := first_row(db, query, values))), None)
-            if found is None:
-                return None
-            claimed = only_row(db, queries.CLAIM, values | {"number": found["number"]})
-            db.execute(queries.COUNT_TURN, {"caller": claimed["caller"]})
-            return existing(db, claimed["id"])
+            job = self._claim(db, values)
+            while job and not job.readable:
+                self._fail_unreadable(db, job)
+                job = self._claim(db, values)
+            return job
 
         return await self._database.write(step)
+
+    def _claim(self, db: sqlite3.Connection, values: dict[str, Any]) -> Job | None:
+        candidates = (queries.GIVEN,) if values["id"] else (queries.LOST, queries.NEXT)
+        found = next((row for query in candidates if (row := first_row(db, query, values))), None)
+        if found is None:
+            return None
+        claimed = only_row(db, queries.CLAIM, values | {"number": found["number"]})
+        db.execute(queries.COUNT_TURN, {"caller": claimed["caller"]})
+        return by_number(db, found["number"])
 
     async def renew(self, lease: Job) -> None:
         await self._change(lease, queries.RENEW, {})
@@ -41,6 +49,9 @@ class SqliteQueue(SqliteSteps):
     async def checkpoint(self, lease: Job, position: int, placed: PlacedResult, total: float | None) -> None:
         values = {"position": position, "done": placed.timeline.end, "placed": PLACED.pack(placed), "total": total}
         await self._change(lease, queries.PROGRESS, values, queries.KEEP_WINDOW)
+
+    async def drop_checkpoints(self, lease: Job, position: int) -> None:
+        await self._change(lease, queries.RENEW, {"position": position}, queries.DROP_WINDOWS_FROM)
 
     async def complete(self, lease: Job, transcript: Transcript) -> None:
         values = await self._packed(lease.work, transcript) | {"id": lease.id, "attempt": lease.attempt}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import takewhile
 
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.store.rows import PLACED
+from transcription.jobs.store.rows import readable_windows
 from transcription.jobs.store.sqlite import queries
 from transcription.jobs.store.sqlite.steps import SqliteSteps, insert
 
@@ -27,6 +28,8 @@ class SqliteResults(SqliteSteps):
 
     async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
         def step(db: sqlite3.Connection) -> list[PlacedResult]:
-            return [PLACED.unpack(row["placed"]) for row in db.execute(queries.WINDOWS, (work, start)).fetchall()]
+            rows = enumerate(db.execute(queries.WINDOWS, (work, start)).fetchall(), start=start)
+            in_order = takewhile(lambda item: item[0] == item[1]["position"], rows)
+            return readable_windows([row["placed"] for _, row in in_order])
 
         return await self._database.read(step)

@@ -82,17 +82,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # The turn in which a job of the caller was last begun, counted from 1.
         "CREATE TABLE turns (caller TEXT PRIMARY KEY, served INTEGER NOT NULL)",
     ),
+    # The oldest schema version whose program can use this database.
+    ("CREATE TABLE readers (minimum INTEGER NOT NULL)", "INSERT INTO readers VALUES (1)"),
 )
 SCHEMA_VERSION = len(MIGRATIONS)
+# Raise it to SCHEMA_VERSION with a change that an older program would misread: docs/decisions/0034-unreadable-rows.md.
+MINIMUM_READER = 5
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Migrate the database to SCHEMA_VERSION, one transaction per version. Raises DamagedStore if it is newer."""
+    """Migrate the database to SCHEMA_VERSION, one transaction per version.
+
+    A newer one stays as it is if it says that this program can use it. Raises DamagedStore if it does not.
+    """
     while True:
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            if version > SCHEMA_VERSION:
+            if version > SCHEMA_VERSION and _minimum_reader(connection, version) > SCHEMA_VERSION:
                 raise DamagedStore(
                     f"The database of jobs '{path}' has version {version}; this program supports versions up to "
                     f"{SCHEMA_VERSION}. Run the newer program, or set a different JOBS_DIR for this one."
@@ -101,9 +108,20 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
                 for statement in MIGRATIONS[version]:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {version + 1}")
+                if version + 1 == SCHEMA_VERSION:
+                    connection.execute("UPDATE readers SET minimum = ?", (MINIMUM_READER,))
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         if version >= SCHEMA_VERSION:
             return
+
+
+def _minimum_reader(connection: sqlite3.Connection, version: int) -> int:
+    """The oldest schema version whose program can use the database; its own `version` if it does not say."""
+    try:
+        row = connection.execute("SELECT max(minimum) FROM readers").fetchone()
+    except sqlite3.OperationalError:  # there is no such table
+        return version
+    return row[0] if isinstance(row[0], int) else version

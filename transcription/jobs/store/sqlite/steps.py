@@ -9,13 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import structlog
+
+from transcription.core.errors import Failure
 from transcription.core.transcript import Transcript
 from transcription.jobs import policy
 from transcription.jobs.job import Job
 from transcription.jobs.store.base import LeaseLost
-from transcription.jobs.store.rows import pack_transcript, shown_job, unpack_transcript
+from transcription.jobs.store.rows import pack_failure, pack_transcript, shown_job, unpack_transcript
 from transcription.jobs.store.sqlite import queries
 from transcription.jobs.store.sqlite.database import Database
+from transcription.jobs.store.unreadable import READ_ERRORS, reason_of, seconds, unreadable_result
+
+log = structlog.get_logger(__name__)
 
 Values = dict[str, Any] | tuple[Any, ...]
 
@@ -41,14 +47,12 @@ class SqliteSteps:
         now = self._clock()
         return policy.STORE_POLICY | {"now": now, "expires_at": now + self._ttl}
 
-    async def _claim(self, query: str, values: dict[str, Any]) -> Job | None:
-        values = self._parameters() | values
-
-        def step(db: sqlite3.Connection) -> Job | None:
-            row = first_row(db, query, values)
-            return existing(db, row["id"]) if row else None
-
-        return await self._database.write(step)
+    def _fail_unreadable(self, db: sqlite3.Connection, job: Job) -> None:
+        """Fail a job that cannot be read, unless it has failed already. By its number: its id may be damaged."""
+        assert job.failure is not None
+        values = self._parameters() | {"number": job.number, "failure": pack_failure(job.failure)}
+        if execute(db, queries.FAIL_UNREADABLE, values):
+            log.error("unreadable_job", job_id=job.id, reason=job.failure.detail)
 
     async def _change(
         self, lease: Job, query: str, values: dict[str, Any], then: str | None = None, *, durable: bool = False
@@ -65,18 +69,46 @@ class SqliteSteps:
         await self._database.write(step, durable=durable)
 
     async def _transcript(self, query: str, values: dict[str, Any]) -> Transcript | None:
-        def step(db: sqlite3.Connection) -> bytes | None:
-            row = first_row(db, query, values)
-            return row["transcript"] if row else None
+        """The transcript of a result. One that cannot be read is deleted, and every job that shows it fails."""
+        row = await self._database.read(lambda db: first_row(db, query, values))
+        if row is None:
+            return None
+        try:
+            # In another thread: the readers of the database are few, and hours of speech take a while.
+            return await asyncio.to_thread(_transcript_of, row)
+        except READ_ERRORS as error:
+            await self._drop_result(int(row["id"]), unreadable_result(reason_of(error)))
+            return None
 
-        packed = await self._database.read(step)
-        # In another thread: the readers of the database are few, and hours of speech take a while.
-        return await asyncio.to_thread(unpack_transcript, packed) if packed is not None else None
+    async def _drop_result(self, result: int, failure: Failure) -> None:
+        values = {"result": result, "failure": pack_failure(failure)}
+
+        def step(db: sqlite3.Connection) -> None:
+            db.execute(queries.FAIL_JOBS_OF_RESULT, values)
+            db.execute(queries.DROP_RESULT, values)
+
+        await self._database.write(step, durable=True)
+        log.error("unreadable_result", reason=failure.detail)
 
     async def _packed(self, work: str, transcript: Transcript) -> dict[str, Any]:
         # Compressing hours of speech takes a while: in a thread of its own, so that the writer is not blocked.
         packed = await asyncio.to_thread(pack_transcript, transcript)
         return self._parameters() | {"work": work, "duration": transcript.duration, "transcript": packed}
+
+
+def _transcript_of(row: sqlite3.Row) -> Transcript:
+    seconds(row["duration"])  # a job that this result completes gets it
+    return unpack_transcript(row["transcript"])
+
+
+def claimed(db: sqlite3.Connection, query: str, values: Values) -> Job | None:
+    """The job whose number `query` returns."""
+    row = first_row(db, query, values)
+    return by_number(db, row["number"]) if row else None
+
+
+def by_number(db: sqlite3.Connection, number: int) -> Job:
+    return shown_job(only_row(db, queries.SHOWN_JOB_BY_NUMBER, (number,)))
 
 
 def first_row(db: sqlite3.Connection, query: str, values: Values) -> sqlite3.Row | None:

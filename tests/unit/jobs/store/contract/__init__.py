@@ -1,7 +1,7 @@
 """What every store of jobs does, one behaviour a test, through the interface alone.
 
-The test file of a store inherits `StoreContract` and has two fixtures: `clock`, and `store`, which is empty and uses
-that clock.
+The test file of a store inherits `StoreContract` and has these fixtures: `clock`; `store`, which is empty and uses that
+clock; and those that damage what is stored, `poison`, `spoil_results` and `spoil_window`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from tests.unit.jobs.store.contract.deliveries import DeliveryContract
 from tests.unit.jobs.store.contract.jobs import AcceptanceContract, CommandContract, QueryContract
 from tests.unit.jobs.store.contract.maintenance import MaintenanceContract
 from tests.unit.jobs.store.contract.queue import ClaimContract, ProgressContract, SharedWorkContract
+from tests.unit.jobs.store.contract.unreadable import UnreadableContract
 
 
 class StoreContract(
@@ -25,5 +26,6 @@ class StoreContract(
     SharedWorkContract,
     DeliveryContract,
     MaintenanceContract,
+    UnreadableContract,
 ):
     """Every behaviour of a store."""

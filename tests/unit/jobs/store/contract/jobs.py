@@ -141,7 +141,7 @@ class QueryContract:
         assert store.snapshot("first").speed is None
         store.cancel("first")
         for number, seconds in enumerate((10.0, 20.0, 60.0)):
-            store.submit(new_job(f"job {number}"))
+            store.submit(new_job(f"job-{number}"))
             lease = store.claim("me")
             clock.move(seconds)
             store.complete(lease, transcript(duration=60.0))

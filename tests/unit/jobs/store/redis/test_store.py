@@ -25,8 +25,9 @@ from tests.unit.jobs.store.support import (
     transcript,
     window,
 )
-from transcription.core.errors import OutcomeUnknown, ServiceUnavailable
+from transcription.core.errors import NewerStore, OutcomeUnknown, ServiceUnavailable
 from transcription.jobs.job import DeliveryState, JobStatus
+from transcription.jobs.store.redis.schema import MINIMUM_READER, SCHEMA_VERSION
 from transcription.jobs.store.redis.steps import PREFIX
 from transcription.jobs.store.redis.store import RedisStore
 
@@ -121,7 +122,37 @@ def test_an_expired_job_leaves_no_keys(store: Calls, server: RedisServer, clock:
     store.expire()
     with redis.Redis(port=server.port, decode_responses=True) as client:
         left = {name.partition(":")[2] for name in client.keys("*")}
-    assert left == {"number", "results_made", "speeds", "turns", "turns_taken"}
+    assert left == {"number", "results_made", "speeds", "schema", "turns", "turns_taken"}
+
+
+def test_jobs_of_a_newer_version_are_rejected(store: Calls, keys: redis.Redis) -> None:
+    store.submit(new_job("a"))
+    newer = SCHEMA_VERSION + 7
+    keys.hset(f"{PREFIX}:schema", mapping={"version": newer, "minimum_reader": newer})
+    with pytest.raises(NewerStore, match=rf"version {newer}.*up to {SCHEMA_VERSION}. Run the newer program"):
+        store.check_version()
+    with pytest.raises(NewerStore):  # a process that ran before the newer one started
+        store.claim("me")
+
+
+def test_jobs_of_a_newer_version_that_says_so_can_be_used(store: Calls, keys: redis.Redis) -> None:
+    newer = {b"version": b"%d" % (SCHEMA_VERSION + 7), b"minimum_reader": b"%d" % SCHEMA_VERSION}
+    keys.hset(f"{PREFIX}:schema", mapping=newer)
+    store.check_version()
+    store.submit(new_job("a"))
+    assert keys.hgetall(f"{PREFIX}:schema") == newer
+
+
+def test_the_version_that_stores_jobs_is_stored_with_them(store: Calls, keys: redis.Redis) -> None:
+    store.submit(new_job("a"))
+    stored = keys.hgetall(f"{PREFIX}:schema")
+    assert stored == {b"version": b"%d" % SCHEMA_VERSION, b"minimum_reader": b"%d" % MINIMUM_READER}
+
+
+def test_a_version_is_not_checked_while_redis_is_down() -> None:
+    store = Calls(RedisStore("redis://127.0.0.1:1/0", result_ttl=RESULT_TTL))
+    store.check_version()
+    store.close()
 
 
 def test_a_failure_stored_by_its_class_name_in_an_older_version_is_read(store: Calls, server: RedisServer) -> None:

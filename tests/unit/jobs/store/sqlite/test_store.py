@@ -52,6 +52,44 @@ def store(folder: Path, clock: Clock) -> Iterator[Calls]:
     opened.close()
 
 
+def change(folder: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection, connection:
+        connection.execute(statement, values)
+
+
+@pytest.fixture
+def poison(store: Calls, folder: Path) -> Callable[[str, str, object], None]:
+    """Replaces a column of a job by any value; by a text where a value is required."""
+
+    def replace(job_id: str, column: str, value: object) -> None:
+        placeholder = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
+        try:
+            change(folder, f"UPDATE jobs SET {column} = {placeholder} WHERE id = ?", value, job_id)
+        except sqlite3.IntegrityError:
+            change(folder, f"UPDATE jobs SET {column} = ? WHERE id = ?", f"not {job_id}", job_id)
+
+    return replace
+
+
+@pytest.fixture
+def spoil_results(store: Calls, folder: Path) -> Callable[[bytes | None], None]:
+    """Replaces every stored transcript; None deletes them."""
+
+    def spoil(packed: bytes | None) -> None:
+        if packed is None:
+            change(folder, "DELETE FROM results")
+        else:
+            change(folder, "UPDATE results SET transcript = ?", packed)
+
+    return spoil
+
+
+@pytest.fixture
+def spoil_window(store: Calls, folder: Path) -> Callable[[int], None]:
+    """Replaces the window at a position."""
+    return lambda position: change(folder, "UPDATE windows SET placed = '[{' WHERE position = ?", position)
+
+
 class TestSqliteStore(StoreContract):
     pass
 
@@ -98,10 +136,29 @@ def test_several_processes_can_create_the_same_store_concurrently(folder: Path) 
 
 def test_a_database_of_a_newer_version_is_rejected(folder: Path) -> None:
     Calls(SqliteStore(folder, result_ttl=RESULT_TTL)).close()
-    with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 7}")
+    change(folder, f"PRAGMA user_version = {SCHEMA_VERSION + 7}")
+    change(folder, "UPDATE readers SET minimum = ?", SCHEMA_VERSION + 7)
     with pytest.raises(DamagedStore, match=rf"version {SCHEMA_VERSION + 7}.*up to {SCHEMA_VERSION}"):
         SqliteStore(folder, result_ttl=RESULT_TTL)
+
+
+def test_a_database_of_a_newer_version_that_says_nothing_about_readers_is_rejected(folder: Path) -> None:
+    Calls(SqliteStore(folder, result_ttl=RESULT_TTL)).close()
+    change(folder, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    change(folder, "DROP TABLE readers")
+    with pytest.raises(DamagedStore, match="Run the newer program"):
+        SqliteStore(folder, result_ttl=RESULT_TTL)
+
+
+def test_a_database_of_a_newer_version_that_says_so_can_be_used(folder: Path) -> None:
+    Calls(SqliteStore(folder, result_ttl=RESULT_TTL)).close()
+    change(folder, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    change(folder, "ALTER TABLE jobs ADD COLUMN colour TEXT")
+    store = Calls(SqliteStore(folder, result_ttl=RESULT_TTL))
+    store.submit(new_job("a"))
+    store.complete(store.claim("me"), transcript())
+    assert store.result("a") == transcript()
+    store.close()
 
 
 def test_a_job_in_a_database_of_an_older_version_is_kept(folder: Path) -> None:
@@ -168,7 +225,7 @@ def test_the_command_in_the_message_restores_the_newest_good_copy(
     store.submit(new_job("a"))
     store.back_up()
     clock.move(60)
-    store.submit(new_job("too late"))
+    store.submit(new_job("too-late"))
     store.back_up()
     store.close()
     damage(folder / DATABASE_NAME)
@@ -179,7 +236,7 @@ def test_the_command_in_the_message_restores_the_newest_good_copy(
     subprocess.run(command, shell=True, check=True)
     restored = Calls(SqliteStore(folder, result_ttl=RESULT_TTL))
     assert restored.get("a").status == JobStatus.QUEUED
-    assert restored.get("too late") is None
+    assert restored.get("too-late") is None
     restored.close()
 
 

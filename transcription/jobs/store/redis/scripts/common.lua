@@ -24,6 +24,7 @@
 --   keys, recordings  hash   id of the job by idempotency key; name of the recording by id
 --   expiry, result_expiry, deliveries, messages   zset   ids by the time something is due; messages: to workers
 --   speeds            list   of the latest completed jobs, newest first
+--   schema            hash   version: the highest that ever wrote here. minimum_reader: the oldest that may use it
 
 local prefix = KEYS[1] .. ':'
 local step, arg, payload = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
@@ -40,12 +41,40 @@ local function key(name, id) return prefix .. name .. ':' .. id end
 local function job_key(id) return prefix .. 'job:' .. id end
 local function text(number) return string.format('%.17g', number) end
 
-local function get(id, name) return call('HGET', job_key(id), name) end
-local function get_number(id, name) return tonumber(get(id, name) or nil) end
+-- A job may be damaged, or stored by another version. It must not stop a step that passes by: what is missing, or no
+-- number where one is needed, reads as false or nil here, and Python fails the job when it reads it.
+local function get(id, name)
+  local value = redis.pcall('HGET', job_key(id), name)
+  return type(value) == 'string' and value
+end
+local function finite(value)
+  local number = tonumber(value or nil)
+  if number and number == number and math.abs(number) < math.huge then return number end
+end
+local function get_number(id, name) return finite(get(id, name)) end
 local function set(id, ...) call('HSET', job_key(id), ...) end
 local function clear(id, ...) call('HDEL', job_key(id), ...) end
+local function add(id, name, amount)
+  local sum = math.floor(get_number(id, name) or 0) + amount
+  set(id, name, sum)
+  return sum
+end
+local function number_of(id) return finite(call('ZSCORE', prefix .. 'jobs', id)) or get_number(id, 'number') or 0 end
 
 local function first_of(name) return call('ZRANGE', name, 0, 0, 'WITHSCORES') end
+
+-- False, or why this program may not use what a newer one has stored. Checked by every step, because the newer one
+-- may start while this one runs.
+local function too_new()
+  local schema = prefix .. 'schema'
+  local stored = call('HMGET', schema, 'version', 'minimum_reader')
+  local version, reader = finite(stored[1]) or 0, finite(stored[2]) or 0
+  if reader > arg.schema[1] then return 'NEWERSCHEMA ' .. version end
+  if version < arg.schema[1] then
+    redis.pcall('HSET', schema, 'version', arg.schema[1], 'minimum_reader', arg.schema[2])  -- not while Redis is full
+  end
+  return false
+end
 
 local steps = {}
 

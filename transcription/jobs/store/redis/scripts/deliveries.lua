@@ -6,7 +6,11 @@ function steps.claim_delivery()
     or call('ZRANGEBYSCORE', deliveries, far, '+inf', 'LIMIT', 0, 1)[1]
   if not id then return false end
   local due_again = now + math.min(arg.lease_seconds, policy.max_delivery_wait)
-  call('HINCRBY', job_key(id), 'delivery_attempts', 1)
+  if call('TYPE', job_key(id)).ok ~= 'hash' then
+    call('ZREM', deliveries, id)  -- it is damaged
+    return steps.claim_delivery()
+  end
+  add(id, 'delivery_attempts', 1)
   set(id, 'delivery_at', due_again)
   call('ZADD', deliveries, due_again, id)
   return shown(id)
@@ -24,6 +28,12 @@ function steps.settle_delivery()
   else
     clear(id, 'delivery_at')
     call('ZREM', prefix .. 'deliveries', id)
-    call('ZADD', prefix .. 'expiry', get(id, 'expires_at'), id)
+    call('ZADD', prefix .. 'expiry', get_number(id, 'expires_at') or now + arg.ttl, id)
   end
+end
+
+-- A delivery that cannot be read is not attempted.
+function steps.drop_delivery()
+  clear(arg.id, 'delivery_at')
+  call('ZREM', prefix .. 'deliveries', arg.id)
 end

@@ -11,6 +11,7 @@ function steps.submit()
   local id, work = fields.id, fields.work
   if call('EXISTS', job_key(id)) == 1 then return {'new', shown(id)} end  -- the answer to the first call was lost
   local earlier = fields.idempotency_key and call('HGET', prefix .. 'keys', fields.idempotency_key)
+  if earlier and not shown(earlier) then earlier = false end  -- it is damaged
   if earlier then
     return {get(earlier, 'fingerprint') == fields.fingerprint and 'same' or 'conflict', shown(earlier)}
   end
@@ -51,7 +52,7 @@ function steps.list()
       local ids = call('ZREVRANGEBYSCORE', name, before, '-inf', 'LIMIT', from, arg.limit)
       for _, id in ipairs(ids) do
         if kept < arg.limit and (not fits or fits(id)) then
-          found[#found + 1] = {get_number(id, 'number'), id}
+          found[#found + 1] = {number_of(id), id}
           kept = kept + 1
         end
       end
@@ -60,7 +61,7 @@ function steps.list()
     end
   end
   local function is_queued(id) return get(id, 'status') == 'queued' end
-  local function has_no_leader(id) return call('HEXISTS', prefix .. 'leaders', get(id, 'work')) == 0 end
+  local function has_no_leader(id) return not leader_of(get(id, 'work')) end
   local function is_wanted(id) return wanted[shown_status(id)] end
   if arg.caller then
     add(key('caller', arg.caller), asked and is_wanted)
@@ -77,15 +78,15 @@ function steps.list()
   end
   table.sort(found, function(one, other) return one[1] > other[1] end)
   local page = {}
-  for place = 1, math.min(#found, arg.limit) do page[place] = shown(found[place][2]) end
+  for place = 1, math.min(#found, arg.limit) do page[#page + 1] = shown(found[place][2]) or nil end
   return page
 end
 
 function steps.snapshot()
   local job = shown(arg.id)
   if not job then return false end
-  local work, number = get(arg.id, 'work'), get_number(arg.id, 'number')
-  local first = tonumber(first_of(key('open', work))[2] or nil)
+  local work, number = get(arg.id, 'work') or '', number_of(arg.id)
+  local first = finite(first_of(key('open', work))[2])
   local mine = '(' .. text(math.min(first or number, number))
   local count = call('ZCOUNT', prefix .. 'works', '-inf', mine)
   local seconds, unknown, scale = 0, 0, 1
@@ -94,7 +95,7 @@ function steps.snapshot()
     local totals = call('HMGET', prefix .. 'totals', unpack(works))
     local dones = call('HMGET', prefix .. 'dones', unpack(works))
     for place = 1, #works do
-      local total, done = tonumber(totals[place] or nil), tonumber(dones[place] or nil)
+      local total, done = finite(totals[place]), finite(dones[place])
       if total then seconds = seconds + math.max(total - (done or 0), 0) else unknown = unknown + 1 end
     end
     scale = count / #works
@@ -106,12 +107,13 @@ end
 
 function steps.count()
   local counts = {}
-  for _, status in ipairs({'queued', 'processing', 'completed', 'failed', 'cancelled'}) do
+  for _, status in ipairs(statuses) do
     counts[#counts + 1] = status
     counts[#counts + 1] = call('ZCARD', key('status', status))
   end
   local oldest = call('ZRANGE', key('status', 'queued'), 0, 0)[1]
-  return {counts, oldest and get(oldest, 'created_at') or false}
+  local accepted_at = oldest and get_number(oldest, 'created_at')
+  return {counts, accepted_at and text(accepted_at) or false}
 end
 
 function steps.cancel()
@@ -124,7 +126,7 @@ end
 
 function steps.retry()
   local id, status = arg.id, get(arg.id, 'status')
-  if status ~= 'failed' and status ~= 'completed' then return shown(id) end
+  if (status ~= 'failed' and status ~= 'completed') or not get(id, 'work') then return shown(id) end
   if too_many(get(id, 'caller')) then return 'too many' end
   local work = get(id, 'work')
   if status == 'completed' then drop_windows_unless_unfinished(work) end
@@ -143,13 +145,15 @@ end
 
 function steps.delete()
   local status = get(arg.id, 'status')
-  if not status or status == 'queued' or status == 'processing' then return end
+  if status == 'queued' or status == 'processing' then return end
   local unused = release_result(arg.id)
   if unused then drop_result(unused) end
   drop_job(arg.id)
 end
 
 function steps.result()
-  local result = get(arg.id, 'status') == 'completed' and get(arg.id, 'result')
-  return result and call('HGET', key('result', result), 'transcript')
+  if get(arg.id, 'status') ~= 'completed' then return false end
+  return transcript_of(get(arg.id, 'result') or '')
 end
+
+function steps.fail_unreadable() return fail_unreadable(arg.id) end

@@ -20,7 +20,9 @@ function steps.unsent()
       set(id, 'sent_at', now)
       clear(id, 'held')
       schedule(id, now + policy.unconfirmed)
-      unsent[#unsent + 1] = {id, get(id, 'attempt'), get(id, 'seconds_total'), text(now - get_number(id, 'created_at'))}
+      local seconds = get_number(id, 'seconds_total')
+      unsent[#unsent + 1] = {id, math.floor(get_number(id, 'attempt') or 0), seconds and text(seconds) or false,
+                             text(now - (get_number(id, 'created_at') or now))}
     elseif unfinished(id) then
       local not_before = get_number(id, 'not_before') or 0
       schedule(id, get_number(id, 'lease_until') or (not_before > now and not_before) or now + policy.resend)
@@ -33,8 +35,8 @@ end
 
 function steps.sent()
   for id, attempt in pairs(arg.attempts) do
-    if unfinished(id) and get_number(id, 'attempt') == attempt then
-      local before = call('HINCRBY', job_key(id), 'messages_sent', 1) - 1
+    if unfinished(id) and math.floor(get_number(id, 'attempt') or 0) == attempt then
+      local before = add(id, 'messages_sent', 1) - 1
       schedule(id, now + math.min(policy.resend * 2 ^ before, policy.max_resend))
     end
   end

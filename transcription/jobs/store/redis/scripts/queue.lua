@@ -6,14 +6,17 @@ local WINDOWS_KEPT = 3600  -- seconds that the windows of a completed job are ke
 local function may_begin(id, owner)
   local status = get(id, 'status')
   if status == 'processing' then
-    local lease_until = get_number(id, 'lease_until')
+    local lease_until = get_number(id, 'lease_until') or 0
     return get(id, 'owner') ~= owner and not (now < lease_until and lease_until <= now + policy.lease)
   end
   if status ~= 'queued' then return false end
   local not_before = get_number(id, 'not_before') or 0
   if now < not_before and not_before <= now + policy.max_postponement then return false end
   local work = get(id, 'work')
-  return call('HEXISTS', prefix .. 'leaders', work) == 0 and call('ZRANGE', key('open', work), 0, 0)[1] == id
+  if not work then return true end  -- it cannot be read, and fails when it is claimed
+  -- The request key was damaged: under the new one the job is not known yet.
+  if not call('ZSCORE', key('open', work), id) then call('ZADD', key('open', work), number_of(id), id) end
+  return not leader_of(work) and head_of(work) == id
 end
 
 -- The first id of a sorted set for which `wanted` holds.
@@ -36,7 +39,7 @@ local function next_due(owner)
     local best, number
     for _, urgency in ipairs(URGENCIES) do
       local id = find(waiting_key(caller, urgency), due)
-      if id and (not best or get_number(id, 'number') < number) then best, number = id, get_number(id, 'number') end
+      if id and (not best or number_of(id) < number) then best, number = id, number_of(id) end
     end
     return best
   end
@@ -46,7 +49,7 @@ end
 -- As `next_due`, but interrupted jobs first, then short ones and those that have waited long, then the others.
 local function most_urgent_due(owner)
   local function due(id) return may_begin(id, owner) end
-  local function has_waited(id) return get_number(id, 'created_at') <= now - policy.long_wait end
+  local function has_waited(id) return (get_number(id, 'created_at') or now) <= now - policy.long_wait end
   local lost = find(key('status', 'processing'), due)
   if lost then return lost end
   for _, urgency in ipairs(URGENCIES) do
@@ -55,7 +58,7 @@ local function most_urgent_due(owner)
       local late = urgency == 'short' and find(waiting_key(caller, 'other'), due)
       if not late or not has_waited(late) then return found end
       if not found then return late end
-      return get_number(late, 'number') < get_number(found, 'number') and late or found
+      return number_of(late) < number_of(found) and late or found
     end)
     if id then return id end
   end
@@ -65,12 +68,13 @@ end
 local function begin(id)
   local work = get(id, 'work')
   local from = resumed_from(work)
+  call('ZADD', key('open', work), number_of(id), id)  -- as it is, unless the request key was damaged
   call('PERSIST', key('windows', work))
-  if get(id, 'status') == 'processing' then call('HINCRBY', job_key(id), 'failures', 1) end
-  call('HINCRBY', job_key(id), 'attempt', 1)
+  if get(id, 'status') == 'processing' then add(id, 'failures', 1) end
+  add(id, 'attempt', 1)
   call('HSETNX', job_key(id), 'started_at', now)
   set(id, 'owner', arg.owner, 'lease_until', now + policy.lease, 'begun_at', now, 'begun_from', from,
-      'seconds_done', math.max(get_number(id, 'seconds_done'), from))
+      'seconds_done', math.max(get_number(id, 'seconds_done') or 0, from))
   clear(id, 'not_before', 'held', 'messages_sent', 'sent_at')
   local total = call('HGET', prefix .. 'totals', work)
   if total then call('HSETNX', job_key(id), 'seconds_total', total) end
@@ -90,7 +94,7 @@ function steps.claim()
   local id = arg.id
   if id then id = may_begin(id, arg.owner) and id else id = next_due(arg.owner) end
   if not id then return false end
-  begin(id)
+  if get(id, 'work') then begin(id) end
   return shown(id)
 end
 
@@ -131,7 +135,7 @@ function steps.checkpoint()
   local kept = call('LLEN', windows)
   if arg.position > kept then return redis.error_reply('window ' .. arg.position .. ' comes after ' .. kept) end
   if arg.position == kept then call('RPUSH', windows, text(arg.done) .. ' ' .. payload) end
-  local done = math.max(get_number(arg.id, 'seconds_done'), arg.done)
+  local done = math.max(get_number(arg.id, 'seconds_done') or 0, arg.done)
   set(arg.id, 'failures', 0, 'seconds_done', done)
   if arg.total then set(arg.id, 'seconds_total', arg.total) end
   note_seconds(work, done, arg.total)
@@ -142,7 +146,7 @@ end
 function steps.complete()
   if not leased() then return false end
   local work, begun_at, from = get(arg.id, 'work'), get_number(arg.id, 'begun_at'), get_number(arg.id, 'begun_from')
-  if now > begun_at and arg.duration > from then
+  if begun_at and from and now > begun_at and arg.duration > from then
     call('LPUSH', prefix .. 'speeds', (arg.duration - from) / (now - begun_at))
     call('LTRIM', prefix .. 'speeds', 0, policy.speed_samples - 1)
   end
@@ -161,7 +165,7 @@ end
 
 function steps.requeue()
   if not leased() then return false end
-  call('HINCRBY', job_key(arg.id), 'failures', arg.failures)
+  add(arg.id, 'failures', arg.failures)
   set(arg.id, 'not_before', arg.delay and now + math.min(arg.delay, policy.max_postponement) or 0)
   clear(arg.id, 'owner', 'lease_until')
   set_status(arg.id, 'queued')

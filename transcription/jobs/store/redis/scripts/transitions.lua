@@ -1,19 +1,44 @@
 -- The state of a job and of everything that belongs to it. No step is here.
 
--- The job as shown to clients: if it waits for the run of another job, with the progress of that one.
+-- The id of the job that is processing with this request key.
+local function leader_of(work)
+  local leader = work and call('HGET', prefix .. 'leaders', work)
+  if not leader then return false end
+  if get(leader, 'status') == 'processing' and get(leader, 'work') == work then return leader end
+  call('HDEL', prefix .. 'leaders', work)  -- it is damaged
+  return false
+end
+
+-- The oldest unfinished job with this request key, and its number.
+local function head_of(work)
+  while true do
+    local head = first_of(key('open', work))
+    if not head[1] then return false end
+    local status = get(head[1], 'status')
+    if (status == 'queued' or status == 'processing') and get(head[1], 'work') == work then return head[1], head[2] end
+    call('ZREM', key('open', work), head[1])  -- it is damaged
+  end
+end
+
+-- The job as shown to clients: if it waits for the run of another job, with the progress of that one. Its id and number
+-- come from the index, whatever the job itself says: they are how clients reach it.
 local function shown(id)
-  local job = call('HGETALL', job_key(id))
-  if #job == 0 then return false end
-  local leader = get(id, 'status') == 'queued' and call('HGET', prefix .. 'leaders', get(id, 'work'))
+  local job = redis.pcall('HGETALL', job_key(id))
+  if job.err then job = {} end
+  if #job == 0 and not call('ZSCORE', prefix .. 'jobs', id) then return false end
+  for _, value in ipairs({'id', id, 'number', text(number_of(id))}) do job[#job + 1] = value end
+  local leader = get(id, 'status') == 'queued' and leader_of(get(id, 'work'))
   if not leader then return {job} end
   return {job, call('HMGET', job_key(leader), 'started_at', 'seconds_done', 'seconds_total')}
 end
+
+local statuses = {'queued', 'processing', 'completed', 'failed', 'cancelled'}
 
 local function set_status(id, status)
   local before = get(id, 'status')
   if before then call('ZREM', key('status', before), id) end
   if before == 'queued' then leave_queue(id) end
-  call('ZADD', key('status', status), get(id, 'number'), id)
+  call('ZADD', key('status', status), number_of(id), id)
   set(id, 'status', status)
   if status == 'queued' then join_queue(id) end
 end
@@ -29,34 +54,36 @@ end
 
 -- Unless a job with this request key is processing, the oldest queued one is due.
 local function schedule_oldest(work)
-  local head = call('ZRANGE', key('open', work), 0, 0)[1]
-  if head and call('HEXISTS', prefix .. 'leaders', work) == 0 then
+  local head = head_of(work)
+  if head and not leader_of(work) then
     schedule(head, math.max(now, get_number(head, 'not_before') or 0))
   end
 end
 
 -- Seconds of audio for a request key: the largest known.
 local function note_seconds(work, done, total)
-  local known = tonumber(call('HGET', prefix .. 'dones', work) or nil)
+  local known = finite(call('HGET', prefix .. 'dones', work))
   if done and done > (known or -1) then call('HSET', prefix .. 'dones', work, done) end
-  known = tonumber(call('HGET', prefix .. 'totals', work) or nil)
+  known = finite(call('HGET', prefix .. 'totals', work))
   if total and total > (known or -1) then call('HSET', prefix .. 'totals', work, total) end
 end
 
 local function open(id)
-  local work, number = get(id, 'work'), get(id, 'number')
-  call('ZADD', key('open', work), number, id)
-  call('ZADD', prefix .. 'works', first_of(key('open', work))[2], work)
+  local work = get(id, 'work')
+  call('ZADD', key('open', work), number_of(id), id)
+  local _, number = head_of(work)
+  call('ZADD', prefix .. 'works', number, work)
   note_seconds(work, get_number(id, 'seconds_done'), get_number(id, 'seconds_total'))
 end
 
 local function close(id)
   local work = get(id, 'work')
+  if not work then return end
   call('ZREM', key('open', work), id)
   if call('HGET', prefix .. 'leaders', work) == id then call('HDEL', prefix .. 'leaders', work) end
-  local first = first_of(key('open', work))
-  if first[1] then
-    call('ZADD', prefix .. 'works', first[2], work)
+  local head, number = head_of(work)
+  if head then
+    call('ZADD', prefix .. 'works', number, work)
     schedule_oldest(work)
   else
     call('ZREM', prefix .. 'works', work)
@@ -89,7 +116,7 @@ end
 -- The end of the finished windows of a request key in the file, seconds.
 local function resumed_from(work)
   local last = call('LINDEX', key('windows', work), -1)
-  return last and tonumber(string.match(last, '^%S+')) or 0
+  return last and finite(string.match(last, '^%S+')) or 0
 end
 
 local function keep_result(work, duration)
@@ -102,10 +129,10 @@ local function keep_result(work, duration)
 end
 
 local function drop_result(result)
-  local work = call('HGET', key('result', result), 'work')
+  local work = redis.pcall('HGET', key('result', result), 'work')
   call('DEL', key('result', result))
   call('ZREM', prefix .. 'result_expiry', result)
-  if work then call('ZREM', key('results', work), result) end
+  if type(work) == 'string' then call('ZREM', key('results', work), result) end
 end
 
 -- Detach the result from the job; the result's id if no other job shows it.
@@ -119,7 +146,16 @@ end
 
 local function valid_result(work)
   local latest = call('ZREVRANGE', key('results', work), 0, 0)[1]
-  return latest and tonumber(call('HGET', key('result', latest), 'expires_at')) > now and latest
+  if not latest then return false end
+  local expires_at = redis.pcall('HGET', key('result', latest), 'expires_at')
+  if type(expires_at) ~= 'string' then call('ZREM', key('results', work), latest) end  -- it is damaged
+  return (type(expires_at) == 'string' and finite(expires_at) or 0) > now and latest
+end
+
+-- The transcript of a result, and its seconds; Python reads them.
+local function transcript_of(result)
+  local stored = redis.pcall('HMGET', key('result', result), 'duration', 'transcript')
+  return stored.err and {result, false, false} or {result, stored[1], stored[2]}
 end
 
 local function drop_windows_unless_unfinished(work)
@@ -128,7 +164,9 @@ end
 
 local function drop_job(id)
   local work, idempotency_key = get(id, 'work'), get(id, 'idempotency_key')
-  local sets = {'jobs', 'status:' .. get(id, 'status'), 'work:' .. work, 'expiry', 'deliveries', 'messages'}
+  local sets = {'jobs', 'expiry', 'deliveries', 'messages'}
+  for _, status in ipairs(statuses) do sets[#sets + 1] = 'status:' .. status end
+  if work then sets[#sets + 1] = 'work:' .. work end
   for _, name in ipairs(sets) do
     call('ZREM', prefix .. name, id)
   end
@@ -137,5 +175,22 @@ local function drop_job(id)
   if idempotency_key then call('HDEL', prefix .. 'keys', idempotency_key) end
   call('HDEL', prefix .. 'recordings', id)
   call('DEL', job_key(id))
-  if call('ZCARD', key('work', work)) == 0 then call('DEL', key('windows', work)) end
+  if work and call('ZCARD', key('work', work)) == 0 then call('DEL', key('windows', work)) end
+end
+
+-- Fail a job that cannot be read, unless it has failed already. 1 if it had not.
+local function fail_unreadable(id)
+  if get(id, 'status') == 'failed' and call('ZSCORE', prefix .. 'expiry', id) then return 0 end
+  local type_of_key = call('TYPE', job_key(id))
+  if type_of_key.ok ~= 'hash' then call('DEL', job_key(id)) end
+  for _, status in ipairs(statuses) do call('ZREM', key('status', status), id) end
+  leave_queue(id)
+  set(id, 'id', id, 'failure', arg.failure)
+  local undelivered = (get(id, 'delivery_state') or 'pending') == 'pending'
+  finish(id, 'failed')
+  if not undelivered then
+    clear(id, 'delivery_at')
+    call('ZREM', prefix .. 'deliveries', id)
+  end
+  return 1
 end

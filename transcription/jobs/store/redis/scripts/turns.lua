@@ -14,7 +14,7 @@ end
 
 local function join_queue(id)
   local caller = get(id, 'caller') or ''
-  call('ZADD', waiting_key(caller, urgency_of(id)), get(id, 'number'), id)
+  call('ZADD', waiting_key(caller, urgency_of(id)), number_of(id), id)
   call('SADD', prefix .. 'waiting_callers', caller)
 end
 
@@ -58,7 +58,7 @@ local function next_in_turn(first_of_caller)
   repair_queues()
   local running, order = running_jobs(), {}
   for _, caller in ipairs(call('SMEMBERS', prefix .. 'waiting_callers')) do
-    local served = tonumber(call('HGET', prefix .. 'turns', caller) or nil) or 0
+    local served = finite(call('HGET', prefix .. 'turns', caller)) or 0
     order[#order + 1] = {caller = caller, running = running[caller] or 0, served = served}
   end
   table.sort(order, function(one, other)
@@ -69,8 +69,8 @@ local function next_in_turn(first_of_caller)
   for _, each in ipairs(order) do
     if best and (each.running ~= place.running or each.served ~= place.served) then break end
     local id = first_of_caller(each.caller)
-    if id and (not best or get_number(id, 'number') < number) then
-      best, place, number = id, each, get_number(id, 'number')
+    if id and (not best or number_of(id) < number) then
+      best, place, number = id, each, number_of(id)
     end
   end
   return best or false
