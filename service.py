@@ -68,7 +68,7 @@ class TranscriptionService:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Connect to the runner and start the background tasks."""
-        end_with_supervisor()
+        end_with_supervisor(settings.watchdog_timeout)
         edge().start(self.runner)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

@@ -49,12 +49,13 @@ class WhisperRunner:
         from runners.host import ModelHost
 
         self._host = ModelHost(settings)
+        self._watchdog_timeout = settings.watchdog_timeout
         self._watchdog = Watchdog(settings.watchdog_timeout, lambda: self._host.ready)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def start(self) -> None:
         """Begin to load the default model in the background."""
-        end_with_supervisor()
+        end_with_supervisor(self._watchdog_timeout)
         self._watchdog.start()
         self._host.start()
         collect_as_usual()

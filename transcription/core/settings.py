@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         30,
         ge=0,
         le=3600,
-        description="Seconds without a sign of life after which the model's process is replaced; 0 for never.",
+        description="Seconds without a sign of life until the model's process is replaced; 0 for never.",
     )
     cache_dir: Path = Field(
         default_factory=default_cache,
