@@ -63,7 +63,8 @@ class Housekeeping:
         """Accept no more jobs and return the running ones to the queue, from which another process resumes them."""
         self._service.stopping.set()
         for task in self._running:
-            task.cancel()
+            if not task.cancelling():  # a second time would interrupt the return of the jobs
+                task.cancel()
 
     async def stop(self) -> None:
         """As `stop_soon`, and wait at most STOP_SECONDS for the end. Then close the store."""

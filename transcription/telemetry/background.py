@@ -47,7 +47,8 @@ class BackgroundTasks:
     async def stop(self) -> None:
         """Cancel every task and wait for their ends."""
         for task in self._tasks:
-            task.cancel()
+            if not task.cancelling():  # a second time would interrupt its end
+                task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep_running(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
