@@ -28,7 +28,7 @@ TEXT_RULES = (
     "transcription/pipeline/*.py",
 )
 LAYOUT_RULES = ("runners/batching/layout.py", "runners/batching/tuning.py", "runners/decode/*.py")
-DIGEST_CHARACTERS = 16  # of a hexadecimal SHA-256; nobody gains by a collision
+DIGEST_CHARACTERS = 16  # of a hexadecimal SHA-256; a collision would only reuse a stored result
 # Of each model file, evenly spread: reading 3 GB would take too long, and another model differs everywhere.
 SAMPLES = 16
 SAMPLE_BYTES = 64 * 1024

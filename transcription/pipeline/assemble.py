@@ -36,12 +36,16 @@ class Draft:
     def __init__(self, request: TranscriptionRequest) -> None:
         self._request = request
         self._placed: deque[PlacedResult] = deque(maxlen=JUDGED_TOGETHER)
+        self._segments: Sequence[Segment] = ()
 
     def add(self, placed: PlacedResult) -> list[Segment]:
         """Add the result of the next window, and return the new segments."""
         self._placed.append(placed)
-        segments = judged(list(self._placed), self._request, placed.timeline.end).segments
-        return [segment for segment in segments if segment.start >= placed.timeline.start]
+        start = placed.timeline.start
+        # Segments without duration at the end of the window before, which were returned with it.
+        returned = sum(segment.start >= start for segment in self._segments)
+        self._segments = judged(list(self._placed), self._request, placed.timeline.end).segments
+        return [segment for segment in self._segments if segment.start >= start][returned:]
 
 
 def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
