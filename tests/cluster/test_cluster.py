@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.api_keys import KEY, OTHER_KEY, entry
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, Member
 from tests.support.jobs import PATIENCE, finished, post, read_events, segments_of, status, submit
 from tests.support.recordings import Recordings
 from tests.support.waiting import wait_until
@@ -127,7 +127,7 @@ def test_a_worker_that_is_stopped_hands_its_windows_back_and_another_goes_on(
 ) -> None:
     job = submit(replicas[0], recordings.speech("handed.mp3", 300), beam_size="10")
     assert wait_until(lambda: status(replicas[0], job)["progress"] >= 15, PATIENCE)
-    busy = next(worker for worker in cluster.workers if worker_has(worker.log, job, cluster))
+    busy = busy_worker(cluster)
     progress = status(replicas[0], job)["progress"]
     assert busy.stop() < STOP_SECONDS
     try:
@@ -147,7 +147,7 @@ def test_a_worker_that_stands_still_is_killed_and_another_completes_its_job(
 ) -> None:
     job = submit(replicas[0], recordings.speech("frozen.mp3", 300), beam_size="10")
     assert wait_until(lambda: status(replicas[0], job)["progress"] >= 15, PATIENCE)
-    busy = next(worker for worker in cluster.workers if worker_has(worker.log, job, cluster))
+    busy = busy_worker(cluster)
     assert busy.process
     busy.process.send_signal(signal.SIGSTOP)
     try:
@@ -158,9 +158,19 @@ def test_a_worker_that_stands_still_is_killed_and_another_completes_its_job(
         busy.start()
 
 
-def worker_has(log: Path, job: str, cluster: Cluster) -> bool:
-    """Whether this worker is the one that has begun the job: it is the only one that holds windows."""
-    worker = next(worker for worker in cluster.workers if worker.log == log)
+def busy_worker(cluster: Cluster) -> Member:
+    """The worker that has begun the only job: the one that holds windows. Between two of them it holds none."""
+    found: list[Member] = []
+
+    def is_found() -> bool:
+        found.extend(worker for worker in cluster.workers if holds_windows(worker))
+        return bool(found)
+
+    assert wait_until(is_found, PATIENCE)
+    return found[0]
+
+
+def holds_windows(worker: Member) -> bool:
     text = httpx.get(f"http://127.0.0.1:{worker.environment['METRICS_PORT']}/metrics").text
     active = [line for line in text.splitlines() if line.startswith("transcription_active ")]
     return bool(active) and float(active[0].split()[1]) > 0

@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     min_free_disk: int = Field(
         268_435_456,
         ge=0,
-        le=1_099_511_627_776,
+        le=1_152_921_504_606_846_976,
         description="Free space below which new work is refused and /health/ready is 503, bytes.",
     )
     ffmpeg_path: Path | None = Field(

@@ -31,7 +31,7 @@ from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.store.base import JobStore
 from transcription.jobs.submission import Submission, fingerprint
 from transcription.media.intake.upload import Upload, held
-from transcription.pipeline.assemble import place
+from transcription.pipeline.assemble import segments_of
 from transcription.pipeline.request_key import request_key
 from transcription.telemetry.logs import current_request_id
 
@@ -176,7 +176,7 @@ class JobService:
         placed = await self._store.checkpoints(job.work, start)
         if not placed and start == 0 and job.status is JobStatus.COMPLETED:  # by the result of a synchronous request
             return [list((await self.result(job)).segments)]
-        return [[place(segment, item.timeline) for segment in item.result.segments] for item in placed]
+        return [segments_of(item) for item in placed]
 
     async def result(self, job: Job) -> Transcript:
         """The transcript of a job.

@@ -51,8 +51,7 @@ class Draft:
 def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
     """The transcript of window results in file order, in file time. duration: seconds of decoded audio."""
     options = request.decode
-    windows = [(item.timeline, [place(each, item.timeline) for each in item.result.segments]) for item in placed]
-    segments = in_order(windows, duration)
+    segments = in_order([_placed_segments(item) for item in placed], duration)
     language, probability = options.language or UNDETERMINED_LANGUAGE, 1.0 if options.language else 0.0
     if placed:
         first = placed[0].result
@@ -67,6 +66,15 @@ def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, dura
         task=options.task,
         word_timestamps=options.word_timestamps,
     )
+
+
+def segments_of(placed: PlacedResult) -> list[Segment]:
+    """The segments of one window, in file time, as they will be in the transcript unless they are judged."""
+    return in_order([_placed_segments(placed)], placed.timeline.end)
+
+
+def _placed_segments(placed: PlacedResult) -> tuple[Timeline, list[Segment]]:
+    return placed.timeline, [place(segment, placed.timeline) for segment in placed.result.segments]
 
 
 def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:

@@ -140,8 +140,11 @@ def _is_unsure(segment: Segment, options: DecodeOptions) -> bool:
 
 
 def _is_voiceless(segment: Segment, voice: float | None) -> bool:
-    """Whether almost no voice was detected under a segment. voice: seconds, None without detection."""
-    return voice is not None and voice < min(MIN_VOICE_SECONDS, MIN_VOICE_SHARE * (segment.end - segment.start))
+    """Whether almost no voice was detected under a segment. voice: seconds, None without detection.
+
+    A segment without duration, such as one after the end of the audio, has none.
+    """
+    return voice is not None and voice <= min(MIN_VOICE_SECONDS, MIN_VOICE_SHARE * (segment.end - segment.start))
 
 
 def voiced_seconds(segments: Sequence[Segment], speech: Sequence[Span]) -> list[float]:
