@@ -141,6 +141,8 @@ class OutcomeUnknown(ServiceUnavailable):
 class NewerStore(ServiceUnavailable):
     """Jobs are stored by a newer version of the service, which this one cannot read."""
 
+    code = "newer_store"
+
 
 class TooManyRequests(TranscriptionError):
     """The client exceeds a limit. retry_after: seconds to wait before a retry."""
