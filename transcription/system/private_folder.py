@@ -77,13 +77,22 @@ def _not_ours(found: os.stat_result) -> UnsafeFolder:
     return UnsafeFolder(f"belongs to user {found.st_uid}, and the service runs as user {os.geteuid()}")
 
 
+def open_without_links(path: str | Path, flags: int = os.O_RDONLY, *, folder: int | None = None) -> int:
+    """A descriptor of a file, usable as an `opener`. folder: descriptor that a relative path starts from.
+
+    Raises OSError, also for a link.
+    """
+    # Without O_NONBLOCK, opening a pipe that has taken the place of the file would block indefinitely.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+
+
 def create_private(path: Path) -> FileIO:
     """A new file, open for writing. Raises FileExistsError, also for a link, and other OSErrors."""
     return FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w")
 
 
 def withdraw_rights(folder: Path, is_ours: Callable[[str], bool]) -> str:
-    """Take the rights of others on a folder of ours, and on our files and folders in it, whoever created them.
+    """Take the rights of others on a folder of ours, and on our files and folders in it, older ones included.
 
     The folder keeps its rights if there is anything else in it, or if it belongs to another user: it may be /tmp.
     is_ours: whether a name is one of ours. Returns why others can use the folder; "" if they cannot.

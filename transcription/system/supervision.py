@@ -1,6 +1,6 @@
 """Ends a process whose supervisor has died, and kills one beside it that was stopped.
 
-Nobody would replace the first or the processes beside it any more, and it would keep the port from a new service. The
+No process would replace the first or those beside it any more, and it would keep the port from a new service. The
 second is for those that have no watchdog: a runner that is stopped during its imports, or an API process.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from transcription.system.watchdog_process import STOPPED
+from transcription.system.watchdog_process import STOPPED, stat_fields
 
 POLL_SECONDS = 1.0
 STOP_SECONDS = 60.0  # of a graceful stop, which takes at most 30
@@ -49,7 +49,7 @@ class StoppedSiblings:
 
         Looks are counted, not time: while the whole machine is paused there are none.
         """
-        if _state(self._supervisor)[:1] == [STOPPED]:  # somebody has stopped everything, on a terminal perhaps
+        if _state(self._supervisor)[:1] == [STOPPED]:  # everything was stopped, on a terminal perhaps
             self._looks.clear()
             return
         stopped = {(pid, fields[-1]) for pid in self._siblings() if (fields := _state(pid))[:1] == [STOPPED]}
@@ -71,8 +71,8 @@ def _read(path: Path) -> bytes:
 
 
 def _state(pid: int) -> list[str]:
-    """The state and the start time of a process; empty if it has ended. See proc(5), stat."""
-    fields = _read(Path(f"/proc/{pid}/stat")).decode(errors="replace").rpartition(")")[2].split()
+    """The state and the start time of a process; empty if it has ended."""
+    fields = stat_fields(pid)
     return [fields[0], fields[19]] if fields else []
 
 

@@ -43,7 +43,7 @@ def watch(pid: int, seconds: float, beats: int) -> None:
             continue
         state, parent = _state_of(pid)
         if state == TRACED or _is_traced(pid) or _state_of(parent)[0] == STOPPED:
-            continue  # a debugger has it, or somebody has stopped it together with its supervisor
+            continue  # a debugger has it, or it was stopped together with its supervisor
         silence += passed
         if silence >= (seconds if state == STOPPED else limit):
             _kill(pid, silence, state)
@@ -61,12 +61,17 @@ def _kill(pid: int, silence: float, state: str) -> None:
 
 
 def _state_of(pid: int) -> tuple[str, int]:
-    """The state of a process and its parent; "" and 0 if unknown. See proc(5), stat."""
+    """The state of a process and its parent; "" and 0 if unknown."""
+    fields = stat_fields(pid)
+    return (fields[0], int(fields[1])) if fields else ("", 0)
+
+
+def stat_fields(pid: int) -> list[str]:
+    """What proc(5), stat, says of a process, from its state on; empty if it has ended."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
-        return "", 0
-    return fields[0], int(fields[1])
+        return []
 
 
 def _is_traced(pid: int) -> bool:

@@ -94,12 +94,11 @@ def going_on(task: str, **facts: str) -> Iterator[None]:
     """
     try:
         yield
-    except TranscriptionError as error:  # such as a full disk
-        log.warning("background_error", task=task, reason=error.message, detail=error.detail, **facts)
-        metrics.BACKGROUND_ERRORS.labels(task=task).inc()
-    except OSError as error:
-        log.warning("background_error", task=task, reason=str(error), **facts)
-        metrics.BACKGROUND_ERRORS.labels(task=task).inc()
     except Exception as error:
-        log.exception("background_error", task=task, reason=f"{type(error).__name__}: {error}", **facts)
         metrics.BACKGROUND_ERRORS.labels(task=task).inc()
+        if isinstance(error, TranscriptionError):  # such as a full disk
+            log.warning("background_error", task=task, reason=error.message, detail=error.detail, **facts)
+        elif isinstance(error, OSError):
+            log.warning("background_error", task=task, reason=str(error), **facts)
+        else:
+            log.exception("background_error", task=task, reason=f"{type(error).__name__}: {error}", **facts)

@@ -24,7 +24,7 @@ from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, JOB_NAME, ch
 from transcription.jobs.recordings.mounts import disk_of
 from transcription.media.intake.upload import Upload
 from transcription.system.disk import is_full
-from transcription.system.private_folder import PRIVATE_FOLDER, create_private, withdraw_rights
+from transcription.system.private_folder import PRIVATE_FOLDER, create_private, open_without_links, withdraw_rights
 from transcription.telemetry.background import going_on
 
 FULL_RETRY_SECONDS = 60.0
@@ -121,7 +121,7 @@ class FolderStore:
     def _open(self, path: Path) -> FileIO:
         """Open a recording. Raises RecordingLost, ServiceUnavailable."""
         try:
-            file = FileIO(path, opener=_without_links)
+            file = FileIO(path, opener=open_without_links)
         except FileNotFoundError as error:
             if not self._folder.is_dir():
                 raise self._out_of_reach(error) from error
@@ -178,11 +178,6 @@ class FolderStore:
             "that the service runs as.",
             f"{self._folder}: {error.strerror or type(error).__name__}",
         )
-
-
-def _without_links(path: str, flags: int) -> int:
-    # Without O_NONBLOCK, opening a pipe that has taken the place of the file would block for ever.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _is_ours(name: str) -> bool:

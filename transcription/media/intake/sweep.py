@@ -13,6 +13,7 @@ import structlog
 
 from transcription.core.settings import Settings
 from transcription.media.intake.uploads_folder import UPLOAD_NAME, open_uploads
+from transcription.system.private_folder import open_without_links
 from transcription.telemetry.background import going_on
 
 GRACE_SECONDS = 10.0  # an upload is created shortly before it is locked
@@ -58,8 +59,7 @@ def _is_orphan(folder: int, name: str, now: float) -> bool:
 
 
 def _is_locked(folder: int, name: str) -> bool:
-    # Without O_NONBLOCK, opening a pipe that has taken the place of the file would block for ever.
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    descriptor = open_without_links(name, folder=folder)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
