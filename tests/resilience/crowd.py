@@ -267,7 +267,7 @@ async def measure(name: str, url: str, process: psutil.Process, work: Awaitable[
     return Measured(name, tuple(latencies), process.memory_info().rss, peak, descriptors, answers)
 
 
-async def nobody(seconds: float) -> Counter[str]:
+async def no_crowd(seconds: float) -> Counter[str]:
     """No crowd."""
     await asyncio.sleep(seconds)
     return Counter()
@@ -276,10 +276,10 @@ async def nobody(seconds: float) -> Counter[str]:
 async def report(url: str, process: psutil.Process, jobs: Stored, crowd: Crowd, seconds: float) -> list[Measured]:
     """The three phases. The first is preceded by one read of each kind, which loads what is imported late."""
     await send_crowd(url, jobs, Crowd(1, 1, 0), 1)
-    phases = [await measure("before", url, process, nobody(5))]
+    phases = [await measure("before", url, process, no_crowd(5))]
     phases.append(await measure("crowd", url, process, send_crowd(url, jobs, crowd, seconds)))
     await asyncio.sleep(15)  # what is kept for readers is dropped
-    phases.append(await measure("after", url, process, nobody(5)))
+    phases.append(await measure("after", url, process, no_crowd(5)))
     return phases
 
 

@@ -1,7 +1,7 @@
 """Recordings on which the decoder failed: once may be chance, twice is the recording.
 
 As for recordings that crash the model, see `runners/batching/quarantine.py`, but in memory: a decoder is a process of
-one file, so its failures cost nobody else anything.
+one file, so its failures cost no other client anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files of results are complete, and nobody else's file is replaced."""
+"""Files of results are complete, and no file of another program is replaced."""
 
 from __future__ import annotations
 

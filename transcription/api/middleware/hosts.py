@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Self
 
-# Names that nobody can register in public DNS, so that no stranger's page can have them: RFC 6761, RFC 6762, ICANN's
+# Names that cannot be registered in public DNS, so that no stranger's page can have them: RFC 6761, RFC 6762, ICANN's
 # reservation of .internal, and the names of Kubernetes' services.
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".svc")
 EVERY_HOST = "*"

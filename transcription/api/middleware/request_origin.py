@@ -1,6 +1,6 @@
 """Refuses what pages of other sites make a visitor's browser send. docs/decisions/0039-foreign-pages.md explains it.
 
-Without API keys, whoever reaches the port may use the service, and a browser in the same network reaches it for any
+Without API keys, anyone who reaches the port may use the service, and a browser in the same network reaches it for any
 page that it shows:
 
 - DNS rebinding: a page's own host name starts to resolve to the address of the service. To the browser, requests to it

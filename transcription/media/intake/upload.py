@@ -30,7 +30,7 @@ class Upload:
     """A complete file on disk. The context manager that made it deletes it, unless `keep_as` moved it.
 
     path: its name, for renaming and deleting it only. Whatever reads the content uses `file`, so that what was checked
-        is also what is decoded, whoever can change the name.
+        is also what is decoded, even if the name is given to another file.
     sha256: of the content, hexadecimal.
     size: bytes.
     filename, content_type: as the client sent them; used in messages and checks, never in a path.

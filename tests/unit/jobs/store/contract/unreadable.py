@@ -128,7 +128,7 @@ class UnreadableContract:
             bring(store, job_id, state)
             poison(job_id, column, VALUES[kind])
         store.submit(new_job("good"))
-        clock.move(LEASE + 1)  # whoever worked on them is gone
+        clock.move(LEASE + 1)  # the process that worked on them is gone
         assert len(use_everything(store)) >= len(damaged) + 1
         work_until_nothing_is_due(store)
         assert store.get("good").status is JobStatus.COMPLETED

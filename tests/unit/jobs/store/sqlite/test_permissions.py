@@ -1,4 +1,4 @@
-"""No other user can read the database, its log, its backups or the recordings, whoever created the folders."""
+"""No other user can read the database, its log, its backups or the recordings, older folders included."""
 
 from __future__ import annotations
 
