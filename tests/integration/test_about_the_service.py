@@ -7,7 +7,6 @@ import pytest
 
 from tests.support.clips import SpokenClip, Transcribe
 from tests.support.service import LocalService
-from tests.support.waiting import wait_until
 from transcription.api.routes.health import CHECKS
 
 
@@ -97,25 +96,13 @@ def test_an_unsafe_request_id_is_replaced(client: httpx.Client, bad: str) -> Non
     assert len(answer.headers["x-request-id"]) == 36
 
 
-def access_line(service: LocalService, request_id: str) -> str:
-    """The line of a request, which is written a moment after its answer has been read."""
-
-    def lines() -> list[str]:
-        about = [line for line in service.log.read_text().splitlines() if request_id in line]
-        return [line for line in about if '"message": "request"' in line]
-
-    assert wait_until(lines), f"no line with {request_id} in {service.log}"
-    (line,) = lines()
-    return line
-
-
 def test_the_access_line_has_the_request_id_and_no_names_or_words(
     service: LocalService, client: httpx.Client, spoken_clip: SpokenClip
 ) -> None:
     file = {"file": ("secret-name.mp3", spoken_clip.path.read_bytes())}
     headers = {"X-Request-ID": "find-me-in-the-log"}
     heard = client.post("/transcribe", files=file, headers=headers).json()
-    line = access_line(service, "find-me-in-the-log")
+    line = service.logged("find-me-in-the-log", '"message": "request"')
     for expected in ('"endpoint": "/transcribe"', '"method": "POST"', '"status_code": 200', '"duration_ms": '):
         assert expected in line
     log = service.log.read_text()

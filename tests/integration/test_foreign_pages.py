@@ -81,7 +81,7 @@ def test_a_refusal_has_a_request_id_and_is_logged(client: httpx.Client, service:
     body = assert_error(answer, 403, "host_not_allowed")
     assert "ALLOWED_HOSTS" in body["message"]
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert any(body["request_id"] in line and '"request"' in line for line in service.log.read_text().splitlines())
+    assert '"status_code": 403' in service.logged(body["request_id"], '"message": "request"')
 
 
 @pytest.mark.parametrize("host", ["", "Host: nas.local\r\nHost: evil.example\r\n"])

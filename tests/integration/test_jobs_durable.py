@@ -44,7 +44,7 @@ def test_two_api_processes_share_one_store(tmp_path: Path, recordings: Recording
         paths = [recordings.speech(f"shared-{number}.mp3", 20 + number) for number in range(6)]
         jobs = [submit(http, path, language="en") for path in [*paths, paths[0]]]
         ended = [finished(http, job) for job in jobs]
-        log = service.log.read_text()
+    log = service.log.read_text()
     assert [job["status"] for job in ended] == ["completed"] * len(jobs)
     # The last is the same work as the first, and was done once for both.
     assert log.count('"job_completed"') == len(paths)

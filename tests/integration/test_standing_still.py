@@ -58,7 +58,7 @@ def test_a_runner_that_is_stopped_is_replaced_and_a_waiting_request_is_answered(
         assert answer.result().status_code in (200, 503)
     assert victim not in runners(watched)
     assert transcribe(watched, spoken_clip.path).status_code == 200
-    assert '"process_stands_still"' in watched.log.read_text()
+    watched.logged('"process_stands_still"')
 
 
 def test_a_job_survives_a_runner_that_is_stopped(watched: LocalService, recordings: Recordings) -> None:

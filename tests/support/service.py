@@ -19,6 +19,8 @@ from pathlib import Path
 import httpx
 import psutil  # type: ignore[import-untyped]
 
+from tests.support.waiting import wait_until
+
 ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.1
 READY_TIMEOUT = 120.0  # seconds; a cold start on two busy cores takes about 15
@@ -39,6 +41,15 @@ class LocalService:
     url: str
     log: Path
     process: subprocess.Popen[bytes]
+
+    def logged(self, *parts: str) -> str:
+        """The first line with all these parts. It may be written a moment after an answer has been read."""
+
+        def lines() -> list[str]:
+            return [line for line in self.log.read_text().splitlines() if all(part in line for part in parts)]
+
+        assert wait_until(lines), f"no line with {parts} in {self.log}"
+        return lines()[0]
 
 
 def free_port() -> int:
