@@ -13,6 +13,7 @@ import socket
 import struct
 import termios
 from collections import deque
+from contextvars import Context
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -81,6 +82,7 @@ class BoundedWrites:
         self._taken = 0
         self._progress_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         _limit_buffers(transport)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,16 +109,17 @@ class BoundedWrites:
         await self._app(scope, receive, send_pieces)
 
     def close(self) -> None:
-        """Stop the timer. To be called when the connection is lost."""
+        """Stop the timer, for good. To be called when the connection is lost."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _watch(self) -> None:
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._progress_at = loop.time()
-            self._timer = loop.call_later(self._timeout / CHECKS, self._check)
+        # An application goes on for a moment after its connection is lost.
+        if self._timer is None and not self._closed:
+            self._progress_at = asyncio.get_running_loop().time()
+            self._schedule()
 
     def _check(self) -> None:
         loop = asyncio.get_running_loop()
@@ -131,7 +134,12 @@ class BoundedWrites:
             self.close()
             self._transport.abort()
             return
-        self._timer = loop.call_later(self._timeout / CHECKS, self._check)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        # In a context of its own: that of the request would keep the request alive as long as the connection.
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._timeout / CHECKS, self._check, context=Context())
 
 
 def bytes_waiting(transport: asyncio.Transport) -> int:

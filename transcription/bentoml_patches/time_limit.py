@@ -8,6 +8,7 @@ returns without a response.
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 
 from bentoml._internal.server.http import traffic
 from starlette.responses import JSONResponse
@@ -26,7 +27,7 @@ class TimeLimit:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        limit = asyncio.timeout(self._timeout)
+        limit = asyncio.timeout(None)
         begun = False
 
         async def send_in_time(message: Message) -> None:
@@ -38,6 +39,9 @@ class TimeLimit:
 
         try:
             async with limit:
+                # In a context of its own: asyncio keeps a cancelled timer until it is due, and with it its context,
+                # where BentoML has put the request.
+                Context().run(limit.reschedule, asyncio.get_running_loop().time() + self._timeout)
                 await self._app(scope, receive, send_in_time)
         except TimeoutError:
             if begun or not limit.expired():

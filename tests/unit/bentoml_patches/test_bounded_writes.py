@@ -227,3 +227,24 @@ def test_the_limits_are_those_that_were_installed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(BoundedProtocol, "max_connections", 1)
     bounded_connections.install(7.0, 99)
     assert (BoundedProtocol.write_timeout, BoundedProtocol.max_connections) == (7.0, 99)
+
+
+def test_nothing_is_timed_once_the_client_has_gone() -> None:
+    async def send_in_parts(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for more in (True, False):  # the second is sent after the client has gone
+            await send({"type": "http.response.body", "body": BODY, "more_body": more})
+        ended.set()
+
+    ended = asyncio.Event()
+
+    async def scenario() -> None:
+        async with running(send_in_parts) as server:
+            with closing(server.connect(SMALL_WINDOW)) as plain:
+                await ask(server, plain)
+                await until(lambda: server.connections and bytes_waiting(server.connections[0].transport))
+                [connection] = server.connections
+            await ended.wait()
+            assert connection._writes._timer is None
+
+    run(scenario)
