@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.clips import SpokenClip
-from tests.support.service import local_service
+from tests.support.service import LocalService, local_service
 from tests.support.waiting import wait_until
 
 KEY, WRONG_KEY = "right-key-" + "r" * 40, "wrong-key-" + "w" * 40
@@ -26,6 +26,11 @@ SECRETS = {
     "form field": "fieldsecret",
 }
 ALWAYS = {"timestamp", "level", "service", "message"}
+
+
+def test_a_start_goes_without_errors(service: LocalService) -> None:
+    at_start = service.log.read_text().partition('"message": "request"')[0]
+    assert [line for line in at_start.splitlines() if json.loads(line)["level"] in ("WARNING", "ERROR")] == []
 
 
 @pytest.fixture(scope="module")

@@ -58,3 +58,9 @@ def use_one_session(proxy: Any) -> None:
     """Install a RunnerSession in a dependency of BentoML's. A service in the same process stays unchanged."""
     if isinstance(proxy, RemoteProxy):
         proxy.to_async._session_manager = RunnerSession(proxy.to_async)
+
+
+async def make_callable(proxy: Any) -> None:
+    """Give a dependency its calls. BentoML does so only after the startup hook, whose background tasks make calls."""
+    if isinstance(proxy, RemoteProxy):
+        await proxy.__aenter__()
