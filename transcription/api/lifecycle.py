@@ -25,8 +25,10 @@ from transcription.media.intake.sweep import sweep_regularly
 from transcription.media.sandbox.process import warm_up
 from transcription.outbound.http_client import SystemResolver
 from transcription.pipeline.transcribe import Pipeline
-from transcription.system.garbage import collect_as_usual
+from transcription.system.garbage import collect_while_serving
 from transcription.system.malloc import give_memory_back_early
+from transcription.system.quiet import TASK as MEMORY
+from transcription.system.quiet import give_memory_back_when_quiet
 from transcription.system.signals import call_on_sigterm
 from transcription.telemetry.background import BackgroundTasks
 from transcription.telemetry.process_metrics import API, update_regularly
@@ -74,11 +76,12 @@ class ApiProcess:
         )
 
     def start(self) -> None:
-        """Start the background tasks: jobs, the sweep of TEMP_DIR, process metrics."""
+        """Start the background tasks: jobs, the sweep of TEMP_DIR, process metrics, return of memory."""
         self._housekeeping.start()
         folders = {"temp": self._settings.temp_dir, "jobs": job_folders(self._settings)[0]}
         self._background.start(SWEEP, partial(sweep_regularly, self._settings))
         self._background.start(PROCESS_METRICS, partial(update_regularly, API, folders))
+        self._background.start(MEMORY, give_memory_back_when_quiet)
         call_on_sigterm(self._housekeeping.stop_soon)
 
     async def stop(self) -> None:
@@ -98,5 +101,5 @@ def start_process(settings: Settings, runner: Any, connections: int) -> ApiProce
     log.info("reading_limits", connections=connections, streams=streams)
     process = ApiProcess(settings, runner, streams)
     process.start()
-    collect_as_usual()
+    collect_while_serving()
     return process

@@ -7,6 +7,7 @@ must not pay for fresh pages every time.
 from __future__ import annotations
 
 import ctypes
+import gc
 
 # glibc, malloc.h. Its own thresholds rise with the largest block ever freed, after which arrays of some megabytes come
 # from the heap, fragment it and are never returned: 260 MB after an hour of audio instead of 130 MB.
@@ -42,3 +43,14 @@ def give_memory_back_early() -> bool:
         return False
     settings = {M_MMAP_THRESHOLD: THRESHOLD_BYTES, M_TRIM_THRESHOLD: THRESHOLD_BYTES, M_ARENA_MAX: ARENAS}
     return all(libc.mallopt(name, value) == 1 for name, value in settings.items())
+
+
+def give_memory_back() -> None:
+    """Collect all garbage and return free pages to the system, where the C library can do so.
+
+    Takes some milliseconds in an idle process, 0.3 s with a thousand open connections.
+    """
+    gc.collect()
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)

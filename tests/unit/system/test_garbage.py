@@ -1,4 +1,4 @@
-"""The garbage collector runs rarely during a start, and as usual after it."""
+"""The garbage collector runs rarely during a start, and more often after it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from transcription.system.garbage import collect_as_usual, collect_rarely
+from transcription.system.garbage import collect_as_usual, collect_rarely, collect_while_serving
 
 PYTHON_DEFAULT = (700, 10, 10)
 
@@ -30,5 +30,12 @@ def test_after_the_start_collection_is_as_usual_and_spares_what_was_imported() -
     collect_rarely()
     collect_as_usual()
     assert gc.get_threshold() == PYTHON_DEFAULT
+    assert gc.get_freeze_count() > 0
+    assert gc.isenabled()
+
+
+def test_a_process_that_serves_collects_in_larger_steps() -> None:
+    collect_while_serving()
+    assert gc.get_threshold()[0] > PYTHON_DEFAULT[0]
     assert gc.get_freeze_count() > 0
     assert gc.isenabled()
