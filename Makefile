@@ -6,6 +6,8 @@ TESTS_AT_ONCE ?= 2
 PYTEST = -m pytest --numprocesses $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
 export BENTOML_DO_NOT_TRACK ?= True
 export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
+# Images and some machines set it. The tests start dozens of services from this tree, and each would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test coverage test-extras fuzz tools audit check serve eval-demo train-demo bench-quick lock bento clean

@@ -125,7 +125,7 @@ def batches(cluster: Cluster) -> tuple[float, float]:
 def test_a_worker_that_is_stopped_hands_its_windows_back_and_another_goes_on(
     cluster: Cluster, replicas: Replicas, recordings: Recordings
 ) -> None:
-    job = submit(replicas[0], recordings.speech("handed.mp3", 300), beam_size="10")
+    job = submit(replicas[0], recordings.speech("handed.mp3", 130), beam_size="10")
     assert wait_until(lambda: status(replicas[0], job)["progress"] >= 15, PATIENCE)
     busy = busy_worker(cluster)
     progress = status(replicas[0], job)["progress"]
@@ -145,7 +145,7 @@ def test_a_worker_that_is_stopped_hands_its_windows_back_and_another_goes_on(
 def test_a_worker_that_stands_still_is_killed_and_another_completes_its_job(
     cluster: Cluster, replicas: Replicas, recordings: Recordings
 ) -> None:
-    job = submit(replicas[0], recordings.speech("frozen.mp3", 330), beam_size="10")
+    job = submit(replicas[0], recordings.speech("frozen.mp3", 140), beam_size="10")
     assert wait_until(lambda: status(replicas[0], job)["progress"] >= 15, PATIENCE)
     busy = busy_worker(cluster)
     assert busy.process

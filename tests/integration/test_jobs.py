@@ -79,8 +79,8 @@ def test_a_job_is_accepted_done_and_answers_as_a_synchronous_request_does(
 
 
 def test_a_job_reports_monotonic_progress_and_its_text_so_far(http: httpx.Client, recordings: Recordings) -> None:
-    recording = long_recording(recordings, 200)
-    job = submit(http, recording, language="en", beam_size="10")
+    recording = long_recording(recordings, 140)
+    job = submit(http, recording, language="en")
     seen = []
     while (answer := http.get(f"/status/{job}", params={"partial": "true"}).json())["status"] != "completed":
         assert answer["status"] in ("queued", "processing")
@@ -218,7 +218,7 @@ def test_events_of_a_failed_job_end_with_the_reason(http: httpx.Client, recordin
 
 
 def test_identical_requests_at_the_same_time_cost_one(http: httpx.Client, recordings: Recordings) -> None:
-    path = long_recording(recordings, 120)
+    path = long_recording(recordings, 90)
     alone = windows_begun(http)
     assert post(http, path, UNSHARED, language="en").headers["cache-status"].startswith("transcription; fwd=bypass")
     alone = windows_begun(http) - alone

@@ -20,7 +20,7 @@ STOP_SECONDS = 15.0  # docs/RELIABILITY.md, "Stopping": from SIGTERM to the end 
 def test_a_stopped_service_gives_its_job_back_and_the_next_goes_on_where_it_stopped(
     tmp_path: Path, recordings: Recordings
 ) -> None:
-    recording = recordings.speech("stopped.mp3", 200)
+    recording = recordings.speech("stopped.mp3", 130)
     with serve(tmp_path) as service, connected(service) as http:
         job = submit(http, recording, language="en", beam_size="10")
         assert wait_until(lambda: status(http, job)["progress"] >= 20, PATIENCE)
@@ -41,7 +41,7 @@ def test_a_stopped_service_gives_its_job_back_and_the_next_goes_on_where_it_stop
 
 def test_two_api_processes_share_one_store(tmp_path: Path, recordings: Recordings, spoken_clip: SpokenClip) -> None:
     with serve(tmp_path, WORKERS="2", JOB_CONCURRENCY="1") as service, connected(service) as http:
-        paths = [recordings.speech(f"shared-{number}.mp3", 20 + number) for number in range(6)]
+        paths = [recordings.speech(f"shared-{number}.mp3", 8 + number) for number in range(6)]
         jobs = [submit(http, path, language="en") for path in [*paths, paths[0]]]
         ended = [finished(http, job) for job in jobs]
     log = service.log.read_text()

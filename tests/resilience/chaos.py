@@ -27,7 +27,7 @@ from benchmarks.report import table
 from tests.resilience.bad_rows import UNREADABLE, put_in_sqlite
 from tests.resilience.phoenix import TARGETS, WATCHDOG_SECONDS, Phoenix
 
-LENGTHS = (3, 11, 29, 60, 120, 240)  # seconds; each recording is a little longer than the one of its kind before
+LENGTHS = (3, 11, 29, 60, 120, 240)  # seconds
 LONGER = 0.5  # seconds
 PATIENCE = 1800.0  # seconds for everything to be done
 REQUEST_TIMEOUT = 60.0
@@ -36,13 +36,17 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done. pause: seconds between kills, drawn between the two. targets: what is killed, drawn, too."""
+    """What is done. pause: seconds between kills, drawn between the two. targets: what is killed, drawn, too.
+
+    lengths: seconds, of the recordings in turn; each is a little longer than the one of its kind before.
+    """
 
     jobs: int = 50
     kills: int = 30
     pause: tuple[float, float] = (2.0, 12.0)
     targets: tuple[str, ...] = TARGETS
     seed: int = 0
+    lengths: tuple[int, ...] = LENGTHS
 
 
 @dataclass(slots=True)
@@ -145,20 +149,20 @@ def killing(service: Target, plan: Plan, outcome: Outcome) -> Iterator[None]:
         killer.join()
 
 
-def make_recordings(count: int, folder: Path) -> list[Path]:
+def make_recordings(count: int, lengths: Sequence[int], folder: Path) -> list[Path]:
     """Recordings of mixed length, no two alike."""
     folder.mkdir()
     source = speech(SAMPLES)  # what the embedded model knows
-    lengths = (LENGTHS[number % len(LENGTHS)] + LONGER * (number // len(LENGTHS)) for number in itertools.count())
+    candidates = (lengths[number % len(lengths)] + LONGER * (number // len(lengths)) for number in itertools.count())
     seen: dict[float, None] = {}
     while len(seen) < count:
-        seen[next(lengths)] = None
+        seen[next(candidates)] = None
     return [write_clip(source, seconds, folder).path for seconds in seen]
 
 
 def run(plan: Plan, environment: Mapping[str, str], folder: Path) -> Outcome:
     """Both runs, the quiet and the disturbed one, and what differs. Raises TimeoutError, DidNotStart."""
-    recordings = make_recordings(plan.jobs, folder / "recordings")
+    recordings = make_recordings(plan.jobs, plan.lengths, folder / "recordings")
     outcome = Outcome()
     (folder / "quiet").mkdir()
     (folder / "disturbed").mkdir()

@@ -1,8 +1,8 @@
 """Kill API replicas, workers and Redis while jobs run, and see that every accepted job completes once, with one text.
 
-`python -m tests.resilience.chaos_cluster` takes about five minutes with the embedded model: two API replicas,
-three Celery
-workers, and a Redis that writes down every command (`appendfsync always`). It fails as `tests.resilience.chaos` does.
+`python -m tests.resilience.chaos_cluster` takes about five minutes with the embedded model: two API replicas, three
+Celery workers, and a Redis that writes down every command (`appendfsync always`). It fails as `tests.resilience.chaos`
+does.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Prey:
 
 def run(plan: Plan, folder: Path) -> Outcome:
     """Both runs, the quiet and the disturbed one, and what differs. Raises TimeoutError, DidNotStart."""
-    recordings = make_recordings(plan.jobs, folder / "recordings")
+    recordings = make_recordings(plan.jobs, plan.lengths, folder / "recordings")
     outcome = Outcome()
     for name in ("quiet", "disturbed"):
         (folder / name).mkdir()
