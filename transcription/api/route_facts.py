@@ -125,6 +125,8 @@ class RouteTable:
         return frozenset(path for path, methods in self._paths.items() if any(map(holds, methods.values())))
 
     def _template(self, path: str) -> str:
+        # Starlette's patterns end with $, which also matches before a line break at the end.
+        path = path.removesuffix("\n")
         if path in self._paths:
             return path
         return next((template for pattern, template in self._patterns if pattern.fullmatch(path)), "")

@@ -10,6 +10,7 @@ from formats.subtitles.layout import SubtitleLayout
 from transcription.core.errors import Failure
 from transcription.core.options import TranscriptionRequest
 
+UNKNOWN_CALLER = "\n"  # of jobs whose caller cannot be read; no key has this name
 NO_CALLER = ""  # of jobs submitted without an API key, or stored by a version that did not record callers
 
 

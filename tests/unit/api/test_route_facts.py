@@ -30,6 +30,12 @@ def test_a_request_that_brings_work_is_an_upload(path: str) -> None:
     assert TABLE.facts(request("POST", path)).upload
 
 
+@pytest.mark.parametrize("path", UPLOAD_PATHS)
+def test_a_line_break_after_the_path_changes_nothing(path: str) -> None:
+    """Starlette routes such a path to the same endpoint."""
+    assert TABLE.facts(request("POST", f"{path}\n")) == TABLE.facts(request("POST", path))
+
+
 def test_a_recording_by_url_is_an_upload() -> None:
     assert TABLE.facts(request("GET", "/transcribe")).upload
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from transcription.core.errors import Failure, UnreadableJob
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
-from transcription.jobs.job import Job, JobStatus, Recording
+from transcription.jobs.job import UNKNOWN_CALLER, Job, JobStatus, Recording
 
 # What reading damaged data raises: wrong types, missing fields, broken JSON or zlib, numbers that are too large.
 READ_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, zlib.error)
@@ -40,6 +40,8 @@ def unreadable_job(fields: Mapping[str, Any], problems: Mapping[str, str]) -> Jo
         "response_format": "json",
         "created_at": 0.0,
     }
+    if "caller" in problems:  # only an admin sees it
+        fallback["caller"] = UNKNOWN_CALLER
     known = fallback | dict(fields)
     ended = {
         "status": JobStatus.FAILED,

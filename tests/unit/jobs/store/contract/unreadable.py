@@ -22,7 +22,8 @@ from tests.unit.jobs.store.support import (
     transcript,
     window,
 )
-from transcription.jobs.job import DeliveryState, Job, JobStatus
+from transcription.jobs.access import EVERY_JOB, Access
+from transcription.jobs.job import NO_CALLER, DeliveryState, Job, JobStatus
 from transcription.jobs.store.rows import REQUEST as CODEC
 
 Poison = Callable[[str, str, Any], None]
@@ -156,6 +157,28 @@ class UnreadableContract:
         assert shown.failure.detail.startswith(f"{column}: ")
         assert store.get("bad") == shown
         assert store.snapshot("bad").job == shown
+
+    @pytest.mark.parametrize("state", STATES)
+    def test_damaged_columns_do_not_disturb_the_list_of_a_caller(
+        self, store: Calls, poison: Poison, state: str
+    ) -> None:
+        store.submit(new_job("first", caller="ada"))
+        damaged = damages(state)
+        for job_id, (column, kind) in damaged.items():
+            store.submit(new_job(job_id, f"work-{job_id}", caller="ada"))
+            poison(job_id, column, VALUES[kind])
+        store.submit(new_job("last", caller="ada"))
+        for statuses in ((), *((status,) for status in JobStatus)):
+            listed = [job.id for job in store.list_jobs(statuses, None, MANY, "ada")]
+            if not statuses or statuses == (JobStatus.QUEUED,):
+                assert {"first", "last"} <= set(listed)
+
+    def test_a_job_whose_caller_cannot_be_read_belongs_to_no_caller(self, store: Calls, poison: Poison) -> None:
+        store.submit(new_job("bad", caller="ada"))
+        poison("bad", "caller", b"\xff\xfe\x00")
+        for name in ("ada", "eve", NO_CALLER):
+            assert not Access(name).allows(store.get("bad"))
+        assert EVERY_JOB.allows(store.get("bad"))
 
     def test_an_unreadable_job_fails_when_it_is_claimed(self, store: Calls, poison: Poison, clock: Clock) -> None:
         store.submit(new_job("bad", callback_url=HOOK))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.unit.jobs.store.support import (
@@ -11,6 +13,7 @@ from tests.unit.jobs.store.support import (
     Clock,
     new_job,
 )
+from transcription.jobs.job import JobStatus
 
 
 def unsent(store: Calls, *, idle: bool = False) -> list[str]:
@@ -111,6 +114,17 @@ def test_a_job_that_began_with_the_message_of_another_one_leaves_that_one_a_mess
     store.examined("bob 1", 60.0)  # its own message is not sent yet
     assert received(store, "ada 1") == ["bob 1"]
     assert unsent(store) == ["ada 1"]
+
+
+@pytest.mark.parametrize(("column", "value"), [("work", None), ("request", "[{"), ("recording", None)])
+def test_a_job_that_cannot_be_read_fails_when_a_message_arrives(
+    store: Calls, poison: Callable[[str, str, object], None], column: str, value: object
+) -> None:
+    send(store, {"ada 1": 60.0, "bob 1": 60.0})
+    poison("ada 1", column, value)
+    assert received(store, "ada 1") == ["bob 1"]
+    assert store.get("ada 1").failure.code == "unreadable_job"
+    assert store.count().by_status == {JobStatus.FAILED: 1, JobStatus.PROCESSING: 1}
 
 
 def send_for(store: Calls, clock: Clock, seconds: int) -> int:

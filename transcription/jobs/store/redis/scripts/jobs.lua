@@ -1,9 +1,13 @@
 -- Commands and queries of clients.
 
+local CHUNK = 200  -- jobs that a list looks at in one call
+
 local SUMMED = 500  -- request keys whose seconds are added up; beyond them the mean is taken
 
 local function too_many(caller)
-  return arg.max_open and unfinished_jobs(caller or '') >= arg.max_open
+  if not arg.max_open then return false end
+  repair_queues()
+  return unfinished_jobs(caller or '') >= arg.max_open
 end
 
 function steps.submit()
@@ -37,7 +41,7 @@ function steps.get() return shown(arg.id) end
 
 local function shown_status(id)
   local status = get(id, 'status')
-  if status ~= 'queued' or call('HEXISTS', prefix .. 'leaders', get(id, 'work')) == 0 then return status end
+  if status ~= 'queued' or not leader_of(get(id, 'work')) then return status end
   return 'processing'
 end
 
@@ -47,17 +51,20 @@ function steps.list()
   local before = arg.before and '(' .. text(arg.before) or '+inf'
   -- The latest `limit` ids of a set for which `fits` holds, if it is given.
   local function add(name, fits)
-    local from, kept = 0, 0
+    local kept, upper = 0, before
     while kept < arg.limit do
-      local ids = call('ZREVRANGEBYSCORE', name, before, '-inf', 'LIMIT', from, arg.limit)
-      for _, id in ipairs(ids) do
-        if kept < arg.limit and (not fits or fits(id)) then
+      local ids = call('ZREVRANGEBYSCORE', name, upper, '-inf', 'WITHSCORES', 'LIMIT', 0, CHUNK)
+      for place = 1, #ids, 2 do
+        local id = ids[place]
+        -- A job that was lost, or deleted by a version without callers, is left in the list of its caller.
+        local exists = call('ZSCORE', prefix .. 'jobs', id)
+        if kept < arg.limit and exists and (not fits or fits(id)) then
           found[#found + 1] = {number_of(id), id}
           kept = kept + 1
         end
       end
-      if #ids < arg.limit then break end
-      from = from + arg.limit
+      if #ids < 2 * CHUNK then break end
+      upper = '(' .. ids[#ids]
     end
   end
   local function is_queued(id) return get(id, 'status') == 'queued' end

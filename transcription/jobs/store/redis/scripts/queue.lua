@@ -103,7 +103,7 @@ function steps.claim_for_message()
   local id = most_urgent_due(arg.owner)
   if not id then return false end
   local had_message = get(id, 'sent_at')
-  begin(id)
+  if get(id, 'work') then begin(id) end
   -- There must be as many messages as jobs: without one of its own, this job has taken that of the other.
   if id ~= arg.message and not had_message and get(arg.message, 'status') == 'queued' then schedule(arg.message, now) end
   return shown(id)
@@ -116,7 +116,7 @@ function steps.renew()
 end
 
 function steps.examined()
-  if not unfinished(arg.id) then return end
+  if not unfinished(arg.id) or not get(arg.id, 'work') then return end
   if arg.seconds then
     set(arg.id, 'seconds_total', arg.seconds)
     note_seconds(get(arg.id, 'work'), nil, arg.seconds)

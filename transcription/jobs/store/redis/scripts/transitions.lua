@@ -49,7 +49,8 @@ local function unfinished(id)
 end
 
 local function leased()
-  return get(arg.id, 'status') == 'processing' and get_number(arg.id, 'attempt') == arg.attempt
+  -- Without its request key the job cannot be read, and fails when it is claimed again.
+  return get(arg.id, 'status') == 'processing' and get_number(arg.id, 'attempt') == arg.attempt and get(arg.id, 'work')
 end
 
 -- Unless a job with this request key is processing, the oldest queued one is due.
