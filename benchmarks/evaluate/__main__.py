@@ -17,7 +17,7 @@ import faster_whisper
 from benchmarks.evaluate.references import InvalidReferences, Reference, read_references, take
 from benchmarks.evaluate.report import NoMarkers, insert, render, write_details
 from benchmarks.evaluate.results import Result, measure
-from benchmarks.evaluate.systems import SYSTEMS, ModelChoice, running
+from benchmarks.evaluate.systems import SYSTEMS, ModelChoice, SystemFailed, running
 from runners.models.catalogue import EMBEDDED_MODEL, canonical, resolve
 from runners.placement import available_cores, choose_placement
 from tests.support.service import ROOT, DidNotStart
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TranscriptionError as error:
         print(f"error: {error.message} {error.detail}".strip(), file=sys.stderr)
         return 1
-    except (InvalidReferences, NoMarkers, DidNotStart, OSError) as error:
+    except (InvalidReferences, NoMarkers, DidNotStart, SystemFailed, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

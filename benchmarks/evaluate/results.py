@@ -45,11 +45,12 @@ class Result:
 def measure(systems: Mapping[str, Transcriber], references: Sequence[Reference]) -> Iterator[tuple[str, Result]]:
     """Every recording by every system, one at a time, in turns, so that other load affects all alike.
 
-    A first request to each, which loads models, is not measured.
+    A first request to each, with the smallest file, is not measured: it may load the model.
     """
     names = list(systems)
+    smallest = min((reference.path for reference in references), key=lambda path: path.stat().st_size)
     for system in systems.values():
-        system.transcribe(references[0].path, words=False)
+        system.transcribe(smallest, words=False)
     for number, reference in enumerate(references):
         shift = number % len(names)
         for name in (*names[shift:], *names[:shift]):

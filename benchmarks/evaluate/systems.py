@@ -32,6 +32,10 @@ REQUEST_TIMEOUT = 7200.0  # seconds
 MAX_DURATION = 86_400  # seconds of a recording, a day
 
 
+class SystemFailed(Exception):
+    """A system returned an error instead of a transcript."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A transcript. language: detected. words: empty unless they were requested."""
@@ -85,11 +89,13 @@ class Service:
         self._root = root
 
     def transcribe(self, path: Path, words: bool) -> Heard:
-        """Raises httpx.HTTPStatusError."""
+        """Raises SystemFailed and httpx.TransportError."""
         data = {"timestamp_granularity": "word" if words else "segment"}
         with path.open("rb") as file:
             response = self._http.post("/transcribe", files={"file": (path.name, file)}, data=data)
-        return _from_json(response.raise_for_status().json())
+        if not response.is_success:
+            raise SystemFailed(f"{path}: the service returned status {response.status_code}: {response.text}")
+        return _from_json(response.json())
 
     def process(self) -> int:
         return self._root
@@ -181,6 +187,7 @@ def _running(name: str, model: ModelChoice, folder: Path) -> Iterator[Transcribe
             **model.settings(),
             "MAX_DURATION": str(MAX_DURATION),
             "ENABLE_CACHE": "false",
+            "MAX_QUEUE_SECONDS": "36000",  # on a busy machine a long recording would be refused
         }
         with local_service(environment, folder / "service.log") as service:
             yield Service(service.url, service.process.pid)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.evaluate.__main__ import main
-from benchmarks.evaluate.systems import IN_PROCESS, SERVICE, Service, cpu_seconds
+from benchmarks.evaluate.systems import IN_PROCESS, SERVICE, Service, SystemFailed, cpu_seconds
 from tests.support.clips import SpokenClip
 from tests.support.service import ROOT, LocalService
 
@@ -49,3 +49,10 @@ def test_a_folder_without_references_is_an_error_of_one_line(
 ) -> None:
     assert main(["--data", str(tmp_path), "--model", "demo"]) == 1
     assert capsys.readouterr().err == f"error: {tmp_path}/references.tsv cannot be read: No such file or directory.\n"
+
+
+def test_an_error_of_the_service_names_the_recording(service: LocalService, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF")
+    with pytest.raises(SystemFailed, match=r"broken\.wav: the service returned status 4"):
+        Service(service.url, service.process.pid).transcribe(broken, words=False)
