@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -128,4 +129,7 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
+    # A shell lets commands in the background ignore SIGINT.
+    for interrupt in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interrupt, signal.default_int_handler)
     sys.exit(main())
