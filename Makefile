@@ -68,6 +68,9 @@ eval-demo: .venv/dev  ## evaluate the embedded model on new synthetic speech and
 bench-quick: .venv/dev  ## a benchmark of a few minutes, as a test of itself; see docs/PERFORMANCE.md
 	@$(BIN)/python -m benchmarks.benchmark --quick
 
+evaluate: .venv/dev  ## errors of the transcripts on the recordings in DATA, with MODEL (base); see docs/ACCURACY.md
+	@$(BIN)/python -m benchmarks.evaluate --model $${MODEL:-base} $(if $(DATA),--data $(DATA)) $(OPTIONS)
+
 train-demo: .venv/dev  ## train the embedded model again: resumable, about 75 minutes on two cores
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[train]'
 	@# Features are computed in parallel with training: BLAS threads would compete with it for the cores.

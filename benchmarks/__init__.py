@@ -2,4 +2,5 @@
 
 benchmark.py compares the service with its peers: plan (the cases), clips (the recordings), peers, load (the clients),
 report and goals. jobs.py, scale.py and store.py measure jobs, workers and stores; tune.py measures layouts.
+evaluate/ measures the transcripts.
 """
