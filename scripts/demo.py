@@ -72,7 +72,7 @@ def main() -> int:
         environment = {
             "WHISPER_MODEL": model,
             "WHISPER_MODEL_DIR": str(settings.whisper_model_dir),
-            "WHISPER_LAYOUT": "latency",  # one request at a time, and no measurement for a service of a minute
+            "WHISPER_LAYOUT": "throughput",  # no measurement for a service of a minute
             "TEMP_DIR": f"{folder}/uploads",
         }
         print(f"Starting the service with {model} ...", flush=True)
