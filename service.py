@@ -18,7 +18,6 @@ from transcription.api.routes.native_input import ROUTE, TASK_ROUTE, NativeInput
 from transcription.api.schemas.transcript import TranscriptionResponse
 from transcription.api.start_checks import check_settings
 from transcription.bentoml_patches.deferred import Deferred
-from transcription.bentoml_patches.runner_session import make_callable
 from transcription.core.settings import load_settings
 from transcription.jobs.recordings.open import with_uploads_beside_jobs
 from transcription.system.descriptors import connections_within, raise_descriptor_limit
@@ -70,8 +69,7 @@ class TranscriptionService:
     async def start(self) -> None:
         """Connect to the runner and start the background tasks."""
         end_with_supervisor(settings.watchdog_timeout)
-        await make_callable(self.runner)
-        edge().start(self.runner)
+        await edge().start(self.runner)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:

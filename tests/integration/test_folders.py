@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -18,6 +17,7 @@ from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip, shortest_clips
 from tests.support.leftovers import files_under
 from tests.support.service import DidNotStart, LocalService, connected, serve
+from tests.support.small_disk import small_disk
 from tests.support.waiting import wait_until
 
 MIB = 1 << 20
@@ -38,12 +38,8 @@ def nothing_is_left() -> None:
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A small file system of its own, or else a folder."""
     folder = tmp_path_factory.mktemp("disk")
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=1777", "tmpfs", str(folder)]
-    mounted = os.geteuid() == 0 and subprocess.run(command, check=False).returncode == 0
-    folder.chmod(0o1777)
-    yield folder
-    if mounted:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+    with small_disk(folder, DISK):
+        yield folder
 
 
 def files_of_others(folder: Path) -> list[Path]:

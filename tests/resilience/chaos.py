@@ -1,7 +1,8 @@
 """Kill the service again and again while jobs run, and see that every accepted job completes once, with the same text.
 
 `python -m tests.resilience.chaos` takes about ten minutes with the embedded model. It fails when a job is lost,
-fails, appears twice, or has another text than in an undisturbed run. Some jobs cannot be read; they alone fail.
+fails, appears twice, or has another text than in an undisturbed run. Some jobs cannot be read; they alone fail. The
+disk is filled as well, if it can be a small one: as root.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,10 +26,12 @@ import httpx
 from benchmarks.clips import SAMPLES, speech, write_clip
 from benchmarks.report import table
 from tests.resilience.bad_rows import UNREADABLE, put_in_sqlite
-from tests.resilience.phoenix import TARGETS, WATCHDOG_SECONDS, Phoenix
+from tests.resilience.phoenix import DISK, TARGETS, WATCHDOG_SECONDS, Phoenix
+from tests.support.small_disk import small_disk
 
 LENGTHS = (3, 11, 29, 60, 120, 240)  # seconds
 LONGER = 0.5  # seconds
+DISK_BYTES = 256 << 20  # of the disk that is filled, where one can be mounted
 PATIENCE = 1800.0  # seconds for everything to be done
 REQUEST_TIMEOUT = 60.0
 POLL_SECONDS = 0.5
@@ -165,19 +168,22 @@ def run(plan: Plan, environment: Mapping[str, str], folder: Path) -> Outcome:
     recordings = make_recordings(plan.jobs, plan.lengths, folder / "recordings")
     outcome = Outcome()
     (folder / "quiet").mkdir()
-    (folder / "disturbed").mkdir()
     with Phoenix({**environment, "JOBS_DIR": str(folder / "quiet" / "jobs")}, folder / "quiet") as service:
         started = time.monotonic()
         expected = wait_for(service, submit_all(service, recordings))
         outcome.quiet_seconds = time.monotonic() - started
-    with Phoenix({**environment, "JOBS_DIR": str(folder / "disturbed" / "jobs")}, folder / "disturbed") as service:
+    disk = folder / "disturbed" / "disk"
+    disk.mkdir(parents=True)
+    folders = {"JOBS_DIR": str(disk / "jobs"), "TEMP_DIR": str(disk / "uploads")}
+    with small_disk(disk, DISK_BYTES) as limited, Phoenix({**environment, **folders}, disk.parent) as service:
         started = time.monotonic()
-        bad = put_in_sqlite(folder / "disturbed" / "jobs")
-        with killing(service, plan, outcome):
+        bad = put_in_sqlite(disk / "jobs")
+        possible = tuple(target for target in plan.targets if limited or target != DISK)
+        with killing(service, replace(plan, targets=possible), outcome):
             jobs = submit_all(service, recordings)
             ended = wait_for(service, jobs)
         outcome.seconds = time.monotonic() - started
-        judge(outcome, service, expected, ended, jobs, bad, folder / "disturbed")
+        judge(outcome, service, expected, ended, jobs, bad, disk.parent)
     return outcome
 
 
@@ -276,6 +282,7 @@ def environment_for(model: str, model_dir: Path | None, folder: Path) -> dict[st
         "TEMP_DIR": str(folder / "uploads"),
         "CACHE_DIR": str(folder / "cache"),
         "JOB_RETRIES": "100",
+        "MIN_FREE_DISK": "1048576",
         "WATCHDOG_TIMEOUT": WATCHDOG_SECONDS,
     }
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,10 +15,14 @@ import psutil  # type: ignore[import-untyped]
 from benchmarks.load import API, RUNNER, descendants, service_processes
 from runners.batching.quarantine import JOURNAL
 from tests.support.service import LocalService, local_service
+from tests.support.small_disk import filled
 from tests.support.waiting import wait_until
 
+DISK = "disk"
 # Killed: a kind of process, everything, or the process group. Stopped: the runner, by SIGSTOP. Deleted: TEMP_DIR.
-TARGETS = ("api", "runner", "frozen runner", "decoders", "launcher", "group", "all", "folder")
+# Filled: the disk of TEMP_DIR and JOBS_DIR.
+TARGETS = ("api", "runner", "frozen runner", "decoders", "launcher", "group", "all", "folder", DISK)
+FULL_SECONDS = 3.0  # for which the disk is full
 WATCHDOG_SECONDS = "3"  # WATCHDOG_TIMEOUT
 LAUNCHER = "transcription.media.sandbox.launcher"
 DECODER_SECONDS = 5.0  # in which a decoder is waited for
@@ -49,7 +54,8 @@ class Phoenix:
     def kill(self, target: str) -> None:
         """SIGKILL, or SIGSTOP for a runner that freezes; a service that is killed as a whole comes back elsewhere.
 
-        The target "folder" is TEMP_DIR, which is deleted as by a cleaner of temporary files.
+        The target "folder" is TEMP_DIR, which is deleted as by a cleaner of temporary files. The target "disk" is
+        full for FULL_SECONDS; it must be a `small_disk` around JOBS_DIR.
 
         The runner's journal of what it was at when it died is emptied: here no recording has killed it.
         """
@@ -58,6 +64,10 @@ class Phoenix:
             return
         if target == "folder":
             shutil.rmtree(self._environment["TEMP_DIR"], ignore_errors=True)
+            return
+        if target == DISK:
+            with filled(Path(self._environment["JOBS_DIR"]).parent):
+                time.sleep(FULL_SECONDS)
             return
         victims = self._victims(target)
         _send(victims, signal.SIGSTOP if target == "frozen runner" else signal.SIGKILL)

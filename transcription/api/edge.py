@@ -19,6 +19,7 @@ from transcription.api.middleware_stack import middleware_stack
 from transcription.api.routes.health import is_ready
 from transcription.api.routes.native import answer_native
 from transcription.api.schemas.transcript import TranscriptionResponse
+from transcription.bentoml_patches.runner_session import make_callable
 from transcription.core.settings import Settings
 
 
@@ -54,11 +55,12 @@ class Edge:
         stack = middleware_stack(self._settings, self._routes, self.app.state)
         return [(middleware.cls, middleware.kwargs) for middleware in stack]
 
-    def start(self, runner: Any) -> None:
-        """Connect to the runner and start the background tasks. To be called in the event loop.
+    async def start(self, runner: Any) -> None:
+        """Connect to the runner and start the background tasks.
 
         runner: the BentoML dependency that calls the runner's process.
         """
+        await make_callable(runner)
         self._process = start_process(self._settings, runner, self._connections)
         self.app.state.backend = self._process.backend
 
