@@ -17,7 +17,7 @@ help:  ## show this list
 
 install: .venv/runtime  ## create .venv from the hash-checked lock file
 
-demo: .venv/runtime  ## start the service with the embedded model, transcribe samples/, stop it
+demo: .venv/runtime  ## start the service with base (offline: the embedded model), transcribe samples/, stop it
 	@$(BIN)/python -m scripts.demo
 
 test: .venv/dev  ## run every test
@@ -29,10 +29,11 @@ coverage: .venv/dev  ## as test, a fifth slower, and fail below 85 % of the line
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-test-extras: .venv/dev  ## install what a few more tests need: torch and the vocabulary of openai-whisper
+test-extras: .venv/dev  ## install what a few more tests need: torch, the vocabulary of openai-whisper, two released models
 	@# Without hashes: depending on the index, torch is a build for CPU or for CUDA.
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps openai-whisper==20250625
+	@$(BIN)/python -m scripts.download_models --if-missing --model base --model tiny.en
 
 fuzz: .venv/dev  ## try properties with many examples; FUZZ_SECONDS (60) of hostile uploads and containers
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -q tests/fuzz --timeout 0

