@@ -11,7 +11,7 @@ from bentoml.exceptions import BentoMLException
 
 from runners.client.interface import RESTART_SECONDS, RunnerState
 from runners.client.wire import Reply
-from transcription.bentoml_patches.runner_session import use_one_session
+from transcription.bentoml_patches.runner_session import make_callable, use_one_session
 from transcription.core.audio import Window
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.options import DecodeOptions, Ticket
@@ -31,6 +31,11 @@ class RunnerClient:
     def __init__(self, proxy: Any) -> None:
         self._proxy = proxy
         use_one_session(proxy)
+
+    @staticmethod
+    async def prepare(proxy: Any) -> None:
+        """Make the proxy callable before its first call, also in a startup hook."""
+        await make_callable(proxy)
 
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
         """Decode one window. Cancelling closes the connection, which takes the window out of the runner's queue.

@@ -12,6 +12,7 @@ import bentoml
 from fastapi import FastAPI
 from starlette.types import Scope
 
+from runners.client.client import RunnerClient
 from transcription.api.app import create_app, route_table
 from transcription.api.lifecycle import start_process
 from transcription.api.middleware.root_path import PathPrefix
@@ -19,7 +20,6 @@ from transcription.api.middleware_stack import middleware_stack
 from transcription.api.routes.health import is_ready
 from transcription.api.routes.native import answer_native
 from transcription.api.schemas.transcript import TranscriptionResponse
-from transcription.bentoml_patches.runner_session import make_callable
 from transcription.core.settings import Settings
 
 
@@ -60,7 +60,7 @@ class Edge:
 
         runner: the BentoML dependency that calls the runner's process.
         """
-        await make_callable(runner)
+        await RunnerClient.prepare(runner)
         self._process = start_process(self._settings, runner, self._connections)
         self.app.state.backend = self._process.backend
 
