@@ -58,6 +58,13 @@ def test_a_form_of_another_site_submits_no_job(client: httpx.Client, spoken_clip
     assert client.get("/jobs").json() == before
 
 
+@pytest.mark.parametrize("path", ["/transcribe", "/transcribe%0A"])
+def test_a_page_of_another_site_has_nothing_fetched(client: httpx.Client, path: str) -> None:
+    """Also at a path that ends in a line break, which reaches the same endpoint."""
+    address = f"{path}?async=true&url=https://x.example/a.mp3"
+    assert_error(client.get(address, headers={"Origin": EVIL}), 403, "cross_site_request")
+
+
 def test_an_upload_for_a_page_of_another_site_is_refused_before_its_body(service: LocalService) -> None:
     head = (
         f"POST /transcribe HTTP/1.1\r\nHost: x\r\nOrigin: {EVIL}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
