@@ -46,7 +46,7 @@ class LocalService:
         """The first line with all these parts. It may be written a moment after an answer has been read."""
 
         def lines() -> list[str]:
-            return [line for line in self.log.read_text().splitlines() if all(part in line for part in parts)]
+            return [line for line in self.log.read_text().split("\n") if all(part in line for part in parts)]
 
         assert wait_until(lines), f"no line with {parts} in {self.log}"
         return lines()[0]
