@@ -13,6 +13,7 @@ from benchmarks.evaluate.references import Reference
 from benchmarks.evaluate.scoring import CHARACTER_LANGUAGES, Errors, count_errors, units
 from benchmarks.evaluate.systems import Heard, Transcriber, cpu_seconds
 from benchmarks.evaluate.times import TimeErrors, time_errors
+from benchmarks.report import percentile
 
 PERCENTILE = 0.95
 
@@ -118,9 +119,7 @@ def percentile_error(files: Sequence[Sequence[float]]) -> Estimate | None:
 
 
 def _of_all(files: Sequence[Sequence[float]], share: float) -> float | None:
-    errors = sorted(abs(error) for file in files for error in file)
+    errors = [abs(error) for file in files for error in file]
     if not errors:
         return None
-    if share == 0.5:
-        return statistics.median(errors)
-    return errors[min(len(errors) - 1, int(share * len(errors)))]
+    return statistics.median(errors) if share == 0.5 else percentile(errors, share)

@@ -44,11 +44,7 @@ class RedisMessages(RedisSteps):
         one caller would wait for all that another has submitted before. The order is that of `Queue.claim`, but
         interrupted jobs are first, then short recordings and jobs that have waited long, then the others.
         """
-        job = await self._job("claim_for_message", owner=owner, message=job_id)
-        while job and not job.readable:
-            await self._fail_unreadable(job)
-            job = await self._job("claim_for_message", owner=owner, message=job_id)
-        return job
+        return await self._claimed("claim_for_message", owner=owner, message=job_id)
 
     async def sent(self, messages: Sequence[Unsent]) -> None:
         """Record accepted messages. One whose job has not begun after policy.RESEND_SECONDS counts as lost."""

@@ -18,11 +18,7 @@ class RedisQueue(RedisSteps):
     """As `transcription.jobs.store.base.Queue`."""
 
     async def claim(self, owner: str, job_id: str | None = None) -> Job | None:
-        job = await self._job("claim", owner=owner, id=job_id)
-        while job and not job.readable:
-            await self._fail_unreadable(job)
-            job = await self._job("claim", owner=owner, id=job_id)
-        return job
+        return await self._claimed("claim", owner=owner, id=job_id)
 
     async def renew(self, lease: Job) -> None:
         await self._change(lease, "renew")

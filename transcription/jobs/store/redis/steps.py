@@ -101,6 +101,14 @@ class RedisSteps:
         log.error("unreadable_result", reason=failure.detail)
         return None
 
+    async def _claimed(self, name: str, **values: Any) -> Job | None:
+        """The first job of a step that claims one which can be read; those before it fail."""
+        job = await self._job(name, **values)
+        while job and not job.readable:
+            await self._fail_unreadable(job)
+            job = await self._job(name, **values)
+        return job
+
     async def _fail_unreadable(self, job: Job) -> None:
         """Fail a job that cannot be read, unless it has failed already."""
         assert job.failure is not None

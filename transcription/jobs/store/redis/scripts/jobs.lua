@@ -57,9 +57,9 @@ function steps.list()
       for place = 1, #ids, 2 do
         local id = ids[place]
         -- A job that was lost, or deleted by a version without callers, is left in the list of its caller.
-        local exists = call('ZSCORE', prefix .. 'jobs', id)
-        if kept < arg.limit and exists and (not fits or fits(id)) then
-          found[#found + 1] = {number_of(id), id}
+        local number = finite(call('ZSCORE', prefix .. 'jobs', id))
+        if kept < arg.limit and number and (not fits or fits(id)) then
+          found[#found + 1] = {number, id}
           kept = kept + 1
         end
       end
