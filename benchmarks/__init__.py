@@ -4,3 +4,5 @@ benchmark.py compares the service with its peers: plan (the cases), clips (the r
 report and goals. jobs.py, scale.py and store.py measure jobs, workers and stores; tune.py measures layouts.
 evaluate/ measures the transcripts.
 """
+
+import ctranslate2  # noqa: F401  # before `runners` sets how OpenMP waits: the peers have their own defaults
