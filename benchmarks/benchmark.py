@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 import tempfile
 import threading
@@ -28,6 +27,7 @@ from benchmarks.make_model import write_model
 from benchmarks.peers import Contender, FloorCaller, load_peers
 from benchmarks.plan import CONTENDERS, FLOOR, SERVICE, WEBSERVICE, WEBSERVICE_BEAM, cases, interleave
 from runners.placement import DeviceLayout, Placement, available_cores, choose_placement
+from runners.start_layout import choose_start
 from tests.support.service import ROOT, local_service
 from transcription.core.settings import Settings, default_cache
 
@@ -172,17 +172,16 @@ def choose_model(name: str | None, folder: Path, *, quick: bool) -> Path:
     return chosen
 
 
-def layout_of(log: Path) -> DeviceLayout:
-    """The layout that the service chose, from its log."""
-    lines = (json.loads(line) for line in log.read_text(errors="replace").splitlines() if line.startswith("{"))
-    text = next(line["layout"] for line in lines if line.get("message") == "layout_chosen")
-    return DeviceLayout(*(int(part) for part in text.split("x")))
-
-
 def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text: str, output: Path) -> None:
     """Measure and write all results into `output`."""
     settings = Settings(whisper_device=device, whisper_layout=layout_text)
     placement = choose_placement(settings)
+    # Given to the service, too, so that it does not measure layouts beside its peers.
+    layout = choose_start(
+        settings.model_copy(update={"whisper_model": model.name, "whisper_model_dir": model.parent}),
+        placement,
+        available_cores(),
+    ).choice.layout
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         lengths = {*plan.clips, *((SHORT_CLIP, plan.mix) if plan.mix else ())}
@@ -192,7 +191,7 @@ def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text:
             "WHISPER_MODEL_DIR": str(model.parent),
             "WHISPER_DEVICE": placement.device,
             "WHISPER_COMPUTE_TYPE": placement.compute_type,
-            "WHISPER_LAYOUT": layout_text,
+            "WHISPER_LAYOUT": str(layout),
             "TEMP_DIR": f"{folder}/uploads",
             "MAX_DURATION": str(2 * int(max(lengths))),
             "MAX_QUEUE_SECONDS": "36000",
@@ -201,7 +200,6 @@ def run(plan: Plan, model: Path, names: Sequence[str], device: str, layout_text:
             local_service(environment, output / "service.log") as service,
             probing(service, plan.probe_interval) as probe,
         ):
-            layout = layout_of(service.log)
             floor = FloorCaller(model, placement, layout, (clips[seconds] for seconds in plan.clips))
             with contextlib.closing(floor):
                 contenders = {SERVICE: Service(service.url), FLOOR: floor, **load_peers(model, placement)}

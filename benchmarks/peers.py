@@ -28,6 +28,7 @@ from benchmarks.plan import BATCHED, FASTER_WHISPER, WEBSERVICE, WEBSERVICE_BEAM
 from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.system.malloc import KEEP_MEMORY
+from transcription.system.openmp import WAIT_PASSIVELY
 
 DEFAULT_THREADS = 0  # faster-whisper's and CTranslate2's default: one worker with a thread per core, at most four
 
@@ -157,7 +158,7 @@ class FloorCaller:
 
     def __init__(self, folder: Path, placement: Placement, layout: DeviceLayout, clips: Iterable[Clip]) -> None:
         self._process = FloorProcess(ctx=get_context("spawn"))
-        with environment(KEEP_MEMORY):  # read when the process starts
+        with environment({**KEEP_MEMORY, **WAIT_PASSIVELY}):  # read when the process starts
             self._process.start()
         self._floor = self._process.Floor(folder, placement, layout)  # type: ignore[attr-defined]
         for clip in clips:

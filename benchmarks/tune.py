@@ -1,7 +1,7 @@
-"""Measure all sensible layouts of a model on this machine, and store the fastest for WHISPER_LAYOUT=auto.
+"""Measure all sensible layouts of a model on this machine, and store the best for WHISPER_LAYOUT=auto.
 
-`auto` itself measures a few layouts when the service first starts, for at most ten seconds. This is thorough: full
-windows, all batch sizes, several interleaved repetitions. Run it with `python -m benchmarks.tune --model base`.
+`auto` itself measures a few layouts while the service is idle. This is thorough: all numbers of slots and all batch
+sizes. Nothing else may run meanwhile. Run it with `python -m benchmarks.tune --model base`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from pathlib import Path
 
 from benchmarks.report import figure, table
 from runners.batching.layout import default_layout, likely_layout
-from runners.batching.tuning import LAYOUTS_FILE, Choice, LayoutStore, ModelBench, Trial, choose, machine_key
+from runners.batching.trials import ModelBench
+from runners.batching.tuning import ROUNDS, Choice, Trial, conclude, machine_key, typical_speeds
 from runners.decode.model import open_model
 from runners.models.catalogue import canonical, resolve
 from runners.placement import CUDA, DeviceLayout, available_cores, choose_placement
+from runners.start_layout import layout_store
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
 from transcription.system.malloc import KEEP_MEMORY
+from transcription.system.openmp import WAIT_PASSIVELY
 
 CPU_BATCHES = (1, 2, 4, 8)
 GPU_BATCHES = (1, 4, 8, 16, 32, 64)
@@ -38,49 +41,53 @@ def grid(device: str, cores: int, batches: Sequence[int]) -> list[DeviceLayout]:
     return list(dict.fromkeys((default_layout(device, cores), *layouts)))
 
 
-def measure(bench: ModelBench, layouts: Sequence[DeviceLayout], repetitions: int) -> dict[DeviceLayout, list[float]]:
-    """Windows per second of each layout, by repetition. Layouts that exceed the device's memory are left out."""
-    rates: dict[DeviceLayout, list[float]] = {}
+def measure(bench: ModelBench, layouts: Sequence[DeviceLayout], repetitions: int) -> list[Trial]:
+    """Trials of every layout, in turn. One that exceeds the device's memory is tried only once."""
+    trials: list[Trial] = []
     broken: set[DeviceLayout] = set()
     for repetition in range(repetitions):
         for layout in layouts:
             if layout in broken:
                 continue
-            try:
-                trial = bench.try_out(layout)
-            except (RuntimeError, MemoryError) as error:
+            trial = bench.try_out(layout)
+            trials.append(trial)
+            if trial.failed:
                 broken.add(layout)
-                print(f"{layout!s:>9}  left out: {error}", flush=True)
-                continue
-            rates.setdefault(layout, []).append(trial.rate)
-            print(f"{layout!s:>9}  {trial.rate:8.3f} windows per second  ({repetition + 1}/{repetitions})", flush=True)
-    return {layout: values for layout, values in rates.items() if layout not in broken}
+            outcome = "no memory" if trial.failed else f"{trial.speed.rate:8.3f} windows per second"
+            note = f", other processes used the cores for {trial.waited:.0%} of it" if trial.disturbed else ""
+            print(f"{layout!s:>9}  {outcome}  ({repetition + 1}/{repetitions}){note}", flush=True)
+    return trials
 
 
-def report(rates: dict[DeviceLayout, list[float]], choice: Choice) -> str:
-    """A table of the layouts, fastest first."""
-    figures = {layout: figure(values) for layout, values in rates.items()}
-    default = next(iter(figures.values())).median
-    rows = [
-        (
-            f"**{layout}**" if layout == choice.layout else str(layout),
-            str(rate),
-            f"{rate.median / default:.2f}",
-            f"{layout.slots * layout.batch / rate.median:.2f}",
+def figures_of(trials: Sequence[Trial]) -> dict[DeviceLayout, tuple[list[float], list[float]]]:
+    """Seconds of a lone window and windows per second of each layout that fits into memory, by repetition."""
+    return {
+        layout: (
+            [trial.speed.lone for trial in trials if trial.layout == layout],
+            [trial.speed.rate for trial in trials if trial.layout == layout],
         )
-        for layout, rate in sorted(figures.items(), key=lambda item: -item[1].median)
+        for layout in typical_speeds(trials)
+    }
+
+
+def report(trials: Sequence[Trial], choice: Choice) -> str:
+    """A table of the layouts, fastest first."""
+    figures = {layout: (figure(lone), figure(rates)) for layout, (lone, rates) in figures_of(trials).items()}
+    rows = [
+        (f"**{layout}**" if choice.measured and layout == choice.layout else str(layout), str(lone), str(rate))
+        for layout, (lone, rate) in sorted(figures.items(), key=lambda item: -item[1][1].median)
     ]
-    return table(("slots x threads x batch", "windows per second", "ratio to the default", "seconds per batch"), rows)
+    return table(("slots x threads x batch", "seconds of a lone window", "windows per second"), rows)
 
 
-def plot(rates: dict[DeviceLayout, list[float]], name: str, path: Path) -> None:
+def plot(trials: Sequence[Trial], name: str, path: Path) -> None:
     """Plot throughput by batch size, one line per number of slots. Raises ImportError without matplotlib."""
     import_module("matplotlib").use("Agg")  # optional
     drawing, axes = import_module("matplotlib.pyplot").subplots(figsize=(7, 4.5))
     lines: dict[str, list[tuple[int, float]]] = {}
-    for layout, values in sorted(rates.items(), key=lambda item: item[0].batch):
+    for layout, (_, rates) in sorted(figures_of(trials).items(), key=lambda item: item[0].batch):
         shape = f"{layout.slots} x {layout.threads} thread{'s' if layout.threads > 1 else ''}"
-        lines.setdefault(shape, []).append((layout.batch, figure(values).median))
+        lines.setdefault(shape, []).append((layout.batch, figure(rates).median))
     for shape, points in lines.items():
         axes.plot(*zip(*points, strict=True), marker="o", label=shape)
     axes.set(title=f"{name}: slots x threads", xlabel="windows in a batch", ylabel="windows per second", ylim=(0, None))
@@ -99,7 +106,7 @@ def parse(settings: Settings) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=settings.whisper_device)
     parser.add_argument("--compute-type", default=settings.whisper_compute_type, help="WHISPER_COMPUTE_TYPE")
     parser.add_argument("--batches", nargs="+", type=int, help="batch sizes to try")
-    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--repetitions", type=int, default=ROUNDS)
     parser.add_argument("--plot", type=Path, default=Path("tune.png"), help="file for the plot (%(default)s)")
     parser.add_argument("--no-save", action="store_true", help="do not store the result for the service")
     return parser.parse_args()
@@ -123,27 +130,31 @@ def main() -> int:
         return 1
     batches = arguments.batches or (GPU_BATCHES if placement.device == CUDA else CPU_BATCHES)
     bench = ModelBench(lambda layout: open_model(settings.whisper_model, folder, placement, layout))
-    rates = measure(bench, grid(placement.device, cores, batches), arguments.repetitions)
-    trials = [Trial(layout, figure(values).median) for layout, values in rates.items()]
-    choice = choose(trials, likely_layout(placement.device, cores))
+    layouts = grid(placement.device, cores, batches)
+    trials = measure(bench, layouts, arguments.repetitions)
+    tried = [layout for layout in layouts if layout in typical_speeds(trials)]
+    choice = conclude(trials, tried, likely_layout(placement.device, cores), arguments.repetitions)
     title = f"{settings.whisper_model}, {placement.compute_type} on {placement.device}, {cores} cores"
-    print(f"\n{title}\n\n{report(rates, choice)}\n")
+    print(f"\n{title}\n\n{report(trials, choice)}\n")
     try:
-        plot(rates, title, arguments.plot)
+        plot(trials, title, arguments.plot)
         print(f"Plot: {arguments.plot}")
     except ImportError:
         print("No plot without matplotlib: pip install '.[bench]'.")
-    if not arguments.no_save:
+    if not choice.measured:
+        print(f"{choice.reason}. Nothing is stored.")
+    elif not arguments.no_save:
         key = machine_key(canonical(settings.whisper_model), folder, placement, cores)
-        LayoutStore(settings.cache_dir / LAYOUTS_FILE).save(key, choice.layout, trials)
+        layout_store(settings).save(key, choice.layout, typical_speeds(trials))
         print(f"WHISPER_LAYOUT=auto now uses {choice.layout} for this model on this machine.")
     return 0
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in KEEP_MEMORY.items()):
-        # The runner's allocator settings are read when a process starts.
+    as_in_the_runner = {**KEEP_MEMORY, **WAIT_PASSIVELY}
+    if any(os.environ.get(name) != value for name, value in as_in_the_runner.items()):
+        # Both are read when a process starts.
         os.execve(
-            sys.executable, [sys.executable, "-m", "benchmarks.tune", *sys.argv[1:]], {**os.environ, **KEEP_MEMORY}
+            sys.executable, [sys.executable, "-m", "benchmarks.tune", *sys.argv[1:]], {**os.environ, **as_in_the_runner}
         )
     sys.exit(main())

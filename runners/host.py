@@ -15,19 +15,19 @@ import numpy as np
 import structlog
 
 from runners.batching.device import Device
-from runners.batching.layout import fixed_layout, likely_layout
+from runners.batching.layout import likely_layout
+from runners.batching.measuring import Subject, measure_in_background
 from runners.batching.quarantine import open_journal
 from runners.batching.scheduler import Scheduler
-from runners.batching.tuning import LAYOUTS_FILE, Choice, LayoutStore, auto_layout, machine_key
 from runners.client.interface import ModelState, RunnerState
 from runners.decode.engine import Engine, WindowTask
-from runners.decode.model import open_model
 from runners.decode.tokenizers import LANGUAGE_CODES
 from runners.device_metrics import DeviceMetrics
 from runners.loader import ModelLoader
 from runners.models.cache import ModelCache
-from runners.models.catalogue import EMBEDDED_MODEL, canonical, check_known, list_models, resolve
+from runners.models.catalogue import canonical, check_known, list_models, resolve
 from runners.placement import CUDA, available_cores, choose_placement
+from runners.start_layout import choose_start, layout_store
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES, Window
 from transcription.core.errors import InvalidParameter, TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket
@@ -78,6 +78,7 @@ class ModelHost:
         self._stopping = threading.Event()
         self._alive = True
         self._error = ""
+        self._unmeasured = ""  # see `Start`
 
     @property
     def alive(self) -> bool:
@@ -98,7 +99,8 @@ class ModelHost:
 
     def begin(self) -> None:
         """Choose the layout and start the slots; the first window that needs a model loads it. Blocks."""
-        choice = self._choose_layout()
+        start = choose_start(self._settings, self._placement, self._cores)
+        choice, self._unmeasured = start.choice, start.unmeasured
         self._loader.use(choice.layout)
         log.info("layout_chosen", layout=str(choice.layout), reason=choice.reason, **asdict(self._placement))
         self._device.start(choice.layout.slots, choice.layout.batch)
@@ -153,25 +155,6 @@ class ModelHost:
         check_known(options.model, self._settings)
         return WindowTask(pcm, replace(options, model=canonical(options.model)))
 
-    def _choose_layout(self) -> Choice:
-        text, device = self._settings.whisper_layout, self._placement.device
-        if fixed := fixed_layout(text, device, self._cores):
-            return Choice(fixed, f"WHISPER_LAYOUT={text}")
-        name = self._settings.whisper_model
-        try:
-            folder = resolve(name, self._settings)
-            store = LayoutStore(self._settings.cache_dir / LAYOUTS_FILE)
-            key = machine_key(canonical(name), folder, self._placement, self._cores)
-            if canonical(name) == EMBEDDED_MODEL and store.find(key) is None:
-                # Every layout is fast with it, and measuring them would take longer than the rest of the start.
-                return Choice(self._likely_layout, "the embedded model is not measured at a start")
-            return auto_layout(
-                lambda layout: open_model(name, folder, self._placement, layout), store, key, device, self._cores
-            )
-        except TranscriptionError as error:
-            # Other models can be served all the same; `_preload` reports what is wrong with the default one.
-            return Choice(self._likely_layout, f"not measured: {error.message}")
-
     def _prepare(self) -> None:
         """Choose the layout, then load the default model and decode a probe; report a failure and retry."""
         name = self._settings.whisper_model
@@ -191,8 +174,28 @@ class ModelHost:
             else:
                 self._ready.set()
                 log.info("runner_ready", model=name)
+                self._measure_layout()
                 return
             self._stopping.wait(PRELOAD_RETRY_SECONDS)
+
+    def _measure_layout(self) -> None:
+        """Have the layout measured for the next start, if that is due."""
+        if not self._unmeasured:
+            return
+        name = canonical(self._settings.whisper_model)
+        folder = resolve(name, self._settings)
+        measure_in_background(
+            Subject(self._unmeasured, self._cores, self._likely_layout),
+            layout_store(self._settings),
+            [name, self._placement.device, self._placement.compute_type, str(folder)],
+            self._is_busy,
+            self._stopping,
+            self._settings.memory_limit_percent,
+        )
+
+    def _is_busy(self) -> bool:
+        load = self._device.load()
+        return load.waiting + load.running > 0
 
     def _decode_probe(self) -> None:
         noise = np.random.default_rng(0).normal(0, PROBE_LOUDNESS, PROBE_SECONDS * SAMPLE_RATE).astype(np.int16)

@@ -21,6 +21,7 @@ from benchmarks.evaluate.results import Result, measure
 from benchmarks.evaluate.systems import SYSTEMS, ModelChoice, SystemFailed, running
 from runners.models.catalogue import EMBEDDED_MODEL, canonical, resolve
 from runners.placement import available_cores, choose_placement
+from runners.start_layout import choose_start
 from tests.support.service import ROOT, DidNotStart
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings, load_settings
@@ -83,11 +84,12 @@ def choose_model(name: str, root: Path | None) -> ModelChoice:
 
     Raises UnknownModel, ModelUnavailable.
     """
-    settings: Settings = load_settings()
+    settings: Settings = load_settings().model_copy(update={"whisper_model": name})
     if root is not None:
         settings = settings.model_copy(update={"whisper_model_dir": root.resolve()})
-    folder = resolve(name, settings)
-    return ModelChoice(canonical(name), settings.whisper_model_dir, folder, choose_placement(settings))
+    folder, placement = resolve(name, settings), choose_placement(settings)
+    layout = choose_start(settings, placement, available_cores()).choice.layout
+    return ModelChoice(canonical(name), settings.whisper_model_dir, folder, placement, layout)
 
 
 def _head(options: argparse.Namespace, model: ModelChoice, done: int, count: int) -> str:

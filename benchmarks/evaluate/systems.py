@@ -19,7 +19,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from benchmarks.evaluate.references import Spoken
 from formats import registry
-from runners.placement import Placement
+from runners.placement import DeviceLayout, Placement
 from tests.support.service import UNSHARED, local_service
 from transcription.cli.local import LocalTranscriber
 from transcription.cli.transcriber import RecordingRequest
@@ -52,12 +52,16 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """name: of a folder in `root`, or the embedded model. folder: where it is."""
+    """name: of a folder in `root`, or the embedded model. folder: where it is.
+
+    layout: fixed, so that the service does not measure layouts while other systems run.
+    """
 
     name: str
     root: Path
     folder: Path
     placement: Placement
+    layout: DeviceLayout
 
     def settings(self) -> dict[str, str]:
         """As environment variables of the service."""
@@ -66,6 +70,7 @@ class ModelChoice:
             "WHISPER_MODEL_DIR": str(self.root),
             "WHISPER_DEVICE": self.placement.device,
             "WHISPER_COMPUTE_TYPE": self.placement.compute_type,
+            "WHISPER_LAYOUT": str(self.layout),
         }
 
 

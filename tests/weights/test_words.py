@@ -37,7 +37,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
     environment = {
         "WHISPER_MODEL": "base",
         "WHISPER_MODEL_DIR": str(settings.whisper_model_dir),
-        "WHISPER_LAYOUT": "throughput",  # not measured, and two threads a batch crawl on busy cores
+        "WHISPER_LAYOUT": "throughput",  # not measured meanwhile
     }
     with local_service(environment, tmp_path_factory.mktemp("weights") / "service.log") as running:
         yield running

@@ -1,7 +1,7 @@
 """What computed a stored value: the versions, rules and model files that it depends on, beside what was asked for.
 
 The only place that says so. `transcription/pipeline/request_key.py` keys transcripts and windows with it,
-`runners/batching/tuning.py` measured layouts.
+`runners/start_layout.py` measured layouts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ TEXT_RULES = (
     "transcription/media/*.py",
     "transcription/pipeline/*.py",
 )
-LAYOUT_RULES = ("runners/batching/layout.py", "runners/batching/tuning.py", "runners/decode/*.py")
+LAYOUT_RULES = (
+    "runners/batching/layout.py",
+    "runners/batching/trials.py",
+    "runners/batching/tuning.py",
+    "runners/decode/*.py",
+    "transcription/system/openmp.py",
+)
 DIGEST_CHARACTERS = 16  # of a hexadecimal SHA-256; a collision would only reuse a stored result
 # Of each model file, evenly spread: reading 3 GB would take too long, and another model differs everywhere.
 SAMPLES = 16

@@ -65,7 +65,8 @@ class Settings(BaseSettings):
     )
     whisper_layout: str = Field(
         "auto",
-        description="auto (measured at the first start), latency, throughput, or SLOTSxTHREADSxBATCH such as 2x1x4.",
+        description="auto (derived from the cores, then measured while idle), latency, throughput, or "
+        "SLOTSxTHREADSxBATCH such as 2x1x4.",
     )
     max_loaded_models: int = Field(
         3, ge=1, le=32, description="Models kept in memory; the least recently used one is evicted first."
