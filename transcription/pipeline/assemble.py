@@ -9,7 +9,7 @@ from dataclasses import replace
 from transcription.core.audio import FRAMES_PER_SECOND, Timeline
 from transcription.core.options import TranscriptionRequest
 from transcription.core.transcript import PROMPT_CUT, Notice, PlacedResult, Segment, Transcript, Word
-from transcription.media.windows import join_speech
+from transcription.media.windows import join_spans
 from transcription.pipeline.hallucinations import judge
 from transcription.pipeline.order import in_order
 
@@ -20,7 +20,7 @@ JUDGED_TOGETHER = 4  # windows of a draft, two minutes; loops of the decoder rep
 def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
     """The transcript of window results in file order, without hallucinations. duration: of the file, in seconds."""
     transcript = assemble(placed, request, duration)
-    speech = join_speech(item.speech for item in placed)
+    speech = join_spans(item.speech for item in placed)
     windows = [(item.timeline, [place(each, item.timeline) for each in item.result.unspoken]) for item in placed]
     unspoken = in_order(windows, duration)
     return judge(transcript, unspoken, speech, request.decode, request.hallucinations)
