@@ -11,6 +11,7 @@ from transcription.core.options import TranscriptionRequest
 from transcription.core.transcript import PROMPT_CUT, Notice, PlacedResult, Segment, Transcript, Word
 from transcription.media.windows import join_spans
 from transcription.pipeline.hallucinations import judge
+from transcription.pipeline.onsets import snapped
 from transcription.pipeline.order import in_order
 
 UNDETERMINED_LANGUAGE = "und"  # ISO 639-2; of a file without speech
@@ -74,7 +75,9 @@ def segments_of(placed: PlacedResult) -> list[Segment]:
 
 
 def _placed_segments(placed: PlacedResult) -> tuple[Timeline, list[Segment]]:
-    return placed.timeline, [place(segment, placed.timeline) for segment in placed.result.segments]
+    timeline = placed.timeline
+    segments = in_order([(timeline, [place(segment, timeline) for segment in placed.result.segments])], timeline.end)
+    return timeline, snapped(segments, placed.voice)
 
 
 def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:

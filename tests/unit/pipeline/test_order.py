@@ -85,7 +85,8 @@ def results(draw):
                 Word(" a", *sorted(draw(st.tuples(SOME_TIME, SOME_TIME))), 0.9) for _ in range(draw(st.integers(0, 3)))
             ]
             segments.append(segment(*sorted(draw(st.tuples(SOME_TIME, SOME_TIME))), *words))
-        placed.append(PlacedResult(Timeline(tuple(spans)), WindowResult("en", 1.0, tuple(segments))))
+        voice = tuple(Span(span.start, max(1, span.length // 2)) for span in spans) if draw(st.booleans()) else None
+        placed.append(PlacedResult(Timeline(tuple(spans)), WindowResult("en", 1.0, tuple(segments)), voice=voice))
     return placed
 
 
