@@ -20,7 +20,7 @@ Interval = tuple[float, float]  # start and end, seconds
 # Furthest that an edge of a segment that lies in a voice is moved to the nearest pause, in seconds; and no further than
 # that pause is long, because a segment may end inside a phrase, with a short pause nearby.
 SEGMENT_REACH = 0.8
-WORD_REACH = 0.3  # seconds; words are shorter and timed more closely
+WORD_REACH = 0.5  # seconds; the same for words, which are timed more closely
 EARLY = 0.1  # seconds by which the alignment places the ends of words too early, in the median
 LEAST_WORD = 0.1  # seconds that are left of a word when its start moves
 
@@ -29,8 +29,9 @@ def snapped(segments: Sequence[Segment], voice: Sequence[Span] | None) -> list[S
     """The segments of a window, with times at the edges of the voice where they are near one.
 
     segments: in file time, in order, without overlap; all with words or all without. voice: the spans with a voice,
-    without the pauses between them, in samples of the file; None if unknown. Text without a voice keeps its times.
-    Words may overlap afterwards, where more of them are in a voice than there is time.
+    without the pauses between them, in samples of the file; None if unknown. Segments and words in a pause keep their
+    times, but a word just before a voice belongs to it. Words may overlap afterwards, where there are more of them in a
+    voice than there is time.
     """
     if not voice:
         return list(segments)
@@ -98,10 +99,10 @@ def snap_words(words: Sequence[Interval], voices: Sequence[Interval]) -> list[In
 
 
 def _home(word: Interval, voices: Sequence[Interval]) -> Interval | None:
-    """The voice that most of the word is in, or else the nearest one within reach."""
+    """The voice that most of the word is in, or else the nearest one if it is soon after the word."""
     start, end = word[0], word[1] + EARLY
     overlap, home = max((min(end, voice[1]) - max(start, voice[0]), voice) for voice in voices)
-    return home if overlap > -WORD_REACH else None
+    return home if overlap > 0 or (start < home[0] and overlap > -WORD_REACH) else None
 
 
 def _in_voice(word: Interval, voice: Interval, first: bool, last: bool) -> Interval:

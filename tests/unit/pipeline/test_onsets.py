@@ -72,7 +72,8 @@ def test_a_short_pause_does_not_attract_a_boundary_inside_a_phrase():
         ((2.5, 4.4), (2.5, 3.0)),  # the last word of a phrase
         ((2.4, 2.8), (2.4, 3.0)),
         ((6.0, 6.5), (6.0, 6.5)),  # inside a phrase
-        ((3.5, 4.0), (3.5, 4.0)),  # no voice
+        ((3.1, 3.6), (3.1, 3.6)),  # no voice
+        ((3.5, 4.0), (3.5, 4.0)),
     ],
 )
 def test_a_word_is_in_the_voice_it_belongs_to(decoded, expected):

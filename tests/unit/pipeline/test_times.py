@@ -7,10 +7,10 @@ import pytest
 
 from runners.client.interface import RunnerState
 from tests.support.media_files import SPOKEN, read_samples, write_wav
-from transcription.core.audio import SAMPLE_RATE, Window
+from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
 from transcription.core.options import DecodeOptions, HallucinationPolicy, Ticket, TranscriptionRequest, VadOptions
-from transcription.core.transcript import Segment, Transcript, WindowResult, Word
-from transcription.pipeline.assemble import Draft, segments_of
+from transcription.core.transcript import PlacedResult, Reason, Segment, Transcript, WindowResult, Word
+from transcription.pipeline.assemble import Draft, judged, segments_of
 from transcription.pipeline.transcribe import Pipeline
 
 BEFORE, PAUSE = 1.5, 1.2  # seconds
@@ -100,3 +100,25 @@ def test_times_are_the_same_in_a_draft_a_job_and_a_resumed_run(transcribed):
     assert tuple(Draft(request_for()).add(placed[0])) == segments
     assert tuple(segments_of(placed[0])) == segments
     assert transcribed(known=placed).segments == segments
+
+
+def doubtful(policy: HallucinationPolicy) -> Transcript:
+    """The transcript of a doubtful word in the pause after a voice, which starts in its last 50 ms."""
+    second = Span(SAMPLE_RATE, SAMPLE_RATE)
+    said = Segment(1.95, 2.3, " you", (1,), -0.9, 1.0, 0.0, 0.0)
+    placed = PlacedResult(
+        Timeline((Span(0, 3 * SAMPLE_RATE),)), WindowResult("en", 1.0, (said,)), (second,), voice=(second,)
+    )
+    return judged([placed], request_for(hallucinations=policy), 3.0)
+
+
+def test_a_segment_is_judged_before_it_is_moved_to_the_voice():
+    transcript = doubtful(HallucinationPolicy.DROP)
+    assert not transcript.segments
+    assert [concern.reason for concern in transcript.warnings] == [Reason.NO_VOICE]
+
+
+def test_a_warning_has_the_times_of_the_segment_that_it_marks():
+    transcript = doubtful(HallucinationPolicy.MARK)
+    (segment,), (warning,) = transcript.segments, transcript.warnings
+    assert (warning.start, warning.end) == (segment.start, segment.end) == (1.95, 2.0)
