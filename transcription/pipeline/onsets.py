@@ -17,10 +17,9 @@ from transcription.core.transcript import Segment
 
 Interval = tuple[float, float]  # start and end, seconds
 
-# Furthest that an edge of a segment that lies in a voice is moved to the nearest pause, in seconds; and no further than
-# that pause is long, because a segment may end inside a phrase, with a short pause nearby.
-SEGMENT_REACH = 0.8
-WORD_REACH = 0.5  # seconds; the same for words, which are timed more closely
+# Furthest that an edge that lies in a voice is moved to a pause, in seconds. From further away it is as likely the edge
+# of a segment or word inside a phrase, with a short pause nearby.
+REACH = 0.3
 EARLY = 0.1  # seconds by which the alignment places the ends of words too early, in the median
 LEAST_WORD = 0.1  # seconds that are left of a word when its start moves
 
@@ -69,15 +68,18 @@ def snap_segments(segments: Sequence[Interval], voices: Sequence[Interval]) -> l
 def _nearest(
     edges: Sequence[float], pauses: Sequence[Interval], possible: Callable[[int, Interval], bool]
 ) -> dict[int, Interval]:
-    """The pause that each edge belongs to, by the index of the edge: each is the nearest one to the other."""
-    chosen: dict[Interval, tuple[float, int]] = {}
-    for index, edge in enumerate(edges):
-        near = [(_distance(edge, pause), pause) for pause in pauses if possible(index, pause)]
-        within_reach = [item for item in near if item[0] <= min(SEGMENT_REACH, item[1][1] - item[1][0])]
-        if within_reach:
-            distance, pause = min(within_reach)
-            chosen[pause] = min(chosen.get(pause, (inf, 0)), (distance, index))
-    return {index: pause for pause, (_, index) in chosen.items()}
+    """The pause that each edge is moved to, by the index of the edge. Each pause is given to the edge nearest to it."""
+    near = sorted(
+        (_distance(edge, pause), index, pause)
+        for index, edge in enumerate(edges)
+        for pause in pauses
+        if possible(index, pause)
+    )
+    found: dict[int, Interval] = {}
+    for distance, index, pause in near:
+        if distance <= REACH and index not in found and pause not in found.values():
+            found[index] = pause
+    return found
 
 
 def _distance(time: float, pause: Interval) -> float:
@@ -102,14 +104,14 @@ def _home(word: Interval, voices: Sequence[Interval]) -> Interval | None:
     """The voice that most of the word is in, or else the nearest one if it is soon after the word."""
     start, end = word[0], word[1] + EARLY
     overlap, home = max((min(end, voice[1]) - max(start, voice[0]), voice) for voice in voices)
-    return home if overlap > 0 or (start < home[0] and overlap > -WORD_REACH) else None
+    return home if overlap > 0 or (start < home[0] and overlap > -REACH) else None
 
 
 def _in_voice(word: Interval, voice: Interval, first: bool, last: bool) -> Interval:
     start, end = max(word[0], voice[0]), min(word[1], voice[1])
-    if first and start <= voice[0] + WORD_REACH:
+    if first and start <= voice[0] + REACH:
         start = voice[0]
-    if last and end >= voice[1] - WORD_REACH:
+    if last and end >= voice[1] - REACH:
         end = voice[1]
     end = min(max(end, start + min(LEAST_WORD, word[1] - word[0])), voice[1])
     return (start, end) if start < end else word
