@@ -108,12 +108,13 @@ def _home(word: Interval, voices: Sequence[Interval]) -> Interval | None:
 
 
 def _in_voice(word: Interval, voice: Interval, first: bool, last: bool) -> Interval:
-    start, end = max(word[0], voice[0]), min(word[1], voice[1])
+    start = max(word[0], voice[0])
     if first and start <= voice[0] + REACH:
         start = voice[0]
+    least = min(LEAST_WORD, word[1] - word[0])
+    end = min(max(word[1], start + least), voice[1])
     if last and end >= voice[1] - REACH:
         end = voice[1]
-    end = min(max(end, start + min(LEAST_WORD, word[1] - word[0])), voice[1])
     return (start, end) if start < end else word
 
 
