@@ -12,6 +12,7 @@ from transcription.core.transcript import PROMPT_CUT, Notice, PlacedResult, Segm
 from transcription.media.windows import join_speech
 from transcription.pipeline.hallucinations import judge
 from transcription.pipeline.order import in_order
+from transcription.pipeline.scripts import segment_in_script, transcript_in_script
 
 UNDETERMINED_LANGUAGE = "und"  # ISO 639-2; of a file without speech
 JUDGED_TOGETHER = 4  # windows of a draft, two minutes; loops of the decoder repeat within less
@@ -23,7 +24,9 @@ def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, durati
     speech = join_speech(item.speech for item in placed)
     windows = [(item.timeline, [place(each, item.timeline) for each in item.result.unspoken]) for item in placed]
     unspoken = in_order(windows, duration)
-    return judge(transcript, unspoken, speech, request.decode, request.hallucinations)
+    # Judged as decoded, so that the script does not change which segments are dropped.
+    text = judge(transcript, unspoken, speech, request.decode, request.hallucinations)
+    return transcript_in_script(text, request.script)
 
 
 class Draft:
@@ -68,9 +71,10 @@ def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, dura
     )
 
 
-def segments_of(placed: PlacedResult) -> list[Segment]:
+def segments_of(placed: PlacedResult, request: TranscriptionRequest) -> list[Segment]:
     """The segments of one window, in file time, as they will be in the transcript unless they are judged."""
-    return in_order([_placed_segments(placed)], placed.timeline.end)
+    segments = in_order([_placed_segments(placed)], placed.timeline.end)
+    return [segment_in_script(segment, placed.result.language, request.script) for segment in segments]
 
 
 def _placed_segments(placed: PlacedResult) -> tuple[Timeline, list[Segment]]:
