@@ -38,8 +38,13 @@ def units(text: str, language: str) -> list[str]:
 
 
 def plain_words(text: str, language: str) -> list[str]:
-    """As `units`, without English spelling and number rules, which need whole sentences. For single words."""
-    return units(text, language if language in CHARACTER_LANGUAGES else "")
+    """As `units`, but the same however the text is divided: English rules are applied to each word by itself.
+
+    "six" and "6" are equal, "twenty one" and "21" are not.
+    """
+    if language in CHARACTER_LANGUAGES:
+        return units(text, language)
+    return [plain for word in units(text, "") for plain in units(word, language) or [word]]
 
 
 def count_errors(reference: Sequence[str], transcript: Sequence[str]) -> Errors:

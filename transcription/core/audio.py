@@ -86,11 +86,13 @@ class Window:
     samples: int16, shape (n,), 16 kHz mono, 0 < n <= WINDOW_SAMPLES.
     timeline: where the samples are in the file; covers exactly n samples.
     speech: stretches of speech in them, without padding, as samples of the file; None if not detected.
+    voice: the same, but without the pauses inside a stretch.
     """
 
     samples: NDArray[np.int16]
     timeline: Timeline
     speech: tuple[Span, ...] | None = None
+    voice: tuple[Span, ...] | None = None
 
     @property
     def duration(self) -> float:

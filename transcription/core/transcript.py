@@ -81,7 +81,7 @@ class WindowResult:
 
 @dataclass(frozen=True, slots=True)
 class PlacedResult:
-    """A window's result with the window's place in the file and its speech, see `Window`.
+    """A window's result with the window's place in the file, its speech and its voice, see `Window`.
 
     computed_by: of `transcription.pipeline.request_key.computed_by`, "" if unknown. One that was stored by another
     version, or with another model or setting, is not used again.
@@ -91,6 +91,7 @@ class PlacedResult:
     result: WindowResult
     speech: tuple[Span, ...] | None = None
     computed_by: str = ""
+    voice: tuple[Span, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

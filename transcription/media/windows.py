@@ -7,25 +7,21 @@ window, it is sample for sample what `WhisperModel.transcribe(vad_filter=True)` 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from transcription.core.audio import INT16_SCALE, SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
 from transcription.core.options import VadOptions
+from transcription.media.voice_activity import CHUNK_SAMPLES, Activity, Listener, Samples, listen_with_silero
 from transcription.system.thread_priority import lower_priority
 from transcription.telemetry.tracing import VAD, traced
-
-Samples = NDArray[np.int16]
-SpeechFinder = Callable[[Samples, VadOptions], Sequence[Span]]
 
 BLOCK_SAMPLES = 60 * SAMPLE_RATE  # audio analysed at once; Silero needs about 1 MB per second of audio
 SEARCH_SAMPLES = 5 * SAMPLE_RATE  # speech without pauses is cut within the last 5 s of a full window,
 QUIET_SAMPLES = SAMPLE_RATE // 10  # at the quietest 100 ms
-ANALYSIS_STEP = 512  # samples, 32 ms: Silero's resolution
 LOUD = INT16_SCALE / 2  # level that very quiet recordings are amplified to
 LOUD_PERCENTILE = 99.9  # of the samples' magnitudes, taken as the level of a recording, so that a click does not count
 MIN_GAIN = 8.0  # 18 dB. Silero needs no less: it detects speech down to about 30 dB below LOUD as well as louder speech
@@ -38,17 +34,16 @@ _VAD_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initia
 async def cut_windows(
     pcm: AsyncIterable[Samples],
     vad: VadOptions,
-    find_speech: SpeechFinder | None = None,
+    listener: Listener = listen_with_silero,
     *,
     listen: bool = True,
 ) -> AsyncGenerator[Window, None]:
     """Windows in file order. Every sample of speech is in exactly one of them; without `vad`, every sample is.
 
     pcm: blocks of any length, int16, 16 kHz mono.
-    find_speech: finds the speech in a block, without padding; Silero if None.
-    listen: detect where speech is in each window, see `Window.speech`.
+    listener: finds the speech in a block.
+    listen: detect where speech is in each window even if `vad` is off, see `Window.speech` and `Window.voice`.
     """
-    find = find_speech or find_silero_speech
     packer = WindowPacker()
     stream = aiter(pcm)
     buffer = np.empty(0, np.int16)
@@ -59,12 +54,12 @@ async def cut_windows(
         buffer = np.concatenate((buffer, *fresh))
         with traced(VAD, seconds=len(buffer) / SAMPLE_RATE):
             loop = asyncio.get_running_loop()
-            kept, speech = await loop.run_in_executor(_VAD_THREAD, analyse, find, buffer, vad, listen)
+            kept, activity = await loop.run_in_executor(_VAD_THREAD, analyse, listener, buffer, vad, listen)
         spans = [part for span in kept for part in split(buffer, span)]
         settled, rest = (spans, len(buffer)) if ended else settle(spans, len(buffer), vad)
         for span in settled:
-            spoken = None if speech is None else shift(clip(speech, span), offset)
-            for window in packer.add(offset + span.start, buffer[span.start : span.end], spoken):
+            inside = activity and activity_in(span, activity, offset)
+            for window in packer.add(offset + span.start, buffer[span.start : span.end], inside):
                 yield window
         buffer = buffer[rest:]
         offset += rest
@@ -87,29 +82,17 @@ async def _read(stream: AsyncIterator[Samples], least: int) -> tuple[list[Sample
 
 
 def analyse(
-    find: SpeechFinder, samples: Samples, vad: VadOptions, listen: bool
-) -> tuple[Sequence[Span], Sequence[Span] | None]:
-    """The spans of a block that go into windows, and its speech, or None unless `listen`.
+    listener: Listener, samples: Samples, vad: VadOptions, listen: bool
+) -> tuple[Sequence[Span], Activity | None]:
+    """The spans of a block that go into windows, and the activity in it, or None unless `listen`.
 
-    The first are faster-whisper's; the second have no padding. Both are found after very quiet recordings were
-    amplified.
+    Both are found after very quiet recordings were amplified.
     """
-    found = find(amplify(samples), vad) if vad.enabled or listen else ()
-    kept = pad(found, len(samples), vad) if vad.enabled else everything(samples)
+    if not (vad.enabled or listen):
+        return everything(samples), None
+    found = listener(amplify(samples), vad)
+    kept = pad(found.stretches, len(samples), vad) if vad.enabled else everything(samples)
     return kept, found if listen else None
-
-
-def find_silero_speech(samples: Samples, vad: VadOptions) -> list[Span]:
-    """Speech that Silero detects in a block, without padding. samples: int16, shape (n,), 16 kHz."""
-    if not len(samples):
-        return []
-    # Imported at the first block, like the detector's model: its libraries are a sixth of what the API imports.
-    from faster_whisper.vad import VadOptions as SileroOptions
-    from faster_whisper.vad import get_speech_timestamps
-
-    options = SileroOptions(threshold=vad.threshold, min_silence_duration_ms=vad.min_silence_ms, speech_pad_ms=0)
-    found = get_speech_timestamps(samples.astype(np.float32) / INT16_SCALE, options)
-    return [Span(chunk["start"], chunk["end"] - chunk["start"]) for chunk in found if chunk["end"] > chunk["start"]]
 
 
 def pad(speech: Sequence[Span], length: int, vad: VadOptions) -> list[Span]:
@@ -152,13 +135,18 @@ def clip(speech: Sequence[Span], part: Span) -> Iterator[Span]:
             yield Span(start, end - start)
 
 
-def shift(spans: Iterable[Span], offset: int) -> list[Span]:
+def shift(spans: Iterable[Span], offset: int) -> tuple[Span, ...]:
     """Spans of a block as spans of the file. offset: index of the block's first sample in the file."""
-    return [Span(offset + span.start, span.length) for span in spans]
+    return tuple(Span(offset + span.start, span.length) for span in spans)
 
 
-def join_speech(parts: Iterable[Sequence[Span] | None]) -> tuple[Span, ...] | None:
-    """The speech of all parts; None if it is unknown for one of them."""
+def activity_in(part: Span, block: Activity, offset: int) -> Activity:
+    """The activity in a part of a block, in samples of the file. offset: as for `shift`."""
+    return Activity(shift(clip(block.stretches, part), offset), shift(clip(block.voice, part), offset))
+
+
+def join_spans(parts: Iterable[Sequence[Span] | None]) -> tuple[Span, ...] | None:
+    """The spans of all parts; None if they are unknown for one of them."""
     joined: list[Span] = []
     for part in parts:
         if part is None:
@@ -176,11 +164,11 @@ def settle(spans: Sequence[Span], length: int, vad: VadOptions) -> tuple[Sequenc
     padding = vad.speech_pad_ms * SAMPLE_RATE // 1000
     silence = vad.min_silence_ms * SAMPLE_RATE // 1000
     if not spans:
-        return [], max(0, length - padding - ANALYSIS_STEP)
+        return [], max(0, length - padding - CHUNK_SAMPLES)
     last = spans[-1]
     end = last.end
-    if vad.enabled and end - padding + silence + ANALYSIS_STEP <= length:
-        return spans, max(end, length - padding - ANALYSIS_STEP)
+    if vad.enabled and end - padding + silence + CHUNK_SAMPLES <= length:
+        return spans, max(end, length - padding - CHUNK_SAMPLES)
     return spans[:-1], last.start
 
 
@@ -208,24 +196,26 @@ class WindowPacker:
     def __init__(self) -> None:
         self._spans: list[Span] = []
         self._samples: list[Samples] = []
-        self._speech: list[Sequence[Span] | None] = []
+        self._activity: list[Activity | None] = []
         self._length = 0
 
-    def add(self, start: int, samples: Samples, speech: Sequence[Span] | None = None) -> Iterator[Window]:
+    def add(self, start: int, samples: Samples, activity: Activity | None = None) -> Iterator[Window]:
         """Add a span of at most one window. Yields the current window if the span does not fit in it.
 
-        start: index of its first sample in the file. speech: the speech in it, as samples of the file; None if unknown.
+        start: index of its first sample in the file. activity: in the span, in samples of the file; None if unknown.
         """
         if self._length + len(samples) > WINDOW_SAMPLES:
             yield from self.flush()
         self._spans.append(Span(start, len(samples)))
         self._samples.append(samples)
-        self._speech.append(speech)
+        self._activity.append(activity)
         self._length += len(samples)
 
     def flush(self) -> Iterator[Window]:
         """Yield the current window unless it is empty."""
         if not self._length:
             return
-        yield Window(np.concatenate(self._samples), Timeline(tuple(self._spans)), join_speech(self._speech))
-        self._spans, self._samples, self._speech, self._length = [], [], [], 0
+        speech = join_spans(None if each is None else each.stretches for each in self._activity)
+        voice = join_spans(None if each is None else each.voice for each in self._activity)
+        yield Window(np.concatenate(self._samples), Timeline(tuple(self._spans)), speech, voice)
+        self._spans, self._samples, self._activity, self._length = [], [], [], 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
 from transcription.core.audio import FRAMES_PER_SECOND, Timeline
 from transcription.core.options import TranscriptionRequest
-from transcription.core.transcript import PROMPT_CUT, Notice, PlacedResult, Segment, Transcript, Word
-from transcription.media.windows import join_speech
+from transcription.core.transcript import PROMPT_CUT, Concern, Notice, PlacedResult, Segment, Transcript, Word
+from transcription.media.voice_activity import Activity
+from transcription.media.windows import join_spans
 from transcription.pipeline.hallucinations import judge
+from transcription.pipeline.onsets import snapped
 from transcription.pipeline.order import in_order
 from transcription.pipeline.scripts import segment_in_script, transcript_in_script
 
@@ -19,14 +22,43 @@ JUDGED_TOGETHER = 4  # windows of a draft, two minutes; loops of the decoder rep
 
 
 def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
-    """The transcript of window results in file order, without hallucinations. duration: of the file, in seconds."""
+    """The transcript of window results in file order, without hallucinations, with times at the edges of the voice.
+
+    duration: of the file, in seconds.
+    """
     transcript = assemble(placed, request, duration)
-    speech = join_speech(item.speech for item in placed)
     windows = [(item.timeline, [place(each, item.timeline) for each in item.result.unspoken]) for item in placed]
     unspoken = in_order(windows, duration)
-    # Judged as decoded, so that the script does not change which segments are dropped.
-    text = judge(transcript, unspoken, speech, request.decode, request.hallucinations)
-    return transcript_in_script(text, request.script)
+    # By the model's times: a segment that was moved to the only moment of voice under it would look like a spoken one.
+    # As decoded, too: the script must not change which segments are dropped.
+    kept = judge(transcript, unspoken, activity_of(placed), request.decode, request.hallucinations)
+    return transcript_in_script(with_voice_times(kept, placed), request.script)
+
+
+def activity_of(placed: Sequence[PlacedResult]) -> Activity | None:
+    """The speech in all windows, in samples of the file; None without voice activity detection."""
+    stretches = join_spans(item.speech for item in placed)
+    voice = join_spans(item.voice for item in placed)
+    return None if stretches is None or voice is None else Activity(stretches, voice)
+
+
+def with_voice_times(transcript: Transcript, placed: Sequence[PlacedResult]) -> Transcript:
+    """The transcript with times moved to the edges of the voice in each window."""
+    groups: list[list[Segment]] = [[] for _ in placed]
+    starts = [item.timeline.start for item in placed]
+    for segment in transcript.segments:
+        groups[bisect_right(starts, segment.start) - 1].append(segment)
+    windows = [(item.timeline, snapped(group, item.voice)) for item, group in zip(placed, groups, strict=True)]
+    segments = tuple(in_order(windows, transcript.duration))
+    warnings = tuple(_at_its_segment(concern, segments) for concern in transcript.warnings)
+    return replace(transcript, segments=segments, warnings=warnings)
+
+
+def _at_its_segment(concern: Concern, segments: Sequence[Segment]) -> Concern:
+    if concern.segment is None:
+        return concern
+    segment = segments[concern.segment]
+    return replace(concern, start=segment.start, end=segment.end)
 
 
 class Draft:
@@ -52,7 +84,10 @@ class Draft:
 
 
 def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:
-    """The transcript of window results in file order, in file time. duration: seconds of decoded audio."""
+    """The transcript of window results in file order, in file time, with the model's times.
+
+    duration: seconds of decoded audio.
+    """
     options = request.decode
     segments = in_order([_placed_segments(item) for item in placed], duration)
     language, probability = options.language or UNDETERMINED_LANGUAGE, 1.0 if options.language else 0.0
@@ -73,8 +108,10 @@ def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, dura
 
 def segments_of(placed: PlacedResult, request: TranscriptionRequest) -> list[Segment]:
     """The segments of one window, in file time, as they will be in the transcript unless they are judged."""
-    segments = in_order([_placed_segments(placed)], placed.timeline.end)
-    return [segment_in_script(segment, placed.result.language, request.script) for segment in segments]
+    timeline = placed.timeline
+    segments = in_order([_placed_segments(placed)], timeline.end)
+    timed = in_order([(timeline, snapped(segments, placed.voice))], timeline.end)
+    return [segment_in_script(segment, placed.result.language, request.script) for segment in timed]
 
 
 def _placed_segments(placed: PlacedResult) -> tuple[Timeline, list[Segment]]:

@@ -18,6 +18,7 @@ from transcription.core.audio import SAMPLE_RATE, Span
 from transcription.core.options import DecodeOptions, HallucinationPolicy
 from transcription.core.text import compression_ratio
 from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript
+from transcription.media.voice_activity import Activity
 from transcription.pipeline.repetition import surplus_shares
 
 # A segment is flagged if more than this share of its words is surplus. Text is never edited, so a segment is dropped as
@@ -53,17 +54,17 @@ class Finding:
 def judge(
     transcript: Transcript,
     unspoken: Sequence[Segment],
-    speech: Sequence[Span] | None,
+    activity: Activity | None,
     options: DecodeOptions,
     policy: HallucinationPolicy,
 ) -> Transcript:
     """Apply the policy: hallucinated segments are dropped or kept, and listed under `warnings`.
 
-    unspoken: segments in file time that the decoder omitted as silence. speech: see `find_hallucinations`.
+    unspoken: segments in file time that the decoder omitted as silence. activity: see `find_hallucinations`.
     """
     if policy is HallucinationPolicy.KEEP:
         return transcript
-    reasons = {finding.index: finding.reason for finding in find_hallucinations(transcript.segments, speech, options)}
+    reasons = {finding.index: finding.reason for finding in find_hallucinations(transcript.segments, activity, options)}
     judged: list[tuple[Segment, Reason | None]] = [
         (segment, reasons.get(index)) for index, segment in enumerate(transcript.segments)
     ]
@@ -82,15 +83,15 @@ def judge(
 
 
 def find_hallucinations(
-    segments: Sequence[Segment], speech: Sequence[Span] | None, options: DecodeOptions
+    segments: Sequence[Segment], activity: Activity | None, options: DecodeOptions
 ) -> list[Finding]:
     """The segments of one file that are probably hallucinated, in order.
 
-    segments: in file time. speech: spans in which Silero detected a voice, without padding, in order, in samples of the
-    file; None without voice activity detection. options: of the decode, for its thresholds.
+    segments: in file time. activity: the speech in the file, in order, in samples of the file; None without voice
+    activity detection. options: of the decode, for its thresholds.
     """
-    surplus = surplus_shares(segments, speech)
-    voices = [None] * len(segments) if speech is None else voiced_seconds(segments, speech)
+    surplus = surplus_shares(segments, activity.voice if activity else None)
+    voices = voiced_seconds(segments, activity.stretches) if activity else [None] * len(segments)
     findings = []
     for index, (segment, share, voice) in enumerate(zip(segments, surplus, voices, strict=True)):
         reason = _reason(segment, share, _is_voiceless(segment, voice), options)

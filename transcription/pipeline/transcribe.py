@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
-from transcription.core.options import HallucinationPolicy, Ticket, TranscriptionRequest
+from transcription.core.options import Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
@@ -40,6 +40,7 @@ class _Sent:
 
     timeline: Timeline
     speech: tuple[Span, ...] | None
+    voice: tuple[Span, ...] | None
     task: asyncio.Task[WindowResult]
 
 
@@ -93,7 +94,7 @@ class Pipeline:
         notices = track_notices(media, request.sound)
         pcm = CountedSamples(decode(media, self._settings, notices, request.sound.channel))
         placed: list[PlacedResult] = []
-        windows = cut_windows(pcm, request.vad, listen=request.hallucinations is not HallucinationPolicy.KEEP)
+        windows = cut_windows(pcm, request.vad)
         # Closes the decoder now: `windows` would leave it to the garbage collector.
         async with aclosing(pcm), aclosing(self._results(windows, request, ticket, known)) as results:
             async for item in results:
@@ -142,7 +143,7 @@ class Pipeline:
                     placed = reusable.result_of(window)
                     if not placed:
                         task = asyncio.create_task(self._runner.transcribe(window, options, ticket()))
-                        waiting.append(_Sent(window.timeline, window.speech, task))
+                        waiting.append(_Sent(window.timeline, window.speech, window.voice, task))
                         if not alone and len(waiting) < WINDOWS_IN_FLIGHT:
                             continue
                         placed = await _first(waiting, engine)
@@ -169,7 +170,7 @@ class ReusableResults:
         if not self._left or self._left[0].timeline != window.timeline:
             self._left.clear()
             return None
-        return replace(self._left.popleft(), speech=window.speech)
+        return replace(self._left.popleft(), speech=window.speech, voice=window.voice)
 
 
 class CountedSamples:
@@ -195,4 +196,4 @@ async def _first(waiting: deque[_Sent], engine: str) -> PlacedResult:
     sent = waiting[0]
     result = await sent.task
     waiting.popleft()
-    return PlacedResult(sent.timeline, result, sent.speech, engine)
+    return PlacedResult(sent.timeline, result, sent.speech, engine, sent.voice)

@@ -14,13 +14,13 @@ from tests.support.effort import examples
 from tests.support.media_files import ROOT, SPOKEN, noise, read_samples
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
 from transcription.core.options import VadOptions
+from transcription.media.voice_activity import Activity, listen_with_silero
 from transcription.media.windows import (
     BLOCK_SAMPLES,
     INT16_SCALE,
     WindowPacker,
     amplify,
     cut_windows,
-    find_silero_speech,
     pad,
     quietest_moment,
     split,
@@ -36,9 +36,11 @@ async def stream(samples: np.ndarray, size: int = SECOND):
         yield samples[start : start + size]
 
 
-def cut(samples: np.ndarray, vad: VadOptions = VadOptions(), find_speech=None, *, listen=True) -> list[Window]:
+def cut(
+    samples: np.ndarray, vad: VadOptions = VadOptions(), listener=listen_with_silero, *, listen=True
+) -> list[Window]:
     async def collect() -> list[Window]:
-        return [window async for window in cut_windows(stream(samples), vad, find_speech, listen=listen)]
+        return [window async for window in cut_windows(stream(samples), vad, listener, listen=listen)]
 
     return asyncio.run(collect())
 
@@ -47,12 +49,16 @@ def spans_of(windows: list[Window]) -> list[Span]:
     return [span for window in windows for span in window.timeline.spans]
 
 
-def louder_than_silence(samples: np.ndarray, vad: VadOptions) -> list[Span]:
+def louder_than_silence(samples: np.ndarray, vad: VadOptions) -> Activity:
     """A speech detector for signals of zeros and ones, with the interface and minimum silence of the real one."""
     loud = np.flatnonzero(samples)
+    return Activity(runs(loud, vad.min_silence_ms * SAMPLE_RATE // 1000), runs(loud, 1))
+
+
+def runs(loud: np.ndarray, patience: int) -> list[Span]:
+    """The spans of sorted indices with less than `patience` samples between two of them."""
     if not len(loud):
         return []
-    patience = vad.min_silence_ms * SAMPLE_RATE // 1000
     breaks = np.flatnonzero(np.diff(loud) > patience)
     starts = [loud[0], *loud[breaks + 1]]
     ends = [*loud[breaks], loud[-1]]
@@ -79,16 +85,23 @@ def test_padding_is_the_same_as_faster_whispers(speech_pad_ms):
     chunks = get_speech_timestamps(
         samples.astype(np.float32) / INT16_SCALE, min_silence_duration_ms=100, speech_pad_ms=speech_pad_ms
     )
-    padded = pad(find_silero_speech(samples, vad), len(samples), vad)
+    padded = pad(listen_with_silero(samples, vad).stretches, len(samples), vad)
     assert len(padded) > 2
     assert padded == [Span(chunk["start"], chunk["end"] - chunk["start"]) for chunk in chunks]
 
 
 def test_the_speech_of_a_window_has_no_padding():
     silence = np.zeros(10 * SECOND, np.int16)
-    (window,) = cut(np.concatenate((silence, np.ones(2 * SECOND, np.int16), silence)), find_speech=louder_than_silence)
-    assert window.speech == (Span(10 * SECOND, 2 * SECOND),)
+    (window,) = cut(np.concatenate((silence, np.ones(2 * SECOND, np.int16), silence)), listener=louder_than_silence)
+    assert window.speech == window.voice == (Span(10 * SECOND, 2 * SECOND),)
     assert window.timeline.start == pytest.approx(9.6)
+
+
+def test_a_pause_in_speech_is_not_voice():
+    word, pause = np.ones(SECOND, np.int16), np.zeros(SECOND, np.int16)
+    (window,) = cut(np.concatenate((word, pause, word)), listener=louder_than_silence)
+    assert window.speech == (Span(0, 3 * SECOND),)
+    assert window.voice == (Span(0, SECOND), Span(2 * SECOND, SECOND))
 
 
 def test_windows_have_their_speech_even_without_voice_activity_detection():
@@ -130,7 +143,7 @@ def test_loud_recordings_are_not_amplified():
 @pytest.mark.parametrize("vad", [VadOptions(), NO_VAD])
 def test_windows_have_no_speech_if_it_is_not_to_be_detected(vad):
     (window,) = cut(read_samples(SPOKEN), vad, listen=False)
-    assert window.speech is None
+    assert window.speech is window.voice is None
 
 
 def test_a_recording_without_speech_has_no_windows():
@@ -162,7 +175,7 @@ def test_windows_are_full_if_there_is_enough_speech():
 
 
 def test_speech_without_a_pause_is_cut_after_at_most_thirty_seconds():
-    windows = cut(np.ones(100 * SECOND, np.int16), find_speech=louder_than_silence)
+    windows = cut(np.ones(100 * SECOND, np.int16), listener=louder_than_silence)
     assert all(len(window.samples) <= WINDOW_SAMPLES for window in windows)
     assert sum(len(window.samples) for window in windows) == 100 * SECOND
 

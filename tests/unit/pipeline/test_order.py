@@ -1,6 +1,5 @@
 """Times of segments and words never go back, overlap, or leave their window or the audio."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,10 +9,11 @@ from hypothesis import strategies as st
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline
 from transcription.core.options import DecodeOptions, HallucinationPolicy, TranscriptionRequest, VadOptions
 from transcription.core.transcript import PlacedResult, Segment, WindowResult, Word
-from transcription.pipeline.assemble import Draft, assemble
+from transcription.pipeline.assemble import Draft, assemble, judged
 from transcription.pipeline.order import without_overlap
 
-REQUEST = TranscriptionRequest(DecodeOptions("demo", word_timestamps=True), VadOptions())
+DECODE = DecodeOptions("demo", word_timestamps=True)
+REQUEST = TranscriptionRequest(DECODE, VadOptions(), hallucinations=HallucinationPolicy.KEEP)
 SOME_TIME = st.floats(-1, 40, allow_nan=False)
 
 
@@ -85,14 +85,15 @@ def results(draw):
                 Word(" a", *sorted(draw(st.tuples(SOME_TIME, SOME_TIME))), 0.9) for _ in range(draw(st.integers(0, 3)))
             ]
             segments.append(segment(*sorted(draw(st.tuples(SOME_TIME, SOME_TIME))), *words))
-        placed.append(PlacedResult(Timeline(tuple(spans)), WindowResult("en", 1.0, tuple(segments))))
+        voice = tuple(Span(span.start, max(1, span.length // 2)) for span in spans) if draw(st.booleans()) else None
+        placed.append(PlacedResult(Timeline(tuple(spans)), WindowResult("en", 1.0, tuple(segments)), voice=voice))
     return placed
 
 
 @given(results(), st.floats(0, 1))
 def test_times_are_in_order_inside_the_audio_and_the_window(placed, share):
     duration = placed[-1].timeline.end - share * placed[-1].timeline.length / SAMPLE_RATE
-    transcript = assemble(placed, REQUEST, duration)
+    transcript = judged(placed, REQUEST, duration)
     bounds = [item.timeline for item in placed for _ in item.result.segments]
 
     for each, timeline in zip(transcript.segments, bounds, strict=True):
@@ -105,9 +106,8 @@ def test_times_are_in_order_inside_the_audio_and_the_window(placed, share):
 
 @given(results())
 def test_a_draft_has_the_times_of_the_transcript(placed):
-    request = replace(REQUEST, hallucinations=HallucinationPolicy.KEEP)
-    draft = Draft(request)
+    draft = Draft(REQUEST)
     drafted = [each for item in placed for each in draft.add(item)]
     assert [(each.start, each.end) for each in drafted] == [
-        (each.start, each.end) for each in assemble(placed, request, placed[-1].timeline.end).segments
+        (each.start, each.end) for each in judged(placed, REQUEST, placed[-1].timeline.end).segments
     ]

@@ -35,6 +35,16 @@ def test_words_are_compared_at_the_edges_of_utterances() -> None:
     assert time_errors(SAID, heard, "en") == TimeErrors((0.25, 0.25), (0.75, -0.25), edges=2)
 
 
+def test_numbers_are_the_same_as_words_and_as_digits() -> None:
+    said, heard = [Spoken(1.0, 1.5, "six"), Spoken(3.0, 3.5, "one")], [Spoken(1.25, 1.5, "6,"), Spoken(3.25, 3.5, "1.")]
+    assert time_errors(said, heard, "en") == TimeErrors((0.25, 0.25), (0.0, 0.0), edges=2)
+
+
+def test_a_contraction_is_several_words() -> None:
+    said, heard = [Spoken(1.0, 3.0, "we are gonna go")], [Spoken(1.5, 3.25, "We are going to go.")]
+    assert time_errors(said, heard, "en") == TimeErrors((0.5,), (0.25,), edges=1)
+
+
 def test_a_transcript_without_words_has_no_edges() -> None:
     assert time_errors(SAID, [Spoken(0, 1, "...")], "en") == TimeErrors((), (), edges=2)
 
