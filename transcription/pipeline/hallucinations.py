@@ -19,7 +19,7 @@ from transcription.core.options import DecodeOptions, HallucinationPolicy
 from transcription.core.text import compression_ratio
 from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript
 from transcription.media.voice_activity import Activity
-from transcription.pipeline.repetition import surplus_shares
+from transcription.pipeline.repetition import surplus_shares, words_of
 
 # A segment is flagged if more than this share of its words is surplus. Text is never edited, so a segment is dropped as
 # a whole or not at all.
@@ -41,6 +41,9 @@ LIKELY_SILENT = 0.5
 # syllable takes 150 ms or more. Not a share, because Whisper's segments may include long pauses around one word.
 MIN_VOICE_SECONDS = 0.1
 MIN_VOICE_SHARE = 0.5  # of segments shorter than 0.2 s
+# Words that failed at every temperature need a voice for at least this share of their segment, pauses not counted. In
+# laughter and applause Silero detects scraps of a voice, and the model writes "Thank you very much" over all of it.
+SPARSE_VOICE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,32 +94,31 @@ def find_hallucinations(
     activity detection. options: of the decode, for its thresholds.
     """
     surplus = surplus_shares(segments, activity.voice if activity else None)
-    voices = voiced_seconds(segments, activity.stretches) if activity else [None] * len(segments)
+    stretches = voiced_seconds(segments, activity.stretches) if activity else [None] * len(segments)
+    voices = voiced_seconds(segments, activity.voice) if activity else [None] * len(segments)
     findings = []
-    for index, (segment, share, voice) in enumerate(zip(segments, surplus, voices, strict=True)):
-        reason = _reason(segment, share, _is_voiceless(segment, voice), options)
+    for index, (segment, share, stretch, voice) in enumerate(zip(segments, surplus, stretches, voices, strict=True)):
+        reason = _reason(segment, share, _is_voiceless(segment, stretch), _is_sparse(segment, voice), options)
         if reason:
             findings.append(Finding(index, reason))
     return findings
 
 
-def _reason(segment: Segment, surplus: float, voiceless: bool, options: DecodeOptions) -> Reason | None:
+def _reason(segment: Segment, surplus: float, voiceless: bool, sparse: bool, options: DecodeOptions) -> Reason | None:
     looping = segment.compression_ratio > options.compression_ratio_threshold  # at every temperature
     unsure = _is_unsure(segment, options)
+    failed = segment.avg_logprob < options.log_prob_threshold  # at every temperature
     # Windows are decoded independently. The same words in several good decodes over a voice were really repeated, with
     # pauses or without.
     if surplus > MOST_SURPLUS and (looping or unsure or voiceless):
         return Reason.REPETITION
     # A chorus makes a decode compressible, too, but each of its lines is a segment that is not.
-    if looping and (
-        compression_ratio(segment.text.strip()) > options.compression_ratio_threshold
-        or segment.avg_logprob < options.log_prob_threshold
-    ):
+    if looping and (failed or compression_ratio(segment.text.strip()) > options.compression_ratio_threshold):
         return Reason.COMPRESSION_RATIO
-    if voiceless and unsure:
+    if (voiceless and unsure) or (sparse and failed):
         return Reason.NO_VOICE
-    hopeless = segment.avg_logprob < options.log_prob_threshold - FAR_BELOW
-    if hopeless and segment.no_speech_prob > options.no_speech_threshold * LIKELY_SILENT:
+    hopeless = segment.avg_logprob < options.log_prob_threshold - FAR_BELOW or not words_of(segment.text)
+    if failed and hopeless and segment.no_speech_prob > options.no_speech_threshold * LIKELY_SILENT:
         return Reason.LOW_CONFIDENCE
     return None
 
@@ -133,6 +135,11 @@ def _is_voiceless(segment: Segment, voice: float | None) -> bool:
     A segment without duration, such as one after the end of the audio, has none.
     """
     return voice is not None and voice <= min(MIN_VOICE_SECONDS, MIN_VOICE_SHARE * (segment.end - segment.start))
+
+
+def _is_sparse(segment: Segment, voice: float | None) -> bool:
+    """Whether a voice was detected in less than half of a segment. voice: as above, without pauses."""
+    return voice is not None and voice < SPARSE_VOICE * (segment.end - segment.start)
 
 
 def voiced_seconds(segments: Sequence[Segment], speech: Sequence[Span]) -> list[float]:

@@ -160,6 +160,25 @@ def test_uncertain_words_without_voice_are_flagged() -> None:
     assert reasons(said(" you", avg_logprob=DOUBTFUL), voice=False) == {0: Reason.NO_VOICE}
 
 
+def test_thanks_over_applause_with_scraps_of_a_voice_are_flagged() -> None:
+    thanks = said(" Thank you very much.", avg_logprob=-1.13, no_speech_prob=0.29)
+    scraps = Activity([Span(0, 2 * SAMPLE_RATE)], [Span(0, SAMPLE_RATE // 4), Span(SAMPLE_RATE, SAMPLE_RATE // 2)])
+    [finding] = find_hallucinations([thanks], scraps, OPTIONS)
+    assert finding.reason is Reason.NO_VOICE
+
+
+@pytest.mark.parametrize("avg_logprob", [SURE, DOUBTFUL])
+def test_thanks_that_are_said_are_kept(avg_logprob: float) -> None:
+    thanks = said(" Thank you very much.", avg_logprob=avg_logprob, no_speech_prob=0.29)
+    short = [Span(SAMPLE_RATE, SAMPLE_RATE // 2)]
+    assert find_hallucinations([thanks], activity(short), OPTIONS) == []
+
+
+def test_signs_without_words_in_likely_silence_are_flagged() -> None:
+    assert reasons(said(" 💭💭💭", avg_logprob=-1.45, no_speech_prob=0.44)) == {0: Reason.LOW_CONFIDENCE}
+    assert reasons(said(" ♪", no_speech_prob=0.44)) == {}
+
+
 def test_thanks_for_watching_in_silence_is_flagged() -> None:
     classic = said(" Thanks for watching!", avg_logprob=-0.45, no_speech_prob=0.8)
     assert reasons(classic, voice=False) == {0: Reason.NO_VOICE}
