@@ -1,20 +1,39 @@
-"""Chinese in both scripts at every door, as the released models write it."""
+"""Recordings in several languages, and Chinese in both scripts, as the released models write them."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.support.jobs import finished, read_events, segments_of, submit
-from tests.support.speech import SPEECH, Hear
+from tests.support.media_files import RATE, read_samples, write_wav
+from tests.support.speech import ACCOUNT, SIGNS, SPEECH, Hear, joined
 
 pytestmark = pytest.mark.weights
 
 CHINESE = SPEECH / "zh.flac"
 # Of 两名伤者为一对跨国新婚夫妇, what base hears on every processor.
 SIMPLIFIED, TRADITIONAL = "为一对跨国", "為一對跨國"
+
+
+def test_each_window_of_a_multilingual_recording_has_its_own_language(hear: Hear, tmp_path: Path) -> None:
+    windows = [one_window_of(clip) for clip in (SIGNS, SPEECH / "es.flac", ACCOUNT)]
+    recording = write_wav(tmp_path / "three.wav", np.concatenate(windows))
+    heard = hear(recording, multilingual="true", vad_filter="false")
+    assert [int(segment["start"] // 30) for segment in heard["segments"]] == [0, 1, 2]
+    for segment, words in zip(heard["segments"], ("my admiration", "blanquecinas", "that account"), strict=True):
+        assert words in segment["text"]
+
+
+def test_long_parts_of_a_multilingual_recording_keep_their_languages(hear: Hear, tmp_path: Path) -> None:
+    parts = [*[SIGNS, ACCOUNT] * 3, *[SPEECH / "es.flac"] * 4]  # 36 s of English, 37 s of Spanish
+    text = hear(joined(tmp_path / "long.wav", *parts, pause=0.5), multilingual="true")["text"]
+    assert "my admiration" in text[:200] and "blanquecinas" in text[-200:]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +73,12 @@ def test_jobs_have_the_script_in_their_events_and_their_result(client: httpx.Cli
     job = submit(client, CHINESE, language="zh-Hans")
     assert SIMPLIFIED in finished(client, job)["result"]["text"]
     assert SIMPLIFIED in "".join(segment["text"] for segment in segments_of(read_events(client, job)))
+
+
+def one_window_of(path: Path) -> NDArray[np.int16]:
+    """A recording followed by silence until its window of 30 s is full."""
+    samples = read_samples(path)
+    return np.concatenate((samples, np.zeros(30 * RATE - len(samples), np.int16)))
 
 
 def post(client: httpx.Client, path: str, part: str = "file", **fields: object) -> httpx.Response:

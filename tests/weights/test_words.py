@@ -50,6 +50,12 @@ def test_hotwords_set_the_spelling(hear: Hear) -> None:
     assert "Blanquecinas" in hear(SPEECH / "es.flac", hotwords="Blanquecinas")["text"]
 
 
+def test_a_prompt_sets_the_spelling(hear: Hear) -> None:
+    assert "eaux et forêts" in hear(SPEECH / "fr.flac")["text"]
+    prompted = hear(SPEECH / "fr.flac", initial_prompt="l'administration des Eaux-et-Forêts")
+    assert "Eaux-et-Forêts" in prompted["text"]
+
+
 def test_times_are_those_of_the_speech(hear: Hear, tmp_path: Path) -> None:
     transcript = hear(joined(tmp_path / "pause.wav", SIGNS, ALWAYS, pause=PAUSE))
 
