@@ -13,7 +13,7 @@ SUSPECTED_HALLUCINATION = "suspected_hallucination"  # code of the warnings abou
 REASON_TEXT = {
     Reason.REPETITION: "The same words repeat: the model seems to be stuck in a loop.",
     Reason.COMPRESSION_RATIO: "The text is repetitive at every temperature that was tried.",
-    Reason.NO_VOICE: "No voice was detected here, and the model is unsure of the words.",
+    Reason.NO_VOICE: "Little or no voice was detected here, and the model is unsure of the words.",
     Reason.LOW_CONFIDENCE: "The model is unsure of the words at every temperature, and of whether there is speech.",
     Reason.NO_SPEECH: "The model detected no speech here and is unsure of the words; Whisper omits them.",
 }

@@ -218,20 +218,20 @@ class Engine:
         """Turn an attempt into segments and advance the window's `seek`."""
         started_at = state.seek
         split = self._split(state, frames, attempt)
-        next_seek = split.next_seek
         timed: Sequence[tuple[Cut, tuple[Word, ...]]] = [(cut, ()) for cut in split.cuts]
         if state.options.word_timestamps:
-            timed, next_seek = self._time_words(state, split, frames, self._arrays.take_rows(encoded, [row]))
-        state.segments += self._segments(timed, attempt, started_at)
+            timed = self._time_words(state, split.cuts, frames, self._arrays.take_rows(encoded, [row]))
+        state.segments += self._segments(split.cuts, timed, attempt, started_at)
         # The prompt applies to the first decode only: repeated, it could send the next one into a loop.
         state.prompt = replace(state.prompt, text=())
-        # A decode that consumes nothing would be repeated indefinitely.
-        state.seek = next_seek if next_seek > started_at else started_at + frames
+        # Not the end of the last word, as in faster-whisper: whether words are timed must not change the text. A decode
+        # that consumes nothing would be repeated indefinitely.
+        state.seek = split.next_seek if split.next_seek > started_at else started_at + frames
 
     def _skip(self, state: _WindowState, frames: int, attempt: Attempt) -> None:
         """Skip a part without speech. Text that was decoded all the same is kept apart, as `unspoken`."""
-        cuts = [(cut, ()) for cut in self._split(state, frames, attempt).cuts]
-        state.unspoken += self._segments(cuts, attempt, state.seek)
+        cuts = self._split(state, frames, attempt).cuts
+        state.unspoken += self._segments(cuts, [(cut, ()) for cut in cuts], attempt, state.seek)
         state.seek += frames
 
     def _split(self, state: _WindowState, frames: int, attempt: Attempt) -> Split:
@@ -246,40 +246,35 @@ class Engine:
         )
 
     def _segments(
-        self, timed: Sequence[tuple[Cut, tuple[Word, ...]]], attempt: Attempt, seek: int
+        self, cuts: Sequence[Cut], timed: Sequence[tuple[Cut, tuple[Word, ...]]], attempt: Attempt, seek: int
     ) -> Iterator[Segment]:
-        """Segments that have text and a duration."""
-        for cut, words in timed:
+        """Segments that have text and, as decoded, a duration. timed: the same cuts, with the times of their words."""
+        for cut, (tightened, words) in zip(cuts, timed, strict=True):
             text = self._tokenizers.text(cut.tokens)
             if cut.start != cut.end and text.strip():
-                yield _segment(cut, text, words, attempt, seek)
+                yield _segment(tightened, text, words, attempt, seek)
 
     def _time_words(
-        self, state: _WindowState, split: Split, frames: int, encoded: ctranslate2.StorageView
-    ) -> tuple[list[tuple[Cut, tuple[Word, ...]]], int]:
-        """Segments with their words, tightened around them, and the frame where decoding continues.
+        self, state: _WindowState, cuts: Sequence[Cut], frames: int, encoded: ctranslate2.StorageView
+    ) -> list[tuple[Cut, tuple[Word, ...]]]:
+        """Segments with their words, tightened around them.
 
         encoded: the encoder's output for this window alone.
         """
         segments: list[dict[str, Any]] = [
-            {"seek": state.seek, "start": cut.start, "end": cut.end, "tokens": list(cut.tokens)} for cut in split.cuts
+            {"seek": state.seek, "start": cut.start, "end": cut.end, "tokens": list(cut.tokens)} for cut in cuts
         ]
         tokenizer = self._tokenizers.of(state.language or ENGLISH, state.options.task)
         self._whisper.add_word_timestamps(
             [segments], tokenizer, encoded, frames, PREPENDED_MARKS, APPENDED_MARKS, state.last_speech
         )
-        time_offset = state.seek * self._whisper.feature_extractor.time_per_frame
         last_word_end = get_end(segments)
-        next_seek = split.next_seek
-        if not split.single_ending and last_word_end is not None and last_word_end > time_offset:
-            next_seek = round(last_word_end * self._whisper.frames_per_second)
         if last_word_end is not None:
             state.last_speech = last_word_end
-        timed = [
+        return [
             (replace(cut, start=float(item["start"]), end=float(item["end"])), _words(item["words"]))
-            for cut, item in zip(split.cuts, segments, strict=True)
+            for cut, item in zip(cuts, segments, strict=True)
         ]
-        return timed, next_seek
 
     @property
     def _max_frames(self) -> int:

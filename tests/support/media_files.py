@@ -75,6 +75,17 @@ def noise(seconds: float, loudness: float = 300.0) -> NDArray[np.int16]:
     return np.random.default_rng(0).normal(0, loudness, int(seconds * RATE)).astype(np.int16)
 
 
+def applause(seconds: float, loudness: float = 3000.0, claps: int = 150) -> NDArray[np.int16]:
+    """Many hands that clap: short bursts of noise. loudness: root mean square. claps: a second."""
+    random = np.random.default_rng(0)
+    burst = int(0.08 * RATE)
+    sound = np.zeros(int(seconds * RATE) + burst)
+    for start in random.integers(0, len(sound) - burst, int(seconds * claps)):
+        decay = random.uniform(0.002, 0.02) * RATE
+        sound[start : start + burst] += random.normal(0, 1, burst) * np.exp(-np.arange(burst) / decay)
+    return np.clip(sound / sound.std() * loudness, -32768, 32767).astype(np.int16)
+
+
 def read_samples(path: Path) -> NDArray[np.int16]:
     """Any file as 16 kHz mono, decoded without our code."""
     command = [FFMPEG, "-v", "error", "-i", str(path), "-f", "s16le", "-ac", "1", "-ar", str(RATE), "pipe:1"]

@@ -2,73 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
-from runners.models.catalogue import folder_of, is_complete
-from tests.support.media_files import noise, run_ffmpeg, write_wav
-from tests.support.service import ROOT, LocalService, connected, local_service
-from transcription.core.settings import load_settings
+from tests.support.media_files import noise, write_wav
+from tests.support.speech import ACCOUNT, ALWAYS, SIGNS, SIGNS_TEXT, SPEECH, Hear, joined
 
 pytestmark = pytest.mark.weights
 
-SPEECH = ROOT / "tests" / "data" / "speech"
-ALWAYS, SIGNS, ACCOUNT = (
-    SPEECH / name for name in ("1462-170142-0014.mp3", "2412-153954-0011.mp3", "1688-142285-0003.flac")
-)
-SIGNS_TEXT = "I expressed by signs my admiration and pleasure to my guides, and they were greatly pleased."
-MODELS = ("base", "tiny.en")
 PAUSE = 2.0  # seconds
-Hear = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    """One service with the released weights for the whole file."""
-    settings = load_settings()
-    missing = [name for name in MODELS if not is_complete(folder_of(name, settings))]
-    if missing:
-        pytest.skip(f"WHISPER_MODEL_DIR lacks {' and '.join(missing)}: run `make test-extras`")
-    environment = {
-        "WHISPER_MODEL": "base",
-        "WHISPER_MODEL_DIR": str(settings.whisper_model_dir),
-        "WHISPER_LAYOUT": "throughput",  # not measured meanwhile
-    }
-    with local_service(environment, tmp_path_factory.mktemp("weights") / "service.log") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(service: LocalService) -> Iterator[httpx.Client]:
-    with connected(service) as http:
-        yield http
-
-
-@pytest.fixture(scope="module")
-def hear(client: httpx.Client) -> Hear:
-    """The JSON of a recording; parameters as form fields."""
-
-    def post(path: Path, **fields: str) -> dict[str, Any]:
-        response = client.post("/transcribe", files={"file": (path.name, path.read_bytes())}, data=fields)
-        assert response.status_code == 200, response.text
-        body: dict[str, Any] = response.json()
-        return body
-
-    return post
-
-
-def joined(target: Path, *clips: Path) -> Path:
-    """The clips one after the other, with PAUSE of silence after each."""
-    inputs = [argument for clip in clips for argument in ("-i", str(clip))]
-    parts = "".join(f"[{index}]aresample=16000,apad=pad_dur={PAUSE}[c{index}];" for index in range(len(clips)))
-    names = "".join(f"[c{index}]" for index in range(len(clips)))
-    run_ffmpeg(*inputs, "-filter_complex", f"{parts}{names}concat=n={len(clips)}:v=0:a=1", "-ac", "1", str(target))
-    return target
 
 
 @pytest.mark.parametrize(
@@ -106,8 +50,14 @@ def test_hotwords_set_the_spelling(hear: Hear) -> None:
     assert "Blanquecinas" in hear(SPEECH / "es.flac", hotwords="Blanquecinas")["text"]
 
 
+def test_a_prompt_sets_the_spelling(hear: Hear) -> None:
+    assert "eaux et forêts" in hear(SPEECH / "fr.flac")["text"]
+    prompted = hear(SPEECH / "fr.flac", initial_prompt="l'administration des Eaux-et-Forêts")
+    assert "Eaux-et-Forêts" in prompted["text"]
+
+
 def test_times_are_those_of_the_speech(hear: Hear, tmp_path: Path) -> None:
-    transcript = hear(joined(tmp_path / "pause.wav", SIGNS, ALWAYS))
+    transcript = hear(joined(tmp_path / "pause.wav", SIGNS, ALWAYS, pause=PAUSE))
 
     segments = transcript["segments"]
     times = [time for segment in segments for time in (segment["start"], segment["end"])]

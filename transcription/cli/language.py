@@ -6,18 +6,18 @@ import click
 from click.shell_completion import CompletionItem
 
 from transcription.core.errors import InvalidParameter
-from transcription.core.languages import AUTO, LANGUAGES, language_code
+from transcription.core.languages import AUTO, LANGUAGES, language_tag
 
 
 class LanguageType(click.ParamType[str]):
-    """Anything that the parameter `language` of POST /transcribe accepts, converted to its code, or to `auto`."""
+    """Anything that the parameter `language` of POST /transcribe accepts, converted to `language_tag`, or to `auto`."""
 
     name = "language"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The code of a language. Raises click.BadParameter."""
+        """The tag of a language. Raises click.BadParameter."""
         try:
-            return language_code(value) or AUTO
+            return language_tag(value) or AUTO
         except InvalidParameter:
             self.fail(
                 f"'{value[:40]}' is not a language that Whisper knows. Give a code such as 'en', an English name or a "

@@ -78,7 +78,8 @@ Shell completion: eval "$(_TRANSCRIBE_COMPLETE=bash_source transcribe)", or zsh_
     "--language",
     type=LanguageType(),
     metavar="CODE",
-    help="Language of the speech: a code, an English name or a tag such as en-US; detected by default.",
+    help="Language of the speech: a code, an English name or a tag such as en-US; detected by default. zh-Hans and "
+    "zh-Hant also set the script.",
 )
 @click.option("-m", "--model", metavar="NAME", help="Model; by default that of the server, or WHISPER_MODEL.")
 @click.option("--task", type=click.Choice([each.value for each in Task]), help="translate gives English text.")

@@ -1,9 +1,10 @@
-"""The languages that Whisper supports: codes, English names and aliases, and tags such as en-US."""
+"""The languages that Whisper supports: codes, English names and aliases, and tags such as en-US or zh-Hant."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 
 from transcription.core.errors import InvalidParameter
 
@@ -149,10 +150,25 @@ _CODES: Mapping[str, str] = {
     **ALIASES,
     **_SUBTAGS,
 }
+
+
+class Script(StrEnum):
+    """A script that Chinese is written in, by its code of ISO 15924."""
+
+    SIMPLIFIED = "Hans"
+    TRADITIONAL = "Hant"
+
+
+CHINESE = frozenset({"yue", "zh"})
+# By subtags of BCP 47: a script, or a region, with the script that is usual there.
+_SCRIPTS: Mapping[str, Script] = {
+    **dict.fromkeys(("hans", "cn", "sg"), Script.SIMPLIFIED),
+    **dict.fromkeys(("hant", "hk", "mo", "tw"), Script.TRADITIONAL),
+}
 AUTO = "auto"  # sent by clients that have no way to leave the language out
 # RFC 5646: language, extended languages, script, region, variants, extensions, private use.
 _TAG = re.compile(
-    "([a-z]{2,3})((?:-[a-z]{3}){0,3})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
+    "([a-z]{2,3})((?:-[a-z]{3}){0,3})(?:-([a-z]{4}))?(?:-([a-z]{2}|[0-9]{3}))?(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
     "(?:-[0-9a-wy-z](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?"
 )
 
@@ -161,19 +177,44 @@ def language_code(language: str) -> str | None:
     """Whisper's code for a language; None for `auto`, with which it is to be detected.
 
     language: a code of ISO 639, an English name, or a tag of BCP 47 such as en-US or zh_Hant_TW, in upper or lower
-        case. The script and the region of a tag are ignored.
+        case. Its script and its region are ignored: see `script_of`.
     Raises InvalidParameter.
     """
-    given = language.strip().lower()
+    given = _subtags(language)
     if given == AUTO:
         return None
-    code = _CODES.get(given) or _code_of_tag(given.replace("_", "-"))
+    code = _CODES.get(language.strip().lower()) or _code_of_tag(given)
     if code is None:
         raise InvalidParameter(
             f"'{language[:40]}' is not a language that Whisper knows. Use a code such as 'en' from GET /languages, or "
             "leave 'language' out to have it detected."
         )
     return code
+
+
+def script_of(language: str) -> Script | None:
+    """The script in which Chinese is to be written; None if `language` does not say, and for other languages.
+
+    language: as in `language_code`. The script of a tag counts (zh-Hant), otherwise its region (zh-TW).
+    Raises InvalidParameter.
+    """
+    match = _TAG.fullmatch(_subtags(language))
+    if language_code(language) not in CHINESE or match is None:
+        return None
+    return _SCRIPTS.get(match[3] or match[4])
+
+
+def language_tag(language: str) -> str | None:
+    """The code of a language, for Chinese with its script if that is given, such as zh-Hant; None for `auto`.
+
+    language: as in `language_code`. Raises InvalidParameter.
+    """
+    code, script = language_code(language), script_of(language)
+    return f"{code}-{script}" if script else code
+
+
+def _subtags(language: str) -> str:
+    return language.strip().lower().replace("_", "-")
 
 
 def _code_of_tag(tag: str) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from transcription.core.languages import Script
+
 # Defaults of voice activity detection, for every interface. They are faster-whisper's.
 VAD_THRESHOLD = 0.5  # speech probability, 0..1
 VAD_MIN_SILENCE_MS = 2000
@@ -102,6 +104,7 @@ class TranscriptionRequest:
     """The options of a request for a transcript.
 
     multilingual: detect the language of every window instead of the first only; `decode.language` is None then.
+    script: in which Chinese is written; None for whichever the model writes.
     """
 
     decode: DecodeOptions
@@ -109,6 +112,7 @@ class TranscriptionRequest:
     multilingual: bool = False
     hallucinations: HallucinationPolicy = HallucinationPolicy.DROP
     sound: SoundOptions = SoundOptions()
+    script: Script | None = None
 
 
 @dataclass(frozen=True, slots=True)

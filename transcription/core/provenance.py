@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Their versions change what is decoded, detected or computed.
-LIBRARIES = ("faster-whisper", "ctranslate2", "onnxruntime", "tokenizers", "av", "numpy")
+LIBRARIES = ("faster-whisper", "ctranslate2", "onnxruntime", "tokenizers", "av", "numpy", "opencc")
 # Our own rules, as source, so that no number has to be raised when they change. A change that keeps the text costs a
 # few transcriptions that would have been answered from the cache.
 TEXT_RULES = (

@@ -169,14 +169,14 @@ class JobService:
     async def partial_text(self, job: Job) -> str:
         """The text decoded so far. The final transcript may drop some of it as hallucinated."""
         placed = await self._store.checkpoints(job.work)
-        return "".join(segment.text for item in placed for segment in item.result.segments).strip()
+        return "".join(segment.text for item in placed for segment in segments_of(item, job.request)).strip()
 
     async def segments(self, job: Job, start: int) -> list[list[Segment]]:
         """The segments decoded so far, in file time, one list per window from position `start` on."""
         placed = await self._store.checkpoints(job.work, start)
         if not placed and start == 0 and job.status is JobStatus.COMPLETED:  # by the result of a synchronous request
             return [list((await self.result(job)).segments)]
-        return [segments_of(item) for item in placed]
+        return [segments_of(item, job.request) for item in placed]
 
     async def result(self, job: Job) -> Transcript:
         """The transcript of a job.

@@ -10,10 +10,12 @@ from dataclasses import replace
 from transcription.core.audio import FRAMES_PER_SECOND, Timeline
 from transcription.core.options import TranscriptionRequest
 from transcription.core.transcript import PROMPT_CUT, Concern, Notice, PlacedResult, Segment, Transcript, Word
+from transcription.media.voice_activity import Activity
 from transcription.media.windows import join_spans
 from transcription.pipeline.hallucinations import judge
 from transcription.pipeline.onsets import snapped
 from transcription.pipeline.order import in_order
+from transcription.pipeline.scripts import segment_in_script, transcript_in_script
 
 UNDETERMINED_LANGUAGE = "und"  # ISO 639-2; of a file without speech
 JUDGED_TOGETHER = 4  # windows of a draft, two minutes; loops of the decoder repeat within less
@@ -25,12 +27,19 @@ def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, durati
     duration: of the file, in seconds.
     """
     transcript = assemble(placed, request, duration)
-    speech = join_spans(item.speech for item in placed)
     windows = [(item.timeline, [place(each, item.timeline) for each in item.result.unspoken]) for item in placed]
     unspoken = in_order(windows, duration)
     # By the model's times: a segment that was moved to the only moment of voice under it would look like a spoken one.
-    kept = judge(transcript, unspoken, speech, request.decode, request.hallucinations)
-    return with_voice_times(kept, placed)
+    # As decoded, too: the script must not change which segments are dropped.
+    kept = judge(transcript, unspoken, activity_of(placed), request.decode, request.hallucinations)
+    return transcript_in_script(with_voice_times(kept, placed), request.script)
+
+
+def activity_of(placed: Sequence[PlacedResult]) -> Activity | None:
+    """The speech in all windows, in samples of the file; None without voice activity detection."""
+    stretches = join_spans(item.speech for item in placed)
+    voice = join_spans(item.voice for item in placed)
+    return None if stretches is None or voice is None else Activity(stretches, voice)
 
 
 def with_voice_times(transcript: Transcript, placed: Sequence[PlacedResult]) -> Transcript:
@@ -97,11 +106,12 @@ def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, dura
     )
 
 
-def segments_of(placed: PlacedResult) -> list[Segment]:
+def segments_of(placed: PlacedResult, request: TranscriptionRequest) -> list[Segment]:
     """The segments of one window, in file time, as they will be in the transcript unless they are judged."""
     timeline = placed.timeline
     segments = in_order([_placed_segments(placed)], timeline.end)
-    return in_order([(timeline, snapped(segments, placed.voice))], timeline.end)
+    timed = in_order([(timeline, snapped(segments, placed.voice))], timeline.end)
+    return [segment_in_script(segment, placed.result.language, request.script) for segment in timed]
 
 
 def _placed_segments(placed: PlacedResult) -> tuple[Timeline, list[Segment]]:

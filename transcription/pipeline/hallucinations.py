@@ -9,27 +9,18 @@ figures of the decoder describe the whole decode that a segment comes from, not 
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import islice
 
 from transcription.core.audio import SAMPLE_RATE, Span
 from transcription.core.options import DecodeOptions, HallucinationPolicy
 from transcription.core.text import compression_ratio
 from transcription.core.transcript import Action, Concern, Reason, Segment, Transcript
+from transcription.media.voice_activity import Activity
+from transcription.pipeline.repetition import surplus_shares, words_of
 
-# Number of times that a phrase may occur in a row, by its number of words; longer phrases as the last. Further repeats
-# are surplus. People say "no" eight times and sing a line four times; a stuck decoder continues to its 224th token.
-MOST_REPEATS = {1: 8, 2: 5, 3: 4}
-# Words of the longest phrase considered: two lines of a song. Loops of the decoder are a sentence at most, and text
-# that repeats after a longer time (prayers, jingles) is rarely a loop.
-LONGEST_PHRASE = 20
 # A segment is flagged if more than this share of its words is surplus. Text is never edited, so a segment is dropped as
 # a whole or not at all.
 MOST_SURPLUS = 0.5
@@ -50,10 +41,9 @@ LIKELY_SILENT = 0.5
 # syllable takes 150 ms or more. Not a share, because Whisper's segments may include long pauses around one word.
 MIN_VOICE_SECONDS = 0.1
 MIN_VOICE_SHARE = 0.5  # of segments shorter than 0.2 s
-
-# Scripts without spaces between words: Thai to Burmese, Khmer, kana, Han. Each character counts as a word.
-UNSPACED = re.compile(r"([\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff])")
-NOT_IN_WORDS = frozenset("PSZC")  # Unicode categories: punctuation, symbols, separators, control characters
+# Words that failed at every temperature need a voice for at least this share of their segment, pauses not counted. In
+# laughter and applause Silero detects scraps of a voice, and the model writes "Thank you very much" over all of it.
+SPARSE_VOICE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +57,17 @@ class Finding:
 def judge(
     transcript: Transcript,
     unspoken: Sequence[Segment],
-    speech: Sequence[Span] | None,
+    activity: Activity | None,
     options: DecodeOptions,
     policy: HallucinationPolicy,
 ) -> Transcript:
     """Apply the policy: hallucinated segments are dropped or kept, and listed under `warnings`.
 
-    unspoken: segments in file time that the decoder omitted as silence. speech: see `find_hallucinations`.
+    unspoken: segments in file time that the decoder omitted as silence. activity: see `find_hallucinations`.
     """
     if policy is HallucinationPolicy.KEEP:
         return transcript
-    reasons = {finding.index: finding.reason for finding in find_hallucinations(transcript.segments, speech, options)}
+    reasons = {finding.index: finding.reason for finding in find_hallucinations(transcript.segments, activity, options)}
     judged: list[tuple[Segment, Reason | None]] = [
         (segment, reasons.get(index)) for index, segment in enumerate(transcript.segments)
     ]
@@ -96,39 +86,39 @@ def judge(
 
 
 def find_hallucinations(
-    segments: Sequence[Segment], speech: Sequence[Span] | None, options: DecodeOptions
+    segments: Sequence[Segment], activity: Activity | None, options: DecodeOptions
 ) -> list[Finding]:
     """The segments of one file that are probably hallucinated, in order.
 
-    segments: in file time. speech: spans in which Silero detected a voice, without padding, in order, in samples of the
-    file; None without voice activity detection. options: of the decode, for its thresholds.
+    segments: in file time. activity: the speech in the file, in order, in samples of the file; None without voice
+    activity detection. options: of the decode, for its thresholds.
     """
-    surplus = surplus_shares(segments)
-    voices = [None] * len(segments) if speech is None else voiced_seconds(segments, speech)
+    surplus = surplus_shares(segments, activity.voice if activity else None)
+    stretches = voiced_seconds(segments, activity.stretches) if activity else [None] * len(segments)
+    voices = voiced_seconds(segments, activity.voice) if activity else [None] * len(segments)
     findings = []
-    for index, (segment, share, voice) in enumerate(zip(segments, surplus, voices, strict=True)):
-        reason = _reason(segment, share, _is_voiceless(segment, voice), options)
+    for index, (segment, share, stretch, voice) in enumerate(zip(segments, surplus, stretches, voices, strict=True)):
+        reason = _reason(segment, share, _is_voiceless(segment, stretch), _is_sparse(segment, voice), options)
         if reason:
             findings.append(Finding(index, reason))
     return findings
 
 
-def _reason(segment: Segment, surplus: float, voiceless: bool, options: DecodeOptions) -> Reason | None:
+def _reason(segment: Segment, surplus: float, voiceless: bool, sparse: bool, options: DecodeOptions) -> Reason | None:
     looping = segment.compression_ratio > options.compression_ratio_threshold  # at every temperature
     unsure = _is_unsure(segment, options)
-    # Windows are decoded independently. The same words in several good decodes over a voice were really repeated.
+    failed = segment.avg_logprob < options.log_prob_threshold  # at every temperature
+    # Windows are decoded independently. The same words in several good decodes over a voice were really repeated, with
+    # pauses or without.
     if surplus > MOST_SURPLUS and (looping or unsure or voiceless):
         return Reason.REPETITION
     # A chorus makes a decode compressible, too, but each of its lines is a segment that is not.
-    if looping and (
-        compression_ratio(segment.text.strip()) > options.compression_ratio_threshold
-        or segment.avg_logprob < options.log_prob_threshold
-    ):
+    if looping and (failed or compression_ratio(segment.text.strip()) > options.compression_ratio_threshold):
         return Reason.COMPRESSION_RATIO
-    if voiceless and unsure:
+    if (voiceless and unsure) or (sparse and failed):
         return Reason.NO_VOICE
-    hopeless = segment.avg_logprob < options.log_prob_threshold - FAR_BELOW
-    if hopeless and segment.no_speech_prob > options.no_speech_threshold * LIKELY_SILENT:
+    hopeless = segment.avg_logprob < options.log_prob_threshold - FAR_BELOW or not words_of(segment.text)
+    if failed and hopeless and segment.no_speech_prob > options.no_speech_threshold * LIKELY_SILENT:
         return Reason.LOW_CONFIDENCE
     return None
 
@@ -147,6 +137,11 @@ def _is_voiceless(segment: Segment, voice: float | None) -> bool:
     return voice is not None and voice <= min(MIN_VOICE_SECONDS, MIN_VOICE_SHARE * (segment.end - segment.start))
 
 
+def _is_sparse(segment: Segment, voice: float | None) -> bool:
+    """Whether a voice was detected in less than half of a segment. voice: as above, without pauses."""
+    return voice is not None and voice < SPARSE_VOICE * (segment.end - segment.start)
+
+
 def voiced_seconds(segments: Sequence[Segment], speech: Sequence[Span]) -> list[float]:
     """Seconds of voice under each segment."""
     ends = [span.end for span in speech]
@@ -161,36 +156,6 @@ def _voiced_seconds(segment: Segment, speech: Sequence[Span], ends: Sequence[int
             break
         samples += min(span.end, end) - max(span.start, start)
     return samples / SAMPLE_RATE
-
-
-def surplus_shares(segments: Sequence[Segment]) -> list[float]:
-    """The share of surplus words in each segment, 0 to 1.
-
-    The words of all segments are one stream: a loop may be part of a segment, fill several, or cross their boundaries.
-    """
-    texts = [words_of(segment.text) for segment in segments]
-    surplus = surplus_words([word for words in texts for word in words])
-    boundaries = np.cumsum([0, *(len(words) for words in texts)])
-    return [float(surplus[start:end].mean()) if start < end else 0.0 for start, end in pairwise(boundaries)]
-
-
-def words_of(text: str) -> list[str]:
-    """The words without case and punctuation, so that "No, no. NO!" is one word three times."""
-    letters = "".join(" " if unicodedata.category(c)[0] in NOT_IN_WORDS else c for c in text.casefold())
-    return UNSPACED.sub(r" \1 ", letters).split()
-
-
-def surplus_words(words: Sequence[str]) -> NDArray[np.bool_]:
-    """A mask of the words that repeat a phrase after MOST_REPEATS occurrences in a row; shape (len(words),)."""
-    numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
-    stream = np.array([numbers[word] for word in words], np.int64)
-    surplus = np.zeros(len(stream), np.bool_)
-    for length in range(1, LONGEST_PHRASE + 1):
-        again = np.concatenate(([False], stream[length:] == stream[:-length], [False]))
-        changes = np.flatnonzero(again[1:] != again[:-1])
-        for first, last in changes.reshape(-1, 2):  # the word at `first` occurs again `length` words later
-            surplus[first + length * MOST_REPEATS.get(length, MOST_REPEATS[3]) : last + length] = True
-    return surplus
 
 
 def _concern(segment: Segment, reason: Reason, index: int | None) -> Concern:

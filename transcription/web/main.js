@@ -8,6 +8,7 @@ import { Transcript } from "./transcript.js";
 
 const at = (id) => document.getElementById(id);
 const ANNOUNCEMENT_STEP = 10; // percent
+const SCRIPTS = { zh: [["zh-Hans", "Chinese, simplified"], ["zh-Hant", "Chinese, traditional"]] };
 
 let current = null; // { job, name, file, abort }
 let announced = "";
@@ -291,7 +292,7 @@ async function fill() {
   try {
     const { languages } = await askJson("languages");
     const { models } = await askJson("models");
-    list(at("language"), languages.map(({ code, name }) => [code, name]));
+    list(at("language"), languages.flatMap(({ code, name }) => [[code, name], ...(SCRIPTS[code] ?? [])]));
     list(at("model"), models.filter((model) => model.on_disk).map(({ name, size }) => [name, `${name} (${size})`]));
   } catch (error) {
     showError(error);

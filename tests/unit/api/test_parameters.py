@@ -11,6 +11,7 @@ from formats.subtitles.layout import SubtitleLayout
 from transcription.api.parameters.parsing import NAMES, json_fields, parse_parameters
 from transcription.api.parameters.transcription import Granularity, temperatures_from
 from transcription.core.errors import InvalidParameter, UnknownModel
+from transcription.core.languages import Script
 from transcription.core.options import HallucinationPolicy, Task, VadOptions
 from transcription.core.settings import Settings
 
@@ -137,6 +138,14 @@ def test_every_range_is_checked(name: str, allowed: tuple[str, ...], refused: tu
 def test_multilingual_detects_the_language_of_every_window(settings: Settings) -> None:
     request = parse_parameters([("multilingual", "true")]).to_request(settings)
     assert (request.multilingual, request.decode.language) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("language", "script"), [("zh-Hans", Script.SIMPLIFIED), ("zh_tw", Script.TRADITIONAL), ("zh", None), ("en", None)]
+)
+def test_a_tag_of_chinese_sets_the_script(settings: Settings, language: str, script: Script | None) -> None:
+    request = parse_parameters([("language", language)]).to_request(settings)
+    assert (request.decode.language, request.script) == (language[:2], script)
 
 
 def test_multilingual_contradicts_a_language(settings: Settings) -> None:

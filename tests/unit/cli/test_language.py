@@ -14,7 +14,7 @@ def command(language: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "code"), [("en", "en"), ("German", "de"), ("en-US", "en"), ("zh_Hant_TW", "zh"), ("auto", "auto")]
+    ("value", "code"), [("en", "en"), ("German", "de"), ("en-US", "en"), ("zh_tw", "zh-Hant"), ("auto", "auto")]
 )
 def test_codes_names_tags_and_auto_are_accepted(value, code):
     assert CliRunner().invoke(command, ["--language", value]).output == f"{code}\n"

@@ -97,7 +97,7 @@ def test_verbose_json_lists_dropped_and_marked_segments_with_their_reason():
         "text": "thanks for watching",
         "reason": "no_voice",
         "action": "dropped",
-        "message": "No voice was detected here, and the model is unsure of the words. "
+        "message": "Little or no voice was detected here, and the model is unsure of the words. "
         "Send hallucinations=mark to keep such segments.",
     }
     assert (second["segment"], second["reason"], second["action"]) == (1, "repetition", "marked")

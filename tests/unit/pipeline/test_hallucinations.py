@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from transcription.core.audio import SAMPLE_RATE, Span
 from transcription.core.options import DecodeOptions, HallucinationPolicy
 from transcription.core.transcript import Action, Reason, Segment, Transcript
-from transcription.pipeline.hallucinations import find_hallucinations, judge, surplus_words, voiced_seconds, words_of
+from transcription.media.voice_activity import Activity
+from transcription.pipeline.hallucinations import find_hallucinations, judge, voiced_seconds
 
 OPTIONS = DecodeOptions(model="demo")
 SECONDS = 2.0  # a segment
@@ -34,10 +36,20 @@ def voice_under(*segments: Segment) -> list[Span]:
     return [Span(int(s.start * SAMPLE_RATE), int((s.end - s.start) * SAMPLE_RATE)) for s in segments]
 
 
+def activity(spans: Sequence[Span]) -> Activity:
+    """Stretches of speech without pauses inside."""
+    return Activity(spans, spans)
+
+
+def utterances(times: int) -> list[Span]:
+    """A voice for 1.5 s of every 2 s."""
+    return [Span(int(i * SECONDS * SAMPLE_RATE), int(1.5 * SAMPLE_RATE)) for i in range(times)]
+
+
 def reasons(*segments: Segment, voice: bool | None = True) -> dict[int, Reason]:
     """The flagged segments by index. voice: everywhere, nowhere, or None without voice activity detection."""
     placed = one_after_the_other(*segments)
-    speech = None if voice is None else voice_under(*placed) if voice else []
+    speech = None if voice is None else activity(voice_under(*placed) if voice else [])
     return {finding.index: finding.reason for finding in find_hallucinations(placed, speech, OPTIONS)}
 
 
@@ -94,10 +106,21 @@ def test_clear_singing_without_detected_speech_or_voice_is_kept() -> None:
 
 def test_a_short_word_in_a_long_segment_is_kept() -> None:
     segment = said(" yes", avg_logprob=DOUBTFUL, start=0.0, end=30.0)
-    assert find_hallucinations([segment], [Span(20 * SAMPLE_RATE, SAMPLE_RATE // 5)], OPTIONS) == []
+    assert find_hallucinations([segment], activity([Span(20 * SAMPLE_RATE, SAMPLE_RATE // 5)]), OPTIONS) == []
+
+
+def test_a_sentence_that_is_said_eight_times_with_pauses_is_kept_eight_times() -> None:
+    said_again = one_after_the_other(*[said(" I really like that account of himself.", compression_ratio=LOOPING)] * 8)
+    assert find_hallucinations(said_again, activity(utterances(8)), OPTIONS) == []
 
 
 # What they do not say
+
+
+def test_a_sentence_that_is_written_more_often_than_it_is_said_is_flagged() -> None:
+    loop = one_after_the_other(*[said(" I really like that account of himself.", compression_ratio=LOOPING)] * 8)
+    found = find_hallucinations(loop, activity(utterances(7)), OPTIONS)
+    assert [finding.index for finding in found] == [4, 5, 6, 7]
 
 
 def test_a_loop_over_many_segments_is_flagged_after_its_first_repeats() -> None:
@@ -137,6 +160,25 @@ def test_uncertain_words_without_voice_are_flagged() -> None:
     assert reasons(said(" you", avg_logprob=DOUBTFUL), voice=False) == {0: Reason.NO_VOICE}
 
 
+def test_thanks_over_applause_with_scraps_of_a_voice_are_flagged() -> None:
+    thanks = said(" Thank you very much.", avg_logprob=-1.13, no_speech_prob=0.29)
+    scraps = Activity([Span(0, 2 * SAMPLE_RATE)], [Span(0, SAMPLE_RATE // 4), Span(SAMPLE_RATE, SAMPLE_RATE // 2)])
+    [finding] = find_hallucinations([thanks], scraps, OPTIONS)
+    assert finding.reason is Reason.NO_VOICE
+
+
+@pytest.mark.parametrize("avg_logprob", [SURE, DOUBTFUL])
+def test_thanks_that_are_said_are_kept(avg_logprob: float) -> None:
+    thanks = said(" Thank you very much.", avg_logprob=avg_logprob, no_speech_prob=0.29)
+    short = [Span(SAMPLE_RATE, SAMPLE_RATE // 2)]
+    assert find_hallucinations([thanks], activity(short), OPTIONS) == []
+
+
+def test_signs_without_words_in_likely_silence_are_flagged() -> None:
+    assert reasons(said(" 💭💭💭", avg_logprob=-1.45, no_speech_prob=0.44)) == {0: Reason.LOW_CONFIDENCE}
+    assert reasons(said(" ♪", no_speech_prob=0.44)) == {}
+
+
 def test_thanks_for_watching_in_silence_is_flagged() -> None:
     classic = said(" Thanks for watching!", avg_logprob=-0.45, no_speech_prob=0.8)
     assert reasons(classic, voice=False) == {0: Reason.NO_VOICE}
@@ -149,7 +191,7 @@ def test_uncertain_words_are_kept_unless_silence_was_detected(voice: bool | None
 
 def test_a_click_does_not_count_as_voice() -> None:
     segment = said(" you", avg_logprob=DOUBTFUL)
-    assert find_hallucinations([segment], [Span(SAMPLE_RATE, SAMPLE_RATE // 20)], OPTIONS)
+    assert find_hallucinations([segment], activity([Span(SAMPLE_RATE, SAMPLE_RATE // 20)]), OPTIONS)
 
 
 def test_words_far_below_the_threshold_in_likely_silence_are_flagged() -> None:
@@ -167,7 +209,7 @@ TRANSCRIPT = Transcript(
     model="demo",
 )
 LEFT_OUT = replace(said(" thanks for watching"), start=1.5, end=2.0)
-SPEECH = voice_under(TRANSCRIPT.segments[0], TRANSCRIPT.segments[2])
+SPEECH = activity(voice_under(TRANSCRIPT.segments[0], TRANSCRIPT.segments[2]))
 
 
 def test_drop_removes_the_segment_and_lists_it() -> None:
@@ -218,14 +260,12 @@ any_segments = st.lists(
     max_size=12,
 ).map(lambda segments: one_after_the_other(*segments))
 any_speech = st.none() | st.lists(st.integers(1, 40_000), max_size=12).map(
-    lambda lengths: [Span(i * 40_000, length) for i, length in enumerate(lengths)]
+    lambda lengths: activity([Span(i * 40_000, length) for i, length in enumerate(lengths)])
 )
 
 
 @given(any_segments, any_speech)
-def test_drop_has_the_segments_that_mark_does_not_list(
-    segments: tuple[Segment, ...], speech: list[Span] | None
-) -> None:
+def test_drop_has_the_segments_that_mark_does_not_list(segments: tuple[Segment, ...], speech: Activity | None) -> None:
     transcript = replace(TRANSCRIPT, segments=segments)
     dropped = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.DROP)
     marked = judge(transcript, [], speech, OPTIONS, HallucinationPolicy.MARK)
@@ -238,7 +278,7 @@ def test_drop_has_the_segments_that_mark_does_not_list(
 
 
 @given(any_segments, any_speech)
-def test_keep_changes_nothing(segments: tuple[Segment, ...], speech: list[Span] | None) -> None:
+def test_keep_changes_nothing(segments: tuple[Segment, ...], speech: Activity | None) -> None:
     transcript = replace(TRANSCRIPT, segments=segments)
     assert judge(transcript, [], speech, OPTIONS, HallucinationPolicy.KEEP) is transcript
 
@@ -252,34 +292,12 @@ def test_an_unremarkable_transcript_is_never_changed(segments: tuple[Segment, ..
             for number, s in enumerate(segments)
         )
     )
-    spoken = {True: voice_under(*unremarkable), None: None}
+    spoken = {True: activity(voice_under(*unremarkable)), None: None}
     if heard is not False:
         assert find_hallucinations(unremarkable, spoken[heard], OPTIONS) == []
     else:
         distinct = [replace(s, text=f" number {index} of many") for index, s in enumerate(unremarkable)]
-        assert find_hallucinations(distinct, [], OPTIONS) == []
-
-
-@given(st.lists(st.integers().map(str), unique=True, max_size=200))
-def test_words_that_never_repeat_are_never_surplus(words: list[str]) -> None:
-    assert not surplus_words(words).any()
-
-
-@given(st.lists(st.sampled_from("abcd"), max_size=60), st.integers(1, 4))
-def test_surplus_words_stay_surplus_when_more_follow(words: list[str], more: int) -> None:
-    before, after = surplus_words(words), surplus_words([*words, *"abcd"[:more]])
-    assert (after[: len(words)] == before).all()
-
-
-@pytest.mark.parametrize(("repeats", "surplus"), [(8, 0), (9, 1), (20, 12)])
-def test_a_word_may_occur_eight_times_in_a_row(repeats: int, surplus: int) -> None:
-    assert surplus_words(["no"] * repeats).sum() == surplus
-
-
-def test_words_are_compared_without_case_and_punctuation() -> None:
-    assert words_of(" No, no. NO!") == ["no", "no", "no"]
-    assert words_of("हिन्दी") == ["हिन्दी"]
-    assert words_of("谢谢 ok") == ["谢", "谢", "ok"]
+        assert find_hallucinations(distinct, activity([]), OPTIONS) == []
 
 
 def test_voice_is_measured_under_each_segment() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.jobs.store.support import REQUEST
+from transcription.core.languages import Script
 from transcription.core.settings import Settings
 from transcription.media.intake.upload import Upload
 from transcription.pipeline import request_key as computing
@@ -61,6 +62,11 @@ def test_a_result_belongs_to_the_weights_that_computed_it(upload: Upload, tmp_pa
     assert request_key(upload, request, settings, "") == before
     weights.write_bytes(b"newer")
     assert request_key(upload, request, settings, "") != before
+
+
+def test_the_scripts_of_chinese_have_different_keys(upload: Upload) -> None:
+    requests = [replace(REQUEST, script=script) for script in (None, *Script)]
+    assert len({request_key(upload, each, Settings(_env_file=None), "") for each in requests}) == 3
 
 
 def test_equal_requests_of_one_caller_have_the_same_key(upload: Upload) -> None:

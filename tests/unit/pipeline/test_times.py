@@ -98,7 +98,7 @@ def test_times_are_the_same_in_a_draft_a_job_and_a_resumed_run(transcribed):
     placed = []
     segments = transcribed(placed=placed).segments
     assert tuple(Draft(request_for()).add(placed[0])) == segments
-    assert tuple(segments_of(placed[0])) == segments
+    assert tuple(segments_of(placed[0], request_for())) == segments
     assert transcribed(known=placed).segments == segments
 
 

@@ -21,7 +21,7 @@ from transcription.core.options import (
 )
 from transcription.core.transcript import PlacedResult, Reason, Segment, WindowResult
 from transcription.media.voice_activity import CHUNK_SAMPLES
-from transcription.pipeline.assemble import JUDGED_TOGETHER, Draft, main_language
+from transcription.pipeline.assemble import JUDGED_TOGETHER, Draft, judged, main_language
 from transcription.pipeline.transcribe import WINDOWS_IN_FLIGHT, Pipeline
 
 EVERYTHING = VadOptions(enabled=False)
@@ -326,3 +326,15 @@ def test_a_draft_omits_a_loop_across_windows():
     given = [draft.add(a_window(number, *looping, avg_logprob=-0.9)) for number in range(JUDGED_TOGETHER)]
     assert given[0]
     assert given[-1] == []
+
+
+def test_a_sentence_that_is_said_again_and_again_within_a_stretch_of_speech_is_kept():
+    window = a_window(0, *["i really like that account"] * 8)
+    looping = tuple(replace(segment, compression_ratio=5.0) for segment in window.result.segments)
+    voice = tuple(Span(place * 2 * SAMPLE_RATE + 4000, 20_000) for place in range(8))
+    placed = replace(
+        window, result=replace(window.result, segments=looping), speech=(Span(0, 16 * SAMPLE_RATE),), voice=voice
+    )
+    request = TranscriptionRequest(DecodeOptions("demo"), VadOptions())
+    assert len(judged([placed], request, 30.0).segments) == 8
+    assert len(judged([replace(placed, voice=placed.speech)], request, 30.0).segments) == 4

@@ -29,7 +29,7 @@ from transcription.api.openai.models import resolve, resolve_deployment
 from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.core.errors import InvalidParameter
-from transcription.core.languages import language_code
+from transcription.core.languages import Script, language_code, script_of
 from transcription.core.options import Task, TranscriptionRequest
 from transcription.core.settings import Settings
 
@@ -102,12 +102,14 @@ def parse(
             f"stream=true sends events, not '{chosen}'. Send response_format=json, or leave 'stream' out.",
             parameter="stream",
         )
-    candidates = _candidate_languages(form)
+    candidates, script = _candidate_languages(form)
     model = _model(form, settings) if deployment is None else resolve_deployment(deployment, settings)
     parameters = _native_parameters(form, task, chosen, model, with_words=words or logprobs)
     request, layout = parameters.to_request(settings), parameters.checked_layout()
     if len(candidates) > 1:
         request = replace(request, decode=replace(request.decode, languages=candidates))
+    if script:
+        request = replace(request, script=script)
     return OpenAIRequest(request, chosen, layout, segments, words, logprobs, stream)
 
 
@@ -145,10 +147,13 @@ def _logprobs(form: Form, chosen: OpenAIFormat) -> bool:
     return bool(given)
 
 
-def _candidate_languages(form: Form) -> tuple[str, ...]:
-    """Codes of the languages that may be spoken, in order. A single one becomes `language`."""
-    found = (_code(value) for value in form.list_of(LANGUAGES))
-    codes = tuple(dict.fromkeys(code for code in found if code is not None))
+def _candidate_languages(form: Form) -> tuple[tuple[str, ...], Script | None]:
+    """Codes of the languages that may be spoken, in order, and the script for Chinese that the first of them names.
+
+    A single code becomes `language`.
+    """
+    found = [_code_and_script(value) for value in form.list_of(LANGUAGES)]
+    codes = tuple(dict.fromkeys(code for code, _ in found if code is not None))
     if codes and LANGUAGE in form.singles:
         raise InvalidParameter(
             "'language' is the spoken language, 'languages[]' are candidates for it. Send only one of the two.",
@@ -156,12 +161,12 @@ def _candidate_languages(form: Form) -> tuple[str, ...]:
         )
     if len(codes) == 1:
         form.singles[LANGUAGE] = codes[0]
-    return codes
+    return codes, next((script for _, script in found if script), None)
 
 
-def _code(language: str) -> str | None:
+def _code_and_script(language: str) -> tuple[str | None, Script | None]:
     try:
-        return language_code(language)
+        return language_code(language), script_of(language)
     except InvalidParameter as error:
         raise InvalidParameter(error.message, parameter=LANGUAGES) from None
 

@@ -12,7 +12,7 @@ from formats.subtitles.layout import SubtitleLayout
 from runners.models.catalogue import check_allowed, is_english_only
 from transcription.api.parameters.subtitles import LayoutParameters
 from transcription.core.errors import InvalidParameter
-from transcription.core.languages import language_code
+from transcription.core.languages import language_code, language_tag, script_of
 from transcription.core.options import (
     VAD_MIN_SILENCE_MS,
     VAD_SPEECH_PAD_MS,
@@ -49,9 +49,10 @@ class RecordingParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    language: Annotated[str, AfterValidator(language_code)] | None = Field(
+    language: Annotated[str, AfterValidator(language_tag)] | None = Field(
         None,
-        description="Code or English name of the spoken language, or a tag such as en-US; detected if missing or auto.",
+        description="Code or English name of the spoken language, or a tag such as en-US; detected if missing or auto. "
+        "zh-Hans or zh-Hant, or a region such as zh-TW, also sets the script in which Chinese is written.",
         examples=["en"],
     )
     multilingual: bool = Field(
@@ -140,7 +141,7 @@ class RecordingParameters(BaseModel):
         return TranscriptionRequest(
             decode=DecodeOptions(
                 model=model,
-                language=self.language,
+                language=language_code(self.language) if self.language else None,
                 task=self.task,
                 beam_size=self.beam_size,
                 best_of=self.best_of,
@@ -158,6 +159,7 @@ class RecordingParameters(BaseModel):
             multilingual=self.multilingual,
             hallucinations=self.hallucinations,
             sound=SoundOptions(self.audio_track, self.channel),
+            script=script_of(self.language) if self.language else None,
         )
 
     def needs_words(self) -> bool:

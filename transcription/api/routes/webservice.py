@@ -108,7 +108,7 @@ def asr_parameters(
     request: Request,
     task: Task = Task.TRANSCRIBE,
     language: Annotated[
-        str, Query(description="Code, English name or tag such as en-US; detected if empty or auto.")
+        str, Query(description="Code, English name or tag such as en-US or zh-Hant; detected if empty or auto.")
     ] = "",
     initial_prompt: str = "",
     vad_filter: Annotated[bool, Query(description="Skip parts without speech.")] = False,

@@ -93,6 +93,24 @@ def test_a_window_gives_what_faster_whisper_gives_token_for_token(
         assert heard(result) == expected(reference, pcm, **parameters)
 
 
+@settings(max_examples=examples(5, 60), deadline=None)
+@given(data=st.data())
+def test_asking_for_word_times_changes_no_token(
+    demo_engine: Engine, recordings: dict[str, Pcm], data: st.DataObject
+) -> None:
+    names = data.draw(st.lists(st.sampled_from(sorted(recordings)), min_size=1, max_size=3))
+    pcm = np.concatenate([recordings[name] for name in names])[: data.draw(st.integers(1, 30)) * SAMPLE_RATE]
+    task = WindowTask(pcm, CERTAIN)
+
+    [plain], [timed] = (
+        demo_engine.decode([replace(task, options=replace(CERTAIN, word_timestamps=wanted))])
+        for wanted in (False, True)
+    )
+
+    assert tokens(timed) == tokens(plain)
+    assert [segment.seek for segment in timed.segments] == [segment.seek for segment in plain.segments]
+
+
 def test_batching_changes_no_token(demo_engine: Engine, recordings: dict[str, Pcm]) -> None:
     tasks = [WindowTask(pcm, CERTAIN) for pcm in recordings.values()]
     alone = [demo_engine.decode([task])[0] for task in tasks]
