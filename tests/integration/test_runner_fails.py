@@ -21,7 +21,7 @@ from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
 from tests.support.load import sample
 from tests.support.recordings import Recordings
-from tests.support.service import UNSHARED, LocalService, local_service
+from tests.support.service import UNSHARED, LocalService, ask, local_service
 from tests.support.waiting import wait_until
 
 RECOVERY_SECONDS = 120.0  # the limit of a failure; it takes a few seconds on an idle machine
@@ -80,7 +80,7 @@ class FragileService:
         # A connection each: between two of them the server may have closed one that is kept.
         ready = f"{self.service.url}/health/ready"
         assert wait_until(
-            lambda: self.runner() not in (0, other_than) and httpx.get(ready, timeout=60).status_code == 200,
+            lambda: self.runner() not in (0, other_than) and ask(ready, timeout=60).status_code == 200,
             RECOVERY_SECONDS,
         )
         return time.monotonic() - started
