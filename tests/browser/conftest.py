@@ -64,9 +64,10 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A quarter of an hour, in which the same is not said in a row."""
     folder = tmp_path_factory.mktemp("long")
     samples = [SHORT.with_name(name) for name in ("en-day.m4a", "en-meeting.mp3", "es-reunion.ogg", "fr-reunion.wav")]
-    once = folder / "once.wav"
+    once = folder / "once.mp3"
     inputs = [part for path in samples for part in ("-i", str(path))]
-    run_ffmpeg(*inputs, "-filter_complex", f"concat=n={len(samples)}:v=0:a=1", "-ac", "1", "-ar", "16000", str(once))
+    joined, codec = f"concat=n={len(samples)}:v=0:a=1", ("-ac", "1", "-ar", "16000", "-b:a", "32k")
+    run_ffmpeg(*inputs, "-filter_complex", joined, *codec, str(once))
     path = folder / "long.mp3"
-    run_ffmpeg("-stream_loop", "-1", "-i", str(once), "-t", str(LONG_SECONDS), "-b:a", "32k", str(path))
+    run_ffmpeg("-stream_loop", "-1", "-i", str(once), "-t", str(LONG_SECONDS), "-c", "copy", str(path))
     return path
