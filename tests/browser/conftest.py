@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, expect, sync_playwright
 
-from tests.support.browser import SHORT, OpenPage, Visit, host_of, start
+from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit, host_of, start
 from tests.support.media_files import run_ffmpeg
 from tests.support.service import LocalService
 
@@ -28,6 +28,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if not chromium:
         pytest.skip("needs chromium: make tools installs it where there are Debian's packages")
+    expect.set_options(timeout=PATIENCE_MS)
     sandbox = [] if os.getuid() else ["--no-sandbox"]  # Chromium has none for root
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=chromium, args=sandbox)
@@ -40,6 +41,7 @@ def visit(browser: Browser, site: LocalService) -> Iterator[OpenPage]:
 
     def open_page(service: LocalService = site, path: str = "/ui", **options: object) -> Visit:
         context = browser.new_context(accept_downloads=True, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         visited = Visit(context.new_page())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,11 @@ def hear(client: httpx.Client) -> Hear:
     return post
 
 
+def words_of(text: str) -> list[str]:
+    """Without punctuation and capitals, in which int8 differs from one kind of CPU to the next."""
+    return re.findall(r"[\w']+", text.lower())
+
+
 def joined(target: Path, *clips: Path) -> Path:
     """The clips one after the other, with PAUSE of silence after each."""
     inputs = [argument for clip in clips for argument in ("-i", str(clip))]
@@ -81,7 +87,7 @@ def joined(target: Path, *clips: Path) -> Path:
 )
 def test_every_word_and_the_language_are_right(hear: Hear, name: str, language: str, text: str) -> None:
     transcript = hear(SPEECH / name)
-    assert (transcript["language"], transcript["text"]) == (language, text)
+    assert (transcript["language"], words_of(transcript["text"])) == (language, words_of(text))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,7 @@ def test_the_language_is_detected_and_written(hear: Hear, name: str, words: str)
 
 
 def test_the_english_model_hears_every_word(hear: Hear) -> None:
-    assert hear(ALWAYS, model="tiny.en")["text"] == "always, but it's worse now."
+    assert words_of(hear(ALWAYS, model="tiny.en")["text"]) == words_of("always, but it's worse now.")
 
 
 def test_speech_is_translated_into_english(hear: Hear) -> None:
