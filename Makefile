@@ -1,9 +1,9 @@
 # All commands of a developer. Every target installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-TESTS_AT_ONCE ?= 2
-# In the order of the folders: the slow files come first, and the short ones of unit/ fill both workers to the end.
-PYTEST = -m pytest --numprocesses $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
+TESTS_AT_ONCE ?= 3
+# In the order of tests/conftest.py, which has the slow files first.
+PYTEST = -m pytest --numprocesses $(TESTS_AT_ONCE) --no-loadscope-reorder
 export BENTOML_DO_NOT_TRACK ?= True
 export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
 # Images and some machines set it. The tests start dozens of services from this tree, and each would compile it anew.

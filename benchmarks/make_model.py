@@ -18,13 +18,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ctranslate2.specs import WhisperSpec
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+if TYPE_CHECKING:
+    from ctranslate2.specs import WhisperSpec
 
 Floats = NDArray[np.float32]
 
@@ -226,6 +228,8 @@ def sinusoids(length: int, width: int) -> Floats:
 
 def build_spec(size: Size, tokenizer: Tokenizer) -> WhisperSpec:
     """The checkpoint in memory, twice the size of the released float16 file."""
+    from ctranslate2.specs import WhisperSpec  # here, because it imports torch where that is installed: 2 s
+
     make = WeightMaker()
     width = size.width
     spec = WhisperSpec(size.layers, size.heads, size.layers, size.heads)

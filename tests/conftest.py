@@ -1,18 +1,37 @@
-"""For all tests: each has an id of its own, and Hypothesis its profile."""
+"""For all tests: each has an id of its own, Hypothesis its profile, and pytest-xdist the order and what is a unit."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.effort import load_profile
 
 load_profile()
 
 
+SHORT = "tests/unit/"  # no services: these files come last, and fill all workers to the end
+TOGETHER = "tests/browser"  # one worker, one service and one Chromium for all files
+
+
+class FilesTogether(LoadFileScheduling):
+    """Gives each worker file after file, or the folder whose files share what is slow to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether:
+    return FilesTogether(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of tests with one id pytest-xdist runs one, and says nothing. Schemathesis gives all routes the same."""
+    items.sort(key=lambda item: item.nodeid.startswith(SHORT))
     for item in items:
         if item.parent and not item.nodeid.endswith(item.name):
             item._id = item.parent.id.child(item.name)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, expect, sync_playwright
 
-from tests.support.browser import SHORT, OpenPage, Visit, host_of, start
+from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit, host_of, start
 from tests.support.media_files import run_ffmpeg
 from tests.support.service import LocalService
 
@@ -28,6 +28,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if not chromium:
         pytest.skip("needs chromium: make tools installs it where there are Debian's packages")
+    expect.set_options(timeout=PATIENCE_MS)
     sandbox = [] if os.getuid() else ["--no-sandbox"]  # Chromium has none for root
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=chromium, args=sandbox)
@@ -40,6 +41,7 @@ def visit(browser: Browser, site: LocalService) -> Iterator[OpenPage]:
 
     def open_page(service: LocalService = site, path: str = "/ui", **options: object) -> Visit:
         context = browser.new_context(accept_downloads=True, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         visited = Visit(context.new_page())
 
@@ -64,9 +66,10 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A quarter of an hour, in which the same is not said in a row."""
     folder = tmp_path_factory.mktemp("long")
     samples = [SHORT.with_name(name) for name in ("en-day.m4a", "en-meeting.mp3", "es-reunion.ogg", "fr-reunion.wav")]
-    once = folder / "once.wav"
+    once = folder / "once.mp3"
     inputs = [part for path in samples for part in ("-i", str(path))]
-    run_ffmpeg(*inputs, "-filter_complex", f"concat=n={len(samples)}:v=0:a=1", "-ac", "1", "-ar", "16000", str(once))
+    joined, codec = f"concat=n={len(samples)}:v=0:a=1", ("-ac", "1", "-ar", "16000", "-b:a", "32k")
+    run_ffmpeg(*inputs, "-filter_complex", joined, *codec, str(once))
     path = folder / "long.mp3"
-    run_ffmpeg("-stream_loop", "-1", "-i", str(once), "-t", str(LONG_SECONDS), "-b:a", "32k", str(path))
+    run_ffmpeg("-stream_loop", "-1", "-i", str(once), "-t", str(LONG_SECONDS), "-c", "copy", str(path))
     return path

@@ -17,6 +17,7 @@ from tests.support.api_keys import KEY, OTHER_KEY, entry
 from tests.support.cluster import Cluster, Member
 from tests.support.jobs import PATIENCE, finished, post, read_events, segments_of, status, submit
 from tests.support.recordings import Recordings
+from tests.support.service import ask
 from tests.support.waiting import wait_until
 
 STOP_SECONDS = 15.0  # from SIGTERM to the end of a worker
@@ -115,7 +116,7 @@ def test_windows_of_different_jobs_share_a_batch(cluster: Cluster, replicas: Rep
 def batches(cluster: Cluster) -> tuple[float, float]:
     """Windows that the workers have decoded, and the batches that they were in."""
     text = "".join(
-        httpx.get(f"http://127.0.0.1:{worker.environment['METRICS_PORT']}/metrics").text for worker in cluster.workers
+        ask(f"http://127.0.0.1:{worker.environment['METRICS_PORT']}/metrics").text for worker in cluster.workers
     )
     lines = [line for line in text.splitlines() if line.startswith("bentoml_service_adaptive_batch_size_")]
     figures = [sum(float(line.split()[-1]) for line in lines if kind in line) for kind in ("_sum", "_count")]
@@ -171,7 +172,7 @@ def busy_worker(cluster: Cluster) -> Member:
 
 
 def holds_windows(worker: Member) -> bool:
-    text = httpx.get(f"http://127.0.0.1:{worker.environment['METRICS_PORT']}/metrics").text
+    text = ask(f"http://127.0.0.1:{worker.environment['METRICS_PORT']}/metrics").text
     active = [line for line in text.splitlines() if line.startswith("transcription_active ")]
     return bool(active) and float(active[0].split()[1]) > 0
 

@@ -16,7 +16,7 @@ def test_every_accepted_job_completes_once_with_the_same_text_whatever_is_killed
     if not shutil.which("redis-server"):
         pytest.skip("redis-server is needed: make tools")
     plan = Plan(jobs=8, kills=6, pause=(1.0, 3.0), targets=TARGETS, seed=2, lengths=(3, 11, 29, 60, 90))
-    outcome = run(plan, tmp_path)
+    outcome = run(plan, tmp_path, quiet_members=(1, 1))
     assert outcome.problems == []
     assert len(outcome.attempts) == plan.jobs
     assert outcome.segments > 25

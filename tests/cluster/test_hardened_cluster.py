@@ -21,7 +21,7 @@ import redis
 
 from tests.support.containers import Container, Hardening, contained, of_compose, of_pod, says_yes, wait_until
 from tests.support.deployment import CHART, DEPLOY, load, manifests, of_kind
-from tests.support.service import ROOT, free_port
+from tests.support.service import ROOT, ask, free_port
 
 PASSWORD = "onlyForTests"
 JOB_SECONDS = 60.0
@@ -117,15 +117,15 @@ def test_a_job_is_accepted_by_the_api_and_done_by_the_worker(running: Running) -
     assert answer.status_code == 202, answer.text
     job = answer.json()["job_id"]
     deadline = time.monotonic() + JOB_SECONDS
-    while (status := httpx.get(f"{running.api}/status/{job}").json())["status"] not in ("completed", "failed"):
+    while (status := ask(f"{running.api}/status/{job}").json())["status"] not in ("completed", "failed"):
         assert time.monotonic() < deadline, status
         time.sleep(0.2)
     assert status["status"] == "completed", status
-    assert 'transcription_job_attempts_total{outcome="completed"} 1.0' in httpx.get(f"{running.worker}/metrics").text
+    assert 'transcription_job_attempts_total{outcome="completed"} 1.0' in ask(f"{running.worker}/metrics").text
 
 
 def test_the_exporter_has_the_metrics_that_workers_are_scaled_by(running: Running) -> None:
-    told = httpx.get(f"{running.exporter}/metrics").text
+    told = ask(f"{running.exporter}/metrics").text
     asked = set(SCALED_BY.findall((CHART / "templates" / "worker-scaling.yaml").read_text()))
     assert len(asked) == 2
     assert all(name in told for name in asked)

@@ -76,5 +76,4 @@ def recordings(spoken_clip: SpokenClip, tmp_path_factory: pytest.TempPathFactory
 def nothing_is_left(service: LocalService, temp_dir: Path) -> Iterator[None]:
     """After every test TEMP_DIR is empty and no decoder runs."""
     yield
-    wait_until(lambda: not leftovers(service, temp_dir))
-    assert leftovers(service, temp_dir) == []
+    assert wait_until(lambda: not leftovers(service, temp_dir)), leftovers(service, temp_dir)

@@ -310,11 +310,3 @@ def test_keys_that_cannot_work_stop_the_start(
 ) -> None:
     with pytest.raises(DidNotStart, match=message), local_service({**environment, **changed}, tmp_path / "service.log"):
         pass
-
-
-def test_a_setting_closes_the_probes(environment: dict[str, str], tmp_path: Path) -> None:
-    closed = {**environment, "API_KEYS_FILE": "", "PROTECT_PROBES": "true"}
-    with local_service(closed, tmp_path / "service.log", wait_until_ready=False) as service:
-        for path in PROBE_PATHS:
-            assert_error(httpx.get(service.url + path), 401, "missing_api_key")
-        assert httpx.get(f"{service.url}/health/live", headers={"X-API-Key": SINGLE}).status_code == 200

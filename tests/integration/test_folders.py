@@ -1,4 +1,4 @@
-"""Folders that others use, that vanish while the service runs, and that are too small for an upload."""
+"""Folders that others use, that vanish while the service runs, and that are too small for an upload; their sweep."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip, shortest_clips
+from tests.support.jobs import PATIENCE, submit
 from tests.support.leftovers import files_under
 from tests.support.service import DidNotStart, LocalService, connected, serve
 from tests.support.small_disk import small_disk
@@ -72,6 +73,7 @@ def service(disk: Path, others: list[Path], tmp_path_factory: pytest.TempPathFac
         "JOBS_DIR": str(disk / "jobs"),
         "MIN_FREE_DISK": str(free),
         "CLEANUP_INTERVAL": "1",
+        "JOB_RESULT_TTL": "1",
     }
     with serve(tmp_path_factory.mktemp("service"), **settings) as running:
         yield running
@@ -105,6 +107,11 @@ def test_an_orphaned_upload_is_swept_and_the_files_of_others_are_not(
     assert wait_until(lambda: not orphan.exists())
     assert [path for path in [*others, odd] if not path.exists()] == []
     odd.unlink()
+
+
+def test_a_finished_job_is_deleted_when_its_time_has_come(client: httpx.Client, clip: SpokenClip) -> None:
+    job = submit(client, clip.path)
+    assert wait_until(lambda: client.get(f"/status/{job}").status_code == 404, PATIENCE)
 
 
 def test_what_the_service_writes_is_readable_by_no_other_user(

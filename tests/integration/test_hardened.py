@@ -16,7 +16,7 @@ import pytest
 from tests.support.clips import SpokenClip
 from tests.support.containers import Container, Hardening, contained, of_compose, says_yes, wait_until
 from tests.support.deployment import DEPLOY, ROOT, Document, load, manifests, of_kind
-from tests.support.service import free_port
+from tests.support.service import ask, free_port
 
 PASSWORD = ROOT / "tests" / "fixtures" / "chart" / "password.yaml"
 JOB_SECONDS = 30.0
@@ -77,7 +77,7 @@ def test_it_transcribes(served: Served, spoken_clip: SpokenClip) -> None:
 def test_it_does_jobs(served: Served, spoken_clip: SpokenClip) -> None:
     job = send(served, spoken_clip, {"async": "true"}).json()["job_id"]
     deadline = time.monotonic() + JOB_SECONDS
-    while (status := httpx.get(f"{served.url}/status/{job}").json())["status"] not in ("completed", "failed"):
+    while (status := ask(f"{served.url}/status/{job}").json())["status"] not in ("completed", "failed"):
         assert time.monotonic() < deadline, status
         time.sleep(0.1)
     assert status["status"] == "completed"
@@ -110,7 +110,7 @@ def test_every_probe_of_the_chart_is_answered(served: Served) -> None:
     (container,) = pod["containers"]
     asked = {container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
     for path in asked | {"/metrics"}:
-        assert httpx.get(served.url + path).status_code == 200, path
+        assert ask(served.url + path).status_code == 200, path
 
 
 def send(served: Served, clip: SpokenClip, fields: dict[str, str] | None = None) -> httpx.Response:

@@ -17,8 +17,10 @@ import pytest
 from tests.resilience.crowd import store_jobs
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
+from tests.support.leftovers import files_under
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService, free_port, local_service
+from tests.support.site import Site, web_server
 from tests.support.waiting import wait_until
 from transcription.core.settings import Settings
 
@@ -26,7 +28,7 @@ UPLOADS, READS, AT_ONCE, STREAMS = 6, 40, 2, 2
 ANSWER_SECONDS = 10.0  # without a Redis; far below the time limit of a request, which it would take to wait for it
 
 
-def settings(folder: Path, **more: str) -> dict[str, str]:
+def settings(**more: str) -> dict[str, str]:
     return {
         "ENABLE_RATE_LIMIT": "true",
         "RATE_LIMIT_PER_MINUTE": str(UPLOADS),
@@ -41,13 +43,28 @@ def settings(folder: Path, **more: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
     folder = tmp_path_factory.mktemp("limited")
-    with local_service(settings(folder), folder / "log") as service:
+    with local_service(settings(), folder / "log") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory: pytest.TempPathFactory, spoken_clip: SpokenClip) -> Iterator[LocalService]:
+    """A service that trusts no proxy, and reads from localhost more than a client may send."""
+    folder = tmp_path_factory.mktemp("direct")
+    Site.talk = spoken_clip.path.read_bytes()
+    environment = settings(
+        TRUSTED_PROXIES="",
+        FORWARDED_ALLOW_IPS="*",  # uvicorn's own
+        URL_ALLOW="localhost",
+        MAX_CLIENT_BYTES=str(len(Site.talk) - 1),
+    )
+    with local_service(environment, folder / "log", wait_until_ready=False) as service:
         yield service
 
 
 def caller(service: LocalService, address: str) -> httpx.Client:
     """A client behind a proxy of ours."""
-    return httpx.Client(base_url=service.url, timeout=60, headers={"X-Forwarded-For": address})
+    return httpx.Client(base_url=service.url, timeout=60, headers={"X-Forwarded-For": address}, verify=False)
 
 
 def test_uploads_beyond_the_limit_are_refused_until_the_window_has_moved_on(
@@ -130,19 +147,24 @@ def _is_let_in(client: httpx.Client, path: str) -> bool:
         return stream.status_code == httpx.codes.OK
 
 
-def test_an_untrusted_proxy_cannot_claim_another_address(tmp_path: Path) -> None:
-    environment = settings(
-        tmp_path,
-        TRUSTED_PROXIES="",
-        RATE_LIMIT_READS_PER_MINUTE="3",
-        FORWARDED_ALLOW_IPS="*",  # uvicorn's own
-    )
-    with local_service(environment, tmp_path / "log", wait_until_ready=False) as service:
-        statuses = []
-        for number in range(5):
-            with caller(service, f"198.51.100.{number}") as client:
-                statuses.append(client.get("/languages").status_code)
-    assert statuses == [200] * 3 + [429] * 2
+def test_an_untrusted_proxy_cannot_claim_another_address(direct: LocalService) -> None:
+    statuses = []
+    for number in range(READS + 2):
+        with caller(direct, f"198.51.100.{number}") as client:
+            statuses.append(client.get("/languages").status_code)
+    assert statuses == [200] * READS + [429] * 2
+
+
+def test_what_is_fetched_counts_as_the_callers_bytes(direct: LocalService) -> None:
+    with web_server() as site:
+        url = {"url": f"{site}/talk.mp3"}
+        answers = [
+            httpx.get(f"{direct.url}/transcribe", params=url, timeout=30),
+            httpx.post(f"{direct.url}/transcribe", data=url, timeout=30),
+        ]
+    for answer in answers:
+        assert_error(answer, 429, "too_many_uploads")
+    assert files_under(direct.log.parent / "uploads") == []
 
 
 def test_services_with_one_redis_count_together_and_go_on_without_it(tmp_path: Path) -> None:
@@ -159,7 +181,7 @@ def test_services_with_one_redis_count_together_and_go_on_without_it(tmp_path: P
             urls = []
             for folder in folders:
                 folder.mkdir()
-                environment = settings(folder, REDIS_URL=f"redis://127.0.0.1:{port}/0")
+                environment = settings(REDIS_URL=f"redis://127.0.0.1:{port}/0")
                 urls.append(stack.enter_context(local_service(environment, folder / "log")).url)
             one, two = (stack.enter_context(httpx.Client(base_url=url, timeout=30)) for url in urls)
             statuses = [client.post("/transcribe").status_code for client in (one, two) * (UPLOADS // 2 + 1)]

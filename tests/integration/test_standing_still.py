@@ -16,7 +16,7 @@ import pytest
 from benchmarks.load import API, RUNNER, service_processes
 from tests.support.clips import SpokenClip
 from tests.support.recordings import Recordings
-from tests.support.service import UNSHARED, LocalService, local_service
+from tests.support.service import UNSHARED, LocalService, ask, local_service
 from tests.support.waiting import wait_until
 
 SECONDS = 3  # WATCHDOG_TIMEOUT
@@ -35,7 +35,7 @@ def runners(service: LocalService) -> list[int]:
 
 
 def is_ready(service: LocalService) -> bool:
-    return httpx.get(f"{service.url}/health/ready", timeout=60).is_success
+    return ask(f"{service.url}/health/ready", timeout=60).is_success
 
 
 def transcribe(service: LocalService, path: Path, **fields: str) -> httpx.Response:
@@ -69,10 +69,10 @@ def test_a_job_survives_a_runner_that_is_stopped(watched: LocalService, recordin
     assert wait_until(lambda: not psutil.pid_exists(victim), RECOVERY_SECONDS)
 
     def is_completed() -> bool:
-        return bool(httpx.get(location, timeout=60).json()["status"] == "completed")
+        return bool(ask(location, timeout=60).json()["status"] == "completed")
 
     assert wait_until(is_completed, RECOVERY_SECONDS)
-    assert httpx.get(location).json()["result"]["duration"] == pytest.approx(60, abs=2)
+    assert ask(location).json()["result"]["duration"] == pytest.approx(60, abs=2)
 
 
 def test_a_service_whose_supervisor_dies_ends_and_frees_its_port(watched: LocalService) -> None:

@@ -8,16 +8,20 @@ import httpx
 import pytest
 
 from tests.support.answers import assert_error
+from tests.support.api_keys import KEY
 from tests.support.clips import SpokenClip
 from tests.support.service import connected, serve
+from transcription.api.app import route_table
 
 
 @pytest.fixture(scope="module")
 def reduced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of a service without jobs, without URL input and without our own queue behind BentoML's tasks."""
+    """A client of a service without jobs, URL input, open probes and our own queue behind BentoML's tasks."""
     switches = {"ENABLE_ASYNC": "false", "ENABLE_URL_INPUT": "false", "TASK_QUEUE": "platform"}
+    keys = {"ENABLE_API_KEY": "true", "API_KEY": KEY, "PROTECT_PROBES": "true"}
     folder = tmp_path_factory.mktemp("reduced")
-    with serve(folder, wait_until_ready=False, **switches) as service, connected(service) as http:
+    with serve(folder, wait_until_ready=False, **switches, **keys) as service, connected(service) as http:
+        http.headers["X-API-Key"] = KEY
         yield http
 
 
@@ -35,3 +39,9 @@ def test_the_queue_of_the_platform_can_be_left_alone(reduced: httpx.Client) -> N
 def test_fetching_can_be_turned_off(reduced: httpx.Client) -> None:
     answer = reduced.get("/transcribe", params={"url": "http://localhost/talk.mp3"})
     assert_error(answer, 501, "not_enabled")
+
+
+def test_the_probes_can_be_closed(reduced: httpx.Client) -> None:
+    for path in route_table().probe_paths:
+        assert_error(httpx.get(reduced.base_url.join(path)), 401, "missing_api_key")
+    assert reduced.get("/health/live").status_code == 200

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
 
 import httpx
 import pytest
@@ -17,54 +14,8 @@ from tests.support.connections import connect
 from tests.support.jobs import PATIENCE
 from tests.support.leftovers import files_under
 from tests.support.service import LocalService, local_service
+from tests.support.site import Site, web_server
 from tests.support.waiting import wait_until
-
-KILOBYTE = 1000
-
-
-class Site(BaseHTTPRequestHandler):
-    """talk: the recording."""
-
-    talk = b""
-    requests: list[str] = []  # noqa: RUF012
-    released = Event()  # the slow answer goes on
-
-    def do_GET(self) -> None:
-        type(self).requests.append(self.path)
-        if self.path == "/slow.mp3":
-            self.answer(200, {"Content-Length": str(len(self.talk))}, self.talk[: 2 * KILOBYTE])
-            type(self).released.wait(60)
-        elif self.path.startswith("/to/"):
-            self.answer(302, {"Location": self.path.removeprefix("/to")})
-        elif self.path == "/elsewhere":
-            self.answer(302, {"Location": "http://127.0.0.2:1/inner"})
-        elif self.path == "/nonsense":
-            self.answer(302, {"Location": "https://[::1/inner"})
-        elif self.path == "/talk.mp3":
-            self.answer(200, {"Content-Type": "audio/mpeg"}, self.talk)
-        else:
-            self.answer(404, {})
-
-    def answer(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def web_server() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    server.daemon_threads = True
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://localhost:{server.server_port}"
-    finally:
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -192,19 +143,3 @@ def test_a_client_that_leaves_ends_the_fetching(reader: LocalService, site: str,
         assert wait_until(lambda: not files_under(folder / "uploads"))
     finally:
         Site.released.set()
-
-
-def test_what_is_fetched_counts_as_the_callers_bytes(tmp_path: Path, site: str) -> None:
-    environment = {
-        "URL_ALLOW": "localhost",
-        "ENABLE_RATE_LIMIT": "true",
-        "MAX_CLIENT_BYTES": str(len(Site.talk) - 1),
-    }
-    with local_service(environment, tmp_path / "log", wait_until_ready=False) as service:
-        answers = [
-            httpx.get(f"{service.url}/transcribe", params={"url": f"{site}/talk.mp3"}, timeout=30),
-            httpx.post(f"{service.url}/transcribe", data={"url": f"{site}/talk.mp3"}, timeout=30),
-        ]
-    for answer in answers:
-        assert_error(answer, 429, "too_many_uploads")
-    assert [path for path in (tmp_path / "uploads").rglob("*") if path.is_file()] == []

@@ -86,7 +86,7 @@ def patiently(service: Target, method: str, path: str, **arguments: Any) -> http
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.TransportError):
-            answer = httpx.request(method, service.url + path, timeout=REQUEST_TIMEOUT, **arguments)
+            answer = httpx.request(method, service.url + path, timeout=REQUEST_TIMEOUT, verify=False, **arguments)
             if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 return answer
         time.sleep(POLL_SECONDS)

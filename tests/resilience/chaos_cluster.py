@@ -61,13 +61,17 @@ class Prey:
         member.start(wait=False)
 
 
-def run(plan: Plan, folder: Path) -> Outcome:
-    """Both runs, the quiet and the disturbed one, and what differs. Raises TimeoutError, DidNotStart."""
+def run(plan: Plan, folder: Path, quiet_members: tuple[int, int] = (APIS, WORKERS)) -> Outcome:
+    """Both runs, the quiet and the disturbed one, and what differs. Raises TimeoutError, DidNotStart.
+
+    quiet_members: API replicas and workers of the quiet run. Its transcripts do not depend on them, its time does.
+    """
+    apis, workers = quiet_members
     recordings = make_recordings(plan.jobs, plan.lengths, folder / "recordings")
     outcome = Outcome()
     for name in ("quiet", "disturbed"):
         (folder / name).mkdir()
-    with local_cluster(folder / "quiet", environment(), apis=APIS, workers=WORKERS) as cluster:
+    with local_cluster(folder / "quiet", environment(), apis=apis, workers=workers) as cluster:
         quiet = Prey(cluster, folder / "quiet" / "cache", plan.seed)
         started = time.monotonic()
         expected = wait_for(quiet, submit_all(quiet, recordings))

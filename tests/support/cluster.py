@@ -17,7 +17,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import redis
 
-from tests.support.service import ROOT, DidNotStart, free_port, unmeasured
+from tests.support.service import ROOT, DidNotStart, ask, free_port, unmeasured
 
 START_SECONDS = 120.0  # on two busy cores
 STOP_SECONDS = 30.0
@@ -193,6 +193,6 @@ def _redis_answers(port: int) -> bool:
 
 def _says_yes(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).is_success
+        return ask(url, timeout=5).is_success
     except httpx.HTTPError:
         return False

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.support.deployment import ROOT
+from tests.support.service import ask
 
 SCRIPT = Path(__file__).with_name("as_a_container.sh")
 READY_SECONDS = 90.0
@@ -128,6 +129,6 @@ def wait_until(answers: Callable[[], bool], container: Container) -> None:
 
 def says_yes(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).is_success
+        return ask(url, timeout=5).is_success
     except httpx.TransportError:
         return False

@@ -26,7 +26,10 @@ class Recordings:
     def speech(self, name: str, seconds: float) -> Path:
         """The speech over and over, in the format of the name."""
         source = ("-stream_loop", "-1", "-i", str(self._speech), "-t", str(seconds))
-        return self._once(name, lambda path: run_ffmpeg(*source, "-ac", "1", "-ar", "16000", str(path)))
+        # MP3 is costly to encode: 2 s of the CPU for ten minutes.
+        same = Path(name).suffix == self._speech.suffix
+        codec = ("-c", "copy") if same else ("-ac", "1", "-ar", "16000")
+        return self._once(name, lambda path: run_ffmpeg(*source, *codec, str(path)))
 
     def silence(self, name: str, seconds: float) -> Path:
         """Digital silence."""

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 SETTLE_SECONDS = 30.0  # in which a service cleans up after a request; a busy machine takes some of them
-POLL_SECONDS = 0.02
+# Between two looks: a tenth of the time that has passed. What is waited for would be slowed down by more.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.1
+PAUSE_SHARE = 0.1
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = SETTLE_SECONDS) -> bool:
     """Whether the condition came true within so many seconds: the limit of a failure, not the length of a wait."""
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        passed = time.monotonic() - started
+        if passed > seconds:
             return False
-        time.sleep(POLL_SECONDS)
+        time.sleep(min(max(SHORTEST_PAUSE, PAUSE_SHARE * passed), LONGEST_PAUSE))
     return True

@@ -19,13 +19,26 @@ from transcription.system import watchdog_process
 
 SECONDS = 2
 PROGRAM = f"""
-import asyncio, ctypes, sys, time
-from transcription.system.watchdog import Watchdog
+import asyncio, ctypes, fcntl, sys, termios, time
+from transcription.system import watchdog as module
+
+module.BEAT_SECONDS = 0.1
+
+class Watchdog(module.Watchdog):
+    sent = False
+
+    def _sent(self, beat):
+        self.sent = super()._sent(beat)
+        return self.sent
+
+    def is_heard(self):
+        return self.sent and not any(fcntl.ioctl(self._pipe, termios.FIONREAD, bytes(4)))
 
 async def main():
     watchdog = Watchdog({SECONDS}, lambda: READY)
     watchdog.start()
-    await asyncio.sleep(1.5)  # a beat or two
+    while not watchdog.is_heard():
+        await asyncio.sleep(0.01)
     print("watched", flush=True)
     THEN
     await asyncio.sleep(1000)
