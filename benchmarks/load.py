@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 
 import httpx
 
 from benchmarks.clips import Clip
+from benchmarks.evaluate.systems import cpu_seconds
 from benchmarks.peers import Contender
 from tests.support.service import UNSHARED, LocalService
 
@@ -26,31 +28,30 @@ KIB = 1024
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The result of one load. seconds: from the first request to the last response. latencies: per request, seconds."""
+    """The result of one load.
+
+    seconds: from the first request to the last response. latencies: per request, seconds. cpu: CPU-seconds of the
+    contender.
+    """
 
     seconds: float
     latencies: tuple[float, ...]
+    cpu: float
 
 
-def run_load(contender: Contender, clip: Clip, beam: int, *, clients: int, requests: int) -> Load:
-    """Send `requests` in sequence from each of `clients` threads. Raises the contender's errors."""
+def run_load(contender: Contender, clips: Sequence[Clip], beam: int, *, clients: int, requests: int) -> Load:
+    """Send `requests` requests, `clients` of them at a time, each with the next clip. Raises the contender's errors."""
     never = threading.Event()
-    ready = threading.Barrier(clients + 1)
-
-    def client() -> list[float]:
-        ready.wait()
-        return [timed(contender, clip, beam, never) for _ in range(requests)]
-
+    cpu, started = contender.cpu_seconds(), time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        answers = [pool.submit(client) for _ in range(clients)]
-        ready.wait()
-        started = time.perf_counter()
-        latencies = [latency for answer in answers for latency in answer.result()]
-        return Load(time.perf_counter() - started, tuple(latencies))
+        sent = islice(cycle(clips), requests)
+        latencies = tuple(pool.map(lambda clip: timed(contender, clip, beam, never), sent))
+    seconds = time.perf_counter() - started
+    return Load(seconds, latencies, contender.cpu_seconds() - cpu)
 
 
-def run_mix(contender: Contender, long: Clip, short: Clip, beam: int, requests: int) -> Load:
-    """Latencies of short clips, sent in sequence while the long one is transcribed; the long one is then cancelled.
+def run_mix(contender: Contender, long: Clip, short: Sequence[Clip], beam: int, requests: int) -> list[float]:
+    """Latencies of short clips, seconds, sent in sequence while the long one is transcribed, which is then cancelled.
 
     There are fewer than `requests` if the long one ends first.
     """
@@ -59,13 +60,13 @@ def run_mix(contender: Contender, long: Clip, short: Clip, beam: int, requests: 
     with ThreadPoolExecutor(1) as pool:
         background = pool.submit(contender.transcribe, long, beam, stop)
         time.sleep(1.0)  # the long file is decoding by now
-        started = time.perf_counter()
-        while len(latencies) < requests and not background.done():
-            latencies.append(timed(contender, short, beam, threading.Event()))
-        seconds = time.perf_counter() - started
+        for clip in islice(cycle(short), requests):
+            if background.done():
+                break
+            latencies.append(timed(contender, clip, beam, threading.Event()))
         stop.set()
         background.result()
-    return Load(seconds, tuple(latencies))
+    return latencies
 
 
 def timed(contender: Contender, clip: Clip, beam: int, stop: threading.Event) -> float:
@@ -76,10 +77,14 @@ def timed(contender: Contender, clip: Clip, beam: int, stop: threading.Event) ->
 
 
 class Service:
-    """The service over HTTP, including the upload."""
+    """The service over HTTP, including the upload. root: the id of its first process."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, root: int) -> None:
         self._url = url
+        self._root = root
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self._root)
 
     def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
         """The transcript. Raises httpx.HTTPStatusError."""

@@ -1,4 +1,4 @@
-"""The peers that the service is compared with, on the same weights, each with its defaults.
+"""The peers that the service is compared with, on the same weights, in their default layout and in their best one.
 
 Peers run in this process, without HTTP, which favours them by a few milliseconds per request. The floor runs in a
 separate process with the runner's allocator settings, so that it measures what the model costs there.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -24,8 +25,15 @@ from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from benchmarks.clips import Clip
-from benchmarks.plan import BATCHED, FASTER_WHISPER, WEBSERVICE, WEBSERVICE_BEAM
-from runners.placement import DeviceLayout, Placement
+from benchmarks.plan import (
+    BATCHED,
+    BATCHED_WORKERS,
+    FASTER_WHISPER,
+    FASTER_WHISPER_WORKERS,
+    WEBSERVICE,
+    WEBSERVICE_BEAM,
+)
+from runners.placement import CPU, DeviceLayout, Placement, available_cores
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.system.malloc import KEEP_MEMORY
 from transcription.system.openmp import WAIT_PASSIVELY
@@ -40,6 +48,10 @@ class Contender(Protocol):
         """The transcript; incomplete if `stop` is set meanwhile."""
         ...
 
+    def cpu_seconds(self) -> float:
+        """CPU time that its processes have used so far, all threads, user and system."""
+        ...
+
 
 def read(segments: Iterable[Any], stop: threading.Event) -> str:
     """The text of faster-whisper's lazy segments, up to `stop`."""
@@ -51,21 +63,25 @@ def read(segments: Iterable[Any], stop: threading.Event) -> str:
     return "".join(texts)
 
 
-class FasterWhisper:
-    """`WhisperModel.transcribe` with its defaults: one thread per client, no lock; CTranslate2 queues the calls."""
+class Peer:
+    """A peer in this process, which does nothing else while one is measured."""
 
     def __init__(self, whisper: WhisperModel) -> None:
         self._whisper = whisper
+
+    def cpu_seconds(self) -> float:
+        return time.process_time()
+
+
+class FasterWhisper(Peer):
+    """`WhisperModel.transcribe` with its defaults: one thread per client, no lock; CTranslate2 queues the calls."""
 
     def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
         return read(self._whisper.transcribe(str(clip.path), beam_size=beam)[0], stop)
 
 
-class Batched:
+class Batched(Peer):
     """`BatchedInferencePipeline`, created per request as speaches does. It detects speech and batches by 8."""
-
-    def __init__(self, whisper: WhisperModel) -> None:
-        self._whisper = whisper
 
     def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
         pipeline = BatchedInferencePipeline(self._whisper)
@@ -73,11 +89,11 @@ class Batched:
         return read(pipeline.transcribe(audio, beam_size=beam, temperature=0.0)[0], stop)
 
 
-class Webservice:
+class Webservice(Peer):
     """whisper-asr-webservice: a lock around the whole transcription, beam size 5. The file is read outside the lock."""
 
     def __init__(self, whisper: WhisperModel) -> None:
-        self._whisper = whisper
+        super().__init__(whisper)
         self._lock = threading.Lock()
 
     def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
@@ -89,7 +105,9 @@ class Webservice:
 
 
 class Floor:
-    """The minimum cost of the model: plain CTranslate2 calls in one layout, with features computed beforehand.
+    """The cost of the model on whole windows: every 30 s of a clip encoded as 30 s and decoded once, and nothing else.
+
+    Plain CTranslate2 calls in one layout, with features computed beforehand.
 
     Windows of all clients share one queue. Each slot takes its share, up to `layout.batch` with the same beam size.
     """
@@ -100,7 +118,8 @@ class Floor:
         self._features: dict[Path, list[NDArray[np.float32]]] = {}
         self._queue: deque[tuple[NDArray[np.float32], int, Future[str]]] = deque()
         self._work = threading.Condition()
-        tokenizer = Tokenizer(self._whisper.hf_tokenizer, True, task="transcribe", language="en")
+        self._multilingual = self._whisper.model.is_multilingual
+        tokenizer = Tokenizer(self._whisper.hf_tokenizer, self._multilingual, task="transcribe", language="en")
         self._tokenizer, self._prompt = tokenizer, self._whisper.get_prompt(tokenizer, [])
         for _ in range(layout.slots):
             threading.Thread(target=self._serve, daemon=True).start()
@@ -119,6 +138,9 @@ class Floor:
                 self._queue.append((features, beam, future))
             self._work.notify_all()
         return "".join(future.result() for future in futures)
+
+    def cpu_seconds(self) -> float:
+        return time.process_time()
 
     def _serve(self) -> None:
         while True:
@@ -139,7 +161,8 @@ class Floor:
 
     def _decode(self, features: NDArray[np.float32], beam: int) -> list[str]:
         encoded = self._whisper.encode(features)
-        self._whisper.model.detect_language(encoded)
+        if self._multilingual:
+            self._whisper.model.detect_language(encoded)
         results = self._whisper.model.generate(
             encoded, [self._prompt] * len(features), beam_size=beam, return_scores=True, return_no_speech_prob=True
         )
@@ -167,6 +190,9 @@ class FloorCaller:
     def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
         """The transcript. `stop` is ignored."""
         return str(self._floor.transcribe(clip, beam))
+
+    def cpu_seconds(self) -> float:
+        return float(self._floor.cpu_seconds())
 
     def close(self) -> None:
         """End the process."""
@@ -201,6 +227,14 @@ def load_model(folder: Path, placement: Placement, threads: int, workers: int) -
 
 
 def load_peers(folder: Path, placement: Placement) -> dict[str, Contender]:
-    """The peers. They share one model in its default layout."""
+    """The peers. Those of one layout share a model."""
     default = load_model(folder, placement, DEFAULT_THREADS, 1)
-    return {FASTER_WHISPER: FasterWhisper(default), BATCHED: Batched(default), WEBSERVICE: Webservice(default)}
+    peers: dict[str, Contender] = {
+        FASTER_WHISPER: FasterWhisper(default),
+        BATCHED: Batched(default),
+        WEBSERVICE: Webservice(default),
+    }
+    if placement.device == CPU:
+        workers = load_model(folder, placement, 1, available_cores())
+        peers |= {FASTER_WHISPER_WORKERS: FasterWhisper(workers), BATCHED_WORKERS: Batched(workers)}
+    return peers

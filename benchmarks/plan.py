@@ -8,9 +8,12 @@ from dataclasses import dataclass
 SERVICE = "service"
 FASTER_WHISPER = "faster-whisper"
 BATCHED = "BatchedInferencePipeline"
+# The same with a worker of one thread per core instead of one worker with all threads.
+FASTER_WHISPER_WORKERS = "faster-whisper-workers"
+BATCHED_WORKERS = "BatchedInferencePipeline-workers"
 WEBSERVICE = "asr-webservice"
 FLOOR = "floor"
-PEERS = (FASTER_WHISPER, BATCHED, WEBSERVICE)
+PEERS = (FASTER_WHISPER, FASTER_WHISPER_WORKERS, BATCHED, BATCHED_WORKERS, WEBSERVICE)
 CONTENDERS = (SERVICE, *PEERS, FLOOR)
 WEBSERVICE_BEAM = 5  # fixed in its code
 

@@ -6,7 +6,7 @@ import csv
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,24 +14,37 @@ from typing import Any
 
 from benchmarks.plan import CONTENDERS, FLOOR, PEERS, SERVICE, Case
 
-CSV_FIELDS = ("contender", "clip_s", "clients", "beam", "repetition", "load_s", "latency_s")
+CSV_FIELDS = ("contender", "clip_s", "clients", "beam", "repetition", "load_s", "load_cpu_s", "latency_s")
 MIN_FOR_SPREAD = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One contender under one load. seconds: of the whole load. latencies: per request, seconds."""
+    """One contender under one load.
+
+    seconds: of the whole load. latencies: per request, seconds. cpu: CPU-seconds of the contender.
+    """
 
     case: Case
     contender: str
     repetition: int
     seconds: float
     latencies: tuple[float, ...]
+    cpu: float
 
     @property
     def throughput(self) -> float:
         """Seconds of audio per second."""
-        return self.case.clip * len(self.latencies) / self.seconds
+        return self._audio / self.seconds
+
+    @property
+    def cpu_cost(self) -> float:
+        """CPU-seconds per second of audio."""
+        return self.cpu / self._audio
+
+    @property
+    def _audio(self) -> float:
+        return self.case.clip * len(self.latencies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,7 @@ class Summary:
     case: Case
     throughput: Mapping[str, Figure]
     latency: Mapping[str, Figure]
+    cpu_cost: Mapping[str, Figure]
 
     @property
     def best_peer(self) -> str | None:
@@ -98,6 +112,7 @@ def summarize(measurements: Iterable[Measurement]) -> list[Summary]:
             case,
             {name: figure([run.throughput for run in runs]) for name, runs in by_name.items()},
             {name: figure([value for run in runs for value in run.latencies]) for name, runs in by_name.items()},
+            {name: figure([run.cpu_cost for run in runs]) for name, runs in by_name.items()},
         )
         for case, by_name in sorted(groups.items())
     ]
@@ -130,15 +145,31 @@ def ratio_table(summaries: Sequence[Summary]) -> str:
     return table(("case", "throughput of the service", "floor / service"), rows)
 
 
-def figure_table(summaries: Sequence[Summary], *, latency: bool) -> str:
-    """Medians with quartiles: latency in seconds, or throughput in seconds of audio per second."""
+def figure_table(summaries: Sequence[Summary], figures_of: Callable[[Summary], Mapping[str, Figure]]) -> str:
+    """Medians with quartiles. figures_of: what is shown of a case, by contender."""
     ran = {name for summary in summaries for name in summary.throughput}
     names = [name for name in CONTENDERS if name in ran]
     rows = []
     for summary in summaries:
-        figures = summary.latency if latency else summary.throughput
+        figures = figures_of(summary)
         rows.append((label(summary.case), *(str(figures.get(name, "-")) for name in names)))
     return table(("case", *names), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All that was measured, except for memory. What was left out is empty.
+
+    alone, mixed: latencies of short clips, and of the same during a long file, by contender. fallback: of a clip that
+    needs it, by contender. probes: of other routes, by path. All in seconds. scripted: whether the checkpoint was.
+    """
+
+    summaries: Sequence[Summary]
+    alone: Mapping[str, Sequence[float]]
+    mixed: Mapping[str, Sequence[float]]
+    fallback: Mapping[str, Sequence[float]]
+    probes: Mapping[str, Sequence[float]]
+    scripted: bool = False
 
 
 def mix_table(alone: Mapping[str, Sequence[float]], mixed: Mapping[str, Sequence[float]]) -> str:
@@ -150,6 +181,12 @@ def mix_table(alone: Mapping[str, Sequence[float]], mixed: Mapping[str, Sequence
     return table(("contender", "mix / alone", "alone, s", "in the mix, s", "requests"), rows)
 
 
+def fallback_table(latencies: Mapping[str, Sequence[float]]) -> str:
+    """Latency of a clip that needs fallback."""
+    rows = [(name, str(figure(values)), str(len(values))) for name, values in latencies.items()]
+    return table(("contender", "latency, s", "requests"), rows)
+
+
 def write_csv(measurements: Iterable[Measurement], path: Path) -> None:
     """Write one row per request."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -158,7 +195,7 @@ def write_csv(measurements: Iterable[Measurement], path: Path) -> None:
         for run in measurements:
             for latency in run.latencies:
                 place = (run.contender, run.case.clip, run.case.clients, run.case.beam, run.repetition)
-                writer.writerow((*place, f"{run.seconds:.4f}", f"{latency:.4f}"))
+                writer.writerow((*place, f"{run.seconds:.4f}", f"{run.cpu:.4f}", f"{latency:.4f}"))
 
 
 def plot(measurements: Sequence[Measurement], folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ import httpx
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 
-from benchmarks.clips import make_clips
+from benchmarks.clips import speech, write_clip
 from benchmarks.load import API, RUNNER, descendants, resident, service_processes
 from benchmarks.report import table
 from tests.resilience.crowd import OF_A_CROWD, Crowd, send_crowd, store_jobs
@@ -100,15 +100,16 @@ def read(service: LocalService, sent: int) -> Reading:
 
 def make_files(folder: Path) -> Files:
     """Recordings: speech of several lengths, noise, and all that tests.support.hostile_files knows."""
-    speech = [clip.path for clip in make_clips(LENGTHS, folder).values()]
+    source = speech()
+    spoken = [write_clip(source, seconds, folder).path for seconds in LENGTHS]
     noise = np.random.default_rng(0).normal(0, 3000, NOISE_SECONDS * SAMPLE_RATE).astype(np.int16)
-    header = speech[0].read_bytes()[:44]
+    header = spoken[0].read_bytes()[:44]
     corpus = folder / "hostile"
     corpus.mkdir()
     return Files(
-        speech=tuple(File(path.name, path.read_bytes()) for path in speech),
+        speech=tuple(File(path.name, path.read_bytes()) for path in spoken),
         noise=(File("noise.wav", header + noise.tobytes()),),  # decoders read past a length that is too small
-        hostile=tuple(File(each.name, each.path.read_bytes()) for each in make(corpus, Canary(speech[0], NOWHERE))),
+        hostile=tuple(File(each.name, each.path.read_bytes()) for each in make(corpus, Canary(spoken[0], NOWHERE))),
     )
 
 

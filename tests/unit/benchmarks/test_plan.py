@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.clips import make_clips
 from benchmarks.plan import BATCHED, CONTENDERS, FASTER_WHISPER, FLOOR, SERVICE, WEBSERVICE, Case, cases, interleave
 from benchmarks.report import (
     Measurement,
+    fallback_table,
     figure,
     figure_table,
     mix_table,
@@ -24,13 +25,12 @@ from benchmarks.report import (
     table,
     write_csv,
 )
-from transcription.core.audio import SAMPLE_RATE
 
 CASE = Case(clip=29.0, clients=8, beam=5)
 
 
-def measured(contender: str, seconds: float, *latencies: float, repetition: int = 0) -> Measurement:
-    return Measurement(CASE, contender, repetition, seconds, latencies or (seconds,))
+def measured(contender: str, seconds: float, *latencies: float, repetition: int = 0, cpu: float = 1.0) -> Measurement:
+    return Measurement(CASE, contender, repetition, seconds, latencies or (seconds,), cpu)
 
 
 @given(st.integers(1, 6), st.lists(st.sampled_from(CONTENDERS), min_size=1, unique=True))
@@ -104,13 +104,23 @@ def test_repetitions_are_combined_to_a_median_with_quartiles() -> None:
     runs = [measured(SERVICE, seconds, repetition=number) for number, seconds in enumerate((1.0, 2.0, 3.0))]
     [summary] = summarize(runs)
     assert (summary.latency[SERVICE].low, summary.latency[SERVICE].median) == (1.5, 2.0)
-    assert "2.00 (1.50–2.50)" in figure_table([summary], latency=True)
+    assert "2.00 (1.50–2.50)" in figure_table([summary], attrgetter("latency"))
+
+
+def test_cpu_time_is_shown_for_a_second_of_audio() -> None:
+    [summary] = summarize([measured(SERVICE, 2.0, 2.0, 2.0, cpu=5.8)])
+    table_of_costs = figure_table([summary], attrgetter("cpu_cost"))
+    assert table_of_costs.endswith("| 29 s, beam 5, 8 clients | 0.100 (0.100–0.100) |")
 
 
 def test_the_mix_table_shows_the_ratio_of_latencies() -> None:
     assert "| service | 3.00 | 1.00 (1.00–1.00) | 3.00 (3.00–3.00) | 1 |" in mix_table(
         {SERVICE: [1.0]}, {SERVICE: [3.0]}
     )
+
+
+def test_the_fallback_table_shows_latencies_by_contender() -> None:
+    assert fallback_table({SERVICE: [1.0, 2.0, 3.0]}).endswith("| service | 2.00 (1.50–2.50) | 3 |")
 
 
 def test_a_table_has_a_delimiter_row_below_its_header() -> None:
@@ -122,12 +132,4 @@ def test_the_csv_has_a_row_for_every_request(tmp_path: Path) -> None:
     with (tmp_path / "requests.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["latency_s"] for row in rows] == ["1.0000", "2.0000"]
-    assert rows[0]["contender"] == SERVICE
-
-
-def test_clips_have_the_requested_duration(tmp_path: Path) -> None:
-    clips = make_clips([3.0, 40.0], tmp_path)
-    assert [clips[seconds].path.stat().st_size for seconds in (3.0, 40.0)] == [
-        44 + 2 * SAMPLE_RATE * 3,
-        44 + 2 * SAMPLE_RATE * 40,
-    ]
+    assert (rows[0]["contender"], rows[0]["load_cpu_s"]) == (SERVICE, "1.0000")
