@@ -37,8 +37,12 @@ class Arrays(Protocol):
         """
         ...
 
-    def stack(self, parts: Sequence[LogMel]) -> ctranslate2.StorageView:
-        """Parts of windows in the encoder's shape: padded with zeros, shape (parts, n_mels, ENCODER_FRAMES)."""
+    def stack(self, parts: Sequence[LogMel], frames: int) -> ctranslate2.StorageView:
+        """Parts of windows as the encoder's input, padded with silence: shape (parts, n_mels, frames).
+
+        frames: even. As in Whisper, an input of ENCODER_FRAMES is padded with zeros, which is the middle of the range
+        of features; a shorter one with the lowest value that the features of the part can have.
+        """
         ...
 
     def take_rows(self, encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:
@@ -47,6 +51,10 @@ class Arrays(Protocol):
         encoded: shape (windows, positions, d_model).
         """
         ...
+
+
+# The lowest feature is this far below the highest of its window: 8 decades of energy, of which one is 0.25.
+FEATURE_RANGE = 2.0
 
 
 def is_whole(encoded: ctranslate2.StorageView, rows: Sequence[int]) -> bool:

@@ -1,46 +1,34 @@
 """Calls the model. Holds no queue: a compatible batch of windows in, their results out.
 
 The steps and their order are those of `WhisperModel.transcribe(condition_on_previous_text=False)`, taken for a whole
-batch at once: one encoder pass serves language detection, every temperature and the alignment of words.
+batch at once: one encoder pass serves language detection, every temperature and the alignment of words. As a rule the
+encoder sees less than 30 s, see `context`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import ctranslate2
 import numpy as np
 from faster_whisper.transcribe import WhisperModel
-from faster_whisper.utils import get_end
 from numpy.typing import NDArray
 
 from runners.decode.arrays import Arrays, LogMel
+from runners.decode.context import UNSURE_OF_LANGUAGE, context_of, is_doubtful, most_tokens, shortest_rest
 from runners.decode.model import ModelHandle
 from runners.decode.prompt import Prompt, fit
-from runners.decode.rules import (
-    Attempt,
-    Cut,
-    Split,
-    average_logprob,
-    choose_best,
-    likeliest,
-    needs_fallback,
-    should_skip,
-    split_segments,
-)
+from runners.decode.rules import Attempt, likeliest, should_skip
+from runners.decode.search import Search, Wanted
+from runners.decode.segments import Segmenter, untimed
 from runners.decode.tokenizers import ENGLISH, Tokenizers
+from transcription.core.audio import ENCODER_FRAMES
 from transcription.core.errors import ModelUnavailable
 from transcription.core.options import DecodeOptions
-from transcription.core.text import compression_ratio
-from transcription.core.transcript import Segment, WindowResult, Word
+from transcription.core.transcript import Segment, WindowResult
+from transcription.telemetry import metrics
 from transcription.telemetry.tracing import MODEL_DECODE, MODEL_ENCODE, stage
-
-MAX_INITIAL_TIMESTAMP_INDEX = 50  # timestamp tokens of 20 ms: speech starts within the first second
-# Marks that belong to the following and to the preceding word; faster-whisper's defaults.
-PREPENDED_MARKS = "\"'“¿([{-"
-APPENDED_MARKS = "\"'.。,，!！?？:：”)]}、"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +71,24 @@ class _WindowState:
         return WindowResult(language, self.language_probability, segments, unspoken, self.prompt.cut)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What is decoded next of a window: `frames` from its `seek` on."""
+
+    state: _WindowState
+    frames: int
+
+    @property
+    def features(self) -> LogMel:
+        seek = self.state.seek
+        features: LogMel = self.state.features[:, seek : seek + self.frames]
+        return features
+
+    @property
+    def context(self) -> int:
+        return context_of(self.frames, self.state.options.encoder_context)
+
+
 class Engine:
     """Decodes batches on one loaded model. Any number of threads may call it."""
 
@@ -92,8 +98,9 @@ class Engine:
         self._arrays: Arrays = model.arrays
         self._multilingual: bool = model.whisper.model.is_multilingual
         self._tokenizers = Tokenizers(model)
-        self._suppressed = self._tokenizers.suppressed
         self._context = min(model.context, self._whisper.max_length)
+        self._segmenter = Segmenter(model.whisper, self._tokenizers)
+        self._search = Search(model.whisper.model, model.arrays, self._tokenizers, self._context)
 
     def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
         """Results in the order of the batch, whose options must share one `queue.BatchKey`.
@@ -119,30 +126,63 @@ class Engine:
 
     def _decode_next(self, states: Sequence[_WindowState]) -> None:
         """Decode the rest of each window, at most 30 s, and advance its `seek`."""
-        frames = [min(self._max_frames, state.content_frames - state.seek) for state in states]
-        parts = [
-            state.features[:, state.seek : state.seek + count] for state, count in zip(states, frames, strict=True)
-        ]
+        parts = [_Part(state, min(self._max_frames, state.content_frames - state.seek)) for state in states]
+        doubtful: list[_Part] = []
+        for context, group in _by_context(parts):
+            if context < ENCODER_FRAMES:
+                doubtful += self._decode_briefly(group, context)
+            else:
+                self._decode_fully(group)
+        if doubtful:
+            metrics.FULL_CONTEXTS.labels(model=self._name).inc(len(doubtful))
+            self._decode_fully(doubtful)
+
+    def _decode_briefly(self, parts: Sequence[_Part], context: int) -> list[_Part]:
+        """Decode on a short context, and return the parts whose language or text is doubtful, unfinished."""
+        encoded = self._encode(parts, context)
+        with stage(MODEL_DECODE):
+            unsure = self._detect_languages(parts, encoded, at_least=UNSURE_OF_LANGUAGE)
+            rows = [row for row, part in enumerate(parts) if part not in unsure]
+            sure = [parts[row] for row in rows]
+            if not sure or self._only_language(sure):
+                return unsure
+            encoded = self._arrays.take_rows(encoded, rows)
+            limit = most_tokens(max(part.frames for part in sure))
+            attempts = self._search.once(encoded, self._wanted(sure), limit)
+        doubtful = []
+        for row, (part, attempt) in enumerate(zip(sure, attempts, strict=True)):
+            if is_doubtful(attempt, part.frames, part.state.options, self._tokenizers.timestamp_begin):
+                doubtful.append(part)
+            else:
+                self._use(part, attempt, encoded, row)
+        return unsure + doubtful
+
+    def _decode_fully(self, parts: Sequence[_Part]) -> None:
+        """Decode on all of the context, as faster-whisper does."""
+        encoded = self._encode(parts, ENCODER_FRAMES)
+        with stage(MODEL_DECODE):
+            self._detect_languages(parts, encoded)
+            if self._only_language(parts):
+                return
+            attempts = self._search.until_it_passes(encoded, self._wanted(parts))
+        for row, (part, attempt) in enumerate(zip(parts, attempts, strict=True)):
+            self._use(part, attempt, encoded, row)
+
+    def _encode(self, parts: Sequence[_Part], context: int) -> ctranslate2.StorageView:
         # Kept on the device: the model is on one GPU at most, so every later call can read it there.
         with stage(MODEL_ENCODE):
-            encoded = self._whisper.model.encode(self._arrays.stack(parts), to_cpu=False)
-        with stage(MODEL_DECODE):
-            self._detect_languages(states, encoded)
-            if states[0].options.only_language:
-                for state in states:
-                    state.seek = state.content_frames
-                return
-            attempts = self._decode_with_fallback(states, encoded)
-        for row, (state, count, attempt) in enumerate(zip(states, frames, attempts, strict=True)):
-            if should_skip(attempt, state.options):
-                self._skip(state, count, attempt)
-            else:
-                self._accept(state, count, attempt, encoded, row)
+            return self._whisper.model.encode(
+                self._arrays.stack([part.features for part in parts], context), to_cpu=False
+            )
 
-    def _detect_languages(self, states: Sequence[_WindowState], encoded: ctranslate2.StorageView) -> None:
-        unknown = [row for row, state in enumerate(states) if state.language is None]
+    def _detect_languages(
+        self, parts: Sequence[_Part], encoded: ctranslate2.StorageView, at_least: float = 0.0
+    ) -> list[_Part]:
+        """Set the languages that are not known yet, except less probable ones; return the parts that have none."""
+        unknown = [row for row, part in enumerate(parts) if part.state.language is None]
         if not unknown:
-            return
+            return []
+        unsure = []
         guesses = self._whisper.model.detect_language(self._arrays.take_rows(encoded, unknown))
         for row, ranking in zip(unknown, guesses, strict=True):
             if not ranking:
@@ -150,78 +190,55 @@ class Engine:
                     f"The model '{self._name}' cannot detect languages: its config.json lacks lang_ids. "
                     "Convert it again, or state the language in the request."
                 )
+            state = parts[row].state
             ranked = [(token[2:-2], float(probability)) for token, probability in ranking]  # <|en|>
-            states[row].language, states[row].language_probability = likeliest(ranked, states[row].options.languages)
+            language, probability = likeliest(ranked, state.options.languages)
+            if probability < at_least:
+                unsure.append(parts[row])
+            else:
+                state.language, state.language_probability = language, probability
+        return unsure
 
-    def _decode_with_fallback(self, states: Sequence[_WindowState], encoded: ctranslate2.StorageView) -> list[Attempt]:
-        """One attempt per window: the first that passes its thresholds, else the best of all temperatures."""
+    def _only_language(self, parts: Sequence[_Part]) -> bool:
+        """Whether only the language was asked for. The windows are done then."""
+        if not parts[0].state.options.only_language:
+            return False
+        for part in parts:
+            part.state.seek = part.state.content_frames
+        return True
+
+    def _wanted(self, parts: Sequence[_Part]) -> list[Wanted]:
+        states = [part.state for part in parts]
         tokenizers = [self._tokenizers.of(state.language or ENGLISH, state.options.task) for state in states]
-        prompts = [
-            self._whisper.get_prompt(tokenizer, [*state.prompt.hotwords, *state.prompt.text])
+        return [
+            Wanted(state.options, self._whisper.get_prompt(tokenizer, [*state.prompt.hotwords, *state.prompt.text]))
             for state, tokenizer in zip(states, tokenizers, strict=True)
         ]
-        tried: list[list[Attempt]] = [[] for _ in states]
-        pending = list(range(len(states)))
-        for temperature in states[0].options.temperatures:
-            undecided = self._arrays.take_rows(encoded, pending)
-            attempts = self._generate(undecided, [prompts[row] for row in pending], states[0].options, temperature)
-            for row, attempt in zip(pending, attempts, strict=True):
-                tried[row].append(attempt)
-            pending = [row for row in pending if needs_fallback(tried[row][-1], states[row].options)]
-            if not pending:
-                break
-        return [
-            choose_best(tried[row], state.options) if row in pending else tried[row][-1]
-            for row, state in enumerate(states)
-        ]
 
-    def _generate(
-        self,
-        encoded: ctranslate2.StorageView,
-        prompts: list[list[int]],
-        options: DecodeOptions,
-        temperature: float,
-    ) -> list[Attempt]:
-        search: dict[str, Any] = {"beam_size": options.beam_size, "patience": 1}
-        if temperature > 0:
-            search = {
-                "beam_size": 1,
-                "num_hypotheses": options.best_of,
-                "sampling_topk": 0,
-                "sampling_temperature": temperature,
-            }
-        results = self._whisper.model.generate(
-            encoded,
-            prompts,
-            max_length=self._context,
-            return_scores=True,
-            return_no_speech_prob=True,
-            suppress_tokens=self._suppressed,
-            max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP_INDEX,
-            **search,
-        )
-        return [self._attempt(result, temperature) for result in results]
-
-    def _attempt(self, result: Any, temperature: float) -> Attempt:
-        tokens = tuple(result.sequences_ids[0])
-        return Attempt(
-            tokens=tokens,
-            avg_logprob=average_logprob(result.scores[0], len(tokens)),
-            compression_ratio=compression_ratio(self._tokenizers.text(tokens).strip()),
-            no_speech_prob=float(result.no_speech_prob),
-            temperature=temperature,
-        )
+    def _use(self, part: _Part, attempt: Attempt, encoded: ctranslate2.StorageView, row: int) -> None:
+        """Take over what was decoded, or nothing where there is no speech. encoded: row `row` is of this part."""
+        state, frames = part.state, part.frames
+        if should_skip(attempt, state.options):
+            self._skip(state, frames, attempt)
+        else:
+            self._accept(state, frames, attempt, encoded, row)
+        if state.content_frames - state.seek <= shortest_rest(state.options.encoder_context):
+            state.seek = state.content_frames
 
     def _accept(
         self, state: _WindowState, frames: int, attempt: Attempt, encoded: ctranslate2.StorageView, row: int
     ) -> None:
         """Turn an attempt into segments and advance the window's `seek`."""
         started_at = state.seek
-        split = self._split(state, frames, attempt)
-        timed: Sequence[tuple[Cut, tuple[Word, ...]]] = [(cut, ()) for cut in split.cuts]
+        split = self._segmenter.split(attempt, started_at, frames)
+        timed = untimed(split.cuts)
         if state.options.word_timestamps:
-            timed = self._time_words(state, split.cuts, frames, self._arrays.take_rows(encoded, [row]))
-        state.segments += self._segments(split.cuts, timed, attempt, started_at)
+            tokenizer = self._tokenizers.of(state.language or ENGLISH, state.options.task)
+            alone = self._arrays.take_rows(encoded, [row])
+            timed, state.last_speech = self._segmenter.time_words(
+                split.cuts, tokenizer, alone, started_at, frames, state.last_speech
+            )
+        state.segments += self._segmenter.segments(split.cuts, timed, attempt, started_at)
         # The prompt applies to the first decode only: repeated, it could send the next one into a loop.
         state.prompt = replace(state.prompt, text=())
         # Not the end of the last word, as in faster-whisper: whether words are timed must not change the text. A decode
@@ -230,73 +247,16 @@ class Engine:
 
     def _skip(self, state: _WindowState, frames: int, attempt: Attempt) -> None:
         """Skip a part without speech. Text that was decoded all the same is kept apart, as `unspoken`."""
-        cuts = self._split(state, frames, attempt).cuts
-        state.unspoken += self._segments(cuts, [(cut, ()) for cut in cuts], attempt, state.seek)
+        cuts = self._segmenter.split(attempt, state.seek, frames).cuts
+        state.unspoken += self._segmenter.segments(cuts, untimed(cuts), attempt, state.seek)
         state.seek += frames
-
-    def _split(self, state: _WindowState, frames: int, attempt: Attempt) -> Split:
-        seconds_per_frame = self._whisper.feature_extractor.time_per_frame
-        return split_segments(
-            attempt.tokens,
-            timestamp_begin=self._tokenizers.timestamp_begin,
-            time_offset=state.seek * seconds_per_frame,
-            frames=frames,
-            duration=frames * seconds_per_frame,
-            seek=state.seek,
-        )
-
-    def _segments(
-        self, cuts: Sequence[Cut], timed: Sequence[tuple[Cut, tuple[Word, ...]]], attempt: Attempt, seek: int
-    ) -> Iterator[Segment]:
-        """Segments that have text and, as decoded, a duration. timed: the same cuts, with the times of their words."""
-        for cut, (tightened, words) in zip(cuts, timed, strict=True):
-            text = self._tokenizers.text(cut.tokens)
-            if cut.start != cut.end and text.strip():
-                yield _segment(tightened, text, words, attempt, seek)
-
-    def _time_words(
-        self, state: _WindowState, cuts: Sequence[Cut], frames: int, encoded: ctranslate2.StorageView
-    ) -> list[tuple[Cut, tuple[Word, ...]]]:
-        """Segments with their words, tightened around them.
-
-        encoded: the encoder's output for this window alone.
-        """
-        segments: list[dict[str, Any]] = [
-            {"seek": state.seek, "start": cut.start, "end": cut.end, "tokens": list(cut.tokens)} for cut in cuts
-        ]
-        tokenizer = self._tokenizers.of(state.language or ENGLISH, state.options.task)
-        self._whisper.add_word_timestamps(
-            [segments], tokenizer, encoded, frames, PREPENDED_MARKS, APPENDED_MARKS, state.last_speech
-        )
-        last_word_end = get_end(segments)
-        if last_word_end is not None:
-            state.last_speech = last_word_end
-        return [
-            (replace(cut, start=float(item["start"]), end=float(item["end"])), _words(item["words"]))
-            for cut, item in zip(cuts, segments, strict=True)
-        ]
 
     @property
     def _max_frames(self) -> int:
         return int(self._whisper.feature_extractor.nb_max_frames)
 
 
-def _segment(cut: Cut, text: str, words: tuple[Word, ...], attempt: Attempt, seek: int) -> Segment:
-    return Segment(
-        start=cut.start,
-        end=cut.end,
-        text=text,
-        tokens=cut.tokens,
-        avg_logprob=attempt.avg_logprob,
-        compression_ratio=attempt.compression_ratio,
-        no_speech_prob=attempt.no_speech_prob,
-        temperature=attempt.temperature,
-        seek=seek,
-        words=words,
-    )
-
-
-def _words(words: Sequence[dict[str, Any]]) -> tuple[Word, ...]:
-    return tuple(
-        Word(item["word"], float(item["start"]), float(item["end"]), float(item["probability"])) for item in words
-    )
+def _by_context(parts: Sequence[_Part]) -> list[tuple[int, list[_Part]]]:
+    """The parts grouped by the length of the encoder's input, which a call to the encoder shares, shortest first."""
+    contexts = sorted({part.context for part in parts})
+    return [(context, [part for part in parts if part.context == context]) for context in contexts]

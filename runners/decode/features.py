@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from runners.decode.arrays import Arrays, LogMel, Pcm, exchangeable, is_whole
+from runners.decode.arrays import FEATURE_RANGE, Arrays, LogMel, Pcm, exchangeable, is_whole
 from runners.placement import CPU, CUDA, Placement
 from transcription.core.audio import ENCODER_FRAMES, INT16_SCALE
 
@@ -35,10 +35,12 @@ class HostArrays:
     def log_mel(self, batch: Sequence[Pcm]) -> list[LogMel]:
         return [self._extractor(samples.astype(np.float32) / INT16_SCALE) for samples in batch]
 
-    def stack(self, parts: Sequence[Any]) -> ctranslate2.StorageView:
-        stacked = np.zeros((len(parts), parts[0].shape[0], ENCODER_FRAMES), np.float32)
+    def stack(self, parts: Sequence[Any], frames: int) -> ctranslate2.StorageView:
+        stacked = np.zeros((len(parts), parts[0].shape[0], frames), np.float32)
         for row, part in enumerate(parts):
-            stacked[row, :, : part.shape[1]] = part[:, :ENCODER_FRAMES]
+            if frames < ENCODER_FRAMES:
+                stacked[row] = part.max() - FEATURE_RANGE
+            stacked[row, :, : part.shape[1]] = part[:, :frames]
         return ctranslate2.StorageView.from_array(stacked)
 
     def take_rows(self, encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:

@@ -21,7 +21,7 @@ import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
-from runners.decode.arrays import LogMel, Pcm, exchangeable, is_whole
+from runners.decode.arrays import FEATURE_RANGE, LogMel, Pcm, exchangeable, is_whole
 from runners.placement import CUDA
 from transcription.core.audio import ENCODER_FRAMES, INT16_SCALE
 
@@ -67,12 +67,14 @@ class TorchArrays:
             features = ((torch.maximum(logs, loudest - DYNAMIC_RANGE) + 4.0) / 4.0).to(self._dtype)
         return [features[row, :, :count] for row, count in enumerate(frames)]
 
-    def stack(self, parts: Sequence[Any]) -> ctranslate2.StorageView:
-        shape = (len(parts), parts[0].shape[0], ENCODER_FRAMES)
+    def stack(self, parts: Sequence[Any], frames: int) -> ctranslate2.StorageView:
+        shape = (len(parts), parts[0].shape[0], frames)
         with self._finished():
             stacked = torch.zeros(shape, dtype=self._dtype, device=self._device)
             for row, part in enumerate(parts):
-                stacked[row, :, : part.shape[1]] = part[:, :ENCODER_FRAMES]
+                if frames < ENCODER_FRAMES:
+                    stacked[row] = part.max() - FEATURE_RANGE
+                stacked[row, :, : part.shape[1]] = part[:, :frames]
         return self._view(stacked)
 
     def take_rows(self, encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:

@@ -111,6 +111,7 @@ def test_what_is_declared_is_told_as_soon_as_there_is_something_to_tell(told: La
         "transcription_background_errors_total",
         "transcription_background_restarts_total",
         "transcription_fallbacks_total",
+        "transcription_full_contexts_total",
         "transcription_failures_total",
         "transcription_gpu_busy_ratio",
         "transcription_gpu_memory_bytes",

@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 
 from tests.support.media_files import read_samples, write_wav
 from tests.support.service import ROOT
-from tests.weights import test_words
+from tests.support.speech import ALWAYS, SIGNS, Hear
 from transcription.core.audio import SAMPLE_RATE
 
 pytestmark = pytest.mark.weights
 
-service, client, hear = test_words.service, test_words.client, test_words.hear
-Hear = test_words.Hear
-
 PAUSES = (1.3, 0.8, 2.5, 0.6)  # seconds before each clip, and after the last
-CLIPS = (test_words.SIGNS, test_words.ALWAYS, test_words.SIGNS)  # the other clip begins with a breath
+CLIPS = (SIGNS, ALWAYS, SIGNS)  # the other clip begins with a breath
 FIRST_WORDS = ("i", "always", "i")
 LAST_WORDS = ("pleased", "now", "pleased")
 TOLERANCE = 0.3  # seconds; the clips begin and end softly

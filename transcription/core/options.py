@@ -27,6 +27,13 @@ class Priority(StrEnum):
     BACKGROUND = "background"
 
 
+class EncoderContext(StrEnum):
+    """How much the encoder sees. Auto: the speech and some silence, and all of the window when in doubt. Full: 30 s."""
+
+    AUTO = "auto"
+    FULL = "full"
+
+
 class HallucinationPolicy(StrEnum):
     """The treatment of segments that were probably not spoken."""
 
@@ -46,6 +53,7 @@ class DecodeOptions:
     compression_ratio_threshold: a decode whose text compresses better than this is repetitive, and is tried again.
     log_prob_threshold: a decode whose average log probability is lower is tried again.
     no_speech_threshold: a window with a higher probability of no speech and a low average log probability is skipped.
+    encoder_context: how much the encoder sees; with FULL the tokens are those of faster-whisper.
     """
 
     model: str
@@ -62,6 +70,7 @@ class DecodeOptions:
     compression_ratio_threshold: float = 2.4
     log_prob_threshold: float = -1.0
     no_speech_threshold: float = 0.6
+    encoder_context: EncoderContext = EncoderContext.AUTO
 
 
 @dataclass(frozen=True, slots=True)

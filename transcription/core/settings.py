@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from transcription.core import setting_rules
+from transcription.core.options import EncoderContext
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
 
@@ -67,6 +68,10 @@ class Settings(BaseSettings):
         "auto",
         description="auto (derived from the cores, then measured while idle), latency, throughput, or "
         "SLOTSxTHREADSxBATCH such as 2x1x4.",
+    )
+    encoder_context: EncoderContext = Field(
+        EncoderContext.AUTO,
+        description="auto encodes the speech and some silence, and 30 s if the result is doubtful; full always 30 s.",
     )
     max_loaded_models: int = Field(
         3, ge=1, le=32, description="Models kept in memory; the least recently used one is evicted first."

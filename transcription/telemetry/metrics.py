@@ -64,6 +64,11 @@ WINDOWS = Counter("transcription_windows", "Windows decoded", ("model",))
 FALLBACKS = Counter(
     "transcription_fallbacks", "Windows decoded again, in part or whole, at a higher temperature", ("model",)
 )
+FULL_CONTEXTS = Counter(
+    "transcription_full_contexts",
+    "Parts of windows decoded again with the encoder's full context, because the text or the language was doubtful",
+    ("model",),
+)
 OUT_OF_MEMORY = Counter(
     "transcription_out_of_memory",
     "Batches that ran out of memory on the device; each is retried as two halves",

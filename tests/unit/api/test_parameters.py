@@ -12,7 +12,7 @@ from transcription.api.parameters.parsing import NAMES, json_fields, parse_param
 from transcription.api.parameters.transcription import Granularity, temperatures_from
 from transcription.core.errors import InvalidParameter, UnknownModel
 from transcription.core.languages import Script
-from transcription.core.options import HallucinationPolicy, Task, VadOptions
+from transcription.core.options import EncoderContext, HallucinationPolicy, Task, VadOptions
 from transcription.core.settings import Settings
 
 
@@ -48,6 +48,7 @@ def test_every_parameter_reaches_the_request(settings: Settings) -> None:
         "vad_min_silence_ms": "700",
         "vad_speech_pad_ms": "30",
         "hallucinations": "mark",
+        "encoder_context": "full",
     }
     request = parse_parameters([], given_values.items()).to_request(settings)
     assert request.decode.language == "de"
@@ -58,7 +59,16 @@ def test_every_parameter_reaches_the_request(settings: Settings) -> None:
     assert (request.decode.beam_size, request.decode.best_of) == (3, 2)
     assert (request.decode.initial_prompt, request.decode.hotwords) == ("a prompt", "Anna")
     assert request.hallucinations is HallucinationPolicy.MARK
+    assert request.decode.encoder_context is EncoderContext.FULL
     assert request.vad == VadOptions(enabled=False, threshold=0.25, min_silence_ms=700, speech_pad_ms=30)
+
+
+def test_the_setting_decides_how_much_the_encoder_sees_unless_the_request_does(settings: Settings) -> None:
+    full = settings.model_copy(update={"encoder_context": EncoderContext.FULL})
+
+    assert parse_parameters([]).to_request(full).decode.encoder_context is EncoderContext.FULL
+    given = parse_parameters([("encoder_context", "auto")]).to_request(full)
+    assert given.decode.encoder_context is EncoderContext.AUTO
 
 
 def test_the_form_takes_precedence_over_the_query() -> None:
@@ -112,6 +122,7 @@ def test_all_invalid_values_are_reported_together() -> None:
         ("temperature", ("0", "1"), ("-0.1", "1.1", "nan", "inf")),
         ("task", ("transcribe", "translate"), ("summarize",)),
         ("hallucinations", ("mark", "drop", "keep"), ("hide",)),
+        ("encoder_context", ("auto", "full"), ("half",)),
         ("multilingual", ("true", "false", "1", "0"), ("de,en",)),
         ("initial_prompt", ("x" * 2000,), ("x" * 2001,)),
         ("hotwords", ("x" * 2000,), ("x" * 2001,)),

@@ -45,6 +45,7 @@ RENAMED = {"prompt": "initial_prompt", "temperature": "temperature", LANGUAGE: "
 EXTENSIONS = frozenset(
     {
         *("beam_size", "best_of", "hallucinations", "hotwords", "multilingual", "audio_track", "channel"),
+        "encoder_context",
         *("vad_filter", "vad_threshold", "vad_min_silence_ms", "vad_speech_pad_ms"),
         *LAYOUT_NAMES,
     }

@@ -19,6 +19,7 @@ from transcription.core.options import (
     VAD_THRESHOLD,
     Channel,
     DecodeOptions,
+    EncoderContext,
     HallucinationPolicy,
     SoundOptions,
     Task,
@@ -117,6 +118,11 @@ class RecordingParameters(BaseModel):
     vad_speech_pad_ms: int = Field(
         VAD_SPEECH_PAD_MS, ge=0, le=MAX_PAD_MS, description="Padding on both sides of speech, in milliseconds."
     )
+    encoder_context: EncoderContext | None = Field(
+        None,
+        description="How much the encoder sees: auto is the speech and some silence, and 30 s where the result is "
+        "doubtful; full is always 30 s, as in faster-whisper. The setting ENCODER_CONTEXT if missing.",
+    )
     hallucinations: HallucinationPolicy = Field(
         HallucinationPolicy.DROP,
         description="What to do with suspected hallucinations, text without corresponding speech: drop them, mark "
@@ -149,6 +155,7 @@ class RecordingParameters(BaseModel):
                 word_timestamps=self.needs_words(),
                 initial_prompt=self.initial_prompt,
                 hotwords=self.hotwords,
+                encoder_context=self.encoder_context or settings.encoder_context,
             ),
             vad=VadOptions(
                 enabled=self.vad_filter,

@@ -19,7 +19,7 @@ from runners.placement import DeviceLayout, Placement
 from tests.support.effort import examples
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import InvalidParameter, ModelUnavailable
-from transcription.core.options import DecodeOptions, Task
+from transcription.core.options import DecodeOptions, EncoderContext, Task
 from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import WindowResult
 
@@ -86,7 +86,7 @@ def test_a_window_gives_what_faster_whisper_gives_token_for_token(
     ours = dict(parameters)
     if "task" in ours:
         ours["task"] = Task(str(ours["task"]))
-    options = DecodeOptions(**{"model": "demo", "temperatures": (0.0,), **ours})
+    options = DecodeOptions(**{"model": "demo", "temperatures": (0.0,), "encoder_context": EncoderContext.FULL, **ours})
 
     for pcm in recordings.values():
         [result] = demo_engine.decode([WindowTask(pcm, options)])
@@ -203,6 +203,7 @@ def test_a_window_is_encoded_once_for_detection_every_temperature_and_word_times
         log_prob_threshold=100.0,
         no_speech_threshold=2.0,
         word_timestamps=True,
+        encoder_context=EncoderContext.FULL,
     )
 
     [result] = Engine(handle).decode([WindowTask(recordings["en-meeting.mp3"], options)])

@@ -150,7 +150,7 @@ def test_features_for_a_half_precision_model_are_half_precision(where: str) -> N
     arrays = make_arrays(where, half=True)
 
     [features] = arrays.log_mel([pcm])
-    view = arrays.stack([features])
+    view = arrays.stack([features], ENCODER_FRAMES)
 
     assert view.dtype == ctranslate2.DataType.float16
     assert close(features, extracted(pcm), HALF_TOLERANCE)
@@ -166,11 +166,22 @@ def test_parts_are_stacked_as_faster_whisper_pads_them(arrays: Arrays) -> None:
     long, short = arrays.log_mel([speech(1, WINDOW_SAMPLES), speech(2, 2 * SAMPLE_RATE)])
     parts = [long[:, 0:3000], short[:, 150:200], long[:, 1000:3000], long[:, :0]]
 
-    stacked = arrays.stack(parts)
+    stacked = arrays.stack(parts, ENCODER_FRAMES)
 
     assert stacked.shape == [4, 80, ENCODER_FRAMES]
     for found, part in zip(on_host(stacked), parts, strict=True):
         assert np.array_equal(found, pad_or_trim(on_host(part)))
+
+
+def test_parts_of_a_short_context_are_padded_with_silence(arrays: Arrays) -> None:
+    [features] = arrays.log_mel([np.concatenate([speech(1, SAMPLE_RATE), np.zeros(SAMPLE_RATE, np.int16)])])
+    silence = on_host(features)[0, -1]
+
+    stacked = on_host(arrays.stack([features[:, :100], features[:, :50]], 300))
+
+    assert stacked.shape == (2, 80, 300)
+    assert np.array_equal(stacked[1, :, :50], on_host(features)[:, :50])
+    assert np.allclose(stacked[0, :, 100:], silence)
 
 
 def test_rows_of_an_encoded_batch_are_taken_in_order(arrays: Arrays, where: str) -> None:

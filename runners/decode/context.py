@@ -1,0 +1,70 @@
+"""How much the encoder sees: as a rule the speech and some silence after it, instead of Whisper's 30 s.
+
+The time of an encoder grows faster than its input, and CTranslate2 encodes any length. Whisper was trained on 30 s
+only, so a decode on a shorter context is checked, and made again on all of it when it looks wrong.
+`docs/decisions/0050-encoder-context.md` has the measurements behind every number here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runners.decode.rules import Attempt, needs_fallback
+from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND, FRAMES_PER_TIMESTAMP
+from transcription.core.options import DecodeOptions, EncoderContext
+
+# Silence after the speech. With less, the decoder does not notice the end, and continues.
+PADDING_FRAMES = 4 * FRAMES_PER_SECOND
+# Lengths of the encoder's input. Few, so that windows of similar length share a batch; none shorter than 10 s, because
+# very short ones cost words in languages that the model knows less well, and save little.
+CONTEXTS = tuple(seconds * FRAMES_PER_SECOND for seconds in (10, 12, 15, 18, 22, 26, 30))
+# No one speaks faster in any language of the measurements; an invented continuation does.
+MOST_TOKENS_PER_SECOND = 10
+FEWEST_TOKENS = 10  # that may be in a part, however short: a word of several tokens and its full stop
+TIMESTAMPS_PER_SECOND = 5  # room for the tokens that are not text
+# A decode that says no speech follows, this long before the end of the part, may have missed some: parts consist of
+# speech with pauses of at most two seconds, unless voice activity detection is off.
+EARLY_END_FRAMES = 3 * FRAMES_PER_SECOND
+SHORTEST_REST_FRAMES = FRAMES_PER_SECOND // 2  # holds no word
+UNSURE_OF_LANGUAGE = 0.5  # probability of the detected language below which all of the context is looked at
+
+
+def context_of(frames: int, choice: EncoderContext) -> int:
+    """The length of the encoder's input for a part of a window, in frames. frames: of the part, 1 to 3,000."""
+    if choice is EncoderContext.FULL:
+        return ENCODER_FRAMES
+    return next((context for context in CONTEXTS if context >= frames + PADDING_FRAMES), ENCODER_FRAMES)
+
+
+def shortest_rest(choice: EncoderContext) -> int:
+    """Frames that are not decoded when they are left after a decode. Whisper itself decodes every rest."""
+    return 0 if choice is EncoderContext.FULL else SHORTEST_REST_FRAMES
+
+
+def most_tokens(frames: int) -> int:
+    """Tokens after which a decode on a short context is given up, because it is doubtful by then."""
+    return _most_text(frames) + FEWEST_TOKENS + TIMESTAMPS_PER_SECOND * frames // FRAMES_PER_SECOND
+
+
+def is_doubtful(attempt: Attempt, frames: int, options: DecodeOptions, timestamp_begin: int) -> bool:
+    """Whether a decode on a short context must be made again on all of it.
+
+    timestamp_begin: id of <|0.00|>; every id from there on is a timestamp.
+    """
+    text = sum(token < timestamp_begin for token in attempt.tokens)
+    return (
+        text > _most_text(frames)
+        or len(attempt.tokens) >= most_tokens(frames)
+        or _ends_early(attempt.tokens, frames, timestamp_begin)
+        or needs_fallback(attempt, options)
+    )
+
+
+def _ends_early(tokens: Sequence[int], frames: int, timestamp_begin: int) -> bool:
+    if len(tokens) < 2 or not tokens[-2] < timestamp_begin <= tokens[-1]:
+        return False  # more follows, or there are no timestamps
+    return frames - (tokens[-1] - timestamp_begin) * FRAMES_PER_TIMESTAMP > EARLY_END_FRAMES
+
+
+def _most_text(frames: int) -> int:
+    return max(FEWEST_TOKENS, MOST_TOKENS_PER_SECOND * frames // FRAMES_PER_SECOND)

@@ -1,0 +1,180 @@
+"""The encoder sees no more than it needs, and all of the context when the result is doubtful."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import ctranslate2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from runners.decode.context import CONTEXTS, PADDING_FRAMES, context_of, is_doubtful, most_tokens
+from runners.decode.engine import Engine, WindowTask
+from runners.decode.model import open_model
+from runners.decode.rules import Attempt
+from runners.placement import DeviceLayout, Placement
+from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND, SAMPLE_RATE
+from transcription.core.options import DecodeOptions, EncoderContext
+from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.transcript import WindowResult
+from transcription.telemetry import metrics
+
+Pcm = NDArray[np.int16]
+
+AUTO = DecodeOptions(model="demo", temperatures=(0.0,))
+FULL = replace(AUTO, encoder_context=EncoderContext.FULL)
+TIMESTAMP_BEGIN = 50_364
+SPOKEN = Attempt((TIMESTAMP_BEGIN, *range(20), TIMESTAMP_BEGIN + 100), -0.2, 1.2, 0.01, 0.0)
+FRAMES = st.integers(1, ENCODER_FRAMES)
+
+
+@given(frames=FRAMES)
+def test_a_context_holds_the_speech_and_the_padding_or_is_whole(frames: int) -> None:
+    context = context_of(frames, EncoderContext.AUTO)
+
+    assert context in CONTEXTS
+    assert context >= min(frames + PADDING_FRAMES, ENCODER_FRAMES)
+    assert context == min(each for each in CONTEXTS if each >= min(frames + PADDING_FRAMES, ENCODER_FRAMES))
+
+
+@given(frames=FRAMES)
+def test_a_full_context_is_whisper_s_own(frames: int) -> None:
+    assert context_of(frames, EncoderContext.FULL) == ENCODER_FRAMES
+
+
+@given(frames=FRAMES)
+def test_a_decode_that_reaches_its_last_token_is_doubtful(frames: int) -> None:
+    endless = replace(SPOKEN, tokens=(TIMESTAMP_BEGIN,) * most_tokens(frames))
+
+    assert is_doubtful(endless, frames, AUTO, TIMESTAMP_BEGIN)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "seconds", "doubtful"),
+    [
+        (SPOKEN, 5, False),
+        (SPOKEN, 1, True),  # 20 tokens of text in one second
+        (replace(SPOKEN, tokens=tuple(range(8))), 0.6, False),
+        (SPOKEN, 5.1, True),  # no speech follows after 2 s
+        (replace(SPOKEN, tokens=(*SPOKEN.tokens, TIMESTAMP_BEGIN + 100)), 9, False),  # more follows
+        (replace(SPOKEN, avg_logprob=-1.1), 5, True),
+        (replace(SPOKEN, compression_ratio=2.5), 5, True),
+        (replace(SPOKEN, avg_logprob=-1.1, no_speech_prob=0.9), 5, False),  # silence
+    ],
+    ids=["spoken", "too fast", "a word", "ends early", "goes on", "improbable", "repetitive", "silence"],
+)
+def test_a_decode_is_doubtful_when_no_one_speaks_like_that(attempt: Attempt, seconds: float, doubtful: bool) -> None:
+    assert is_doubtful(attempt, round(seconds * FRAMES_PER_SECOND), AUTO, TIMESTAMP_BEGIN) is doubtful
+
+
+class Watched:
+    """The embedded model, with the lengths of what it encoded, and language probabilities that a test can set."""
+
+    def __init__(self) -> None:
+        layout = DeviceLayout(slots=1, threads=1, batch=4)
+        handle = open_model("demo", EMBEDDED_MODEL_DIR / "demo", Placement("cpu", "int8"), layout)
+        self._model = handle.whisper.model
+        handle.whisper.model = self
+        self._engine = Engine(handle)
+        self.encoded: list[int] = []
+        self.probabilities: dict[int, float] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def encode(self, features: ctranslate2.StorageView, to_cpu: bool) -> Any:
+        self.encoded.append(features.shape[-1])
+        return self._model.encode(features, to_cpu)
+
+    def detect_language(self, encoded: ctranslate2.StorageView) -> list[list[tuple[str, float]]]:
+        probability = self.probabilities.get(2 * encoded.shape[1])  # the encoder halves the number of frames
+        found: list[list[tuple[str, float]]] = self._model.detect_language(encoded)
+        return [[("<|de|>", probability)] for _ in found] if probability else found
+
+    def decode(self, *tasks: tuple[Pcm, DecodeOptions]) -> list[WindowResult]:
+        self.encoded.clear()
+        return self._engine.decode([WindowTask(pcm, options) for pcm, options in tasks])
+
+
+@pytest.fixture
+def model() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def clip(recordings: dict[str, Pcm]) -> Pcm:
+    """Four seconds, of which the last is silence."""
+    return np.concatenate([recordings["en-meeting.mp3"][: 3 * SAMPLE_RATE], np.zeros(SAMPLE_RATE, np.int16)])
+
+
+def full_contexts() -> float:
+    return metrics.FULL_CONTEXTS.labels(model="demo")._value.get()
+
+
+def texts(results: Sequence[WindowResult]) -> list[str]:
+    return ["".join(segment.text for segment in result.segments) for result in results]
+
+
+def test_a_short_window_is_encoded_shortly(model: Watched, clip: Pcm) -> None:
+    [result] = model.decode((clip, AUTO))
+
+    assert model.encoded == [1000]
+    assert "meeting" in texts([result])[0]
+
+
+def test_a_full_context_is_encoded_on_request(model: Watched, clip: Pcm) -> None:
+    model.decode((clip, FULL))
+
+    assert model.encoded == [ENCODER_FRAMES]
+
+
+def test_windows_of_similar_length_are_encoded_together(model: Watched, clip: Pcm) -> None:
+    longer = np.resize(clip, 7 * SAMPLE_RATE)
+
+    model.decode((longer, AUTO), (clip, AUTO), (clip[: 2 * SAMPLE_RATE], AUTO), (clip, FULL))
+
+    assert model.encoded == [1000, 1200, ENCODER_FRAMES]
+
+
+def test_a_doubtful_decode_is_made_again_on_the_full_context(model: Watched, clip: Pcm) -> None:
+    never_content = replace(AUTO, log_prob_threshold=100.0, no_speech_threshold=2.0)
+    before = full_contexts()
+
+    [result] = model.decode((clip, never_content))
+
+    lengths = list(model.encoded)
+    assert lengths[:2] == [1000, ENCODER_FRAMES]
+    assert full_contexts() == before + len(lengths) / 2
+    assert texts([result]) == texts(model.decode((clip, replace(FULL, log_prob_threshold=100.0))))
+
+
+def test_a_doubtful_language_is_detected_on_the_full_context(model: Watched, clip: Pcm) -> None:
+    model.probabilities = {1000: 0.4, ENCODER_FRAMES: 0.9}
+
+    [result] = model.decode((clip, replace(AUTO, only_language=True)))
+
+    assert model.encoded == [1000, ENCODER_FRAMES]
+    assert (result.language, result.language_probability) == ("de", 0.9)
+
+
+def test_a_clear_language_is_detected_on_the_short_context(model: Watched, clip: Pcm) -> None:
+    model.probabilities = {1000: 0.6}
+
+    [result] = model.decode((clip, replace(AUTO, only_language=True)))
+
+    assert model.encoded == [1000]
+    assert (result.language, result.language_probability) == ("de", 0.6)
+
+
+def test_a_doubtful_window_does_not_change_the_others(model: Watched, clip: Pcm) -> None:
+    never_content = replace(AUTO, log_prob_threshold=100.0, no_speech_threshold=2.0)
+    alone = model.decode((clip, AUTO))
+
+    _, other = model.decode((clip, never_content), (clip, AUTO))
+
+    assert texts([other]) == texts(alone)
