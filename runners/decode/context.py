@@ -26,7 +26,6 @@ TIMESTAMPS_PER_SECOND = 5  # room for the tokens that are not text
 # speech with pauses of at most two seconds, unless voice activity detection is off.
 EARLY_END_FRAMES = 3 * FRAMES_PER_SECOND
 SHORTEST_REST_FRAMES = FRAMES_PER_SECOND // 2  # holds no word
-UNSURE_OF_LANGUAGE = 0.5  # probability of the detected language below which all of the context is looked at
 
 
 def context_of(frames: int, choice: EncoderContext) -> int:

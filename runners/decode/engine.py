@@ -16,7 +16,7 @@ from faster_whisper.transcribe import WhisperModel
 from numpy.typing import NDArray
 
 from runners.decode.arrays import Arrays, LogMel
-from runners.decode.context import UNSURE_OF_LANGUAGE, context_of, is_doubtful, most_tokens, shortest_rest
+from runners.decode.context import context_of, is_doubtful, most_tokens, shortest_rest
 from runners.decode.model import ModelHandle
 from runners.decode.prompt import Prompt, fit
 from runners.decode.rules import Attempt, likeliest, should_skip
@@ -25,6 +25,7 @@ from runners.decode.segments import Segmenter, untimed
 from runners.decode.tokenizers import ENGLISH, Tokenizers
 from transcription.core.audio import ENCODER_FRAMES
 from transcription.core.errors import ModelUnavailable
+from transcription.core.languages import DOUBTFUL
 from transcription.core.options import DecodeOptions
 from transcription.core.transcript import Segment, WindowResult
 from transcription.telemetry import metrics
@@ -141,7 +142,7 @@ class Engine:
         """Decode on a short context, and return the parts whose language or text is doubtful, unfinished."""
         encoded = self._encode(parts, context)
         with stage(MODEL_DECODE):
-            unsure = self._detect_languages(parts, encoded, at_least=UNSURE_OF_LANGUAGE)
+            unsure = self._detect_languages(parts, encoded, at_least=DOUBTFUL)
             rows = [row for row, part in enumerate(parts) if part not in unsure]
             sure = [parts[row] for row in rows]
             if not sure or self._only_language(sure):

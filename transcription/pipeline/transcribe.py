@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
-from transcription.core.options import Ticket, TranscriptionRequest
+from transcription.core.languages import DOUBTFUL
+from transcription.core.options import DecodeOptions, Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
@@ -29,6 +30,7 @@ from transcription.telemetry.tracing import PROBE, traced
 
 # Enough to fill a large GPU batch. At 0.96 MB per window this is 15 MB per request.
 WINDOWS_IN_FLIGHT = 16
+MOST_DETECTIONS = 2  # windows that are asked for the language of a file
 
 
 OnResult = Callable[[PlacedResult, float | None], None]
@@ -105,7 +107,7 @@ class Pipeline:
         return replace(transcript, notices=(*notices, *prompt_notices(placed)))
 
     async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
-        """The language of the first window with speech.
+        """The language of the first window with speech, or of the second if it is less doubtful there.
 
         The file is decoded no further than that. Raises the errors of media/ and of the runner.
         """
@@ -117,11 +119,14 @@ class Pipeline:
         pcm = CountedSamples(decode(media, self._settings, channel=request.sound.channel))
         options = replace(request.decode, language=None, only_language=True)
         windows = cut_windows(pcm, request.vad, listen=False)
+        found: list[Detection] = []
         async with aclosing(pcm), aclosing(windows):
             async for window in windows:
                 result = await self._runner.transcribe(window, options, ticket)
-                return Detection(result.language, result.language_probability)
-        return Detection(UNDETERMINED_LANGUAGE, 0.0)
+                found.append(Detection(result.language, result.language_probability))
+                if len(found) == MOST_DETECTIONS or found[-1].probability >= DOUBTFUL:
+                    break
+        return max(found, key=lambda detection: detection.probability, default=Detection(UNDETERMINED_LANGUAGE, 0.0))
 
     async def _results(
         self,
@@ -136,8 +141,9 @@ class Pipeline:
         reusable = ReusableResults(still_valid(known, engine))
         waiting: deque[_Sent] = deque()
         try:
+            ahead = Lookahead(windows)
             async with aclosing(windows):
-                async for window in windows:
+                async for window in ahead:
                     # The first window determines the language of the rest, so it is sent alone.
                     alone = not options.language and not request.multilingual
                     placed = reusable.result_of(window)
@@ -148,6 +154,7 @@ class Pipeline:
                             continue
                         placed = await _first(waiting, engine)
                     if alone:
+                        placed = await self._confirmed(placed, window, ahead, options, ticket)
                         options = replace(options, language=placed.result.language)
                     yield placed
             while waiting:
@@ -157,6 +164,47 @@ class Pipeline:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _confirmed(
+        self,
+        placed: PlacedResult,
+        window: Window,
+        ahead: Lookahead,
+        options: DecodeOptions,
+        ticket: Callable[[], Ticket],
+    ) -> PlacedResult:
+        """The result of the first window, decoded again if the language of the second is another and less doubtful."""
+        first = placed.result
+        if first.language_probability >= DOUBTFUL or (following := await ahead.peek()) is None:
+            return placed
+        second = await self._runner.transcribe(following, replace(options, only_language=True), ticket())
+        if second.language == first.language or second.language_probability <= first.language_probability:
+            return placed
+        again = await self._runner.transcribe(window, replace(options, language=second.language), ticket())
+        return replace(placed, result=replace(again, language_probability=second.language_probability))
+
+
+class Lookahead:
+    """Windows in file order, of which the next one can be looked at before it is taken."""
+
+    def __init__(self, windows: AsyncIterator[Window]) -> None:
+        self._windows = windows
+        self._next: Window | None = None
+
+    async def peek(self) -> Window | None:
+        """The next window, which stays the next one; None at the end."""
+        self._next = self._next or await anext(self._windows, None)
+        return self._next
+
+    def __aiter__(self) -> AsyncIterator[Window]:
+        return self
+
+    async def __anext__(self) -> Window:
+        window = await self.peek()
+        if window is None:
+            raise StopAsyncIteration
+        self._next = None
+        return window
 
 
 class ReusableResults:

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from tests.support.media_files import media_children, noise, write_wav
+from tests.support.scripted_runner import ScriptedRunner
 from tests.unit.jobs import test_worker
-from tests.unit.pipeline.test_transcribe import ScriptedRunner
 from transcription.jobs.job import JobStatus
 from transcription.media import decoder_end
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tests.support.media_files import noise, silent_movie, write_wav
-from tests.unit.pipeline.test_transcribe import ScriptedRunner
+from tests.support.scripted_runner import ScriptedRunner
 from transcription.core.errors import (
     InsufficientStorage,
     ModelUnavailable,

@@ -1,15 +1,16 @@
 """From an upload to a transcript: the order of the steps, with a scripted runner in place of the model."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
 import pytest
 
-from runners.client.interface import RunnerState
 from tests.support.media_files import SPOKEN, media_children, noise, read_samples, write_wav
-from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
+from tests.support.scripted_runner import ScriptedRunner, as_test
+from tests.unit.pipeline.conftest import EVERYTHING
+from transcription.core.audio import SAMPLE_RATE, Span, Timeline
 from transcription.core.errors import ServiceUnavailable, UndecodableMedia
 from transcription.core.options import (
     DecodeOptions,
@@ -21,76 +22,8 @@ from transcription.core.options import (
 )
 from transcription.core.transcript import PlacedResult, Reason, Segment, WindowResult
 from transcription.media.voice_activity import CHUNK_SAMPLES
-from transcription.pipeline.assemble import JUDGED_TOGETHER, Draft, judged, main_language
+from transcription.pipeline.assemble import JUDGED_TOGETHER, Draft, judged
 from transcription.pipeline.transcribe import WINDOWS_IN_FLIGHT, Pipeline
-
-EVERYTHING = VadOptions(enabled=False)
-
-
-def as_test():
-    return Ticket("test")
-
-
-@dataclass
-class ScriptedRunner:
-    """Returns the position of each window in the file as its text.
-
-    seconds: the first window takes as long, later ones less. pause: every window takes that much more.
-    """
-
-    seconds: float = 0.0
-    pause: float = 0.0
-    fail_at: float | None = None
-    languages: tuple[str, ...] = ("de",)  # heard in the windows, in turn
-    avg_logprob: float = -0.1
-    options: list[DecodeOptions] = field(default_factory=list)
-    running: int = 0
-    most_running: int = 0
-    cancelled: int = 0
-
-    async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
-        heard = self.languages[len(self.options) % len(self.languages)]
-        self.options.append(options)
-        self.running += 1
-        self.most_running = max(self.most_running, self.running)
-        try:
-            await asyncio.sleep(self.pause + self.seconds / (1 + window.timeline.start))
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        finally:
-            self.running -= 1
-        if self.fail_at is not None and window.timeline.start >= self.fail_at:
-            raise ServiceUnavailable("no more")
-        text = f" {window.timeline.start:.0f}"
-        segment = Segment(0.0, window.duration, text, (1,), self.avg_logprob, 1.0, 0.0, 0.0)
-        return WindowResult(options.language or heard, 1.0 if options.language else 0.75, (segment,))
-
-    async def state(self) -> RunnerState:
-        return RunnerState(True, "cpu", "int8", ())
-
-
-@pytest.fixture
-def transcribed(settings, uploaded, tmp_path):
-    """Transcribes a recording with the given runner, options and callbacks."""
-
-    def run(
-        samples,
-        runner,
-        *,
-        vad=EVERYTHING,
-        on_result=None,
-        known=(),
-        multilingual=False,
-        hallucinations=HallucinationPolicy.DROP,
-        **options,
-    ):
-        path = write_wav(tmp_path / "recording.wav", samples)
-        request = TranscriptionRequest(DecodeOptions(model="demo", **options), vad, multilingual, hallucinations)
-        work = Pipeline(settings, runner).transcribe(uploaded(path), request, as_test, known, on_result)
-        return asyncio.run(work)
-
-    return run
 
 
 def test_segments_are_in_file_order_whichever_window_is_done_first(transcribed):
@@ -103,47 +36,6 @@ def test_segments_are_in_file_order_whichever_window_is_done_first(transcribed):
 
 def test_the_duration_is_that_of_the_decoded_audio(transcribed):
     assert transcribed(noise(12.5), ScriptedRunner()).duration == 12.5
-
-
-def test_the_first_window_determines_the_language_of_the_rest(transcribed):
-    runner = ScriptedRunner()
-    transcript = transcribed(noise(100), runner)
-    assert [options.language for options in runner.options] == [None, "de", "de", "de"]
-    assert (transcript.language, transcript.language_probability) == ("de", 0.75)
-
-
-def test_a_requested_language_is_used_from_the_first_window(transcribed):
-    runner = ScriptedRunner()
-    assert transcribed(noise(40), runner, language="fr").language == "fr"
-    assert {options.language for options in runner.options} == {"fr"}
-
-
-def test_each_window_has_its_own_language_if_multilingual(transcribed):
-    runner = ScriptedRunner(pause=1.0, languages=("fr", "de", "de", "fr"))
-    transcript = transcribed(noise(100), runner, multilingual=True)
-    assert [options.language for options in runner.options] == [None] * 4
-    assert runner.most_running == 4
-    assert (transcript.language, transcript.language_probability) == ("de", 0.75)
-
-
-def placed(language, probability, seconds, speech=None):
-    timeline = Timeline((Span(0, seconds * SAMPLE_RATE),))
-    heard = None if speech is None else (Span(0, speech * SAMPLE_RATE),) if speech else ()
-    return PlacedResult(timeline, WindowResult(language, probability, ()), heard)
-
-
-def test_the_main_language_is_the_one_that_is_spoken_longest():
-    windows = [placed("fr", 0.9, 30, speech=5), placed("de", 0.5, 30, speech=20), placed("de", 0.8, 30, speech=10)]
-    assert main_language(windows) == ("de", pytest.approx(0.6))
-
-
-def test_silence_does_not_influence_the_main_language():
-    assert main_language([placed("la", 0.3, 30, speech=0), placed("en", 0.9, 3, speech=2)]) == ("en", 0.9)
-
-
-def test_without_detected_speech_the_longest_windows_determine_the_main_language():
-    assert main_language([placed("fr", 0.9, 10), placed("de", 0.5, 20)])[0] == "de"
-    assert main_language([placed("fr", 0.9, 10, speech=0), placed("de", 0.5, 20, speech=0)])[0] == "de"
 
 
 def test_uncertain_words_in_noise_are_dropped_and_listed(transcribed):

@@ -1,0 +1,88 @@
+"""The language of a file: of its first window, of the second in doubt, or of each window."""
+
+import asyncio
+
+import pytest
+
+from tests.support.media_files import noise, write_wav
+from tests.support.scripted_runner import ScriptedRunner, as_test
+from tests.unit.pipeline.conftest import EVERYTHING
+from transcription.core.audio import SAMPLE_RATE, Span, Timeline
+from transcription.core.options import DecodeOptions, TranscriptionRequest
+from transcription.core.transcript import PlacedResult, WindowResult
+from transcription.pipeline.assemble import main_language
+from transcription.pipeline.transcribe import Pipeline
+
+
+def test_the_first_window_determines_the_language_of_the_rest(transcribed):
+    runner = ScriptedRunner()
+    transcript = transcribed(noise(100), runner)
+    assert [options.language for options in runner.options] == [None, "de", "de", "de"]
+    assert (transcript.language, transcript.language_probability) == ("de", 0.75)
+
+
+def test_a_doubtful_language_is_compared_with_that_of_the_second_window(transcribed):
+    runner = ScriptedRunner(languages=("ru", "en"), probabilities=(0.2, 0.9))
+    transcript = transcribed(noise(100), runner)
+    asked = [(options.language, options.only_language) for options in runner.options]
+    assert asked == [(None, False), (None, True), *[("en", False)] * 4]
+    assert (transcript.language, transcript.language_probability) == ("en", 0.9)
+    assert transcript.text.split()[0] == "0"
+
+
+@pytest.mark.parametrize(("second", "probability"), [("ru", 0.9), ("en", 0.1)], ids=["the same", "less probable"])
+def test_a_doubtful_language_stays_unless_the_second_window_has_a_better_one(transcribed, second, probability):
+    runner = ScriptedRunner(languages=("ru", second), probabilities=(0.2, probability))
+    assert transcribed(noise(100), runner).language == "ru"
+    assert [options.language for options in runner.options] == [None, None, "ru", "ru", "ru"]
+
+
+def test_a_doubtful_language_of_the_only_window_stays(transcribed):
+    runner = ScriptedRunner(languages=("ru",), probabilities=(0.2,))
+    assert transcribed(noise(10), runner).language == "ru"
+    assert len(runner.options) == 1
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "language", "asked"), [((0.2, 0.9), "en", 2), ((0.2, 0.1), "ru", 2), ((0.6, 0.9), "ru", 1)]
+)
+def test_a_detection_asks_a_second_window_in_doubt(settings, uploaded, tmp_path, probabilities, language, asked):
+    runner = ScriptedRunner(languages=("ru", "en"), probabilities=probabilities)
+    path = write_wav(tmp_path / "recording.wav", noise(100))
+    request = TranscriptionRequest(DecodeOptions(model="demo"), EVERYTHING)
+    found = asyncio.run(Pipeline(settings, runner).detect_language(uploaded(path), request, as_test()))
+    assert (found.language, len(runner.options)) == (language, asked)
+
+
+def test_a_requested_language_is_used_from_the_first_window(transcribed):
+    runner = ScriptedRunner()
+    assert transcribed(noise(40), runner, language="fr").language == "fr"
+    assert {options.language for options in runner.options} == {"fr"}
+
+
+def test_each_window_has_its_own_language_if_multilingual(transcribed):
+    runner = ScriptedRunner(pause=1.0, languages=("fr", "de", "de", "fr"))
+    transcript = transcribed(noise(100), runner, multilingual=True)
+    assert [options.language for options in runner.options] == [None] * 4
+    assert runner.most_running == 4
+    assert (transcript.language, transcript.language_probability) == ("de", 0.75)
+
+
+def placed(language, probability, seconds, speech=None):
+    timeline = Timeline((Span(0, seconds * SAMPLE_RATE),))
+    heard = None if speech is None else (Span(0, speech * SAMPLE_RATE),) if speech else ()
+    return PlacedResult(timeline, WindowResult(language, probability, ()), heard)
+
+
+def test_the_main_language_is_the_one_that_is_spoken_longest():
+    windows = [placed("fr", 0.9, 30, speech=5), placed("de", 0.5, 30, speech=20), placed("de", 0.8, 30, speech=10)]
+    assert main_language(windows) == ("de", pytest.approx(0.6))
+
+
+def test_silence_does_not_influence_the_main_language():
+    assert main_language([placed("la", 0.3, 30, speech=0), placed("en", 0.9, 3, speech=2)]) == ("en", 0.9)
+
+
+def test_without_detected_speech_the_longest_windows_determine_the_main_language():
+    assert main_language([placed("fr", 0.9, 10), placed("de", 0.5, 20)])[0] == "de"
+    assert main_language([placed("fr", 0.9, 10, speech=0), placed("de", 0.5, 20, speech=0)])[0] == "de"
