@@ -92,8 +92,7 @@ class Attempts:
                 ATTEMPTS.labels(outcome="completed").inc()
                 log.info("job_completed", attempt=job.attempt, metadata=metadata_of(transcript, job.recording.size))
             except LeaseLost:
-                ATTEMPTS.labels(outcome="interrupted").inc()
-                log.info("job_given_up", attempt=job.attempt)
+                self._gave_up(job)
             except asyncio.CancelledError:
                 ATTEMPTS.labels(outcome="interrupted").inc()
                 await self.release(job)
@@ -106,14 +105,18 @@ class Attempts:
         with contextlib.suppress(LeaseLost):  # cancelled, or taken over
             await self._store.release(job)
 
+    def _gave_up(self, job: Job) -> None:
+        ATTEMPTS.labels(outcome="interrupted").inc()
+        log.info("job_given_up", attempt=job.attempt)
+
     async def _record_failure(self, job: Job, error: Exception) -> None:
         """Store the outcome of a failed attempt, as soon as the store can be written."""
         log.warning("job_attempt_failed", attempt=job.attempt, reason=str(error), exc_info=is_unexpected(error))
         while True:
             try:
                 await self._retry_or_fail(job, error)
-            except LeaseLost:
-                pass
+            except LeaseLost:  # such as a job that was cancelled, and its recording deleted, before it was opened
+                self._gave_up(job)
             except ServiceUnavailable as unavailable:
                 log.error("job_not_written", reason=unavailable.message, detail=unavailable.detail)
                 await asyncio.sleep(WRITE_RETRY_SECONDS)
