@@ -19,6 +19,9 @@ OGG_HEADER = 27
 ASF_HEADER_BYTES = 1 << 16  # the properties are among the first objects
 ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 ASF_BROADCAST = 1  # flag: the sizes are not valid
+FLV_HEAD = 1 << 14  # the metadata is the first tag
+FLV_SIZE = b"\x00\x08filesize\x00"  # length and name of the value, and its type: a number
+FLV_TOLERANCE = 4096  # bytes, at most half a second of sound: programs miscount by the metadata they rewrote
 MP3_HEAD = 1 << 12
 MP3_FRAME_BYTES = 1441  # the largest frame of layer III; some writers do not count the last or the first one
 XING_BYTES_FLAG = 2
@@ -84,6 +87,16 @@ def _asf(file: BinaryIO, size: int) -> bool:
     return flags & ASF_BROADCAST == 0 and stated > size
 
 
+def _flv(file: BinaryIO, size: int) -> bool:
+    """The size in the metadata; 0 in a stream, whose writer could not go back to write it."""
+    head = file.read(FLV_HEAD)
+    place = head.find(FLV_SIZE)
+    number = head[place + len(FLV_SIZE) : place + len(FLV_SIZE) + 8]
+    if place < 0 or len(number) < 8:
+        return False
+    return bool(struct.unpack(">d", number)[0] > size + FLV_TOLERANCE)
+
+
 def _mp3(file: BinaryIO, size: int) -> bool:
     """The size in the Xing or Info header, if the first frame has one."""
     start = id3_length(file.read(ID3_HEADER_BYTES))
@@ -104,5 +117,6 @@ _CHECKS: dict[str, Callable[[BinaryIO, int], bool]] = {
     "avi": _riff,
     "ogg": _ogg,
     "asf": _asf,
+    "flv": _flv,
     "mp3": _mp3,
 }

@@ -77,6 +77,14 @@ def test_a_file_that_breaks_off_is_decoded_and_says_so(whole, ending, extension,
     assert f"breaks off after {seconds:.2f} s" in notice.message
 
 
+def test_an_flv_that_breaks_off_between_two_packets_says_so(whole, ending):
+    content, end = whole["flv"], 13  # header
+    while end < len(content) // 2:
+        end += 11 + int.from_bytes(content[end + 1 : end + 4]) + 4  # head of a tag, its data, its size
+    _, [notice] = ending(content[:end])
+    assert notice.code == TRUNCATED_MEDIA
+
+
 def test_an_avi_that_breaks_off_within_its_sound_says_so(whole, ending):
     """Its picture and its index come last and are no loss."""
     _, notices = ending(whole["avi"][: len(whole["avi"]) // 2])
