@@ -55,6 +55,11 @@ def test_a_sentence_is_kept_as_often_as_it_is_said(times: int, data: st.DataObje
     assert kept(segments(times), voice(*lengths)) == times
 
 
+@given(times_said)
+def test_the_last_time_may_be_cut_short(times: int) -> None:
+    assert kept(segments(times), voice(*[SAID] * (times - 1), 0.3 * SAID)) == times
+
+
 def test_a_sentence_with_pauses_inside_is_kept() -> None:
     halves = [
         span for start in range(8) for span in (Span(start * 48_000, 10_000), Span(start * 48_000 + 14_000, 20_000))
