@@ -235,7 +235,7 @@ def test_a_key_is_asked_for_and_kept_until_the_tab_is_closed(visit: OpenPage, gu
     expect(page.get_by_role("alert")).to_contain_text("is invalid")
     field.fill(KEY)
     field.press("Tab")
-    expect(page.get_by_label("Language").locator("option")).to_have_count(101)
+    expect(page.get_by_label("Language").locator("option")).to_have_count(103)
     visited.transcribe(SHORT)
     visited.wait_until_done()
     assert words(page) == SAID

@@ -64,10 +64,10 @@ def test_marked_words_stay_where_they_are(client: httpx.Client, transcribe: Tran
     assert counted(client, "no_voice", "marked") == before + len(texts)
 
 
-def test_a_sentence_over_and_over_is_cut_after_its_fourth_turn(transcribe: Transcribe, recordings: Recordings) -> None:
+def test_a_sentence_that_a_voice_says_over_and_over_is_kept(transcribe: Transcribe, recordings: Recordings) -> None:
     heard = transcribe(recordings.speech("loop.mp3", 29), language="en", response_format="verbose_json").json()
-    assert len(heard["segments"]) == 4
-    assert {warning["reason"] for warning in heard["warnings"]} == {"repetition"}
+    assert len(heard["segments"]) >= 9
+    assert heard["warnings"] == []
 
 
 @pytest.mark.parametrize("vad_filter", ["true", "false"])

@@ -162,7 +162,7 @@ def test_a_stream_sends_the_text_as_it_is_decoded_and_the_whole_at_the_end(
             deltas.append(event.delta)
     assert isinstance(event, TranscriptionTextDoneEvent)
     assert "".join(deltas) == event.text
-    assert len(deltas) > 3  # the guard drops turns of a sentence that comes fifty times
+    assert len(deltas) > 40  # one for each time that the sentence is said
     assert times[0] < times[-1] - 0.1
 
 

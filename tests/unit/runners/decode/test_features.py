@@ -31,7 +31,7 @@ from runners.placement import DeviceLayout, Placement
 from tests.support.effort import examples
 from transcription.core.audio import ENCODER_FRAMES, SAMPLE_RATE, WINDOW_SAMPLES
 from transcription.core.errors import ModelUnavailable
-from transcription.core.options import DecodeOptions
+from transcription.core.options import DecodeOptions, EncoderContext
 from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import WindowResult
 
@@ -226,7 +226,7 @@ def engine_with(arrays: Arrays, where: str) -> Engine:
 @on_each_torch
 def test_recordings_have_the_same_text_through_torch(where: str, recordings: dict[str, Pcm]) -> None:
     # Fallback, word times and unknown languages: every path that takes rows of the encoder's output.
-    named = DecodeOptions(model="demo", temperatures=(0.0,), word_timestamps=True)
+    named = DecodeOptions(model="demo", temperatures=(0.0,), word_timestamps=True, encoder_context=EncoderContext.FULL)
     tasks = [
         WindowTask(pcm, replace(named, language="en" if row % 2 else None))
         for row, pcm in enumerate(recordings.values())
