@@ -2,7 +2,7 @@
 
 The steps and their order are those of `WhisperModel.transcribe(condition_on_previous_text=False)`, taken for a whole
 batch at once: one encoder pass serves language detection, every temperature and the alignment of words. As a rule the
-encoder sees less than 30 s, see `context`.
+encoder sees less than 30 s, see `encoder_context`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from faster_whisper.transcribe import WhisperModel
 from numpy.typing import NDArray
 
 from runners.decode.arrays import Arrays, LogMel
-from runners.decode.context import context_of, is_doubtful, most_tokens, shortest_rest
+from runners.decode.encoder_context import encoder_context_of, is_doubtful, most_tokens, shortest_rest
 from runners.decode.model import ModelHandle
 from runners.decode.prompt import Prompt, fit
 from runners.decode.rules import Attempt, likeliest, should_skip
@@ -86,8 +86,8 @@ class _Part:
         return features
 
     @property
-    def context(self) -> int:
-        return context_of(self.frames, self.state.options.encoder_context)
+    def encoder_context(self) -> int:
+        return encoder_context_of(self.frames, self.state.options.encoder_context)
 
 
 class Engine:
@@ -99,9 +99,9 @@ class Engine:
         self._arrays: Arrays = model.arrays
         self._multilingual: bool = model.whisper.model.is_multilingual
         self._tokenizers = Tokenizers(model)
-        self._context = min(model.context, self._whisper.max_length)
+        self._context_tokens = min(model.context, self._whisper.max_length)
         self._segmenter = Segmenter(model.whisper, self._tokenizers)
-        self._search = Search(model.whisper.model, model.arrays, self._tokenizers, self._context)
+        self._search = Search(model.whisper.model, model.arrays, self._tokenizers, self._context_tokens)
 
     def decode(self, batch: Sequence[WindowTask]) -> list[WindowResult]:
         """Results in the order of the batch, whose options must share one `queue.BatchKey`.
@@ -122,7 +122,7 @@ class Engine:
             self._tokenizers.encode(given) if given is not None else []
             for given in (options.hotwords, options.initial_prompt)
         )
-        prompt = fit(hotwords, text, self._context, self._tokenizers.start_length)
+        prompt = fit(hotwords, text, self._context_tokens, self._tokenizers.start_length)
         return _WindowState(features, options, language, 1.0 if language else 0.0, prompt)
 
     def _decode_next(self, states: Sequence[_WindowState]) -> None:
@@ -259,5 +259,5 @@ class Engine:
 
 def _by_context(parts: Sequence[_Part]) -> list[tuple[int, list[_Part]]]:
     """The parts grouped by the length of the encoder's input, which a call to the encoder shares, shortest first."""
-    contexts = sorted({part.context for part in parts})
-    return [(context, [part for part in parts if part.context == context]) for context in contexts]
+    contexts = sorted({part.encoder_context for part in parts})
+    return [(context, [part for part in parts if part.encoder_context == context]) for context in contexts]

@@ -26,13 +26,15 @@ class Wanted:
 
 
 class Search:
-    """The decoder of one model. context: tokens of prompt and answer together."""
+    """The decoder of one model. context_tokens: of prompt and answer together, at most."""
 
-    def __init__(self, model: ctranslate2.models.Whisper, arrays: Arrays, tokenizers: Tokenizers, context: int) -> None:
+    def __init__(
+        self, model: ctranslate2.models.Whisper, arrays: Arrays, tokenizers: Tokenizers, context_tokens: int
+    ) -> None:
         self._model = model
         self._arrays = arrays
         self._tokenizers = tokenizers
-        self._context = context
+        self._context_tokens = context_tokens
 
     def once(self, encoded: ctranslate2.StorageView, wanted: Sequence[Wanted], most_tokens: int) -> list[Attempt]:
         """One attempt per window, at its first temperature. most_tokens: of an answer."""
@@ -40,7 +42,7 @@ class Search:
         # CTranslate2 ends an answer at half of max_length, or where prompt and answer reach it.
         limit = max(2 * most_tokens, prompt_length + most_tokens)
         temperature = wanted[0].options.temperatures[0]
-        return self._generate(encoded, wanted, temperature, min(limit, self._context))
+        return self._generate(encoded, wanted, temperature, min(limit, self._context_tokens))
 
     def until_it_passes(self, encoded: ctranslate2.StorageView, wanted: Sequence[Wanted]) -> list[Attempt]:
         """One attempt per window: the first that passes its thresholds, else the best of all temperatures."""
@@ -48,7 +50,7 @@ class Search:
         pending = list(range(len(wanted)))
         for temperature in wanted[0].options.temperatures:
             undecided = self._arrays.take_rows(encoded, pending)
-            attempts = self._generate(undecided, [wanted[row] for row in pending], temperature, self._context)
+            attempts = self._generate(undecided, [wanted[row] for row in pending], temperature, self._context_tokens)
             for row, attempt in zip(pending, attempts, strict=True):
                 tried[row].append(attempt)
             pending = [row for row in pending if needs_fallback(tried[row][-1], wanted[row].options)]

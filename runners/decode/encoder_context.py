@@ -28,7 +28,7 @@ EARLY_END_FRAMES = 3 * FRAMES_PER_SECOND
 SHORTEST_REST_FRAMES = FRAMES_PER_SECOND // 2  # holds no word
 
 
-def context_of(frames: int, choice: EncoderContext) -> int:
+def encoder_context_of(frames: int, choice: EncoderContext) -> int:
     """The length of the encoder's input for a part of a window, in frames. frames: of the part, 1 to 3,000."""
     if choice is EncoderContext.FULL:
         return ENCODER_FRAMES

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runners.decode.context import CONTEXTS, PADDING_FRAMES, context_of, is_doubtful, most_tokens
+from runners.decode.encoder_context import CONTEXTS, PADDING_FRAMES, encoder_context_of, is_doubtful, most_tokens
 from runners.decode.engine import Engine, WindowTask
 from runners.decode.model import open_model
 from runners.decode.rules import Attempt
@@ -35,7 +35,7 @@ FRAMES = st.integers(1, ENCODER_FRAMES)
 
 @given(frames=FRAMES)
 def test_a_context_holds_the_speech_and_the_padding_or_is_whole(frames: int) -> None:
-    context = context_of(frames, EncoderContext.AUTO)
+    context = encoder_context_of(frames, EncoderContext.AUTO)
 
     assert context in CONTEXTS
     assert context >= min(frames + PADDING_FRAMES, ENCODER_FRAMES)
@@ -44,7 +44,7 @@ def test_a_context_holds_the_speech_and_the_padding_or_is_whole(frames: int) -> 
 
 @given(frames=FRAMES)
 def test_a_full_context_is_whisper_s_own(frames: int) -> None:
-    assert context_of(frames, EncoderContext.FULL) == ENCODER_FRAMES
+    assert encoder_context_of(frames, EncoderContext.FULL) == ENCODER_FRAMES
 
 
 @given(frames=FRAMES)
