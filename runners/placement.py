@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import ctranslate2
 
@@ -34,6 +35,11 @@ class DeviceLayout:
     def __str__(self) -> str:
         """The layout in the notation of WHISPER_LAYOUT."""
         return f"{self.slots}x{self.threads}x{self.batch}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The layout of this notation. Raises ValueError, or TypeError for another count of numbers."""
+        return cls(*(int(part) for part in text.split("x")))
 
 
 def choose_placement(settings: Settings) -> Placement:

@@ -39,8 +39,7 @@ def fixed_layout(text: str, device: str, cores: int) -> DeviceLayout | None:
     if text == "auto":
         return None
     if "x" in text:
-        slots, threads, batch = (int(part) for part in text.split("x"))
-        return DeviceLayout(slots, threads, batch)
+        return DeviceLayout.parse(text)
     if device == CUDA:
         return DeviceLayout(1 if text == "latency" else GPU_SLOTS, 1, GPU_BATCH)
     return DeviceLayout(1, cores, 1) if text == "latency" else DeviceLayout(cores, 1, CPU_BATCH)

@@ -135,7 +135,7 @@ def main() -> int:
     bench = ModelBench(lambda layout: open_model(arguments.model, arguments.folder, placement, layout))
     for _ in range(ROUNDS):
         for text in arguments.layouts:
-            trial = bench.try_out(DeviceLayout(*(int(part) for part in text.split("x"))))
+            trial = bench.try_out(DeviceLayout.parse(text))
             sys.stdout.write(as_line(trial) + "\n")
             sys.stdout.flush()
             if trial.disturbed:

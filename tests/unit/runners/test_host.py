@@ -63,7 +63,7 @@ def test_the_layout_is_measured_after_the_model_is_ready_and_kept_for_the_next_s
     def try_out(arguments: Sequence[str], gives_up: Callable[[], bool]) -> list[Trial]:
         ready_when_tried.append(host.ready)
         # The widest layout is the best one here.
-        layouts = [DeviceLayout(*map(int, text.split("x"))) for text in arguments[-2:]]
+        layouts = [DeviceLayout.parse(text) for text in arguments[-2:]]
         return [Trial(each, Speed(each.slots, each.threads)) for each in layouts * ROUNDS]
 
     monkeypatch.setattr(measuring, "try_out_in_process", try_out)
