@@ -17,6 +17,7 @@ import numpy as np
 
 from transcription.core.audio import SAMPLE_RATE, Span
 from transcription.core.transcript import Segment
+from transcription.media.voice_activity import PAUSE_SAMPLES
 
 # Number of times that a phrase may occur in a row, by its number of words; longer phrases as the last. Further repeats
 # are surplus. People say "no" eight times and sing a line four times; a stuck decoder continues to its 224th token.
@@ -27,7 +28,6 @@ LONGEST_PHRASE = 20
 
 # A person takes up to a third more or less time for the same sentence. Stretches of unrelated speech differ more.
 MOST_DEVIATION = 1.5
-LEAST_PAUSE = 0.2  # seconds between two repeats; shorter silences occur inside words
 WORD_SECONDS = (0.08, 1.0)  # a word of the phrase takes at least and at most as long
 # Share of the repeats that may take any time, at least one of them: the last one of a recording is often cut short.
 MOST_ODD = 0.1
@@ -134,7 +134,7 @@ def phrase_seconds(voice: Sequence[Span], times: int) -> list[float]:
     """The durations of so many phrases, divided at the longest pauses; empty if there are too few pauses."""
     pauses = [after.start - before.end for before, after in pairwise(voice)]
     longest = sorted(range(len(pauses)), key=lambda index: -pauses[index])[: times - 1]
-    if len(longest) < times - 1 or any(pauses[index] < LEAST_PAUSE * SAMPLE_RATE for index in longest):
+    if len(longest) < times - 1 or any(pauses[index] < PAUSE_SAMPLES for index in longest):
         return []
     cuts = sorted(longest)
     firsts, lasts = [0, *(cut + 1 for cut in cuts)], [*cuts, len(voice) - 1]
