@@ -127,7 +127,7 @@ class Engine:
 
     def _decode_next(self, states: Sequence[_WindowState]) -> None:
         """Decode the rest of each window, at most 30 s, and advance its `seek`."""
-        parts = [_Part(state, min(self._max_frames, state.content_frames - state.seek)) for state in states]
+        parts = [_Part(state, min(ENCODER_FRAMES, state.content_frames - state.seek)) for state in states]
         doubtful: list[_Part] = []
         for context, group in _by_context(parts):
             if context < ENCODER_FRAMES:
@@ -251,10 +251,6 @@ class Engine:
         cuts = self._segmenter.split(attempt, state.seek, frames).cuts
         state.unspoken += self._segmenter.segments(cuts, untimed(cuts), attempt, state.seek)
         state.seek += frames
-
-    @property
-    def _max_frames(self) -> int:
-        return int(self._whisper.feature_extractor.nb_max_frames)
 
 
 def _by_context(parts: Sequence[_Part]) -> list[tuple[int, list[_Part]]]:
