@@ -12,17 +12,23 @@ import pytest
 from runners.models.catalogue import folder_of, is_complete
 from tests.support.service import LocalService, connected, local_service
 from tests.support.speech import Hear
-from transcription.core.settings import load_settings
+from transcription.core.settings import Settings, load_settings
 
 MODELS = ("base", "tiny.en")
 
 
-@pytest.fixture(scope="package")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+def settings_with(*models: str) -> Settings:
+    """The settings with which these models are on disk; the test is skipped if they are not."""
     settings = load_settings()
-    missing = [name for name in MODELS if not is_complete(folder_of(name, settings))]
+    missing = [name for name in models if not is_complete(folder_of(name, settings))]
     if missing:
         pytest.skip(f"WHISPER_MODEL_DIR lacks {' and '.join(missing)}: run `make test-extras`")
+    return settings
+
+
+@pytest.fixture(scope="package")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    settings = settings_with(*MODELS)
     environment = {
         "WHISPER_MODEL": "base",
         "WHISPER_MODEL_DIR": str(settings.whisper_model_dir),

@@ -11,10 +11,11 @@ from faster_whisper import WhisperModel
 
 from runners.decode.engine import Engine, WindowTask
 from runners.decode.model import open_model
-from runners.models.catalogue import folder_of, is_complete
+from runners.models.catalogue import folder_of
 from runners.placement import DeviceLayout, Placement
 from tests.support.media_files import read_samples
 from tests.support.speech import ACCOUNT, ALWAYS, SIGNS, joined
+from tests.weights.conftest import settings_with
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions, EncoderContext
 from transcription.core.settings import load_settings
@@ -28,9 +29,7 @@ OPTIONS = DecodeOptions(model="base", language="en", temperatures=(0.0,), encode
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    folder = folder_of("base", load_settings())
-    if not is_complete(folder):
-        pytest.skip("WHISPER_MODEL_DIR lacks base: run `make test-extras`")
+    folder = folder_of("base", settings_with("base"))
     return Engine(open_model("base", folder, Placement("cpu", "int8"), DeviceLayout(slots=1, threads=2, batch=1)))
 
 
