@@ -11,6 +11,8 @@ from transcription.core.errors import ServiceUnavailable
 from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.transcript import Segment, WindowResult
 
+POLL_SECONDS = 0.01
+
 
 def as_test() -> Ticket:
     return Ticket("test")
@@ -20,11 +22,13 @@ def as_test() -> Ticket:
 class ScriptedRunner:
     """Returns the position of each window in the file as its text.
 
-    seconds: the first window takes as long, later ones less. pause: every window takes that much more.
+    seconds: the first window takes as long, later ones less. pause: every window takes that much more. together: none
+    is answered before so many were here at once.
     """
 
     seconds: float = 0.0
     pause: float = 0.0
+    together: int = 0
     fail_at: float | None = None
     languages: tuple[str, ...] = ("de",)  # heard in the windows, in turn
     probabilities: tuple[float, ...] = (0.75,)  # of these languages, in turn
@@ -41,6 +45,8 @@ class ScriptedRunner:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
+            while self.most_running < self.together:
+                await asyncio.sleep(POLL_SECONDS)
             await asyncio.sleep(self.pause + self.seconds / (1 + window.timeline.start))
         except asyncio.CancelledError:
             self.cancelled += 1

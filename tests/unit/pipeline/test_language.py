@@ -61,7 +61,7 @@ def test_a_requested_language_is_used_from_the_first_window(transcribed):
 
 
 def test_each_window_has_its_own_language_if_multilingual(transcribed):
-    runner = ScriptedRunner(pause=1.0, languages=("fr", "de", "de", "fr"))
+    runner = ScriptedRunner(together=4, languages=("fr", "de", "de", "fr"))
     transcript = transcribed(noise(100), runner, multilingual=True)
     assert [options.language for options in runner.options] == [None] * 4
     assert runner.most_running == 4

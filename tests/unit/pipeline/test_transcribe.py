@@ -60,7 +60,7 @@ def test_nothing_is_judged_if_everything_is_kept(transcribed):
 def test_the_number_of_windows_in_flight_is_limited(transcribed, monkeypatch):
     # Detects nothing, at once: windows are cut faster than decoded.
     monkeypatch.setattr("faster_whisper.vad.get_vad_model", lambda: lambda audio: np.zeros(len(audio) // CHUNK_SAMPLES))
-    runner = ScriptedRunner(pause=1.0)
+    runner = ScriptedRunner(together=WINDOWS_IN_FLIGHT, pause=1.0)
     transcribed(noise(30 * (WINDOWS_IN_FLIGHT + 6)), runner, language="en")
     assert runner.most_running == WINDOWS_IN_FLIGHT
 
