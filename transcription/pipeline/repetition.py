@@ -33,6 +33,8 @@ WORD_SECONDS = (0.08, 1.0)  # a word of the phrase takes at least and at most as
 MOST_ODD = 0.1
 # The decoder omits a repeat now and then: the voice may repeat that many times more often, of the number in the text.
 MOST_OMITTED = 0.25
+# Repeats without voice: of a sentence that the recording cuts off, too little may be left to count as a voice.
+MOST_UNVOICED = 1
 
 # Scripts without spaces between words: Thai to Burmese, Khmer, kana, Han. Each character counts as a word.
 UNSPACED = re.compile(r"([\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff])")
@@ -121,7 +123,7 @@ def is_said(repetition: Repetition, voice: Sequence[Span]) -> bool:
     """Whether the voice under a repetition repeats as often, with pauses, and takes about as long nearly each time."""
     omitted = int(repetition.times * MOST_OMITTED)
     least, most = (seconds * repetition.length for seconds in WORD_SECONDS)
-    for times in range(repetition.times, repetition.times + omitted + 1):
+    for times in range(repetition.times - MOST_UNVOICED, repetition.times + omitted + 1):
         lengths = phrase_seconds(voice, times)
         usual = median(lengths) if lengths else 0.0
         alike = sum(usual / MOST_DEVIATION <= seconds <= usual * MOST_DEVIATION for seconds in lengths)
