@@ -22,6 +22,7 @@ TEXT_RULES = (
     "transcription/core/audio.py",
     "transcription/core/languages.py",
     "transcription/core/options.py",
+    "transcription/core/speakers.py",
     "transcription/core/text.py",
     "transcription/core/transcript.py",
     "transcription/media/*.py",

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from transcription.core.audio import Span, Timeline
 from transcription.core.options import Task
+from transcription.core.speakers import Speaker
 
 
 class Reason(StrEnum):
@@ -29,12 +30,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word with its punctuation and leading space. probability: 0..1, mean over its tokens."""
+    """One word with its punctuation and leading space.
+
+    probability: 0..1, mean over its tokens. speaker: the label of who says it; None if that was not asked for.
+    """
 
     text: str
     start: float
     end: float
     probability: float
+    speaker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Segment:
     text: as decoded, leading space included, so that segments join without a separator.
     avg_logprob, compression_ratio, no_speech_prob, temperature: of the decode that produced it.
     seek: index of the first frame (10 ms) of the decoded window, as in OpenAI's API.
+    speaker: the label of who says all of it; None if that was not asked for.
+    overlap: another person speaks during a notable part of it.
     """
 
     start: float
@@ -56,6 +63,8 @@ class Segment:
     temperature: float
     seek: int = 0
     words: tuple[Word, ...] = ()
+    speaker: str | None = None
+    overlap: bool = False
 
     @property
     def confidence(self) -> float:
@@ -138,6 +147,7 @@ class Transcript:
     processing_time: seconds from the accepted file to this transcript.
     warnings: the segments that were dropped or marked, in file order.
     notices: about the file as a whole.
+    speakers: in the order in which they first speak; empty if they were not asked for, or nobody speaks.
     """
 
     language: str
@@ -150,6 +160,7 @@ class Transcript:
     processing_time: float = 0.0
     warnings: tuple[Concern, ...] = ()
     notices: tuple[Notice, ...] = ()
+    speakers: tuple[Speaker, ...] = ()
 
     @property
     def text(self) -> str:
