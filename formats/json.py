@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from transcription.core.speakers import Speaker
 from transcription.core.transcript import Notice, Segment, Transcript, Word
 
-CONFIDENCE_DIGITS = 4
+CONFIDENCE_DIGITS = 4  # of probabilities and shares
 TIME_DIGITS = 2  # Whisper's timestamps are 20 ms apart
 
 
@@ -19,6 +20,7 @@ def render(transcript: Transcript) -> str:
 def to_dict(transcript: Transcript) -> dict[str, Any]:
     """The document as a dict. It has `words` if word timestamps were requested, even when there is no speech.
 
+    It has `speakers` if there are any: the transcript's, and each segment and word then names its own.
     It has `warnings` if there is something to know about the file. Times are seconds, rounded to TIME_DIGITS.
     """
     document: dict[str, Any] = {
@@ -30,6 +32,8 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
     }
     if transcript.word_timestamps:
         document["words"] = [word_to_dict(word) for word in transcript.words]
+    if transcript.speakers:
+        document["speakers"] = [_speaker(speaker) for speaker in transcript.speakers]
     document |= notices_of(transcript)
     document["processing_time"] = round(transcript.processing_time, 3)
     return document
@@ -42,7 +46,22 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "end": round(segment.end, TIME_DIGITS),
         "text": segment.text.strip(),
         "confidence": round(segment.confidence, CONFIDENCE_DIGITS),
+        **speaker_of(segment),
+        **({} if segment.speaker is None else {"overlap": segment.overlap}),
     }
+
+
+def _speaker(speaker: Speaker) -> dict[str, Any]:
+    return {
+        "label": speaker.label,
+        "seconds": round(speaker.seconds, TIME_DIGITS),
+        "share": round(speaker.share, CONFIDENCE_DIGITS),
+    }
+
+
+def speaker_of(spoken: Segment | Word) -> dict[str, str]:
+    """The field `speaker` of a segment or a word; nothing if there is none."""
+    return {} if spoken.speaker is None else {"speaker": spoken.speaker}
 
 
 def notices_of(transcript: Transcript) -> dict[str, Any]:
@@ -64,4 +83,5 @@ def word_to_dict(word: Word) -> dict[str, Any]:
         "start": round(word.start, TIME_DIGITS),
         "end": round(word.end, TIME_DIGITS),
         "confidence": round(word.probability, CONFIDENCE_DIGITS),
+        **speaker_of(word),
     }

@@ -13,6 +13,7 @@ from transcription.core.transcript import Segment, Transcript, Word
 
 MIN_PROBABILITY = 1e-10  # JSON cannot represent the logarithm of zero
 ISO_CODES = {"jw": "jv"}  # Whisper's own code for Javanese; the others are those of ISO 639
+UNKNOWN_SPEAKER = "unknown"  # no voice was detected, but the model wrote text; the field must be a text
 UNKNOWN_LANGUAGE = "unknown"  # no speech, so no language was detected
 
 
@@ -42,6 +43,29 @@ def render_verbose_json(transcript: Transcript, *, segments: bool, words: bool) 
     if words:
         document["words"] = [_word(word) for word in transcript.words]
     return _dump({**document, "usage": usage(transcript), **notices_of(transcript)})
+
+
+def render_diarized_json(transcript: Transcript) -> str:
+    """The text, with its segments and who says them, and ours: `warnings` about the file, if any."""
+    document = {
+        "task": Task.TRANSCRIBE.value,
+        "duration": round(transcript.duration, TIME_DIGITS),
+        "text": transcript.text,
+        "segments": [diarized_segment(number, segment) for number, segment in enumerate(transcript.segments, start=1)],
+    }
+    return _dump({**document, "usage": usage(transcript), **notices_of(transcript)})
+
+
+def diarized_segment(number: int, segment: Segment) -> dict[str, Any]:
+    """A segment with its speaker, which is an event of a stream as well. number: from 1 on."""
+    return {
+        "type": "transcript.text.segment",
+        "id": f"seg_{number:03d}",
+        "start": round(segment.start, TIME_DIGITS),
+        "end": round(segment.end, TIME_DIGITS),
+        "text": segment.text.strip(),
+        "speaker": segment.speaker or UNKNOWN_SPEAKER,
+    }
 
 
 def usage(transcript: Transcript) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Self
 
-from formats import json, text, verbose_json
+from formats import json, rttm, text, verbose_json
 from formats.subtitles import lrc, srt, tsv, vtt
+from formats.subtitles.cues import Naming
 from formats.subtitles.layout import SubtitleLayout, has_word_times, is_fast, lay_out
 from transcription.core.errors import InvalidParameter, WrongJobState
 from transcription.core.transcript import Transcript
@@ -29,6 +30,7 @@ class Format:
     name: the value of `response_format`. title: the name shown on the web page.
     content_type: the Content-Type header, with its charset. ending: of file names, with its leading dot.
     write: the file's text. A layout of None keeps the segments as cues; documents ignore the layout.
+    naming: how it writes a speaker's name into the text of a cue; None if it does not.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Format:
     ending: str
     kind: Kind
     write: Callable[[Transcript, SubtitleLayout | None], str]
+    naming: Naming | None = None
 
     @property
     def media_type(self) -> str:
@@ -62,14 +65,21 @@ class ResponseFormat(StrEnum):
 
     JSON = Format("json", "JSON", "application/json", ".json", Kind.DOCUMENT, _document(json.render))
     TEXT = Format("text", "Text", "text/plain; charset=utf-8", ".txt", Kind.DOCUMENT, _document(text.render))
-    SRT = Format("srt", "SRT subtitles", "application/x-subrip; charset=utf-8", ".srt", Kind.CUES, srt.render)
+    SRT = Format(
+        "srt", "SRT subtitles", "application/x-subrip; charset=utf-8", ".srt", Kind.CUES, srt.render, srt.named
+    )
     VTT = Format("vtt", "WebVTT subtitles", "text/vtt; charset=utf-8", ".vtt", Kind.CUES, vtt.render)
     TSV = Format("tsv", "TSV", "text/tab-separated-values; charset=utf-8", ".tsv", Kind.LINES, tsv.render)
     # LRC has no registered media type; text/plain is what players and browsers open.
-    LRC = Format("lrc", "LRC lyrics", "text/plain; charset=utf-8", ".lrc", Kind.LINES, lrc.render)
+    LRC = Format("lrc", "LRC lyrics", "text/plain; charset=utf-8", ".lrc", Kind.LINES, lrc.render, lrc.named)
     VERBOSE_JSON = Format(
         *("verbose_json", "JSON with all details", "application/json", ".verbose.json"),
         *(Kind.DOCUMENT, _document(verbose_json.render)),
+    )
+    # RTTM has no registered media type either.
+    RTTM = Format(
+        *("rttm", "RTTM speaker turns", "text/plain; charset=utf-8", ".rttm"),
+        *(Kind.DOCUMENT, _document(rttm.render)),
     )
 
 
@@ -119,5 +129,5 @@ def render(transcript: Transcript, response_format: ResponseFormat, layout: Subt
         )
     fast_cues = None
     if layout.max_chars_per_second is not None:
-        fast_cues = sum(is_fast(cue, layout) for cue in lay_out(transcript, layout))
+        fast_cues = sum(is_fast(cue, layout) for cue in lay_out(transcript, layout, record.naming))
     return Rendered(record.write(transcript, layout), record.content_type, fast_cues)

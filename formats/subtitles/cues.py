@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from transcription.core.transcript import Transcript
 
 MS_PER_SECOND = 1000
 MS_PER_MINUTE = 60 * MS_PER_SECOND
 MS_PER_HOUR = 60 * MS_PER_MINUTE
+
+Naming = Callable[[str], str]  # how a format writes the name of a speaker before the text, with the space between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Cue:
 
     text: the whole text as one line, without surrounding space. words: empty unless the cue was laid out.
     highlighted: index of the word that is underlined.
+    speaker: the name of who says all of it, as one line; "" if that is unknown.
+    prefix: what is written before the text, in formats whose text names the speaker; ends with a space, or is "".
     """
 
     start: int
@@ -40,12 +44,14 @@ class Cue:
     text: str
     words: tuple[CueWord, ...] = ()
     highlighted: int | None = None
+    speaker: str = ""
+    prefix: str = ""
 
     def on_screen(self, escape: Callable[[str], str]) -> str:
         """The text in its lines, the highlighted word underlined. escape: the format's escaping of plain text."""
         if not self.words:
-            return escape(self.text)
-        written: list[str] = []
+            return escape(self.prefix + self.text)
+        written = [escape(self.prefix)]
         for number, word in enumerate(self.words):
             text = f"<u>{escape(word.text)}</u>" if number == self.highlighted else escape(word.text)
             if number and word.line != self.words[number - 1].line:
@@ -56,20 +62,41 @@ class Cue:
         return "".join(written)
 
 
-def cues(transcript: Transcript) -> Iterator[Cue]:
+def cues(transcript: Transcript, naming: Naming | None = None) -> list[Cue]:
     """The segments of a transcript as cues, without the empty ones.
 
     A cue starts no earlier than the previous one ends and lasts at least 1 ms: players drop or misplace others.
+    Speakers may speak at the same time: there, a cue starts with its segment, and the previous one ends.
     """
-    previous_end = 0
+    found: list[Cue] = []
     for segment in transcript.segments:
-        text = one_line(segment.text)
-        if not text:
-            continue
-        start = max(previous_end, round(segment.start * MS_PER_SECOND))
-        end = max(start + 1, round(segment.end * MS_PER_SECOND))
-        yield Cue(start, end, text)
-        previous_end = end
+        if text := one_line(segment.text):
+            start, end = (round(time * MS_PER_SECOND) for time in (segment.start, segment.end))
+            name = one_line(segment.speaker or "")
+            found.append(Cue(start, end, text, speaker=name, prefix=naming(name) if naming and name else ""))
+    return separated(found, 0) if transcript.speakers else list(_one_after_another(found))
+
+
+def _one_after_another(found: Sequence[Cue]) -> Iterator[Cue]:
+    previous_end = 0
+    for cue in found:
+        start = max(previous_end, cue.start)
+        previous_end = max(start + 1, cue.end)
+        yield replace(cue, start=start, end=previous_end)
+
+
+def separated(found: Sequence[Cue], gap: int) -> list[Cue]:
+    """The cues without overlaps and with `gap` between them, milliseconds. Each lasts at least 1 ms."""
+    starts: list[int] = []
+    for cue in found:
+        starts.append(max(cue.start, starts[-1] + 1 if starts else 0))
+    apart = []
+    for cue, start, following in zip(found, starts, [*starts[1:], None][: len(found)], strict=True):
+        end = max(start + 1, cue.end)
+        if following is not None:
+            end = min(end, max(start + 1, following - gap))
+        apart.append(replace(cue, start=start, end=end))
+    return apart
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from formats.subtitles.breaks import Limits, Line, TimedPiece, break_into_cues
-from formats.subtitles.cues import MS_PER_SECOND, Cue, CueWord, cues, one_line
+from formats.subtitles.cues import MS_PER_SECOND, Cue, CueWord, Naming, cues, one_line, separated
 from formats.subtitles.phrases import pieces, width
 from transcription.core.transcript import Segment, Transcript
 
@@ -54,16 +54,18 @@ class SubtitleLayout:
         return replace(self, max_line_count=1, highlight_words=False)
 
 
-def lay_out(transcript: Transcript, layout: SubtitleLayout | None) -> list[Cue]:
+def lay_out(transcript: Transcript, layout: SubtitleLayout | None, naming: Naming | None = None) -> list[Cue]:
     """The cues of a transcript, in order. Without a layout, one line per segment: see `cues`.
 
     A cue never spans two segments. It ends before the next one starts, `min_gap` earlier if that leaves it at least
     1 ms. Words have the times of `Segment.words`. If those are missing or differ from the text, the segment's time is
     divided in proportion to the number of characters.
+    naming: of the formats whose text names the speaker, in the first cue of each segment. The name is part of the
+    line: it stays with the first word, and counts as its characters.
     """
     if layout is None:
-        return list(cues(transcript))
-    return _separated(list(_cues(transcript, layout)), round(layout.min_gap * MS_PER_SECOND))
+        return cues(transcript, naming)
+    return separated(list(_cues(transcript, layout, naming)), round(layout.min_gap * MS_PER_SECOND))
 
 
 def is_fast(cue: Cue, layout: SubtitleLayout | None) -> bool:
@@ -74,7 +76,7 @@ def is_fast(cue: Cue, layout: SubtitleLayout | None) -> bool:
 
 def characters_per_second(cue: Cue) -> float:
     """The reading speed of a cue. A line break counts as the space that it replaces."""
-    return width(cue.text) * MS_PER_SECOND / (cue.end - cue.start)
+    return width(cue.prefix + cue.text) * MS_PER_SECOND / (cue.end - cue.start)
 
 
 def frames(cue: Cue, layout: SubtitleLayout | None) -> Iterator[Cue]:
@@ -102,16 +104,32 @@ def has_word_times(transcript: Transcript) -> bool:
     return all(segment.words for segment in transcript.segments if segment.text.strip())
 
 
-def _cues(transcript: Transcript, layout: SubtitleLayout) -> Iterator[Cue]:
+def _cues(transcript: Transcript, layout: SubtitleLayout, naming: Naming | None) -> Iterator[Cue]:
     limits = _limits(layout)
     for segment in transcript.segments:
-        parts = timed_pieces(segment)
-        laid = break_into_cues(parts, limits)
-        for lines in laid:
+        speaker = one_line(segment.speaker or "")
+        prefix = naming(speaker) if naming and speaker else ""
+        laid = break_into_cues(_prefixed(timed_pieces(segment), prefix), limits)
+        for number, lines in enumerate(laid):
             start, end = lines[0][0].start, lines[-1][-1].end
             if len(laid) == 1 and layout.max_cue_duration is None:  # the segment is one cue and keeps its times
                 start, end = _milliseconds(segment.start), _milliseconds(segment.end)
-            yield _cue(lines, start, end)
+            cue = replace(_cue(lines, start, end), speaker=speaker)
+            yield _with_prefix(cue, prefix) if number == 0 and prefix else cue
+
+
+def _prefixed(parts: list[TimedPiece], prefix: str) -> list[TimedPiece]:
+    """The parts with the prefix in front of the first one, so that no line is broken between them."""
+    if not parts or not prefix:
+        return parts
+    first = parts[0]
+    return [replace(first, piece=replace(first.piece, text=prefix + first.piece.text)), *parts[1:]]
+
+
+def _with_prefix(cue: Cue, prefix: str) -> Cue:
+    """The cue whose first word begins with the prefix, with both apart: the word may be underlined."""
+    first = replace(cue.words[0], text=cue.words[0].text.removeprefix(prefix))
+    return replace(cue, text=cue.text.removeprefix(prefix), words=(first, *cue.words[1:]), prefix=prefix)
 
 
 def _limits(layout: SubtitleLayout) -> Limits:
@@ -182,20 +200,6 @@ def _with_time(spoken: list[SpokenText]) -> list[SpokenText]:
 
 def _solid(text: str) -> str:
     return one_line(text).replace(" ", "")
-
-
-def _separated(laid: list[Cue], gap: int) -> list[Cue]:
-    """The cues without overlaps and with `gap` between them, milliseconds. Each lasts at least 1 ms."""
-    starts: list[int] = []
-    for cue in laid:
-        starts.append(max(cue.start, starts[-1] + 1 if starts else 0))
-    separated = []
-    for cue, start, following in zip(laid, starts, [*starts[1:], None][: len(laid)], strict=True):
-        end = max(start + 1, cue.end)
-        if following is not None:
-            end = min(end, max(start + 1, following - gap))
-        separated.append(replace(cue, start=start, end=end))
-    return separated
 
 
 def _milliseconds(seconds: float) -> int:

@@ -7,15 +7,21 @@ from formats.subtitles.layout import SubtitleLayout, lay_out
 from transcription.core.transcript import Transcript
 
 MS_PER_CENTISECOND = 10
+NOT_IN_TAGS = str.maketrans("[]:", "().")
 
 
 def render(transcript: Transcript, layout: SubtitleLayout | None = None) -> str:
     """One line per cue, and an empty line at the end of the last one, so that players clear it."""
-    lines = [(cue.start, cue.end, cue.text) for cue in lay_out(transcript, layout)]
+    lines = [(cue.start, cue.end, cue.prefix + cue.text) for cue in lay_out(transcript, layout, named)]
     if not lines:
         return ""
     stamped = [f"{_stamp(start)}{text}" for start, _, text in lines]
     return "\n".join([*stamped, _stamp(lines[-1][1])]) + "\n"
+
+
+def named(speaker: str) -> str:
+    """The name of a speaker before the text of a line. Brackets and colons would make it look like a timestamp."""
+    return f"[{speaker.translate(NOT_IN_TAGS)}] "
 
 
 def _stamp(milliseconds: int) -> str:

@@ -14,8 +14,13 @@ ARROW = re.compile(r"-{2,}>")
 
 def render(transcript: Transcript, layout: SubtitleLayout | None = None) -> str:
     """An SRT file. An empty transcript gives an empty file, which players accept."""
-    shown = (frame for cue in lay_out(transcript, layout) for frame in frames(cue, layout))
+    shown = (frame for cue in lay_out(transcript, layout, named) for frame in frames(cue, layout))
     return "\n".join(_block(number, cue) for number, cue in enumerate(shown, start=1))
+
+
+def named(speaker: str) -> str:
+    """The name of a speaker before the text of a cue."""
+    return f"{speaker}: "
 
 
 def _block(number: int, cue: Cue) -> str:

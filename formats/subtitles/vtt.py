@@ -19,7 +19,13 @@ def _blocks(cue: Cue, layout: SubtitleLayout | None) -> Iterator[str]:
     if is_fast(cue, layout):
         yield f"NOTE {characters_per_second(cue):.1f} characters a second\n"
     for frame in frames(cue, layout):
-        yield f"{clock(frame.start, '.')} --> {clock(frame.end, '.')}\n{frame.on_screen(_escape)}\n"
+        times = f"{clock(frame.start, '.')} --> {clock(frame.end, '.')}"
+        yield f"{times}\n{_voice(frame)}{frame.on_screen(_escape)}\n"
+
+
+def _voice(cue: Cue) -> str:
+    """The tag that says who speaks, which may be left open to the end of its cue (WebVTT, 4.2.2)."""
+    return f"<v {_escape(cue.speaker)}>" if cue.speaker else ""
 
 
 def _escape(text: str) -> str:

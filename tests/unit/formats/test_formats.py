@@ -189,6 +189,7 @@ def test_times_beyond_one_hour_do_not_wrap(response_format, expected):
         (ResponseFormat.VTT, "WEBVTT\n"),
         (ResponseFormat.TSV, "start\tend\ttext\n"),
         (ResponseFormat.LRC, ""),
+        (ResponseFormat.RTTM, ""),
     ],
 )
 def test_an_empty_transcript_is_a_valid_file(response_format, expected):
@@ -210,6 +211,7 @@ def test_every_format_has_a_content_type_and_a_file_ending(response_format):
         "vtt": ("text/vtt; charset=utf-8", ".vtt"),
         "tsv": ("text/tab-separated-values; charset=utf-8", ".tsv"),
         "lrc": ("text/plain; charset=utf-8", ".lrc"),
+        "rttm": ("text/plain; charset=utf-8", ".rttm"),
     }
     record = response_format.record
     assert (record.content_type, record.ending) == expected[response_format]

@@ -15,6 +15,7 @@ class TranscriptWord(BaseModel):
     start: float = Field(examples=[0.0])
     end: float = Field(examples=[0.5])
     confidence: float = Field(ge=0, le=1, examples=[0.96])
+    speaker: str | None = Field(None, description="Who says it; absent without speakers.", examples=["SPEAKER_00"])
 
 
 class TranscriptSegment(BaseModel):
@@ -25,6 +26,20 @@ class TranscriptSegment(BaseModel):
     end: float = Field(examples=[5.2])
     text: str = Field(examples=["Hello, this is a test."])
     confidence: float = Field(ge=0, le=1, examples=[0.95])
+    speaker: str | None = Field(None, description="Who says it; absent without speakers.", examples=["SPEAKER_00"])
+    overlap: bool | None = Field(
+        None, description="Whether others speak in a notable part of it; absent without speakers.", examples=[False]
+    )
+
+
+class TranscriptSpeaker(BaseModel):
+    """A person in the recording, in the order in which they first speak."""
+
+    label: str = Field(description="As in segments and words.", examples=["SPEAKER_00"])
+    seconds: float = Field(description="Duration of this person's speech.", examples=[83.2])
+    share: float = Field(
+        ge=0, le=1, description="Of all speakers' speech; overlapping speech counts for each.", examples=[0.66]
+    )
 
 
 class TranscriptWarning(BaseModel):
@@ -52,6 +67,7 @@ class TranscriptionResponse(BaseModel):
     duration: float = Field(description="Duration of the recording, in seconds.", examples=[125.5])
     segments: list[TranscriptSegment]
     words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
+    speakers: list[TranscriptSpeaker] = Field(default=[], description="Present if there are any.")
     warnings: list[TranscriptWarning] = Field(
         default=[],
         description="About the file, if there is anything to say; about segments if response_format is verbose_json.",
@@ -84,6 +100,7 @@ class VerboseTranscript(BaseModel):
     duration: float = Field(description="Duration of the recording, in seconds.", examples=[125.5])
     segments: list[VerboseSegment]
     words: list[TranscriptWord] = Field(default=[], description="Present if timestamp_granularity is word.")
+    speakers: list[TranscriptSpeaker] = Field(default=[], description="Present if there are any.")
     processing_time: float = Field(
         description="Time from the received file to the transcript, in seconds.", examples=[12.3]
     )
