@@ -72,14 +72,15 @@ class ResponseFormat(StrEnum):
     TSV = Format("tsv", "TSV", "text/tab-separated-values; charset=utf-8", ".tsv", Kind.LINES, tsv.render)
     # LRC has no registered media type; text/plain is what players and browsers open.
     LRC = Format("lrc", "LRC lyrics", "text/plain; charset=utf-8", ".lrc", Kind.LINES, lrc.render, lrc.named)
-    VERBOSE_JSON = Format(
-        *("verbose_json", "JSON with all details", "application/json", ".verbose.json"),
-        *(Kind.DOCUMENT, _document(verbose_json.render)),
-    )
     # RTTM has no registered media type either.
     RTTM = Format(
         *("rttm", "RTTM speaker turns", "text/plain; charset=utf-8", ".rttm"),
         *(Kind.DOCUMENT, _document(rttm.render)),
+    )
+    # Last, and so first in the API document: generated clients read the first media type of an answer.
+    VERBOSE_JSON = Format(
+        *("verbose_json", "JSON with all details", "application/json", ".verbose.json"),
+        *(Kind.DOCUMENT, _document(verbose_json.render)),
     )
 
 
