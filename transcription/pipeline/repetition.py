@@ -33,8 +33,6 @@ WORD_SECONDS = (0.08, 1.0)  # a word of the phrase takes at least and at most as
 MOST_ODD = 0.1
 # The decoder omits a repeat now and then: the voice may repeat that many times more often, of the number in the text.
 MOST_OMITTED = 0.25
-# Repeats without voice: of a sentence that the recording cuts off, too little may be left to count as a voice.
-MOST_UNVOICED = 1
 
 # Scripts without spaces between words: Thai to Burmese, Khmer, kana, Han. Each character counts as a word.
 UNSPACED = re.compile(r"([\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff])")
@@ -59,6 +57,12 @@ class Repetition:
         """The number of complete repeats."""
         return (self.end - self.start) // self.length
 
+    @property
+    def last(self) -> slice:
+        """The words of the last complete repeat."""
+        end = self.start + self.times * self.length
+        return slice(end - self.length, end)
+
 
 def surplus_shares(segments: Sequence[Segment], voice: Sequence[Span] | None) -> list[float]:
     """The share of surplus words in each segment, 0 to 1.
@@ -75,7 +79,10 @@ def surplus_shares(segments: Sequence[Segment], voice: Sequence[Span] | None) ->
         repeats = slice(repetition.start, repetition.end)
         if said[repeats].all():  # "no" eight times is also "no no" four times
             continue
-        if voice and is_said(repetition, between(voice, starts[repetition.start], ends[repetition.end - 1])):
+        last = repetition.last
+        cut_off = ends[last.stop - 1] - starts[last.start] < repetition.length * WORD_SECONDS[0]
+        under_it = between(voice or (), starts[repetition.start], ends[repetition.end - 1])
+        if voice and is_said(repetition, under_it, cut_off):
             said[repeats] = True
         else:
             surplus[repetition.surplus] = True
@@ -119,11 +126,14 @@ def between(voice: Sequence[Span], start: float, end: float) -> list[Span]:
     return [span for span in voice if start <= (span.start + span.end) / 2 / SAMPLE_RATE < end]
 
 
-def is_said(repetition: Repetition, voice: Sequence[Span]) -> bool:
-    """Whether the voice under a repetition repeats as often, with pauses, and takes about as long nearly each time."""
+def is_said(repetition: Repetition, voice: Sequence[Span], cut_off: bool) -> bool:
+    """Whether the voice under a repetition repeats as often, with pauses, and takes about as long nearly each time.
+
+    cut_off: the last repeat is shorter than it can be said. Too little of it may be left to count as a voice.
+    """
     omitted = int(repetition.times * MOST_OMITTED)
     least, most = (seconds * repetition.length for seconds in WORD_SECONDS)
-    for times in range(repetition.times - MOST_UNVOICED, repetition.times + omitted + 1):
+    for times in range(repetition.times - cut_off, repetition.times + omitted + 1):
         lengths = phrase_seconds(voice, times)
         usual = median(lengths) if lengths else 0.0
         alike = sum(usual / MOST_DEVIATION <= seconds <= usual * MOST_DEVIATION for seconds in lengths)
