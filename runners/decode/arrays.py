@@ -70,3 +70,10 @@ def exchangeable(encoded: ctranslate2.StorageView) -> ctranslate2.StorageView:
     if encoded.dtype == ctranslate2.DataType.bfloat16:
         return encoded.to(ctranslate2.DataType.float32)
     return encoded
+
+
+def joined(encoded: Sequence[ctranslate2.StorageView]) -> ctranslate2.StorageView:
+    """Encoded batches of one context as one batch. Several must be on the CPU."""
+    if len(encoded) == 1:
+        return encoded[0]
+    return ctranslate2.StorageView.from_array(np.concatenate([np.asarray(exchangeable(each)) for each in encoded]))

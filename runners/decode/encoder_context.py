@@ -7,10 +7,8 @@ only, so a decode on a shorter context is checked, and made again on all of it w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from runners.decode.rules import Attempt, needs_fallback
-from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND, FRAMES_PER_TIMESTAMP
+from runners.decode.rules import Attempt, early_end, needs_fallback
+from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND
 from transcription.core.options import DecodeOptions, EncoderContext
 
 # Silence after the speech. With less, the decoder does not notice the end, and continues.
@@ -22,9 +20,6 @@ CONTEXTS = tuple(seconds * FRAMES_PER_SECOND for seconds in (10, 12, 15, 18, 22,
 MOST_TOKENS_PER_SECOND = 10
 FEWEST_TOKENS = 10  # that may be in a part, however short: a word of several tokens and its full stop
 TIMESTAMPS_PER_SECOND = 5  # room for the tokens that are not text
-# A decode that says no speech follows, this long before the end of the part, may have missed some: parts consist of
-# speech with pauses of at most two seconds, unless voice activity detection is off.
-EARLY_END_FRAMES = 3 * FRAMES_PER_SECOND
 SHORTEST_REST_FRAMES = FRAMES_PER_SECOND // 2  # holds no word
 
 
@@ -54,15 +49,9 @@ def is_doubtful(attempt: Attempt, frames: int, options: DecodeOptions, timestamp
     return (
         text > _most_text(frames)
         or len(attempt.tokens) >= most_tokens(frames)
-        or _ends_early(attempt.tokens, frames, timestamp_begin)
+        or early_end(attempt.tokens, frames, timestamp_begin) is not None
         or needs_fallback(attempt, options)
     )
-
-
-def _ends_early(tokens: Sequence[int], frames: int, timestamp_begin: int) -> bool:
-    if len(tokens) < 2 or not tokens[-2] < timestamp_begin <= tokens[-1]:
-        return False  # more follows, or there are no timestamps
-    return frames - (tokens[-1] - timestamp_begin) * FRAMES_PER_TIMESTAMP > EARLY_END_FRAMES
 
 
 def _most_text(frames: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from faster_whisper.transcribe import WhisperModel
 from numpy.typing import NDArray
 
-from runners.decode.arrays import Arrays, LogMel
+from runners.decode.arrays import Arrays, LogMel, joined
 from runners.decode.encoder_context import encoder_context_of, is_doubtful, most_tokens, shortest_rest
 from runners.decode.model import ModelHandle
 from runners.decode.prompt import Prompt, fit
@@ -23,6 +23,7 @@ from runners.decode.rules import Attempt, likeliest, should_skip
 from runners.decode.search import Search, Wanted
 from runners.decode.segments import Segmenter, untimed
 from runners.decode.tokenizers import ENGLISH, Tokenizers
+from runners.placement import CPU
 from transcription.core.audio import ENCODER_FRAMES
 from transcription.core.errors import ModelUnavailable
 from transcription.core.languages import DOUBTFUL
@@ -98,6 +99,7 @@ class Engine:
         self._whisper: WhisperModel = model.whisper
         self._arrays: Arrays = model.arrays
         self._multilingual: bool = model.whisper.model.is_multilingual
+        self._on_cpu: bool = model.whisper.model.device == CPU
         self._tokenizers = Tokenizers(model)
         self._context_tokens = min(model.context, self._whisper.max_length)
         self._segmenter = Segmenter(model.whisper, self._tokenizers)
@@ -170,11 +172,15 @@ class Engine:
             self._use(part, attempt, encoded, row)
 
     def _encode(self, parts: Sequence[_Part], context: int) -> ctranslate2.StorageView:
+        # On a CPU one after another: what a layer computes for one window stays in the processor's cache.
+        calls = [[part] for part in parts] if self._on_cpu else [parts]
         # Kept on the device: the model is on one GPU at most, so every later call can read it there.
         with stage(MODEL_ENCODE):
-            return self._whisper.model.encode(
-                self._arrays.stack([part.features for part in parts], context), to_cpu=False
-            )
+            encoded = [
+                self._whisper.model.encode(self._arrays.stack([part.features for part in call], context), to_cpu=False)
+                for call in calls
+            ]
+            return joined(encoded)
 
     def _detect_languages(
         self, parts: Sequence[_Part], encoded: ctranslate2.StorageView, at_least: float = 0.0
@@ -209,12 +215,12 @@ class Engine:
         return True
 
     def _wanted(self, parts: Sequence[_Part]) -> list[Wanted]:
-        states = [part.state for part in parts]
-        tokenizers = [self._tokenizers.of(state.language or ENGLISH, state.options.task) for state in states]
-        return [
-            Wanted(state.options, self._whisper.get_prompt(tokenizer, [*state.prompt.hotwords, *state.prompt.text]))
-            for state, tokenizer in zip(states, tokenizers, strict=True)
-        ]
+        return [Wanted(part.state.options, part.frames, self._prompt(part.state)) for part in parts]
+
+    def _prompt(self, state: _WindowState) -> list[int]:
+        tokenizer = self._tokenizers.of(state.language or ENGLISH, state.options.task)
+        prompt: list[int] = self._whisper.get_prompt(tokenizer, [*state.prompt.hotwords, *state.prompt.text])
+        return prompt
 
     def _use(self, part: _Part, attempt: Attempt, encoded: ctranslate2.StorageView, row: int) -> None:
         """Take over what was decoded, or nothing where there is no speech. encoded: row `row` is of this part."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from transcription.core.audio import FRAMES_PER_TIMESTAMP
+from transcription.core.audio import FRAMES_PER_SECOND, FRAMES_PER_TIMESTAMP
 from transcription.core.options import DecodeOptions
 
 TIME_PRECISION = 0.02  # seconds between two timestamp tokens
 TINY = 1e-9  # in place of a sum of probabilities that is 0
+# A decode that says no speech follows, this long before the end of its part, may have missed some: parts consist of
+# speech with pauses of at most two seconds, unless voice activity detection is off.
+EARLY_END_FRAMES = 3 * FRAMES_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,17 @@ def should_skip(attempt: Attempt, options: DecodeOptions) -> bool:
     return attempt.no_speech_prob > options.no_speech_threshold and not confident
 
 
+def early_end(tokens: Sequence[int], frames: int, timestamp_begin: int) -> int | None:
+    """The frame after which no speech follows, says a decode that leaves more than a pause of its part unread.
+
+    frames: length of the part. None if the decode reads all of it, or has no last timestamp.
+    """
+    if not _has_single_ending(tokens, timestamp_begin):
+        return None
+    end = (tokens[-1] - timestamp_begin) * FRAMES_PER_TIMESTAMP
+    return end if frames - end > EARLY_END_FRAMES else None
+
+
 def split_segments(
     tokens: Sequence[int], *, timestamp_begin: int, time_offset: float, frames: int, duration: float, seek: int
 ) -> Split:
@@ -104,7 +118,7 @@ def split_segments(
     time_offset: where the decoded part starts, seconds; seek: the same in frames.
     frames, duration: length of the decoded part.
     """
-    single_ending = len(tokens) >= 2 and tokens[-2] < timestamp_begin <= tokens[-1]
+    single_ending = _has_single_ending(tokens, timestamp_begin)
     ends = [i for i in range(1, len(tokens)) if tokens[i] >= timestamp_begin and tokens[i - 1] >= timestamp_begin]
     if not ends:
         return _one_segment(tokens, timestamp_begin, time_offset, frames, duration, seek)
@@ -127,9 +141,13 @@ def split_segments(
 def _one_segment(
     tokens: Sequence[int], timestamp_begin: int, time_offset: float, frames: int, duration: float, seek: int
 ) -> Split:
-    single_ending = len(tokens) >= 2 and tokens[-2] < timestamp_begin <= tokens[-1]
+    single_ending = _has_single_ending(tokens, timestamp_begin)
     timestamps = [token for token in tokens if token >= timestamp_begin]
     if timestamps and timestamps[-1] != timestamp_begin:
         duration = (timestamps[-1] - timestamp_begin) * TIME_PRECISION
     cut = Cut(time_offset, time_offset + duration, tuple(tokens))
     return Split((cut,), seek + frames, single_ending)
+
+
+def _has_single_ending(tokens: Sequence[int], timestamp_begin: int) -> bool:
+    return len(tokens) >= 2 and tokens[-2] < timestamp_begin <= tokens[-1]

@@ -11,13 +11,18 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import WhisperModel
 from faster_whisper.utils import get_end
 
-from runners.decode.rules import Attempt, Cut, Split, split_segments
+from runners.decode.rules import Attempt, Cut, Split, early_end, split_segments
 from runners.decode.tokenizers import Tokenizers
+from transcription.core.audio import FRAMES_PER_SECOND
 from transcription.core.transcript import Segment, Word
 
 # Marks that belong to the following and to the preceding word; faster-whisper's defaults.
 PREPENDED_MARKS = "\"'“¿([{-"
 APPENDED_MARKS = "\"'.。,，!！?？:：”)]}、"
+
+# A sampled decode stops anywhere. What it leaves is decoded by itself, if it read this much: noise would take one
+# decode for each sound that is taken for a word.
+FEWEST_FRAMES_READ = 3 * FRAMES_PER_SECOND
 
 TimedCut = tuple[Cut, tuple[Word, ...]]
 
@@ -31,15 +36,20 @@ class Segmenter:
         self._seconds_per_frame: float = whisper.feature_extractor.time_per_frame
 
     def split(self, attempt: Attempt, seek: int, frames: int) -> Split:
-        """The decode cut at its timestamps."""
-        return split_segments(
+        """The decode cut at its timestamps. After a sampled one, `next_seek` may be earlier than in Whisper."""
+        timestamp_begin = self._tokenizers.timestamp_begin
+        split = split_segments(
             attempt.tokens,
-            timestamp_begin=self._tokenizers.timestamp_begin,
+            timestamp_begin=timestamp_begin,
             time_offset=seek * self._seconds_per_frame,
             frames=frames,
             duration=frames * self._seconds_per_frame,
             seek=seek,
         )
+        end = early_end(attempt.tokens, frames, timestamp_begin)
+        if attempt.temperature > 0 and end is not None and end >= FEWEST_FRAMES_READ:
+            return replace(split, next_seek=seek + end)
+        return split
 
     def time_words(
         self,
