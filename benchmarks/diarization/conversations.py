@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,7 @@ def build(recipe: Recipe, voices: Mapping[str, Sequence[Path]], seed: int) -> Co
     return _mixed(recipe, placed, draw)
 
 
+@cache
 def utterance(path: Path) -> Samples:
     """A recording at LEVEL, without the silence at its ends."""
     sound = np.asarray(decode_audio(str(path), SAMPLE_RATE), np.float32)

@@ -37,7 +37,7 @@ class Piece:
     """A stretch of speech of one local speaker.
 
     local: number of the local speaker. start, end: frames of the window. voice: frames of the window's mel features in
-    which nobody else speaks, shape (n,); empty if they are too few to tell the voice.
+    which nobody else speaks, shape (n,); empty if they are too few to tell the voice, or it is told in another window.
     """
 
     local: int
@@ -54,7 +54,7 @@ def pieces_of(scores: NDArray[np.float32], core: tuple[int, int], mel_frames: in
     """
     active = activity(likeliest(scores))
     solo, pauses = alone(active), _pauses(scores)
-    places = _frames_of_mel(mel_frames)
+    places, least = _frames_of_mel(mel_frames), SHORTEST_VOICE * features.FRAMES_PER_SECOND
     found = []
     for local in range(LOCAL_SPEAKERS):
         for stretch in runs(active[:, local]):
@@ -62,8 +62,9 @@ def pieces_of(scores: NDArray[np.float32], core: tuple[int, int], mel_frames: in
                 if start < core[1] and end > core[0]:
                     inside = np.flatnonzero((places >= start) & (places < end))
                     voice = inside[solo[places[inside], local]]
-                    long_enough = len(voice) >= SHORTEST_VOICE * features.FRAMES_PER_SECOND
-                    found.append(Piece(local, start, end, voice if long_enough else voice[:0]))
+                    # A piece that is mostly in another window's core has its voice there.
+                    wanted = core[0] <= (start + end) // 2 < core[1] and len(voice) >= least
+                    found.append(Piece(local, start, end, voice if wanted else voice[:0]))
     return found
 
 

@@ -8,11 +8,14 @@ from typing import Protocol
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from transcription.core.audio import INT16_SCALE
 from transcription.core.errors import ModelUnavailable
 from transcription.diarization.powerset import RECEPTIVE_FIELD, SETS
-from transcription.diarization.weights import EMBEDDING, SEGMENTATION, read_weights, weights_folder
+from transcription.diarization.weights import EMBEDDING, SEGMENTATION, checked, weights_folder
+
+_NO_MODEL = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented, state.RuntimeException)
 
 
 class SpeakerModels(Protocol):
@@ -63,7 +66,8 @@ def _session(folder: Path, name: str) -> onnxruntime.InferenceSession:
     options.enable_cpu_mem_arena = False  # the arena keeps the largest buffers of every length that was ever used
     options.enable_mem_pattern = False
     options.log_severity_level = 3  # errors
+    path = checked(folder, name)
     try:
-        return onnxruntime.InferenceSession(read_weights(folder, name), options, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError, onnxruntime.capi.onnxruntime_pybind11_state.Fail) as error:
-        raise ModelUnavailable(f"{folder / name} cannot be loaded by onnxruntime.", str(error)) from error
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _NO_MODEL as error:
+        raise ModelUnavailable(f"{path} cannot be loaded by onnxruntime.", str(error)) from error

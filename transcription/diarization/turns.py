@@ -15,6 +15,7 @@ LONGEST_GAP = 0.6  # seconds of silence inside a turn
 SHORTEST_TURN = 0.2  # seconds
 STRETCH_FRAMES = 36_000  # about 10 minutes, in which votes are counted at a time
 NOBODY = -1
+GUESS = 0.001  # weight of a piece whose owner is guessed from those before and after: decides if nothing else does
 
 Owners = NDArray[np.int64]  # whose each piece of a window is, shape (pieces,); NOBODY if that is unknown
 
@@ -66,11 +67,12 @@ def _elected(windows: Iterable[tuple[Observation, Owners]], start: int, stop: in
 
 def _votes(window: Observation, owner: Owners, people: int, weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """The window's votes for each person, shape (frames, people)."""
-    said = np.zeros((len(window.sets), people), np.bool_)
-    for start, end, person in zip(window.starts.tolist(), window.ends.tolist(), owner.tolist(), strict=True):
+    sure = np.zeros((len(window.sets), people), np.float32)
+    for piece, person in enumerate(owner.tolist()):
         if person != NOBODY:
-            said[start:end, person] = True
-    return said * weight[:, None]
+            said = sure[window.starts[piece] : window.ends[piece], person]
+            np.maximum(said, 1.0 if window.seconds[piece] else GUESS, out=said)
+    return sure * weight[:, None]
 
 
 def _joined(stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[float, float]]:

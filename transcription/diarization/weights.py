@@ -20,23 +20,24 @@ def weights_folder(model_dir: Path) -> Path:
     return own if own.is_dir() else EMBEDDED_MODEL_DIR / FOLDER
 
 
-def read_weights(folder: Path, name: str) -> bytes:
-    """The bytes of a file of weights whose SHA-256 is in the folder's SHA256SUMS.
+def checked(folder: Path, name: str) -> Path:
+    """The path of a file of weights whose SHA-256 is the one in the folder's SHA256SUMS.
 
     Raises ModelUnavailable.
     """
     try:
         expected = _checksums((folder / CHECKSUMS).read_text())
-        content = (folder / name).read_bytes()
+        with (folder / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, UnicodeDecodeError) as error:
         raise ModelUnavailable(
             f"The weights for telling speakers apart are incomplete: {folder} needs {SEGMENTATION}, {EMBEDDING} and "
             f"{CHECKSUMS}.",
             str(error),
         ) from error
-    if hashlib.sha256(content).hexdigest() != expected.get(name):
+    if digest != expected.get(name):
         raise ModelUnavailable(f"{folder / name} is damaged: its SHA-256 is not the one in {CHECKSUMS}. Copy it again.")
-    return content
+    return folder / name
 
 
 def _checksums(text: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ HOP_SAMPLES = HOP_FRAMES * FRAME_SHIFT
 
 @dataclass(frozen=True, slots=True)
 class SoundWindow:
-    """A stretch of sound, and its core: the part that is not nearer to the middle of another window.
+    """A stretch of sound, and its core: its middle, up to where that of the next window begins.
 
     first_frame: among the file's frames, which are 270 samples apart. samples: int16, shape (n,). core_start, core_end:
     frames of the window.
@@ -35,7 +35,7 @@ class WindowCutter:
         self._held = np.empty(0, np.int16)
         self._held_from = 0  # sample of the file, a multiple of FRAME_SHIFT
         self._next = 0  # where the next window starts
-        self._done = 0  # where the last window ends
+        self._core_end = 0  # frame of the file where the last window's core ends
 
     def feed(self, samples: NDArray[np.int16]) -> Iterator[SoundWindow]:
         """The windows of 10 s after which the sound goes on."""
@@ -60,7 +60,7 @@ class WindowCutter:
         offset = start - self._held_from
         samples = self._held[offset : offset + WINDOW_SAMPLES].copy()
         frames = frames_in(len(samples))
-        shared = max(0, self._done - start) // FRAME_SHIFT  # with the window before
-        self._done = start + len(samples)
-        core_end = frames if is_last else (frames + HOP_FRAMES) // 2
-        return SoundWindow(start // FRAME_SHIFT, samples, shared // 2, core_end)
+        first = start // FRAME_SHIFT
+        core_start, core_end = self._core_end - first, frames if is_last else (frames + HOP_FRAMES) // 2
+        self._core_end = first + core_end
+        return SoundWindow(first, samples, core_start, core_end)
