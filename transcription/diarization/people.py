@@ -13,7 +13,7 @@ from transcription.diarization.observations import VOICE_NUMBERS, Observation
 from transcription.diarization.powerset import LOCAL_SPEAKERS
 
 # Tuned on conversations that benchmarks.diarization builds; docs/SPEAKERS.md has the figures.
-CUT = 0.45  # average cosine distance from which two clusters are two people
+CUT = 0.44  # average cosine distance from which two clusters are two people
 TELEPHONE_CUT = 0.35  # the same where there is only the telephone's band: its voices are more alike
 TELEPHONE_GAP = 8.0  # features.band_gap from which there is: 10 to 11 on telephones, at most 6 on others
 RELIABLE_SECONDS = 1.5  # of a piece that takes part in clustering; the voices of shorter ones vary too much
