@@ -18,6 +18,9 @@ TELEPHONE_CUT = 0.35  # the same where there is only the telephone's band: its v
 TELEPHONE_GAP = 8.0  # features.band_gap from which there is: 10 to 11 on telephones, at most 6 on others
 RELIABLE_SECONDS = 1.5  # of a piece that takes part in clustering; the voices of shorter ones vary too much
 SMALLEST_SECONDS = 4.0  # of reliable pieces of a person
+SMALLEST_SHARE = 0.1  # of all reliable pieces, that is enough in short recordings
+SHORT_SECONDS = 30.0  # of reliable pieces: with less, those of SHORT_RELIABLE_SECONDS take part in clustering, too
+SHORT_RELIABLE_SECONDS = 1.0
 CHANGE_COST = 0.1  # seconds of similarity that a change of person within a local speaker has to gain
 DECISIVE_SECONDS = 2.5  # of a piece; longer ones are no more certain
 
@@ -29,7 +32,9 @@ def people_in(observations: Sequence[Observation], options: SpeakerOptions) -> N
     """The voices of the people, each of length 1, shape (people, 192); none if nobody speaks."""
     voices = np.concatenate([each.voices for each in observations] or [np.empty((0, VOICE_NUMBERS), np.float32)])
     seconds = np.concatenate([each.seconds for each in observations] or [np.empty(0, np.float32)])
-    reliable = seconds >= min(RELIABLE_SECONDS, seconds.max(initial=0.0))
+    is_short = seconds[seconds >= RELIABLE_SECONDS].sum() < SHORT_SECONDS
+    least = SHORT_RELIABLE_SECONDS if is_short else RELIABLE_SECONDS
+    reliable = seconds >= min(least, seconds.max(initial=0.0))
     told = reliable & voices.any(axis=1)
     if not told.any():
         return np.empty((0, VOICE_NUMBERS), np.float32)
@@ -90,7 +95,8 @@ def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float
         for first in range(0, len(voices), BLOCK)
     ]
     clusters = found[0] if len(found) == 1 else _linked(joined(found), cut)
-    enough = clusters.weights >= min(SMALLEST_SECONDS, clusters.weights.max())
+    least = min(SMALLEST_SECONDS, SMALLEST_SHARE * clusters.weights.sum())
+    enough = clusters.weights >= min(least, clusters.weights.max())
     return Clusters(clusters.means[enough], clusters.weights[enough])
 
 
