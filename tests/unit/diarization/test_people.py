@@ -54,7 +54,20 @@ def test_people_with_enough_speech_are_found() -> None:
 
 
 def test_a_voice_heard_briefly_is_not_another_person() -> None:
-    assert len(people_in(conversation((0, 20), (1, 2)), SpeakerOptions())) == 1
+    assert len(people_in(conversation((0, 60), (1, 2)), SpeakerOptions())) == 1
+
+
+def test_in_a_short_recording_a_voice_heard_briefly_is_another_person() -> None:
+    assert len(people_in(conversation((0, 6), (1, 2)), SpeakerOptions())) == 2
+
+
+def test_pieces_of_a_second_tell_people_apart_in_a_short_recording_only() -> None:
+    def pieces(seconds: int) -> list[Observation]:
+        first = [(0, 2.0, voice(0)) for _ in range(seconds // 2)]
+        return [window(*first, *[(1, 1.2, voice(1)) for _ in range(4)])]
+
+    assert len(people_in(pieces(10), SpeakerOptions())) == 2
+    assert len(people_in(pieces(60), SpeakerOptions())) == 1
 
 
 def test_the_only_voice_is_a_person_however_brief() -> None:
