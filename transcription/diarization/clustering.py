@@ -46,18 +46,17 @@ def joined(parts: Sequence[Clusters]) -> Clusters:
     return Clusters(np.concatenate([each.means for each in parts]), np.concatenate([each.weights for each in parts]))
 
 
-def linkage(clusters: Clusters, cut: float, least: int = 1) -> NDArray[np.int64]:
+def linkage(clusters: Clusters, cut: float) -> NDArray[np.int64]:
     """Labels from merging the closest two again and again, as long as they are closer than `cut`; shape (n,).
 
-    cut: average cosine distance, 0..2. least: number of clusters at which merging ends. Labels count from 0 on,
-    in the order of the clusters.
+    cut: average cosine distance, 0..2. Labels count from 0 on, in the order of the clusters.
     """
     count = len(clusters)
     means, weights = clusters.means.astype(np.float64), clusters.weights.copy()
     owner = np.arange(count)
     distances = 1.0 - means @ means.T
     np.fill_diagonal(distances, np.inf)
-    for _ in range(count - least):
+    for _ in range(count - 1):
         first, second = sorted(divmod(int(distances.argmin()), count))
         if distances[first, second] >= cut:
             break
@@ -71,3 +70,17 @@ def linkage(clusters: Clusters, cut: float, least: int = 1) -> NDArray[np.int64]
         row = np.where(alive, 1.0 - means @ means[first], np.inf)
         distances[first], distances[:, first] = row, row
     return np.unique(owner, return_inverse=True)[1].astype(np.int64)
+
+
+def reduced(clusters: Clusters, count: int) -> Clusters:
+    """At most `count` clusters, at least 1: those whose merger mixes the least speech go first (Ward's criterion).
+
+    Of two mergers at the same distance, that of a small cluster is less likely to be of two people, and does less harm.
+    """
+    while len(clusters) > count:
+        weights = clusters.weights
+        mixed = weights[:, None] * weights / (weights[:, None] + weights) * (1.0 - clusters.means @ clusters.means.T)
+        np.fill_diagonal(mixed, np.inf)
+        first, second = sorted(divmod(int(mixed.argmin()), len(clusters)))
+        clusters = clusters.merged(np.insert(np.arange(len(clusters) - 1), second, first))
+    return clusters

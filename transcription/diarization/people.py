@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.speakers import SpeakerOptions
-from transcription.diarization.clustering import Clusters, joined, linkage
+from transcription.diarization.clustering import Clusters, joined, linkage, reduced
 from transcription.diarization.observations import VOICE_NUMBERS, Observation
 from transcription.diarization.powerset import LOCAL_SPEAKERS
 
@@ -85,7 +85,7 @@ def _clustered(
         cut -= _CUT_STEP
         large = _large(voices, seconds, cut)
     # Small clusters are gone before: they would be kept as people, and real ones merged.
-    return large.merged(linkage(large, np.inf, options.most)) if len(large) > options.most else large
+    return reduced(large, options.most)
 
 
 def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float) -> Clusters:

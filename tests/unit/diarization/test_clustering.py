@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.diarization.clustering import Clusters, joined, linkage
+from transcription.diarization.clustering import Clusters, joined, linkage, reduced
 
 CUT = 0.45
 
@@ -34,10 +34,18 @@ def test_clusters_are_not_closer_than_the_cut(count: int, seed: int, cut: float)
     assert (distances[~np.eye(len(left), dtype=bool)] >= cut - 1e-5).all()
 
 
-@given(st.integers(1, 20), st.integers(0, 1000))
-def test_merging_ends_at_the_least_number(least: int, seed: int) -> None:
-    labels = linkage(around(np.eye(4), 0.3, 5, seed), np.inf, least)
-    assert len(set(labels.tolist())) == least
+@given(st.integers(1, 25), st.integers(0, 1000))
+def test_clusters_are_reduced_to_a_number(count: int, seed: int) -> None:
+    voices = around(np.eye(4), 0.3, 5, seed)
+    left = reduced(voices, count)
+    assert len(left) == min(count, 20)
+    assert left.weights.sum() == pytest.approx(20)
+
+
+def test_a_small_cluster_is_merged_before_two_large_ones_that_are_closer() -> None:
+    means = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.5, 0.866]], np.float32)
+    left = reduced(Clusters(means, np.array([50.0, 50.0, 4.0])), 2)
+    assert left.weights.tolist() == [50.0, 54.0]
 
 
 def test_the_distance_of_clusters_is_the_average_of_their_members() -> None:
