@@ -14,11 +14,12 @@ from transcription.diarization.sessions import SpeakerModels
 from transcription.diarization.windows import SoundWindow
 
 VOICE_NUMBERS = 192  # that describe a voice
+NOBODY = -1  # owner of a piece that nobody is known to have said
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """A window after both models have seen it. Takes about 3 KB.
+    """A window after both models have seen it. Takes about 4 KB.
 
     first_frame: among the file's. sets: indices of powerset.SETS, shape (frames,).
     locals, starts, ends, seconds: of each piece its local speaker, its frames in the window and how long it was heard

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from transcription.core.speakers import SpeakerOptions
 from transcription.diarization.clustering import Clusters, joined, linkage, reduced
-from transcription.diarization.observations import VOICE_NUMBERS, Observation
+from transcription.diarization.observations import NOBODY, VOICE_NUMBERS, Observation
 from transcription.diarization.powerset import LOCAL_SPEAKERS
 
 # Tuned on conversations that benchmarks.diarization builds; docs/SPEAKERS.md has the figures.
@@ -50,11 +50,11 @@ def is_telephone(observations: Sequence[Observation]) -> bool:
 
 
 def people_of_pieces(window: Observation, people: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Whose each piece of a window is, shape (pieces,); -1 if no piece of its local speaker has a voice.
+    """Whose each piece of a window is, shape (pieces,); NOBODY if no piece of its local speaker has a voice.
 
     people: of `people_in`. A piece without a voice is given to whoever its local speaker is before or after.
     """
-    result = np.full(len(window.locals), -1)
+    result = np.full(len(window.locals), NOBODY)
     for local in range(LOCAL_SPEAKERS):
         own = np.flatnonzero(window.locals == local)
         if len(people) and window.voices[own].any():

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.speakers import Turn
-from transcription.diarization.observations import Observation
+from transcription.diarization.observations import NOBODY, Observation
 from transcription.diarization.powerset import activity, frame_time, runs
 
 LONGEST_GAP = 0.6  # seconds of silence inside a turn
 SHORTEST_TURN = 0.2  # seconds
 STRETCH_FRAMES = 36_000  # about 10 minutes, in which votes are counted at a time
-NOBODY = -1
 GUESS = 0.001  # weight of a piece whose owner is guessed from those before and after: decides if nothing else does
 
 Owners = NDArray[np.int64]  # whose each piece of a window is, shape (pieces,); NOBODY if that is unknown

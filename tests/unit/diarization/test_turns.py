@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcription.core.speakers import Turn
-from transcription.diarization.observations import VOICE_NUMBERS, Observation
+from transcription.diarization.observations import NOBODY, VOICE_NUMBERS, Observation
 from transcription.diarization.powerset import SETS, frame_time
-from transcription.diarization.turns import NOBODY, SHORTEST_TURN, STRETCH_FRAMES, order_of_appearance, turns_of
+from transcription.diarization.turns import SHORTEST_TURN, STRETCH_FRAMES, order_of_appearance, turns_of
 
 FRAMES = 589
 
