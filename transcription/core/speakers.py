@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from transcription.core.errors import InvalidParameter
+
+MAX_SPEAKERS = 50  # that a request may name; a recording with more people is found to have this many
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -24,3 +31,54 @@ class Speaker:
     label: str
     seconds: float
     share: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownSpeaker:
+    """A person whose voice is given. samples: int16, shape (n,), 16 kHz mono; 2 to 10 s in which nobody else speaks."""
+
+    name: str
+    samples: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerOptions:
+    """What is known about who speaks.
+
+    num_speakers: exactly so many. min_speakers, max_speakers: at least, at most. None: unknown. All in 1..MAX_SPEAKERS.
+    known: people who may be among them; names differ.
+
+    Raises InvalidParameter on counts out of range or at odds, and on two known speakers of one name.
+    """
+
+    num_speakers: int | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    known: tuple[KnownSpeaker, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("num_speakers", "min_speakers", "max_speakers"):
+            count = getattr(self, name)
+            if count is not None and not 1 <= count <= MAX_SPEAKERS:
+                raise InvalidParameter(f"{name} is {count}, but must be from 1 to {MAX_SPEAKERS}.", parameter=name)
+        if self.num_speakers is not None and (self.min_speakers is not None or self.max_speakers is not None):
+            raise InvalidParameter(
+                "num_speakers is the exact number of speakers. Send it, or min_speakers and max_speakers, not both.",
+                parameter="num_speakers",
+            )
+        if self.least > self.most:
+            raise InvalidParameter(
+                f"min_speakers ({self.least}) is more than max_speakers ({self.most}).", parameter="min_speakers"
+            )
+        if len({each.name for each in self.known}) < len(self.known):
+            raise InvalidParameter("Two known speakers have the same name.", parameter="known_speaker_names")
+
+    @property
+    def least(self) -> int:
+        """The smallest number of speakers that may be found, if the recording has speech."""
+        return self.num_speakers or self.min_speakers or 1
+
+    @property
+    def most(self) -> int:
+        """The largest number of speakers that may be found."""
+        return self.num_speakers or self.max_speakers or MAX_SPEAKERS

@@ -1,0 +1,185 @@
+"""Conversations built from recordings of single speakers, with exact turns: turn after turn, pauses, some overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from faster_whisper.audio import decode_audio
+from numpy.typing import NDArray
+
+from transcription.core.audio import INT16_SCALE, SAMPLE_RATE
+
+Samples = NDArray[np.float32]
+
+EDGE_FRAME = SAMPLE_RATE // 100  # 10 ms: the resolution at which silence at the ends of an utterance is cut
+EDGE_LEVEL = 0.04  # of the loudest frames' level: quieter frames at the ends are silence
+LEVEL = 0.05  # root mean square of an utterance, before its gain
+NOISE_LEVEL = 0.0005  # of the room
+GAINS_DB = (-4.0, 4.0)  # how far speakers differ in loudness
+PAUSES = (0.1, 1.0)  # seconds between turns
+OVERLAPS = (0.3, 1.5)  # seconds, of the turns that begin before the last one ends
+LEAST_UTTERANCES = 3  # of a speaker, so that turns do not sound alike
+TELEPHONE_HZ = (300, 3400)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One speaker speaking. start, end: seconds. speaker: as the reference or a system names it."""
+
+    start: float
+    end: float
+    speaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A recording with the truth about it. samples: int16, shape (n,), 16 kHz mono."""
+
+    name: str
+    samples: NDArray[np.int16]
+    reference: tuple[Stretch, ...]
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def speakers(self) -> int:
+        return len({each.speaker for each in self.reference})
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a conversation is built. seconds: at least. overlapping: share of the turns that begin in the last one."""
+
+    name: str
+    speakers: int
+    seconds: float
+    overlapping: float = 0.15
+    telephone: bool = False
+    longest_turn: float = 12.0  # seconds
+
+
+# Built from recordings of other people than those in the conversations that are given.
+RECIPES = (
+    Recipe("one", 1, 120),
+    Recipe("two", 2, 150),
+    Recipe("two-short-turns", 2, 150, longest_turn=3.0),
+    Recipe("two-telephone", 2, 150, telephone=True),
+    Recipe("three", 3, 150),
+    Recipe("five", 5, 150),
+    Recipe("eight", 8, 240),
+    Recipe("three-much-overlap", 3, 150, overlapping=0.5),
+    Recipe("four-half-hour", 4, 1800),
+)
+
+
+def by_speaker(folder: Path) -> dict[str, list[Path]]:
+    """The recordings whose names begin with a speaker, as LibriSpeech's do: 1272-128104-0003."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*-*-*.*")):
+        found.setdefault(path.name.split("-")[0], []).append(path)
+    return found
+
+
+def build(recipe: Recipe, voices: Mapping[str, Sequence[Path]], seed: int) -> Conversation:
+    """A conversation between speakers drawn from `voices`; the same for the same seed.
+
+    Speakers come with equal chances, and whoever has said everything starts again, at another loudness.
+    """
+    draw = np.random.default_rng(seed)
+    enough = [name for name in sorted(voices) if len(voices[name]) >= LEAST_UTTERANCES]
+    names = [str(name) for name in draw.choice(enough, recipe.speakers, replace=False)]
+    gains = {name: draw.uniform(*GAINS_DB) for name in names}
+    pools: dict[str, list[Samples]] = {name: [] for name in names}
+    placed: list[tuple[int, Samples, str]] = []
+    at, last = SAMPLE_RATE // 2, ""
+    while at < recipe.seconds * SAMPLE_RATE:
+        name = str(draw.choice([each for each in names if each != last or len(names) == 1]))
+        if not pools[name]:
+            pools[name] = [utterance(voices[name][index]) for index in draw.permutation(len(voices[name]))]
+        sound = _turn(pools[name], recipe.longest_turn) * 10 ** ((gains[name] + draw.uniform(-1.5, 1.5)) / 20)
+        begins = at + int(draw.uniform(*PAUSES) * SAMPLE_RATE)
+        if last and draw.random() < recipe.overlapping:
+            back = min(draw.uniform(*OVERLAPS), 0.7 * len(sound) / SAMPLE_RATE, 0.7 * len(placed[-1][1]) / SAMPLE_RATE)
+            begins = at - int(back * SAMPLE_RATE)
+        placed.append((begins, sound.astype(np.float32), name))
+        at, last = begins + len(sound), name
+    return _mixed(recipe, placed, draw)
+
+
+@cache
+def utterance(path: Path) -> Samples:
+    """A recording at LEVEL, without the silence at its ends."""
+    sound = np.asarray(decode_audio(str(path), SAMPLE_RATE), np.float32)
+    frames = sound[: len(sound) // EDGE_FRAME * EDGE_FRAME].reshape(-1, EDGE_FRAME)
+    levels = np.sqrt((frames**2).mean(axis=1))
+    loud = np.flatnonzero(levels > EDGE_LEVEL * np.percentile(levels, 95))
+    sound = sound[loud[0] * EDGE_FRAME : (loud[-1] + 1) * EDGE_FRAME]
+    return sound * np.float32(LEVEL / np.sqrt((sound**2).mean()))
+
+
+def _turn(pool: list[Samples], longest: float) -> Samples:
+    """The next words of the first utterance in the pool, cut at the quietest moment if they are longer than a turn."""
+    sound, most = pool.pop(0), int(longest * SAMPLE_RATE)
+    if len(sound) <= most * 1.3:
+        return sound
+    search = sound[most // 2 : most]
+    frames = search[: len(search) // EDGE_FRAME * EDGE_FRAME].reshape(-1, EDGE_FRAME)
+    smooth = np.convolve((frames**2).mean(axis=1), np.ones(15) / 15, mode="same")
+    cut = most // 2 + int(smooth.argmin()) * EDGE_FRAME
+    pool.insert(0, sound[cut:])
+    return sound[:cut]
+
+
+def _mixed(recipe: Recipe, placed: list[tuple[int, Samples, str]], draw: np.random.Generator) -> Conversation:
+    mix = np.zeros(max(begins + len(sound) for begins, sound, _ in placed) + SAMPLE_RATE // 2, np.float32)
+    for begins, sound, _ in placed:
+        mix[begins : begins + len(sound)] += sound
+    mix += draw.normal(0, NOISE_LEVEL, len(mix)).astype(np.float32)
+    if recipe.telephone:
+        mix = telephone(mix)
+    stretches = (
+        Stretch(begins / SAMPLE_RATE, (begins + len(sound)) / SAMPLE_RATE, name) for begins, sound, name in placed
+    )
+    samples = (np.clip(mix, -1, 1) * (INT16_SCALE - 1)).astype(np.int16)
+    return Conversation(recipe.name, samples, tuple(sorted(stretches, key=lambda each: each.start)))
+
+
+def telephone(sound: Samples) -> Samples:
+    """The sound of a telephone: a band of 300 to 3,400 Hz, and the 8-bit steps of mu-law at 8 kHz."""
+    band = _band(sound, *TELEPHONE_HZ)
+    steps = np.round(np.sign(band) * np.log1p(255 * np.abs(band)) / np.log(256) * 127) / 127
+    coded = np.sign(steps) * np.expm1(np.abs(steps) * np.log(256)) / 255
+    return _band(coded.astype(np.float32), 0, TELEPHONE_HZ[1])  # a telephone has no sound above its band at all
+
+
+def _band(sound: Samples, low: float, high: float) -> Samples:
+    spectrum = np.fft.rfft(sound)
+    hertz = np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE)
+    spectrum[(hertz < low) | (hertz > high)] = 0
+    return np.fft.irfft(spectrum, len(sound)).astype(np.float32)
+
+
+def read_conversation(path: Path) -> Conversation:
+    """A recording with its turns in an RTTM file of the same name."""
+    samples = (np.asarray(decode_audio(str(path), SAMPLE_RATE)) * (INT16_SCALE - 1)).astype(np.int16)
+    return Conversation(path.stem, samples, tuple(read_rttm(path.with_suffix(".rttm").read_text())))
+
+
+def read_rttm(text: str) -> list[Stretch]:
+    """The turns in an RTTM file: SPEAKER file channel start duration <NA> <NA> name <NA> <NA>."""
+    rows = [line.split() for line in text.splitlines() if line.startswith("SPEAKER")]
+    return [Stretch(float(row[3]), float(row[3]) + float(row[4]), row[7]) for row in rows]
+
+
+def write_rttm(name: str, stretches: Sequence[Stretch]) -> str:
+    """The turns as an RTTM file."""
+    return "".join(
+        f"SPEAKER {name} 1 {each.start:.3f} {each.end - each.start:.3f} <NA> <NA> {each.speaker} <NA> <NA>\n"
+        for each in stretches
+    )

@@ -1,0 +1,154 @@
+"""How many people there are, and which piece is whose."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from transcription.core.errors import InvalidParameter
+from transcription.core.speakers import KnownSpeaker, SpeakerOptions
+from transcription.diarization.observations import VOICE_NUMBERS, Observation
+from transcription.diarization.people import best_path, people_in, people_of_pieces
+
+WIDE, TELEPHONE = 1.0, 10.5  # gaps above the telephone's band
+
+
+def voice(number: int, other: int | None = None, share: float = 0.0) -> np.ndarray:
+    """The voice of a person, partly like another one."""
+    vector = np.zeros(VOICE_NUMBERS, np.float32)
+    vector[number] = 1.0
+    if other is not None:
+        vector[other] = share
+    return vector / np.linalg.norm(vector)
+
+
+def window(*pieces: tuple[int, float, np.ndarray], band_gap: float = WIDE) -> Observation:
+    """A window with pieces of one second: local speaker, seconds alone, voice."""
+    count = len(pieces)
+    starts = 60 * np.arange(count)
+    return Observation(
+        0,
+        np.ones(60 * count, np.uint8),
+        np.array([local for local, _, _ in pieces], np.int8),
+        starts.astype(np.int16),
+        (starts + 60).astype(np.int16),
+        np.array([seconds for _, seconds, _ in pieces], np.float32),
+        np.array([each for _, _, each in pieces], np.float32).reshape(-1, VOICE_NUMBERS),
+        band_gap,
+    )
+
+
+def conversation(*shares: tuple[int, float], band_gap: float = WIDE) -> list[Observation]:
+    """Windows in which people (numbers) speak for so many seconds each, in pieces of 2 s."""
+    pieces = [(0, 2.0, voice(person)) for person, seconds in shares for _ in range(int(seconds / 2))]
+    return [window(*pieces, band_gap=band_gap)]
+
+
+def test_people_with_enough_speech_are_found() -> None:
+    assert len(people_in(conversation((0, 20), (1, 10), (2, 4)), SpeakerOptions())) == 3
+
+
+def test_a_voice_heard_briefly_is_not_another_person() -> None:
+    assert len(people_in(conversation((0, 60), (1, 2)), SpeakerOptions())) == 1
+
+
+def test_in_a_short_recording_a_voice_heard_briefly_is_another_person() -> None:
+    assert len(people_in(conversation((0, 6), (1, 2)), SpeakerOptions())) == 2
+
+
+def test_pieces_of_a_second_tell_people_apart_in_a_short_recording_only() -> None:
+    def pieces(seconds: int) -> list[Observation]:
+        first = [(0, 2.0, voice(0)) for _ in range(seconds // 2)]
+        return [window(*first, *[(1, 1.2, voice(1)) for _ in range(4)])]
+
+    assert len(people_in(pieces(10), SpeakerOptions())) == 2
+    assert len(people_in(pieces(60), SpeakerOptions())) == 1
+
+
+def test_the_only_voice_is_a_person_however_brief() -> None:
+    assert len(people_in([window((0, 0.5, voice(0)))], SpeakerOptions())) == 1
+
+
+def test_without_voices_there_is_nobody() -> None:
+    assert len(people_in([], SpeakerOptions())) == 0
+    assert len(people_in([window((0, 0.2, np.zeros(VOICE_NUMBERS)))], SpeakerOptions())) == 0
+
+
+def test_a_telephones_voices_are_told_apart_at_a_smaller_distance() -> None:
+    def pieces(band_gap: float) -> list[Observation]:
+        near = voice(1, 0, 0.75)  # cosine distance 0.4
+        return [window(*[(0, 2.0, each) for each in (voice(0), near) for _ in range(5)], band_gap=band_gap)]
+
+    assert len(people_in(pieces(WIDE), SpeakerOptions())) == 1
+    assert len(people_in(pieces(TELEPHONE), SpeakerOptions())) == 2
+
+
+@given(st.integers(1, 6))
+def test_at_most_so_many_are_found(most: int) -> None:
+    found = people_in(conversation(*[(person, 10) for person in range(6)]), SpeakerOptions(max_speakers=most))
+    assert len(found) == most
+
+
+def test_two_alike_are_told_apart_if_there_are_two() -> None:
+    pieces = [(0, 2.0, each) for each in (voice(0), voice(1, 0, 1.5)) for _ in range(5)]  # cosine distance 0.17
+    assert len(people_in([window(*pieces)], SpeakerOptions())) == 1
+    assert len(people_in([window(*pieces)], SpeakerOptions(num_speakers=2))) == 2
+
+
+def test_people_are_the_same_if_the_recording_is_clustered_in_blocks() -> None:
+    long = conversation(*[(person, 20) for _ in range(30) for person in range(3)])  # 900 voices
+    found = people_in(long, SpeakerOptions())
+    assert sorted(found.argmax(axis=1).tolist()) == [0, 1, 2]
+
+
+def test_a_piece_without_a_voice_goes_to_who_speaks_before() -> None:
+    silent = np.zeros(VOICE_NUMBERS)
+    seen = window((0, 2.0, voice(1)), (0, 0.1, silent), (1, 2.0, voice(0)), (2, 0.1, silent))
+    assert people_of_pieces(seen, np.array([voice(0), voice(1)])).tolist() == [1, 1, 0, -1]
+
+
+def test_a_local_speaker_may_be_two_people() -> None:
+    seen = window((0, 2.0, voice(0)), (0, 2.0, voice(1)))
+    assert people_of_pieces(seen, np.array([voice(0), voice(1)])).tolist() == [0, 1]
+
+
+evidence = st.tuples(st.integers(1, 5), st.integers(1, 3)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=st.floats(-1, 1, width=32))
+)
+
+
+@given(evidence, st.floats(0, 1, width=32))
+def test_the_best_path_is_the_best_of_all(rows: np.ndarray, cost: float) -> None:
+    def worth(path: tuple[int, ...]) -> float:
+        changes = sum(before != after for before, after in pairwise(path))
+        return sum(float(rows[row, column]) for row, column in enumerate(path)) - cost * changes
+
+    best = max(worth(path) for path in product(range(rows.shape[1]), repeat=len(rows)))
+    assert worth(tuple(best_path(rows, cost))) == pytest.approx(best, abs=1e-4)
+
+
+@pytest.mark.parametrize("counts", [{"num_speakers": 0}, {"max_speakers": 200}, {"min_speakers": -1}])
+def test_a_count_out_of_range_is_refused(counts: dict[str, int]) -> None:
+    with pytest.raises(InvalidParameter, match="must be from 1 to 50"):
+        SpeakerOptions(**counts)
+
+
+def test_a_least_number_above_the_most_is_refused() -> None:
+    with pytest.raises(InvalidParameter, match="min_speakers"):
+        SpeakerOptions(min_speakers=3, max_speakers=2)
+
+
+def test_an_exact_number_and_a_range_are_refused() -> None:
+    with pytest.raises(InvalidParameter, match="not both"):
+        SpeakerOptions(num_speakers=3, max_speakers=4)
+
+
+def test_two_known_speakers_of_one_name_are_refused() -> None:
+    ann = KnownSpeaker("Ann", np.zeros(0, np.int16))
+    with pytest.raises(InvalidParameter, match="same name"):
+        SpeakerOptions(known=(ann, ann))

@@ -1,0 +1,104 @@
+"""How many people speak, what their voices are, and which piece is whose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transcription.core.speakers import SpeakerOptions
+from transcription.diarization.clustering import Clusters, joined, linkage, reduced
+from transcription.diarization.observations import NOBODY, VOICE_NUMBERS, Observation
+from transcription.diarization.powerset import LOCAL_SPEAKERS
+
+# Tuned on conversations that benchmarks.diarization builds; docs/SPEAKERS.md has the figures.
+CUT = 0.44  # average cosine distance from which two clusters are two people
+TELEPHONE_CUT = 0.35  # the same where there is only the telephone's band: its voices are more alike
+TELEPHONE_GAP = 8.0  # features.band_gap from which there is: 10 to 11 on telephones, at most 6 on others
+RELIABLE_SECONDS = 1.5  # of a piece that takes part in clustering; the voices of shorter ones vary too much
+SMALLEST_SECONDS = 4.0  # of reliable pieces of a person
+SMALLEST_SHARE = 0.1  # of all reliable pieces, that is enough in short recordings
+SHORT_SECONDS = 30.0  # of reliable pieces: with less, those of SHORT_RELIABLE_SECONDS take part in clustering, too
+SHORT_RELIABLE_SECONDS = 1.0
+CHANGE_COST = 0.1  # seconds of similarity that a change of person within a local speaker has to gain
+DECISIVE_SECONDS = 2.5  # of a piece; longer ones are no more certain
+
+BLOCK = 500  # voices that are clustered at a time, about 20 minutes; distances take BLOCK ** 2
+_CUT_STEP = 0.05  # by which the cut is lowered when fewer people are found than there are
+
+
+def people_in(observations: Sequence[Observation], options: SpeakerOptions) -> NDArray[np.float32]:
+    """The voices of the people, each of length 1, shape (people, 192); none if nobody speaks."""
+    voices = np.concatenate([each.voices for each in observations] or [np.empty((0, VOICE_NUMBERS), np.float32)])
+    seconds = np.concatenate([each.seconds for each in observations] or [np.empty(0, np.float32)])
+    is_short = seconds[seconds >= RELIABLE_SECONDS].sum() < SHORT_SECONDS
+    least = SHORT_RELIABLE_SECONDS if is_short else RELIABLE_SECONDS
+    reliable = seconds >= min(least, seconds.max(initial=0.0))
+    told = reliable & voices.any(axis=1)
+    if not told.any():
+        return np.empty((0, VOICE_NUMBERS), np.float32)
+    cut = TELEPHONE_CUT if is_telephone(observations) else CUT
+    return _clustered(voices[told], seconds[told].astype(np.float64), cut, options).directions
+
+
+def is_telephone(observations: Sequence[Observation]) -> bool:
+    """Whether the speech has only the telephone's band."""
+    spoken = [(each.band_gap, float(each.seconds.sum())) for each in observations if each.seconds.any()]
+    total = sum(seconds for _, seconds in spoken)
+    return total > 0 and sum(gap * seconds for gap, seconds in spoken) >= TELEPHONE_GAP * total
+
+
+def people_of_pieces(window: Observation, people: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Whose each piece of a window is, shape (pieces,); NOBODY if no piece of its local speaker has a voice.
+
+    people: of `people_in`. A piece without a voice is given to whoever its local speaker is before or after.
+    """
+    result = np.full(len(window.locals), NOBODY)
+    for local in range(LOCAL_SPEAKERS):
+        own = np.flatnonzero(window.locals == local)
+        if len(people) and window.voices[own].any():
+            evidence = np.minimum(window.seconds[own], DECISIVE_SECONDS)[:, None] * (window.voices[own] @ people.T)
+            result[own] = best_path(evidence, CHANGE_COST)
+    return result
+
+
+def best_path(evidence: NDArray[np.float32], cost: float) -> list[int]:
+    """The column of each row for which the sum of the evidence, less `cost` for each change, is largest (Viterbi)."""
+    total, came_from = evidence[0], []
+    for row in evidence[1:]:
+        best = int(total.argmax())
+        stays = total >= total[best] - cost
+        came_from.append(np.where(stays, np.arange(len(total)), best))
+        total = np.where(stays, total, total[best] - cost) + row
+    path = [int(total.argmax())]
+    for columns in reversed(came_from):
+        path.append(int(columns[path[-1]]))
+    return path[::-1]
+
+
+def _clustered(
+    voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float, options: SpeakerOptions
+) -> Clusters:
+    large = _large(voices, seconds, cut)
+    while len(large) < options.least and cut > _CUT_STEP:
+        cut -= _CUT_STEP
+        large = _large(voices, seconds, cut)
+    # Small clusters are gone before: they would be kept as people, and real ones merged.
+    return reduced(large, options.most)
+
+
+def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float) -> Clusters:
+    """The clusters with enough speech; the largest if none has."""
+    found = [
+        _linked(Clusters(voices[first : first + BLOCK], seconds[first : first + BLOCK]), cut)
+        for first in range(0, len(voices), BLOCK)
+    ]
+    clusters = found[0] if len(found) == 1 else _linked(joined(found), cut)
+    least = min(SMALLEST_SECONDS, SMALLEST_SHARE * clusters.weights.sum())
+    enough = clusters.weights >= min(least, clusters.weights.max())
+    return Clusters(clusters.means[enough], clusters.weights[enough])
+
+
+def _linked(clusters: Clusters, cut: float) -> Clusters:
+    return clusters.merged(linkage(clusters, cut))
