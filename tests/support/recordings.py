@@ -29,12 +29,12 @@ class Recordings:
         # MP3 is costly to encode: 2 s of the CPU for ten minutes.
         same = Path(name).suffix == self._speech.suffix
         codec = ("-c", "copy") if same else ("-ac", "1", "-ar", "16000")
-        return self._once(name, lambda path: run_ffmpeg(*source, *codec, str(path)))
+        return self._once(Path(f"speech-{seconds}", name), lambda path: run_ffmpeg(*source, *codec, str(path)))
 
     def silence(self, name: str, seconds: float) -> Path:
         """Digital silence."""
         source = ("-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono", "-t", str(seconds))
-        return self._once(name, lambda path: run_ffmpeg(*source, str(path)))
+        return self._once(Path(f"silence-{seconds}", name), lambda path: run_ffmpeg(*source, str(path)))
 
     def picture_only(self, name: str) -> Path:
         """A video without sound."""
@@ -46,8 +46,9 @@ class Recordings:
         path.write_bytes(content)
         return path
 
-    def _once(self, name: str, make: Callable[[Path], object]) -> Path:
+    def _once(self, name: str | Path, make: Callable[[Path], object]) -> Path:
         path = self._folder / name
         if not path.exists():
+            path.parent.mkdir(exist_ok=True)
             make(path)
         return path
