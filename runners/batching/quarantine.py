@@ -53,7 +53,7 @@ class Quarantine:
 
     def record_death(self, fingerprints: Iterable[str], now: float) -> None:
         """Record that these windows were on the device of a process that died."""
-        for fingerprint in fingerprints:
+        for fingerprint in set(fingerprints):  # several windows of a recording may have the same audio
             self.deaths.setdefault(fingerprint, []).append(now)
 
     def verdict(self, fingerprint: str, now: float) -> Verdict:

@@ -58,6 +58,13 @@ def test_after_one_death_a_window_runs_alone_and_after_two_it_is_refused() -> No
     assert quarantine.verdict("b", NOW) is Verdict.ALONE
 
 
+def test_a_death_counts_once_for_windows_of_the_same_audio() -> None:
+    quarantine = Quarantine()
+    quarantine.record_death(["a", "a"], NOW)
+
+    assert quarantine.verdict("a", NOW) is Verdict.ALONE
+
+
 def test_a_death_counts_for_an_hour() -> None:
     quarantine = Quarantine()
     quarantine.record_death(["a"], NOW)
