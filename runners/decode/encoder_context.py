@@ -15,7 +15,7 @@ from transcription.core.options import DecodeOptions, EncoderContext
 PADDING_FRAMES = 4 * FRAMES_PER_SECOND
 # Lengths of the encoder's input. Few, so that windows of similar length share a batch; none shorter than 10 s, because
 # very short ones cost words in languages that the model knows less well, and save little.
-CONTEXTS = tuple(seconds * FRAMES_PER_SECOND for seconds in (10, 12, 15, 18, 22, 26, 30))
+CONTEXTS = tuple(seconds * FRAMES_PER_SECOND for seconds in (10, 12, 15, 19, 22, 26, 30))
 # An invented continuation has more. Someone who speaks as fast is only decoded twice.
 MOST_TOKENS_PER_SECOND = 10
 FEWEST_TOKENS = 10  # that may be in a part, however short: a word of several tokens and its full stop

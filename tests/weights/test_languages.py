@@ -25,9 +25,8 @@ def test_each_window_of_a_multilingual_recording_has_its_own_language(hear: Hear
     windows = [one_window_of(clip) for clip in (SIGNS, SPEECH / "es.flac", ACCOUNT)]
     recording = write_wav(tmp_path / "three.wav", np.concatenate(windows))
     heard = hear(recording, multilingual="true", vad_filter="false")
-    assert [int(segment["start"] // 30) for segment in heard["segments"]] == [0, 1, 2]
-    for segment, words in zip(heard["segments"], ("my admiration", "blanquecinas", "that account"), strict=True):
-        assert words in segment["text"]
+    for number, words in enumerate(("my admiration", "blanquecinas", "that account")):
+        assert words in "".join(each["text"] for each in heard["segments"] if each["start"] // 30 == number)
 
 
 def test_long_parts_of_a_multilingual_recording_keep_their_languages(hear: Hear, tmp_path: Path) -> None:

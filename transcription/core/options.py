@@ -28,7 +28,10 @@ class Priority(StrEnum):
 
 
 class EncoderContext(StrEnum):
-    """How much the encoder sees. Auto: the speech and some silence, and all of the window when in doubt. Full: 30 s."""
+    """How much the encoder sees. Auto: the speech and some silence, and 30 s when in doubt. Full: 30 s.
+
+    With full, everything is decoded as by faster-whisper: windows of 30 s, and beam search for all of them.
+    """
 
     AUTO = "auto"
     FULL = "full"

@@ -1,4 +1,4 @@
-"""PCM blocks to windows: stretches of speech, cut at silences and packed into windows of at most 30 s.
+"""PCM blocks to windows: stretches of speech, cut at silences and packed into windows of at most 15 or 30 s.
 
 For a file that fits in one block of analysis, the stretches are exactly faster-whisper's. If they also fit in one
 window, it is sample for sample what `WhisperModel.transcribe(vad_filter=True)` decodes.
@@ -14,12 +14,15 @@ from itertools import pairwise
 import numpy as np
 
 from transcription.core.audio import INT16_SCALE, SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
-from transcription.core.options import VadOptions
+from transcription.core.options import EncoderContext, VadOptions
 from transcription.media.voice_activity import CHUNK_SAMPLES, Activity, Listener, Samples, listen_with_silero
 from transcription.system.thread_priority import lower_priority
 from transcription.telemetry.tracing import VAD, traced
 
 BLOCK_SAMPLES = 60 * SAMPLE_RATE  # audio analysed at once; Silero needs about 1 MB per second of audio
+# Longest window where the encoder sees no more than it needs: its time grows faster than its input, and the windows of
+# one file can be decoded at once. Shorter ones cost words at their borders.
+SHORT_WINDOW_SAMPLES = 15 * SAMPLE_RATE
 SEARCH_SAMPLES = 5 * SAMPLE_RATE  # speech without pauses is cut within the last 5 s of a full window,
 QUIET_SAMPLES = SAMPLE_RATE // 10  # at the quietest 100 ms
 LOUD = INT16_SCALE / 2  # level that very quiet recordings are amplified to
@@ -31,20 +34,27 @@ MAX_GAIN = 100.0  # 40 dB
 _VAD_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initializer=lower_priority)
 
 
+def longest_window(context: EncoderContext) -> int:
+    """The length of a window, at most, in samples. With a full context windows are those of faster-whisper."""
+    return WINDOW_SAMPLES if context is EncoderContext.FULL else SHORT_WINDOW_SAMPLES
+
+
 async def cut_windows(
     pcm: AsyncIterable[Samples],
     vad: VadOptions,
     listener: Listener = listen_with_silero,
     *,
+    longest: int = WINDOW_SAMPLES,
     listen: bool = True,
 ) -> AsyncGenerator[Window, None]:
     """Windows in file order. Every sample of speech is in exactly one of them; without `vad`, every sample is.
 
     pcm: blocks of any length, int16, 16 kHz mono.
     listener: finds the speech in a block.
+    longest: length of a window, at most, in samples.
     listen: detect where speech is in each window even if `vad` is off, see `Window.speech` and `Window.voice`.
     """
-    packer = WindowPacker()
+    packer = WindowPacker(longest)
     stream = aiter(pcm)
     buffer = np.empty(0, np.int16)
     offset = 0  # index of the buffer's first sample in the file
@@ -55,7 +65,7 @@ async def cut_windows(
         with traced(VAD, seconds=len(buffer) / SAMPLE_RATE):
             loop = asyncio.get_running_loop()
             kept, activity = await loop.run_in_executor(_VAD_THREAD, analyse, listener, buffer, vad, listen)
-        spans = [part for span in kept for part in split(buffer, span)]
+        spans = [part for span in kept for part in split(buffer, span, longest)]
         settled, rest = (spans, len(buffer)) if ended else settle(spans, len(buffer), vad)
         for span in settled:
             inside = activity and activity_in(span, activity, offset)
@@ -172,11 +182,11 @@ def settle(spans: Sequence[Span], length: int, vad: VadOptions) -> tuple[Sequenc
     return spans[:-1], last.start
 
 
-def split(samples: Samples, span: Span) -> Iterator[Span]:
-    """Cut a span into parts of at most one window, at the quietest moments."""
+def split(samples: Samples, span: Span, longest: int = WINDOW_SAMPLES) -> Iterator[Span]:
+    """Cut a span into parts of at most `longest` samples, at the quietest moments."""
     start, end = span.start, span.end
-    while end - start > WINDOW_SAMPLES:
-        cut = start + quietest_moment(samples[start : start + WINDOW_SAMPLES])
+    while end - start > longest:
+        cut = start + quietest_moment(samples[start : start + longest])
         yield Span(start, cut - start)
         start = cut
     yield Span(start, end - start)
@@ -191,9 +201,10 @@ def quietest_moment(samples: Samples) -> int:
 
 
 class WindowPacker:
-    """Packs spans of audio into windows in order, as many as fit without cutting a span."""
+    """Packs spans of audio into windows of at most `longest` samples in order, as many as fit without cutting one."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = WINDOW_SAMPLES) -> None:
+        self._longest = longest
         self._spans: list[Span] = []
         self._samples: list[Samples] = []
         self._activity: list[Activity | None] = []
@@ -204,7 +215,7 @@ class WindowPacker:
 
         start: index of its first sample in the file. activity: in the span, in samples of the file; None if unknown.
         """
-        if self._length + len(samples) > WINDOW_SAMPLES:
+        if self._length + len(samples) > self._longest:
             yield from self.flush()
         self._spans.append(Span(start, len(samples)))
         self._samples.append(samples)

@@ -23,12 +23,12 @@ from transcription.media.intake.upload import Upload
 from transcription.media.open import open_media
 from transcription.media.quarantine import DecoderQuarantine
 from transcription.media.tracks import track_notices
-from transcription.media.windows import cut_windows
+from transcription.media.windows import cut_windows, longest_window
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged, prompt_notices
 from transcription.pipeline.request_key import computed_by, still_valid
 from transcription.telemetry.tracing import PROBE, traced
 
-# Enough to fill a large GPU batch. At 0.96 MB per window this is 15 MB per request.
+# Enough to fill a large GPU batch. At 0.96 MB per window at most this is 15 MB per request.
 WINDOWS_IN_FLIGHT = 16
 MOST_DETECTIONS = 2  # windows that are asked for the language of a file
 
@@ -96,7 +96,7 @@ class Pipeline:
         notices = track_notices(media, request.sound)
         pcm = CountedSamples(decode(media, self._settings, notices, request.sound.channel))
         placed: list[PlacedResult] = []
-        windows = cut_windows(pcm, request.vad)
+        windows = cut_windows(pcm, request.vad, longest=longest_window(request.decode.encoder_context))
         # Closes the decoder now: `windows` would leave it to the garbage collector.
         async with aclosing(pcm), aclosing(self._results(windows, request, ticket, known)) as results:
             async for item in results:
@@ -118,7 +118,8 @@ class Pipeline:
         media = await open_media(upload, request.sound, self._settings, whole=False)
         pcm = CountedSamples(decode(media, self._settings, channel=request.sound.channel))
         options = replace(request.decode, language=None, only_language=True)
-        windows = cut_windows(pcm, request.vad, listen=False)
+        longest = longest_window(request.decode.encoder_context)
+        windows = cut_windows(pcm, request.vad, longest=longest, listen=False)
         found: list[Detection] = []
         async with aclosing(pcm), aclosing(windows):
             async for window in windows:
@@ -140,30 +141,48 @@ class Pipeline:
         engine = await asyncio.to_thread(computed_by, options.model, self._settings)
         reusable = ReusableResults(still_valid(known, engine))
         waiting: deque[_Sent] = deque()
+        guess: asyncio.Task[WindowResult] | None = None
         try:
             ahead = Lookahead(windows)
             async with aclosing(windows):
                 async for window in ahead:
-                    # The first window determines the language of the rest, so it is sent alone.
-                    alone = not options.language and not request.multilingual
+                    # The first window determines the language of the rest.
+                    first = not options.language and not request.multilingual
                     placed = reusable.result_of(window)
                     if not placed:
-                        task = asyncio.create_task(self._runner.transcribe(window, options, ticket()))
+                        task = asyncio.create_task(self._decoded(window, options, ticket, guess))
                         waiting.append(_Sent(window.timeline, window.speech, window.voice, task))
-                        if not alone and len(waiting) < WINDOWS_IN_FLIGHT:
+                        guess = None
+                        if not first and len(waiting) < WINDOWS_IN_FLIGHT:
                             continue
+                        if first and (following := await ahead.peek()):
+                            guess = asyncio.create_task(self._runner.transcribe(following, options, ticket()))
                         placed = await _first(waiting, engine)
-                    if alone:
-                        placed = await self._confirmed(placed, window, ahead, options, ticket)
+                    if first:
+                        placed = await self._confirmed(placed, window, ahead, options, ticket, guess)
                         options = replace(options, language=placed.result.language)
                     yield placed
             while waiting:
                 yield await _first(waiting, engine)
         finally:
-            tasks = [sent.task for sent in waiting]
+            tasks = [sent.task for sent in waiting] + ([guess] if guess else [])
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _decoded(
+        self,
+        window: Window,
+        options: DecodeOptions,
+        ticket: Callable[[], Ticket],
+        guess: asyncio.Task[WindowResult] | None,
+    ) -> WindowResult:
+        """A window in the language of the options. guess: its result, in the language that it seems to be in."""
+        if guess:
+            guessed = await guess
+            if guessed.language == options.language:
+                return replace(guessed, language_probability=1.0)  # as if the language had been named
+        return await self._runner.transcribe(window, options, ticket())
 
     async def _confirmed(
         self,
@@ -172,12 +191,18 @@ class Pipeline:
         ahead: Lookahead,
         options: DecodeOptions,
         ticket: Callable[[], Ticket],
+        guess: asyncio.Task[WindowResult] | None,
     ) -> PlacedResult:
         """The result of the first window, decoded again if the language of the second is another and less doubtful."""
         first = placed.result
-        if first.language_probability >= DOUBTFUL or (following := await ahead.peek()) is None:
+        if first.language_probability >= DOUBTFUL:
             return placed
-        second = await self._runner.transcribe(following, replace(options, only_language=True), ticket())
+        if guess:
+            second = await guess
+        elif following := await ahead.peek():
+            second = await self._runner.transcribe(following, replace(options, only_language=True), ticket())
+        else:
+            return placed
         if second.language == first.language or second.language_probability <= first.language_probability:
             return placed
         again = await self._runner.transcribe(window, replace(options, language=second.language), ticket())

@@ -121,7 +121,7 @@ class RecordingParameters(BaseModel):
     encoder_context: EncoderContext | None = Field(
         None,
         description="How much the encoder sees: auto is the speech and some silence, and 30 s where the result is "
-        "doubtful; full is always 30 s, as in faster-whisper. The setting ENCODER_CONTEXT if missing.",
+        "doubtful; full is always 30 s, with all beams, as in faster-whisper. The setting ENCODER_CONTEXT if missing.",
     )
     hallucinations: HallucinationPolicy = Field(
         HallucinationPolicy.DROP,

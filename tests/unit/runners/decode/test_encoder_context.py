@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from runners.decode import search
 from runners.decode.encoder_context import CONTEXTS, PADDING_FRAMES, encoder_context_of, is_doubtful, most_tokens
 from runners.decode.engine import Engine, WindowTask
 from runners.decode.model import open_model
 from runners.decode.rules import Attempt
+from runners.decode.search import SURE
 from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND, SAMPLE_RATE
 from transcription.core.options import DecodeOptions, EncoderContext
@@ -82,6 +84,7 @@ class Watched:
         handle.whisper.model = self
         self._engine = Engine(handle)
         self.encoded: list[int] = []
+        self.searches: list[tuple[int, int, int]] = []  # encoder context, windows, beam size
         self.probabilities: dict[int, float] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -91,6 +94,10 @@ class Watched:
         self.encoded.append(features.shape[-1])
         return self._model.encode(features, to_cpu)
 
+    def generate(self, encoded: ctranslate2.StorageView, prompts: list[list[int]], **search: Any) -> Any:
+        self.searches.append((2 * encoded.shape[1], encoded.shape[0], search["beam_size"]))
+        return self._model.generate(encoded, prompts, **search)
+
     def detect_language(self, encoded: ctranslate2.StorageView) -> list[list[tuple[str, float]]]:
         probability = self.probabilities.get(2 * encoded.shape[1])  # the encoder halves the number of frames
         found: list[list[tuple[str, float]]] = self._model.detect_language(encoded)
@@ -98,6 +105,7 @@ class Watched:
 
     def decode(self, *tasks: tuple[Pcm, DecodeOptions]) -> list[WindowResult]:
         self.encoded.clear()
+        self.searches.clear()
         return self._engine.decode([WindowTask(pcm, options) for pcm, options in tasks])
 
 
@@ -133,12 +141,42 @@ def test_a_full_context_is_encoded_on_request(model: Watched, clip: Pcm) -> None
     assert model.encoded == [ENCODER_FRAMES]
 
 
-def test_windows_of_similar_length_are_encoded_together(model: Watched, clip: Pcm) -> None:
+def test_windows_of_similar_length_are_decoded_together(model: Watched, clip: Pcm) -> None:
     longer = np.resize(clip, 7 * SAMPLE_RATE)
 
     model.decode((longer, AUTO), (clip, AUTO), (clip[: 2 * SAMPLE_RATE], AUTO), (clip, FULL))
 
-    assert model.encoded == [1000, 1200, ENCODER_FRAMES]
+    assert model.searches == [(1000, 2, 5), (1200, 1, 5), (ENCODER_FRAMES, 1, 5)]
+
+
+def test_windows_are_encoded_apart_on_a_cpu(model: Watched, clip: Pcm) -> None:
+    model.decode((clip, AUTO), (clip, AUTO))
+
+    assert model.encoded == [1000, 1000]
+
+
+def test_a_long_window_that_the_model_is_sure_of_is_decoded_with_one_beam(model: Watched, clip: Pcm) -> None:
+    sure = replace(AUTO, log_prob_threshold=-9.0)
+    [result] = model.decode((np.resize(clip, 12 * SAMPLE_RATE), sure))
+
+    assert [beams for *_, beams in model.searches] == [1]
+    assert result.segments[0].avg_logprob > SURE
+
+
+def test_a_full_context_is_decoded_with_all_beams(model: Watched, clip: Pcm) -> None:
+    model.decode((np.resize(clip, 12 * SAMPLE_RATE), FULL))
+
+    assert [beams for *_, beams in model.searches] == [5]
+
+
+def test_a_long_window_that_the_model_is_not_sure_of_is_searched(
+    model: Watched, clip: Pcm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "SURE", 0.0)
+
+    model.decode((np.resize(clip, 12 * SAMPLE_RATE), AUTO))
+
+    assert [beams for *_, beams in model.searches][:2] == [1, 5]
 
 
 def test_a_doubtful_decode_is_made_again_on_the_full_context(model: Watched, clip: Pcm) -> None:
