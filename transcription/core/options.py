@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from transcription.core.languages import Script
+from transcription.core.speakers import SpeakerOptions
 
 # Defaults of voice activity detection, for every interface. They are faster-whisper's.
 VAD_THRESHOLD = 0.5  # speech probability, 0..1
@@ -114,6 +115,8 @@ class TranscriptionRequest:
 
     multilingual: detect the language of every window instead of the first only; `decode.language` is None then.
     script: in which Chinese is written; None for whichever the model writes.
+    speakers: tell them apart; None for a transcript without speakers. The words get times then, whatever `decode` says,
+        and are shown only if it asks for them.
     """
 
     decode: DecodeOptions
@@ -122,6 +125,12 @@ class TranscriptionRequest:
     hallucinations: HallucinationPolicy = HallucinationPolicy.DROP
     sound: SoundOptions = SoundOptions()
     script: Script | None = None
+    speakers: SpeakerOptions | None = None
+
+    @property
+    def decoded_with(self) -> DecodeOptions:
+        """The options for decoding its windows."""
+        return replace(self.decode, word_timestamps=True) if self.speakers else self.decode
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from transcription.core.errors import InvalidParameter
 
+LABEL_PREFIX = "SPEAKER_"  # as pyannote, WhisperX and their readers have it
 MAX_SPEAKERS = 50  # that a request may name; a recording with more people is found to have this many
 
 
@@ -33,12 +31,12 @@ class Speaker:
     share: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class KnownSpeaker:
-    """A person whose voice is given. samples: int16, shape (n,), 16 kHz mono; 2 to 10 s in which nobody else speaks."""
+@dataclass(frozen=True, slots=True)
+class KnownVoice:
+    """A person whose voice is given. voice: of length 1, of `transcription.diarization.known.known_voice`."""
 
     name: str
-    samples: NDArray[np.int16]
+    voice: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,7 @@ class SpeakerOptions:
 
     num_speakers: exactly so many. min_speakers, max_speakers: at least, at most. None: unknown. All in 1..MAX_SPEAKERS.
     known: people who may be among them; names differ.
+    labels: what the labels of all others begin with; "" for letters, A, B, ..., as in OpenAI's API.
 
     Raises InvalidParameter on counts out of range or at odds, and on two known speakers of one name.
     """
@@ -54,7 +53,8 @@ class SpeakerOptions:
     num_speakers: int | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
-    known: tuple[KnownSpeaker, ...] = ()
+    known: tuple[KnownVoice, ...] = ()
+    labels: str = LABEL_PREFIX
 
     def __post_init__(self) -> None:
         for name in ("num_speakers", "min_speakers", "max_speakers"):

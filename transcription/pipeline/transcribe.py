@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from transcription.media.quarantine import DecoderQuarantine
 from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged, prompt_notices
+from transcription.pipeline.diarize import SpeakerStage
 from transcription.pipeline.request_key import computed_by, still_valid
 from transcription.telemetry.tracing import PROBE, traced
 
@@ -94,16 +95,25 @@ class Pipeline:
         with traced(PROBE):
             media = await open_media(upload, request.sound, self._settings)
         notices = track_notices(media, request.sound)
-        pcm = CountedSamples(decode(media, self._settings, notices, request.sound.channel))
         placed: list[PlacedResult] = []
-        windows = cut_windows(pcm, request.vad)
-        # Closes the decoder now: `windows` would leave it to the garbage collector.
-        async with aclosing(pcm), aclosing(self._results(windows, request, ticket, known)) as results:
+        async with AsyncExitStack() as stack:
+            speakers = None
+            if request.speakers:
+                stage = SpeakerStage(request.speakers, self._settings.whisper_model_dir)
+                speakers = await stack.enter_async_context(aclosing(stage))
+            blocks = decode(media, self._settings, notices, request.sound.channel)
+            pcm = CountedSamples(blocks, speakers.feed if speakers else None)
+            # Closes the decoder now: `windows` would leave it to the garbage collector.
+            await stack.enter_async_context(aclosing(pcm))
+            windows = cut_windows(pcm, request.vad)
+            results = await stack.enter_async_context(aclosing(self._results(windows, request, ticket, known)))
             async for item in results:
                 placed.append(item)
                 if on_result:
                     on_result(item, media.duration)
-        transcript = judged(placed, request, pcm.samples / SAMPLE_RATE)
+            transcript = judged(placed, request, pcm.samples / SAMPLE_RATE)
+            if speakers:
+                transcript = await speakers.label(transcript)
         return replace(transcript, notices=(*notices, *prompt_notices(placed)))
 
     async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
@@ -136,7 +146,7 @@ class Pipeline:
         known: Sequence[PlacedResult],
     ) -> AsyncGenerator[PlacedResult, None]:
         """Results in file order, with up to WINDOWS_IN_FLIGHT windows in the runner."""
-        options = request.decode
+        options = request.decoded_with
         engine = await asyncio.to_thread(computed_by, options.model, self._settings)
         reusable = ReusableResults(still_valid(known, engine))
         waiting: deque[_Sent] = deque()
@@ -222,10 +232,18 @@ class ReusableResults:
 
 
 class CountedSamples:
-    """PCM blocks as they are decoded, with a count of their samples. The duration in the container may be wrong."""
+    """PCM blocks as they are decoded, with a count of their samples. The duration in the container may be wrong.
 
-    def __init__(self, pcm: AsyncGenerator[NDArray[np.int16], None]) -> None:
+    listener: gets each block as well, and is awaited before the next one is decoded.
+    """
+
+    def __init__(
+        self,
+        pcm: AsyncGenerator[NDArray[np.int16], None],
+        listener: Callable[[NDArray[np.int16]], Awaitable[None]] | None = None,
+    ) -> None:
         self._pcm = pcm
+        self._listener = listener
         self.samples = 0
 
     def __aiter__(self) -> AsyncIterator[NDArray[np.int16]]:
@@ -234,6 +252,8 @@ class CountedSamples:
     async def __anext__(self) -> NDArray[np.int16]:
         block = await anext(self._pcm)
         self.samples += len(block)
+        if self._listener:
+            await self._listener(block)
         return block
 
     async def aclose(self) -> None:

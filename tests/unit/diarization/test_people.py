@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from transcription.core.errors import InvalidParameter
-from transcription.core.speakers import KnownSpeaker, SpeakerOptions
+from transcription.core.speakers import KnownVoice, SpeakerOptions
 from transcription.diarization.observations import VOICE_NUMBERS, Observation
 from transcription.diarization.people import best_path, people_in, people_of_pieces
 
@@ -149,6 +149,6 @@ def test_an_exact_number_and_a_range_are_refused() -> None:
 
 
 def test_two_known_speakers_of_one_name_are_refused() -> None:
-    ann = KnownSpeaker("Ann", np.zeros(0, np.int16))
+    ann = KnownVoice("Ann", ())
     with pytest.raises(InvalidParameter, match="same name"):
         SpeakerOptions(known=(ann, ann))

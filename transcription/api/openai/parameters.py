@@ -26,6 +26,7 @@ from transcription.api.openai.form import (
     read_form,
 )
 from transcription.api.openai.models import resolve, resolve_deployment
+from transcription.api.parameters.speakers import SPEAKER_NAMES as SPEAKER_EXTENSIONS
 from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.core.errors import InvalidParameter
@@ -48,6 +49,7 @@ EXTENSIONS = frozenset(
         "encoder_context",
         *("vad_filter", "vad_threshold", "vad_min_silence_ms", "vad_speech_pad_ms"),
         *LAYOUT_NAMES,
+        *SPEAKER_EXTENSIONS,
     }
 )
 # OpenAI's translations take no language; here it names the spoken one.

@@ -66,6 +66,7 @@ class OpenAIWord(BaseModel):
     word: str
     start: float
     end: float
+    speaker: str | None = Field(default=None, description="Who says it, with diarize=true.")
 
 
 class OpenAISegment(BaseModel):
@@ -81,6 +82,7 @@ class OpenAISegment(BaseModel):
     avg_logprob: float
     compression_ratio: float
     no_speech_prob: float
+    speaker: str | None = Field(default=None, description="Who says it, with diarize=true.")
 
 
 class OpenAIVerboseTranscription(BaseModel):

@@ -112,6 +112,11 @@ async def result(
     """
     job = await backend.jobs.get(job_id, access)
     response_format = parameters.response_format or ResponseFormat(job.response_format)
+    if response_format is ResponseFormat.RTTM and job.request.speakers is None:
+        raise WrongJobState(
+            "The speakers of this recording were not told apart, and rttm says who speaks when. Submit the recording "
+            "again with diarize=true."
+        )
     layout = parameters.to_layout(job.layout.layout if job.layout else None)
     registry.check_layout(parameters.requested_layout(), response_format)
     return SharedResponse(await backend.results.in_format(job, response_format, layout))

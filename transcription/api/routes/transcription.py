@@ -154,7 +154,7 @@ async def answer_upload(
         query = without_url(query)
     # An invalid query is refused before the body is read.
     query_parameters = parse_parameters(query)
-    query_parameters.to_request(backend.settings)
+    query_parameters.to_request(backend.settings, complete=False)
     if query_parameters.async_:
         check_jobs(request, backend)
 

@@ -1,0 +1,67 @@
+"""Telling speakers apart, as request parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from transcription.core.errors import InvalidParameter
+from transcription.core.speakers import LABEL_PREFIX, MAX_SPEAKERS, KnownVoice, SpeakerOptions
+from transcription.pipeline.speakers import MAX_NAME_CHARACTERS, checked_name
+
+MAX_PREFIX_CHARACTERS = MAX_NAME_CHARACTERS - 2  # a number follows
+
+
+class SpeakerParameters(BaseModel):
+    """Who speaks. The descriptions appear in the API document."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    diarize: bool = Field(
+        False, description="Tell the speakers apart: segments and words have a `speaker`, and cues begin with its name."
+    )
+    num_speakers: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_SPEAKERS,
+        description="With diarize: the number of speakers, if known. It is found if missing.",
+        examples=[2],
+    )
+    min_speakers: int | None = Field(
+        None, ge=1, le=MAX_SPEAKERS, description="With diarize: find at least so many speakers.", examples=[2]
+    )
+    max_speakers: int | None = Field(
+        None, ge=1, le=MAX_SPEAKERS, description="With diarize: find at most so many speakers.", examples=[4]
+    )
+    speaker_labels: Annotated[str, AfterValidator(checked_name)] | None = Field(
+        None,
+        max_length=MAX_PREFIX_CHARACTERS,
+        description=f"With diarize: what the labels of speakers begin with, {LABEL_PREFIX} if missing. A number "
+        "follows, in the order in which they first speak.",
+        examples=["Speaker "],
+    )
+
+    def speaker_options(self, known: tuple[KnownVoice, ...] = ()) -> SpeakerOptions | None:
+        """What is known about the speakers; None if they are not to be told apart. known: people with names.
+
+        Raises InvalidParameter if parameters contradict each other.
+        """
+        if not self.diarize:
+            return None
+        return SpeakerOptions(
+            num_speakers=self.num_speakers,
+            min_speakers=self.min_speakers,
+            max_speakers=self.max_speakers,
+            known=known,
+            labels=self.speaker_labels or LABEL_PREFIX,
+        )
+
+    def check_speakers(self) -> None:
+        """Raise InvalidParameter if a parameter has no effect because `diarize` is missing."""
+        given = sorted((SPEAKER_NAMES - {"diarize"}) & self.model_fields_set)
+        if given and not self.diarize:
+            raise InvalidParameter(f"'{given[0]}' needs diarize=true. Send it, or leave '{given[0]}' out.")
+
+
+SPEAKER_NAMES = frozenset(SpeakerParameters.model_fields)
