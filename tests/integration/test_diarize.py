@@ -10,7 +10,12 @@ import httpx
 import pytest
 
 from tests.support.answers import assert_error
-from tests.support.clips import Transcribe
+from tests.support.clips import SpokenClip, Transcribe
+from tests.support.jobs import PATIENCE, finished, post, read_events, status, submit
+from tests.support.media_files import run_ffmpeg
+from tests.support.recordings import Recordings
+from tests.support.service import UNSHARED, connected, serve
+from tests.support.waiting import wait_until
 
 CONVERSATION = Path(__file__).parents[1] / "data" / "diarization" / "two-speakers.ogg"
 LABELS = ["SPEAKER_00", "SPEAKER_01"]
@@ -74,3 +79,88 @@ def test_the_number_of_speakers_may_be_given(diarize: Diarize) -> None:
 )
 def test_what_makes_no_sense_is_refused(diarize: Diarize, fields: dict[str, str]) -> None:
     assert_error(diarize(**fields), 422, "invalid_parameter")
+
+
+@pytest.fixture(scope="module")
+def named(client: httpx.Client) -> str:
+    """A completed job, with words."""
+    job = submit(client, CONVERSATION, diarize="true", hallucinations="keep", timestamp_granularity="word")
+    assert finished(client, job)["status"] == "completed"
+    return job
+
+
+def test_a_job_has_the_speakers_of_a_request(client: httpx.Client, named: str, diarize: Diarize) -> None:
+    result = client.get(f"/jobs/{named}/result").json()
+    assert result["speakers"] == diarize(language="").json()["speakers"]
+
+
+def test_the_words_of_a_job_are_not_shown_unless_requested(client: httpx.Client) -> None:
+    job = submit(client, CONVERSATION, diarize="true", hallucinations="keep")
+    events = read_events(client, job)
+    assert all("words" not in event["data"] for event in events)
+    assert "words" not in client.get(f"/jobs/{job}/result").json()
+
+
+def test_speakers_of_a_job_can_be_renamed_in_every_format(client: httpx.Client, named: str) -> None:
+    before = client.get(f"/jobs/{named}/result").json()
+    answer = client.post(f"/jobs/{named}/speakers", json={"SPEAKER_00": "Ann", "SPEAKER_01": "Bo"})
+    assert answer.status_code == 200
+    assert [speaker["label"] for speaker in answer.json()["speakers"]] == ["Ann", "Bo"]
+    for response_format in ("json", "verbose_json", "srt", "vtt", "rttm", "tsv", "text"):
+        text = client.get(f"/jobs/{named}/result?response_format={response_format}").text
+        assert "Ann" in text
+        assert "SPEAKER_" not in text
+    assert client.get(f"/status/{named}").json()["result"]["text"] == before["text"]
+
+
+def test_renaming_speakers_again_changes_nothing(client: httpx.Client, named: str) -> None:
+    names = {"SPEAKER_00": "Ann", "SPEAKER_01": "Bo"}
+    first, second = (client.post(f"/jobs/{named}/speakers", json=names) for _ in range(2))
+    assert (first.status_code, second.json()) == (200, first.json())
+
+
+def test_two_speakers_become_one_by_one_name(client: httpx.Client) -> None:
+    job = submit(client, CONVERSATION, diarize="true", hallucinations="keep")
+    assert finished(client, job)["status"] == "completed"
+    answer = client.post(f"/jobs/{job}/speakers", json={"SPEAKER_01": "SPEAKER_00"})
+    assert [speaker["label"] for speaker in answer.json()["speakers"]] == ["SPEAKER_00"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'{"Ann": 1}', b"{}", b'{"Nobody": "Cy"}', b'{"Ann": " "}', b'{"Ann": "a\\nb"}', b"[" * 70_000],
+)
+def test_names_that_make_no_sense_are_refused(client: httpx.Client, named: str, body: bytes) -> None:
+    client.post(f"/jobs/{named}/speakers", json={"SPEAKER_00": "Ann", "SPEAKER_01": "Bo"})
+    assert_error(client.post(f"/jobs/{named}/speakers", content=body), 422, "invalid_parameter")
+
+
+def test_speakers_of_a_job_without_result_cannot_be_renamed(client: httpx.Client, recordings: Recordings) -> None:
+    assert_error(client.post("/jobs/never-was/speakers", json={"SPEAKER_00": "Ann"}), 404, "unknown_job")
+    job = submit(client, recordings.speech("renamed.mp3", 60))
+    assert_error(client.post(f"/jobs/{job}/speakers", json={"SPEAKER_00": "Ann"}), 409, "wrong_job_state")
+    client.delete(f"/jobs/{job}")
+
+
+def test_rttm_of_a_job_without_speakers_is_refused(client: httpx.Client, spoken_clip: SpokenClip) -> None:
+    job = submit(client, spoken_clip.path)
+    assert finished(client, job)["status"] == "completed"
+    assert_error(client.get(f"/jobs/{job}/result?response_format=rttm"), 409, "wrong_job_state")
+
+
+def test_an_interrupted_job_has_the_speakers_of_one_that_was_not(tmp_path: Path) -> None:
+    recording = tmp_path / "long.ogg"
+    run_ffmpeg("-stream_loop", "-1", "-i", str(CONVERSATION), "-t", "150", "-c", "copy", str(recording))
+    fields = {"diarize": "true", "language": "en", "hallucinations": "keep"}
+    with serve(tmp_path) as service, connected(service) as http:
+        whole = post(http, recording, UNSHARED, beam_size="10", **fields).json()
+        job = submit(http, recording, UNSHARED, beam_size="10", **fields)
+        assert wait_until(lambda: status(http, job)["progress"] >= 20, PATIENCE)
+        service.process.terminate()
+        service.process.wait()
+    with serve(tmp_path) as service, connected(service) as http:
+        assert status(http, job)["progress"] >= 20
+        done = finished(http, job)
+        assert (done["status"], done["attempts"]) == ("completed", 2)
+        assert done["result"]["speakers"] == whole["speakers"]
+        assert done["result"]["segments"] == whole["segments"]

@@ -70,6 +70,7 @@ def test_every_route_of_the_contract_is_documented(document: dict[str, Any]) -> 
         "/jobs/{job_id}/result",
         "/jobs/{job_id}/events",
         "/jobs/{job_id}/retry",
+        "/jobs/{job_id}/speakers",
         "/health",
         "/health/live",
         "/health/ready",
