@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -79,6 +80,28 @@ def test_the_number_of_speakers_may_be_given(diarize: Diarize) -> None:
 )
 def test_what_makes_no_sense_is_refused(diarize: Diarize, fields: dict[str, str]) -> None:
     assert_error(diarize(**fields), 422, "invalid_parameter")
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data URL of 4.5 s of the second speaker."""
+    path = tmp_path_factory.mktemp("sample") / "bo.wav"
+    run_ffmpeg("-ss", "9", "-t", "4.5", "-i", str(CONVERSATION), str(path))
+    return f"data:audio/wav;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def test_a_known_speaker_is_recognised_in_requests_and_jobs(
+    client: httpx.Client, diarize: Diarize, sample: str
+) -> None:
+    known = {"known_speaker_names[]": "Bo", "known_speaker_references[]": sample}
+    assert [speaker["label"] for speaker in diarize(**known).json()["speakers"]] == ["SPEAKER_00", "Bo"]
+    done = finished(client, submit(client, CONVERSATION, diarize="true", **known))
+    assert [speaker["label"] for speaker in done["result"]["speakers"]] == ["SPEAKER_00", "Bo"]
+
+
+def test_known_speakers_need_diarize(diarize: Diarize, sample: str) -> None:
+    known = {"known_speaker_names[]": "Bo", "known_speaker_references[]": sample}
+    assert "diarize=true" in assert_error(diarize(diarize="", **known), 422, "invalid_parameter")["message"]
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,15 @@ from numpy.typing import NDArray
 
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import InvalidParameter
-from transcription.core.speakers import KnownVoice
+from transcription.core.speakers import LONGEST_SAMPLE, REFERENCES, KnownVoice
 from transcription.diarization.observations import VOICE_NUMBERS, observe
 from transcription.diarization.sessions import SpeakerModels
 from transcription.diarization.windows import WindowCutter
 
 SHORTEST_SAMPLE = 2.0  # seconds
-LONGEST_SAMPLE = 10.0  # seconds
 LEAST_SPEECH = 1.0  # seconds of one person alone in a sample
 ALIKE = 0.65  # cosine similarity of a sample and the voice in a recording from which they are one person
 VOICE_DIGITS = 6  # of each number of a voice; single precision has no more
-
-PARAMETER = "known_speaker_references"
 
 
 def names_of(people: NDArray[np.float32], known: Sequence[KnownVoice]) -> list[str | None]:
@@ -48,7 +45,7 @@ def known_voice(name: str, samples: NDArray[np.int16], models: SpeakerModels) ->
         raise InvalidParameter(
             f"The sample of '{name}' is {length:.1f} s long. Send {SHORTEST_SAMPLE:g} to {LONGEST_SAMPLE:g} s "
             "of this person alone.",
-            parameter=PARAMETER,
+            parameter=REFERENCES,
         )
     cutter = WindowCutter()
     seen = [observe(window, models) for window in (*cutter.feed(samples), *cutter.finish())]
@@ -57,7 +54,7 @@ def known_voice(name: str, samples: NDArray[np.int16], models: SpeakerModels) ->
         raise InvalidParameter(
             f"The sample of '{name}' has {seconds.sum():.1f} s of speech. Send at least {LEAST_SPEECH:g} s of "
             "this person alone.",
-            parameter=PARAMETER,
+            parameter=REFERENCES,
         )
     total = seconds @ np.concatenate([each.voices for each in seen])
     voice = total / np.linalg.norm(total)

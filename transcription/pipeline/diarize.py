@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.audio import SAMPLE_RATE
-from transcription.core.speakers import SpeakerOptions
+from transcription.core.speakers import LETTERS, KnownVoice, SpeakerOptions, SpeakerTurns
 from transcription.core.transcript import Transcript
 from transcription.pipeline.speakers import labels_of, letters_of, with_speakers
 from transcription.system.thread_priority import lower_priority
@@ -72,10 +72,15 @@ class SpeakerStage:
 
     async def label(self, transcript: Transcript) -> Transcript:
         """The transcript of all that was fed, with its speakers. Raises ModelUnavailable."""
+        found = await self.turns(transcript.duration)
+        # In a thread: the words of hours take a while.
+        return await asyncio.to_thread(with_speakers, transcript, found.turns, found.labels)
+
+    async def turns(self, duration: float) -> SpeakerTurns:
+        """Who spoke when in all that was fed. duration: of the recording, seconds. Raises ModelUnavailable."""
         await self.feed(END)
         found = await self._work
-        # In a thread: the words of hours take a while.
-        return await asyncio.to_thread(with_speakers, transcript, found.turns, labels_for(found, self._options.labels))
+        return SpeakerTurns(found.turns, labels_for(found, self._options.labels), duration)
 
     async def aclose(self) -> None:
         """Stop. What the thread is doing at this moment, a second of work, is thrown away."""
@@ -106,9 +111,20 @@ class SpeakerStage:
         return np.concatenate(blocks) if blocks else END
 
 
+async def voice_in(name: str, samples: Samples, model_dir: Path) -> KnownVoice:
+    """The voice of a person in a sample: int16, shape (n,), 16 kHz mono. Raises InvalidParameter, ModelUnavailable."""
+
+    def listen() -> KnownVoice:
+        from transcription.diarization.known import known_voice
+
+        return known_voice(name, samples, speaker_models(model_dir))
+
+    return await _in_thread(listen)
+
+
 def labels_for(found: Diarization, prefix: str) -> dict[int, str]:
     """The name of each known speaker, and the label of each other one. prefix: of `SpeakerOptions.labels`."""
-    labels = labels_of(found.turns, prefix) if prefix else letters_of(found.turns)
+    labels = letters_of(found.turns) if prefix == LETTERS else labels_of(found.turns, prefix)
     return {speaker: found.names[speaker] or label for speaker, label in labels.items()}
 
 

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
+from transcription.core.errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from transcription.core.languages import DOUBTFUL
-from transcription.core.options import DecodeOptions, Ticket, TranscriptionRequest
+from transcription.core.options import DecodeOptions, SoundOptions, Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
+from transcription.core.speakers import LONGEST_SAMPLE, REFERENCES, KnownVoice, SpeakerOptions, SpeakerTurns
 from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
 from transcription.media.intake.upload import Upload
@@ -25,7 +27,7 @@ from transcription.media.quarantine import DecoderQuarantine
 from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged, prompt_notices
-from transcription.pipeline.diarize import SpeakerStage
+from transcription.pipeline.diarize import SpeakerStage, voice_in
 from transcription.pipeline.request_key import computed_by, still_valid
 from transcription.telemetry.tracing import PROBE, traced
 
@@ -115,6 +117,37 @@ class Pipeline:
             if speakers:
                 transcript = await speakers.label(transcript)
         return replace(transcript, notices=(*notices, *prompt_notices(placed)))
+
+    async def diarize(self, upload: Upload, speakers: SpeakerOptions, sound: SoundOptions) -> SpeakerTurns:
+        """Who speaks when, without a transcript. Raises ModelUnavailable, and the errors of media/."""
+        with self._quarantine.watching(upload.sha256):
+            media = await open_media(upload, sound, self._settings)
+            pcm = CountedSamples(decode(media, self._settings, channel=sound.channel))
+            stage = SpeakerStage(speakers, self._settings.whisper_model_dir)
+            async with aclosing(stage), aclosing(pcm):
+                async for block in pcm:
+                    await stage.feed(block)
+                return await stage.turns(pcm.samples / SAMPLE_RATE)
+
+    async def known_voice(self, name: str, upload: Upload) -> KnownVoice:
+        """The voice of a person in a sample. Raises InvalidParameter, ModelUnavailable, ServiceUnavailable."""
+        blocks: list[NDArray[np.int16]] = []
+        seconds = 0.0
+        try:
+            with self._quarantine.watching(upload.sha256):
+                media = await open_media(upload, SoundOptions(), self._settings)
+                async with aclosing(decode(media, self._settings)) as pcm:
+                    async for block in pcm:
+                        blocks.append(block)
+                        seconds += len(block) / SAMPLE_RATE
+                        if seconds > LONGEST_SAMPLE:
+                            break
+        except (ServiceUnavailable, InvalidParameter):
+            raise
+        except TranscriptionError as error:
+            message = f"The sample of '{name}' cannot be used: {error.message}"
+            raise InvalidParameter(message, error.detail, REFERENCES) from error
+        return await voice_in(name, np.concatenate(blocks), self._settings.whisper_model_dir)
 
     async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
         """The language of the first window with speech, or of the second if it is less doubtful there.

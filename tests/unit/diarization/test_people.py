@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from transcription.core.errors import InvalidParameter
-from transcription.core.speakers import KnownVoice, SpeakerOptions
+from transcription.core.speakers import LETTERS, KnownVoice, SpeakerOptions
 from transcription.diarization.observations import VOICE_NUMBERS, Observation
 from transcription.diarization.people import best_path, people_in, people_of_pieces
 
@@ -152,3 +152,14 @@ def test_two_known_speakers_of_one_name_are_refused() -> None:
     ann = KnownVoice("Ann", ())
     with pytest.raises(InvalidParameter, match="same name"):
         SpeakerOptions(known=(ann, ann))
+
+
+@pytest.mark.parametrize(("labels", "name"), [("P", "P3"), ("P", "P00"), (LETTERS, "A"), (LETTERS, "AB")])
+def test_a_known_speaker_with_the_label_of_another_is_refused(labels: str, name: str) -> None:
+    with pytest.raises(InvalidParameter, match="label of a speaker"):
+        SpeakerOptions(known=(KnownVoice(name, ()),), labels=labels)
+
+
+@pytest.mark.parametrize(("labels", "name"), [("P", "Paul"), (LETTERS, "Al"), (LETTERS, "CEO"), ("P", "A")])
+def test_a_known_speaker_may_have_any_other_name(labels: str, name: str) -> None:
+    assert SpeakerOptions(known=(KnownVoice(name, ()),), labels=labels).known[0].name == name

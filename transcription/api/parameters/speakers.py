@@ -13,6 +13,13 @@ from transcription.pipeline.speakers import MAX_NAME_CHARACTERS, checked_name
 MAX_PREFIX_CHARACTERS = MAX_NAME_CHARACTERS - 2  # a number follows
 
 
+def _checked_prefix(prefix: str) -> str:
+    try:
+        return checked_name(prefix)
+    except InvalidParameter as error:
+        raise InvalidParameter(f"speaker_labels: {error.message}", parameter="speaker_labels") from None
+
+
 class SpeakerParameters(BaseModel):
     """Who speaks. The descriptions appear in the API document."""
 
@@ -34,7 +41,7 @@ class SpeakerParameters(BaseModel):
     max_speakers: int | None = Field(
         None, ge=1, le=MAX_SPEAKERS, description="With diarize: find at most so many speakers.", examples=[4]
     )
-    speaker_labels: Annotated[str, AfterValidator(checked_name)] | None = Field(
+    speaker_labels: Annotated[str, AfterValidator(_checked_prefix)] | None = Field(
         None,
         max_length=MAX_PREFIX_CHARACTERS,
         description=f"With diarize: what the labels of speakers begin with, {LABEL_PREFIX} if missing. A number "
@@ -57,11 +64,15 @@ class SpeakerParameters(BaseModel):
             labels=self.speaker_labels or LABEL_PREFIX,
         )
 
-    def check_speakers(self) -> None:
-        """Raise InvalidParameter if a parameter has no effect because `diarize` is missing."""
-        given = sorted((SPEAKER_NAMES - {"diarize"}) & self.model_fields_set)
+    def check_speakers(self, *others: str) -> None:
+        """Raise InvalidParameter if a parameter has no effect because `diarize` is missing.
+
+        others: names of parameters that are sent, and not in this model.
+        """
+        given = sorted((SPEAKER_NAMES - {"diarize"}) & self.model_fields_set) + list(others)
         if given and not self.diarize:
-            raise InvalidParameter(f"'{given[0]}' needs diarize=true. Send it, or leave '{given[0]}' out.")
+            message = f"'{given[0]}' needs diarize=true. Send it, or leave '{given[0]}' out."
+            raise InvalidParameter(message, parameter=given[0])
 
 
 SPEAKER_NAMES = frozenset(SpeakerParameters.model_fields)

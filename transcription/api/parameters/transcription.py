@@ -29,6 +29,7 @@ from transcription.core.options import (
     VadOptions,
 )
 from transcription.core.settings import Settings
+from transcription.core.speakers import KnownVoice
 
 MAX_BEAM_SIZE = 10
 MAX_BEST_OF = 10
@@ -189,16 +190,19 @@ class RecordingParameters(BaseModel):
 class TranscriptionParameters(LayoutParameters, SpeakerParameters, RecordingParameters):
     """Every parameter other than the recording."""
 
-    def to_request(self, settings: Settings, *, complete: bool = True) -> TranscriptionRequest:
+    def to_request(
+        self, settings: Settings, *, complete: bool = True, known: tuple[KnownVoice, ...] = ()
+    ) -> TranscriptionRequest:
         """The request for the pipeline. Raises UnknownModel, ModelNotAllowed, InvalidParameter.
 
         complete: False if these are the parameters of a query, and others may follow in a form.
+        known: people who may be among the speakers.
         """
         if complete:
             self.check_speakers()
             if self.response_format is ResponseFormat.RTTM and not self.diarize:
                 raise InvalidParameter("rttm says who speaks when. Send diarize=true with it, or another format.")
-        return replace(super().to_request(settings), speakers=self.speaker_options())
+        return replace(super().to_request(settings), speakers=self.speaker_options(known))
 
     def needs_words(self) -> bool:
         """Whether the words need timestamps: they are requested, or subtitles are broken between them."""
