@@ -83,6 +83,46 @@ def test_what_makes_no_sense_is_refused(diarize: Diarize, fields: dict[str, str]
 
 
 @pytest.fixture(scope="module")
+def call(tmp_path_factory: pytest.TempPathFactory, spoken_clips: dict[str, SpokenClip]) -> Path:
+    """A recording of a call: somebody speaks English on the left and then somebody German on the right."""
+    path = tmp_path_factory.mktemp("call") / "call.wav"
+    left, right = (str(spoken_clips[language].path) for language in ("en", "de"))
+    sounds = "[0:a]aresample=16000,aformat=channel_layouts=mono,apad=pad_dur=6[l];"
+    sounds += (
+        "[1:a]aresample=16000,aformat=channel_layouts=mono,adelay=5000[r];[l][r]join=inputs=2:channel_layout=stereo"
+    )
+    run_ffmpeg("-i", left, "-i", right, "-filter_complex", sounds, str(path))
+    return path
+
+
+def test_each_channel_of_a_call_has_a_speaker(
+    transcribe: Transcribe, call: Path, spoken_clips: dict[str, SpokenClip]
+) -> None:
+    heard = transcribe(call, channel="split").json()
+    said = {label: " ".join(s["text"] for s in heard["segments"] if s["speaker"] == label) for label in LABELS}
+    assert said == {"SPEAKER_00": spoken_clips["en"].text, "SPEAKER_01": spoken_clips["de"].text}
+    assert [speaker["label"] for speaker in heard["speakers"]] == LABELS
+    assert "words" not in heard
+
+
+def test_a_job_transcribes_each_channel(client: httpx.Client, call: Path) -> None:
+    job = submit(client, call, channel="split", speaker_labels="Line ")
+    done = finished(client, job)
+    assert [speaker["label"] for speaker in done["result"]["speakers"]] == ["Line 00", "Line 01"]
+    assert "Line 00: " in client.get(f"/jobs/{job}/result?response_format=srt").text
+    renamed = client.post(f"/jobs/{job}/speakers", json={"Line 00": "Ann"}).json()
+    assert [speaker["label"] for speaker in renamed["speakers"]] == ["Ann", "Line 01"]
+
+
+def test_a_recording_with_one_channel_is_not_split(transcribe: Transcribe) -> None:
+    assert_error(transcribe(CONVERSATION, channel="split"), 422, "invalid_parameter")
+
+
+def test_channels_and_voices_do_not_go_together(diarize: Diarize) -> None:
+    assert_error(diarize(channel="split"), 422, "invalid_parameter")
+
+
+@pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data URL of 4.5 s of the second speaker."""
     path = tmp_path_factory.mktemp("sample") / "bo.wav"

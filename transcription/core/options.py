@@ -91,11 +91,12 @@ class VadOptions:
 
 
 class Channel(StrEnum):
-    """The channel of a recording with several that is transcribed: all of them mixed, or one."""
+    """The channels of a recording that are transcribed: all of them mixed, one, or left and right apart."""
 
     MIX = "mix"
     LEFT = "left"
     RIGHT = "right"
+    SPLIT = "split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,8 @@ class TranscriptionRequest:
 
     multilingual: detect the language of every window instead of the first only; `decode.language` is None then.
     script: in which Chinese is written; None for whichever the model writes.
-    speakers: tell them apart; None for a transcript without speakers. The words get times then, whatever `decode` says,
-        and are shown only if it asks for them.
+    speakers: tell them apart, by their voices or, with Channel.SPLIT, by their channels; None for a transcript without
+        speakers. The words get times then, whatever `decode` says, and are shown only if it asks for them.
     """
 
     decode: DecodeOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.audio import SAMPLE_RATE
-from transcription.core.speakers import LETTERS, KnownVoice, SpeakerOptions, SpeakerTurns
+from transcription.core.speakers import LETTERS, KnownVoice, SpeakerOptions, SpeakerTurns, Turn
 from transcription.core.transcript import Transcript
 from transcription.pipeline.speakers import labels_of, letters_of, with_speakers
 from transcription.system.thread_priority import lower_priority
@@ -80,7 +80,7 @@ class SpeakerStage:
         """Who spoke when in all that was fed. duration: of the recording, seconds. Raises ModelUnavailable."""
         await self.feed(END)
         found = await self._work
-        return SpeakerTurns(found.turns, labels_for(found, self._options.labels), duration)
+        return SpeakerTurns(found.turns, labels_for(found, self._options), duration)
 
     async def aclose(self) -> None:
         """Stop. What the thread is doing at this moment, a second of work, is thrown away."""
@@ -122,10 +122,14 @@ async def voice_in(name: str, samples: Samples, model_dir: Path) -> KnownVoice:
     return await _in_thread(listen)
 
 
-def labels_for(found: Diarization, prefix: str) -> dict[int, str]:
-    """The name of each known speaker, and the label of each other one. prefix: of `SpeakerOptions.labels`."""
-    labels = letters_of(found.turns) if prefix == LETTERS else labels_of(found.turns, prefix)
-    return {speaker: found.names[speaker] or label for speaker, label in labels.items()}
+def labels_for(found: Diarization, options: SpeakerOptions) -> dict[int, str]:
+    """The name of each known speaker, and the label of each other one."""
+    return {speaker: found.names[speaker] or label for speaker, label in labels_with(found.turns, options).items()}
+
+
+def labels_with(turns: Sequence[Turn], options: SpeakerOptions) -> dict[int, str]:
+    """The label of each speaker of the turns as if nobody were known."""
+    return letters_of(turns) if options.labels == LETTERS else labels_of(turns, options.labels)
 
 
 async def _in_thread(work: Callable[[], Result]) -> Result:

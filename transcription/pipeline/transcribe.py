@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 
@@ -16,19 +16,22 @@ from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
 from transcription.core.errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from transcription.core.languages import DOUBTFUL
-from transcription.core.options import DecodeOptions, SoundOptions, Ticket, TranscriptionRequest
+from transcription.core.options import Channel, DecodeOptions, SoundOptions, Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.core.speakers import LONGEST_SAMPLE, REFERENCES, KnownVoice, SpeakerOptions, SpeakerTurns
 from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
 from transcription.media.intake.upload import Upload
+from transcription.media.media import Media
 from transcription.media.open import open_media
 from transcription.media.quarantine import DecoderQuarantine
 from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged, prompt_notices
+from transcription.pipeline.counted_samples import CountedSamples
 from transcription.pipeline.diarize import SpeakerStage, voice_in
 from transcription.pipeline.request_key import computed_by, still_valid
+from transcription.pipeline.sides import SIDES, Side, by_time, check_stereo, merged
 from transcription.telemetry.tracing import PROBE, traced
 
 # Enough to fill a large GPU batch. At 0.96 MB per window this is 15 MB per request.
@@ -96,6 +99,8 @@ class Pipeline:
     ) -> Transcript:
         with traced(PROBE):
             media = await open_media(upload, request.sound, self._settings)
+        if request.sound.channel is Channel.SPLIT:
+            return await self._transcribe_channels(media, request, ticket, known, on_result)
         notices = track_notices(media, request.sound)
         placed: list[PlacedResult] = []
         async with AsyncExitStack() as stack:
@@ -117,6 +122,32 @@ class Pipeline:
             if speakers:
                 transcript = await speakers.label(transcript)
         return replace(transcript, notices=(*notices, *prompt_notices(placed)))
+
+    async def _transcribe_channels(
+        self,
+        media: Media,
+        request: TranscriptionRequest,
+        ticket: Callable[[], Ticket],
+        known: Sequence[PlacedResult],
+        on_result: OnResult | None,
+    ) -> Transcript:
+        """Left and right apart, a window of the one or the other at a time, merged with a speaker each."""
+        check_stereo(media)
+        sides: list[Side] = []
+        async with AsyncExitStack() as stack:
+            for number, channel in enumerate(SIDES):
+                notices = track_notices(media, request.sound)
+                pcm = CountedSamples(decode(media, self._settings, notices, channel))
+                await stack.enter_async_context(aclosing(pcm))
+                own = [item for item in known if item.channel == number]
+                work = self._results(cut_windows(pcm, request.vad), request, ticket, own)
+                sides.append(Side(pcm, notices, await stack.enter_async_context(aclosing(work))))
+            async for number, item in by_time([side.results for side in sides]):
+                placed = replace(item, channel=number)
+                sides[number].placed.append(placed)
+                if on_result:
+                    on_result(placed, media.duration)
+        return await asyncio.to_thread(merged, sides, request)
 
     async def diarize(self, upload: Upload, speakers: SpeakerOptions, sound: SoundOptions) -> SpeakerTurns:
         """Who speaks when, without a transcript. Raises ModelUnavailable, and the errors of media/."""
@@ -159,7 +190,8 @@ class Pipeline:
 
     async def _detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
         media = await open_media(upload, request.sound, self._settings, whole=False)
-        pcm = CountedSamples(decode(media, self._settings, channel=request.sound.channel))
+        channel = Channel.MIX if request.sound.channel is Channel.SPLIT else request.sound.channel
+        pcm = CountedSamples(decode(media, self._settings, channel=channel))
         options = replace(request.decode, language=None, only_language=True)
         windows = cut_windows(pcm, request.vad, listen=False)
         found: list[Detection] = []
@@ -262,35 +294,6 @@ class ReusableResults:
             self._left.clear()
             return None
         return replace(self._left.popleft(), speech=window.speech, voice=window.voice)
-
-
-class CountedSamples:
-    """PCM blocks as they are decoded, with a count of their samples. The duration in the container may be wrong.
-
-    listener: gets each block as well, and is awaited before the next one is decoded.
-    """
-
-    def __init__(
-        self,
-        pcm: AsyncGenerator[NDArray[np.int16], None],
-        listener: Callable[[NDArray[np.int16]], Awaitable[None]] | None = None,
-    ) -> None:
-        self._pcm = pcm
-        self._listener = listener
-        self.samples = 0
-
-    def __aiter__(self) -> AsyncIterator[NDArray[np.int16]]:
-        return self
-
-    async def __anext__(self) -> NDArray[np.int16]:
-        block = await anext(self._pcm)
-        self.samples += len(block)
-        if self._listener:
-            await self._listener(block)
-        return block
-
-    async def aclose(self) -> None:
-        await self._pcm.aclose()
 
 
 async def _first(waiting: deque[_Sent], engine: str) -> PlacedResult:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from transcription.api.openai.parameters import parse
 from transcription.api.parameters.parsing import parse_parameters
 from transcription.core.errors import InvalidParameter
-from transcription.core.options import TranscriptionRequest
+from transcription.core.options import Task, TranscriptionRequest
 from transcription.core.settings import Settings
-from transcription.core.speakers import SpeakerOptions
+from transcription.core.speakers import LETTERS, SpeakerOptions
 
 
 def asked(**given: str) -> TranscriptionRequest:
@@ -22,8 +23,8 @@ def test_speakers_are_told_apart_only_if_requested() -> None:
 
 
 def test_what_is_known_about_them_reaches_the_request() -> None:
-    speakers = asked(diarize="true", min_speakers="2", max_speakers="4", speaker_labels="Voice").speakers
-    assert speakers == SpeakerOptions(min_speakers=2, max_speakers=4, labels="Voice")
+    speakers = asked(diarize="true", min_speakers="2", max_speakers="4", speaker_labels="Voice ").speakers
+    assert speakers == SpeakerOptions(min_speakers=2, max_speakers=4, labels="Voice ")
     assert asked(diarize="true", num_speakers="3").speakers == SpeakerOptions(num_speakers=3)
 
 
@@ -71,3 +72,35 @@ def test_the_query_may_have_one_part_and_the_form_the_other() -> None:
     query = [("response_format", "rttm"), ("num_speakers", "2")]
     parse_parameters(query).to_request(settings, complete=False)
     assert parse_parameters(query, [("diarize", "true")]).to_request(settings).speakers == SpeakerOptions(2)
+
+
+def test_a_speaker_a_channel_needs_no_diarize() -> None:
+    assert asked(channel="split").speakers == SpeakerOptions()
+    assert asked(channel="split", response_format="rttm", speaker_labels="Line ").speakers == SpeakerOptions(
+        labels="Line "
+    )
+    assert asked(channel="split").decoded_with.word_timestamps
+
+
+@pytest.mark.parametrize("given", [{"diarize": "true"}, {"num_speakers": "2"}])
+def test_a_speaker_a_channel_and_speakers_by_voice_do_not_go_together(given: dict[str, str]) -> None:
+    with pytest.raises(InvalidParameter):
+        asked(channel="split", **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "speakers"),
+    [
+        ({"response_format": "diarized_json"}, SpeakerOptions(labels=LETTERS)),
+        ({"response_format": "diarized_json", "channel": "split"}, SpeakerOptions(labels=LETTERS)),
+        ({"response_format": "diarized_json", "speaker_labels": "P"}, SpeakerOptions(labels="P")),
+        ({"response_format": "json", "diarize": "true"}, SpeakerOptions()),
+        ({"response_format": "srt", "model": "gpt-4o-transcribe-diarize"}, SpeakerOptions()),
+        ({"response_format": "text", "model": "gpt-4o-transcribe-diarize"}, None),
+        ({"response_format": "srt"}, None),
+    ],
+)
+def test_openais_names_for_it(given: dict[str, str], speakers: SpeakerOptions | None) -> None:
+    form = {"model": "whisper-1", **given}
+    settings = Settings(whisper_model="demo", _env_file=None)
+    assert parse(form.items(), Task.TRANSCRIBE, settings).request.speakers == speakers

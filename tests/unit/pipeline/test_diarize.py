@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import wave
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.media_files import noise, read_samples, write_wav
 from tests.support.scripted_runner import ScriptedRunner, as_test
 from tests.unit.pipeline.conftest import EVERYTHING
+from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import ModelUnavailable
-from transcription.core.options import DecodeOptions, TranscriptionRequest
+from transcription.core.options import Channel, DecodeOptions, SoundOptions, TranscriptionRequest
 from transcription.core.speakers import SpeakerOptions
 from transcription.pipeline import diarize
+from transcription.pipeline.assemble import Draft
 from transcription.pipeline.transcribe import Pipeline
 
 CONVERSATION = Path(__file__).parents[2] / "data" / "diarization" / "two-speakers.ogg"
@@ -100,3 +104,49 @@ def test_a_cancelled_run_stops_telling_speakers_apart(settings, uploaded, tmp_pa
         return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(work()) == set()
+
+
+@pytest.fixture
+def split(settings, uploaded, tmp_path):
+    """Transcribes noise in two channels of their own, of 95 and 70 s."""
+    sound = np.zeros((95 * SAMPLE_RATE, 2), np.int16)
+    sound[:, 0], sound[: 70 * SAMPLE_RATE, 1] = noise(95), noise(70)
+    with wave.open(str(tmp_path / "stereo.wav"), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(sound.tobytes())
+
+    def run(runner, **callbacks):
+        request = replace(REQUEST, sound=SoundOptions(channel=Channel.SPLIT))
+        work = Pipeline(settings, runner).transcribe(uploaded(tmp_path / "stereo.wav"), request, as_test, **callbacks)
+        return asyncio.run(work)
+
+    return run
+
+
+def test_windows_of_both_channels_come_by_time(split):
+    seen = []
+    transcript = split(ScriptedRunner(), on_result=lambda item, _: seen.append((item.timeline.start, item.channel)))
+    assert seen == sorted(seen)
+    assert {channel for _, channel in seen} == {0, 1}
+    assert transcript.duration == 95
+    assert {segment.speaker for segment in transcript.segments} == {"P00", "P01"}
+
+
+@pytest.mark.parametrize("done", [1, 2, 3, 5])
+def test_a_resumed_run_of_both_channels_decodes_only_the_rest(split, done):
+    seen, whole, rest = [], ScriptedRunner(), ScriptedRunner()
+    expected = split(whole, on_result=lambda item, _: seen.append(item))
+    resumed = split(rest, known=seen[:done])
+    assert len(rest.options) == len(whole.options) - done
+    assert replace(resumed, processing_time=0) == replace(expected, processing_time=0)
+
+
+def test_a_draft_keeps_the_channels_apart(split):
+    seen = []
+    request = replace(REQUEST, sound=SoundOptions(channel=Channel.SPLIT))
+    transcript = split(ScriptedRunner(), on_result=lambda item, _: seen.append(item))
+    draft = Draft(request)
+    told = [segment.text for item in seen for segment in draft.add(item)]
+    assert sorted(told) == sorted(segment.text for segment in transcript.segments)

@@ -33,7 +33,7 @@ from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.core.errors import InvalidParameter
 from transcription.core.languages import Script, language_code, script_of
-from transcription.core.options import Task, TranscriptionRequest
+from transcription.core.options import Channel, Task, TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.core.speakers import LETTERS
 
@@ -137,6 +137,8 @@ def parse(
 
 def _tells_speakers_apart(form: Form, chosen: OpenAIFormat) -> bool:
     """Whether the format or the model asks for speakers, in place of our parameter `diarize`."""
+    if form.singles.get("channel") == Channel.SPLIT:  # the channels tell them apart
+        return False
     if chosen is OpenAIFormat.DIARIZED_JSON:
         return True
     return is_diarizing(form.singles.get("model", "")) and chosen not in WITHOUT_SPEAKERS

@@ -15,9 +15,10 @@ MAX_PREFIX_CHARACTERS = MAX_NAME_CHARACTERS - 2  # a number follows
 
 def _checked_prefix(prefix: str) -> str:
     try:
-        return checked_name(prefix)
+        checked_name(prefix)
     except InvalidParameter as error:
         raise InvalidParameter(f"speaker_labels: {error.message}", parameter="speaker_labels") from None
+    return prefix  # with a space at its end, after which the number follows
 
 
 class SpeakerParameters(BaseModel):
@@ -54,8 +55,14 @@ class SpeakerParameters(BaseModel):
 
         Raises InvalidParameter if parameters contradict each other.
         """
-        if not self.diarize:
+        if not (self.diarize or self.is_split):
             return None
+        if self.diarize and self.is_split:
+            raise InvalidParameter(
+                "With channel=split each channel has a speaker of its own; diarize finds them by their voices. Send "
+                "only one of the two.",
+                parameter="channel",
+            )
         return SpeakerOptions(
             num_speakers=self.num_speakers,
             min_speakers=self.min_speakers,
@@ -64,12 +71,18 @@ class SpeakerParameters(BaseModel):
             labels=self.speaker_labels or LABEL_PREFIX,
         )
 
+    @property
+    def is_split(self) -> bool:
+        """Whether each channel has a speaker of its own."""
+        return False
+
     def check_speakers(self, *others: str) -> None:
         """Raise InvalidParameter if a parameter has no effect because `diarize` is missing.
 
         others: names of parameters that are sent, and not in this model.
         """
-        given = sorted((SPEAKER_NAMES - {"diarize"}) & self.model_fields_set) + list(others)
+        free = {"diarize", "speaker_labels"} if self.is_split else {"diarize"}
+        given = sorted((SPEAKER_NAMES - free) & self.model_fields_set) + list(others)
         if given and not self.diarize:
             message = f"'{given[0]}' needs diarize=true. Send it, or leave '{given[0]}' out."
             raise InvalidParameter(message, parameter=given[0])

@@ -106,7 +106,9 @@ class RecordingParameters(BaseModel):
         "the first that has sound.",
     )
     channel: Channel = Field(
-        Channel.MIX, description="Transcribe both channels of a stereo recording mixed, or only left or right."
+        Channel.MIX,
+        description="Transcribe both channels of a stereo recording mixed, or only left or right. split: both, each as "
+        "a speaker of its own, as in recordings of calls.",
     )
     vad_filter: bool = Field(True, description="Skip parts without speech.")
     vad_threshold: float = Field(
@@ -200,9 +202,14 @@ class TranscriptionParameters(LayoutParameters, SpeakerParameters, RecordingPara
         """
         if complete:
             self.check_speakers()
-            if self.response_format is ResponseFormat.RTTM and not self.diarize:
+            if self.response_format is ResponseFormat.RTTM and not (self.diarize or self.is_split):
                 raise InvalidParameter("rttm says who speaks when. Send diarize=true with it, or another format.")
         return replace(super().to_request(settings), speakers=self.speaker_options(known))
+
+    @property
+    def is_split(self) -> bool:
+        """Whether each channel has a speaker of its own."""
+        return self.channel is Channel.SPLIT
 
     def needs_words(self) -> bool:
         """Whether the words need timestamps: they are requested, or subtitles are broken between them."""
