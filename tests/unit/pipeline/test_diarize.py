@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import wave
 from dataclasses import replace
 from pathlib import Path
@@ -87,9 +88,28 @@ def test_damaged_weights_fail_the_request_even_while_the_decoder_waits(told_apar
         told_apart(noise(30), ScriptedRunner(), settings=damaged)
 
 
-def test_a_slow_model_holds_the_decoder_back(told_apart, conversation, monkeypatch):
-    monkeypatch.setattr(diarize, "MOST_WAITING", 1)
-    assert len(told_apart(conversation, ScriptedRunner()).speakers) == 2
+def test_a_decoder_that_is_far_ahead_waits(settings, monkeypatch):
+    monkeypatch.setattr(diarize, "MOST_WAITING", 2)
+    release = threading.Event()
+
+    async def work():
+        diarize._THREAD.submit(release.wait)  # as if it were busy with other recordings
+        stage = diarize.SpeakerStage(SpeakerOptions(), settings.whisper_model_dir)
+        for _ in range(2):
+            await stage.feed(noise(1))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await stage.feed(noise(1))
+        release.set()
+        await stage.feed(noise(1))
+        found = await stage.turns(3.0)
+        await stage.aclose()
+        return found
+
+    try:
+        assert asyncio.run(work()).turns == ()
+    finally:
+        release.set()
 
 
 def test_a_cancelled_run_stops_telling_speakers_apart(settings, uploaded, tmp_path, conversation):
