@@ -33,7 +33,7 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
     if transcript.word_timestamps:
         document["words"] = [word_to_dict(word) for word in transcript.words]
     if transcript.speakers:
-        document["speakers"] = [_speaker(speaker) for speaker in transcript.speakers]
+        document["speakers"] = [speaker_to_dict(speaker) for speaker in transcript.speakers]
     document |= notices_of(transcript)
     document["processing_time"] = round(transcript.processing_time, 3)
     return document
@@ -51,7 +51,8 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
     }
 
 
-def _speaker(speaker: Speaker) -> dict[str, Any]:
+def speaker_to_dict(speaker: Speaker) -> dict[str, Any]:
+    """A speaker, with seconds and share rounded."""
     return {
         "label": speaker.label,
         "seconds": round(speaker.seconds, TIME_DIGITS),

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from formats.json import TIME_DIGITS, notices_of
+from formats.json import TIME_DIGITS, notices_of, speaker_of
 from transcription.core.languages import LANGUAGES
 from transcription.core.options import Task
 from transcription.core.transcript import Segment, Transcript, Word
@@ -31,7 +31,10 @@ def render_json(transcript: Transcript, *, logprobs: bool = False) -> str:
 
 
 def render_verbose_json(transcript: Transcript, *, segments: bool, words: bool) -> str:
-    """The text, with its segments and words as requested, and ours: `warnings` about the file, if any."""
+    """The text, with its segments and words as requested.
+
+    And ours: `speaker` of each, if speakers were told apart, and `warnings` about the file, if any.
+    """
     document: dict[str, Any] = {
         "task": transcript.task.value,
         "language": _language(transcript),
@@ -110,6 +113,7 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "avg_logprob": segment.avg_logprob,
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
+        **speaker_of(segment),
     }
 
 
@@ -118,6 +122,7 @@ def _word(word: Word) -> dict[str, Any]:
         "word": word.text.strip(),
         "start": round(word.start, TIME_DIGITS),
         "end": round(word.end, TIME_DIGITS),
+        **speaker_of(word),
     }
 
 

@@ -25,9 +25,14 @@ def render(transcript: Transcript, file: str = FILE) -> str:
         for label in labels
         for start, end in _stretches(segment for segment in transcript.segments if segment.speaker == label)
     )
+    return render_turns(lines, file)
+
+
+def render_turns(turns: Iterable[tuple[float, float, str]], file: str = FILE) -> str:
+    """A line for each turn: its start, its end and who speaks."""
     return "".join(
         f"SPEAKER {_field(file)} 1 {start:.3f} {end - start:.3f} <NA> <NA> {_field(label)} <NA> <NA>\n"
-        for start, end, label in lines
+        for start, end, label in turns
     )
 
 

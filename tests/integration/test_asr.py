@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from tests.support.clips import SpokenClip
 from tests.support.media_files import read_samples
 from tests.support.recordings import Recordings
 
+CONVERSATION = Path(__file__).parents[1] / "data" / "diarization" / "two-speakers.ogg"
 SEGMENT = {
     *("id", "seek", "start", "end", "text", "tokens", "avg_logprob", "compression_ratio", "no_speech_prob"),
     *("temperature", "words"),
@@ -148,3 +150,20 @@ def test_json_is_json_though_it_is_sent_as_text(client: httpx.Client, sound: byt
     answer = ask(client, "/asr", sound, output="json")
     assert answer.headers["content-type"].startswith("text/plain")
     assert json.loads(answer.text)
+
+
+def test_speakers_are_told_apart_on_request_with_the_fields_of_whisperx(client: httpx.Client) -> None:
+    sound = CONVERSATION.read_bytes()
+    query = {"output": "json", "language": "en", "diarize": "true", "min_speakers": "1", "max_speakers": "2"}
+    document = ask(client, "/asr", sound, "talk.ogg", **query).json()
+    for segment in document["segments"]:
+        assert segment["speaker"] in ("SPEAKER_00", "SPEAKER_01")
+        assert {word["speaker"] for word in segment["words"]} == {segment["speaker"]}
+
+
+def test_counts_of_speakers_have_no_effect_without_diarize(client: httpx.Client, sound: bytes) -> None:
+    answer = ask(client, "/asr", sound, output="json", min_speakers="2", max_speakers="1")
+    assert set(answer.json()["segments"][0]) == SEGMENT
+    assert_error(
+        ask(client, "/asr", sound, diarize="true", min_speakers="2", max_speakers="1"), 422, "invalid_parameter"
+    )

@@ -19,6 +19,7 @@ from tests.support.recordings import Recordings
 from tests.support.service import ROOT, LocalService, free_port
 from tests.support.waiting import wait_until
 
+CONVERSATION = Path(__file__).parents[1] / "data" / "diarization" / "two-speakers.ogg"
 COMMAND = [sys.executable, "-m", "transcription.cli"]
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]
@@ -253,3 +254,28 @@ def test_the_help_lists_the_exit_codes_and_shell_completion_works(run: Run) -> N
     completing = {**os.environ, "_TRANSCRIBE_COMPLETE": "bash_source"}
     script = subprocess.run([installed], env=completing, capture_output=True, text=True, check=True).stdout
     assert "complete -o nosort" in script
+
+
+def test_speakers_are_told_apart(run: Run, tmp_path: Path, anywhere: list[str]) -> None:
+    talk = tmp_path / "talk.ogg"
+    talk.write_bytes(CONVERSATION.read_bytes())
+    done = run(talk, *anywhere, "--diarize", "-f", "srt", "-f", "rttm", "--set", "hallucinations=keep", "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SPEAKER_00: " in talk.with_suffix(".srt").read_text()
+    assert {line.split()[7] for line in talk.with_suffix(".rttm").read_text().splitlines()} == {
+        "SPEAKER_00",
+        "SPEAKER_01",
+    }
+
+
+def test_the_number_of_speakers_may_be_given(run: Run, tmp_path: Path) -> None:
+    talk = tmp_path / "talk.ogg"
+    talk.write_bytes(CONVERSATION.read_bytes())
+    done = run(talk, "--speakers", "1", "-f", "json", "--stdout", "--set", "hallucinations=keep")
+    assert len(json.loads(done.stdout)["speakers"]) == 1
+
+
+def test_rttm_needs_speakers(run: Run, talk: Path, anywhere: list[str]) -> None:
+    done = run(talk, *anywhere, "-f", "text", "-f", "rttm")
+    assert done.returncode == 1
+    assert "diarize=true" in done.stderr

@@ -11,7 +11,7 @@ from transcription.api import page
 from transcription.api.client_schema import fit_for_clients
 from transcription.api.documentation import add_security, error_responses
 from transcription.api.errors import answer_domain_error, answer_full_disk, answer_validation_error
-from transcription.api.openai import azure
+from transcription.api.openai import azure, diarization
 from transcription.api.openai import routes as openai_routes
 from transcription.api.route_facts import RouteTable, declared
 from transcription.api.routes import (
@@ -49,7 +49,19 @@ COMMON_ERRORS = (
     *(TranscriptionError, InvalidParameter, MissingApiKey, InvalidApiKey),
     *(HostNotAllowed, CrossSiteRequest, RateLimitExceeded, TooManyHeaders),
 )
-MODULES = (transcription, jobs, events, health, catalogue, openai_routes, azure, webservice, page, api_docs)
+MODULES = (
+    transcription,
+    jobs,
+    events,
+    health,
+    catalogue,
+    openai_routes,
+    diarization,
+    azure,
+    webservice,
+    page,
+    api_docs,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:

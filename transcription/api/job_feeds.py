@@ -202,7 +202,7 @@ class JobFeeds:
             windows = await self._jobs.segments(job, start)
         except (ServiceUnavailable, UnreadableJob):  # a locked store, or a job that has failed since: poll again
             return False
-        shows_words = job.layout is None or job.layout.shows_words
+        shows_words = job.layout.shows_words if job.layout else job.request.decode.word_timestamps
         return feed.add(job, await asyncio.to_thread(_encoded, windows, start, shows_words))
 
 

@@ -54,8 +54,8 @@ class RenderedResults:
         async def make() -> Shared:
             return await self._bodies.run(render, await self._jobs.result(job))
 
-        # A job that was run again has another result.
-        return await self._bodies.get((job.id, job.attempt, job.finished_at, job.status, *form), make)
+        # A job that was run again, or whose speakers were renamed, has another result.
+        return await self._bodies.get((job.id, job.attempt, job.finished_at, job.status, job.result, *form), make)
 
 
 def notice_headers(transcript: Transcript, others: Sequence[str] = ()) -> dict[str, str]:

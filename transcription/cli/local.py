@@ -69,8 +69,9 @@ class LocalTranscriber:
         try:
             parameters = [parse_parameters([*request.parameters.items(), *_format(each)]) for each in request.formats]
             layouts = [each.checked_layout() for each in parameters]
-            wanted = next((each for each in parameters if each.needs_words()), parameters[0])
-            transcript = asyncio.run(self._transcribe(request, wanted.to_request(self._settings), report))
+            wanted = [each.to_request(self._settings) for each in parameters]
+            with_words = next((each for each in wanted if each.decode.word_timestamps), wanted[0])
+            transcript = asyncio.run(self._transcribe(request, with_words, report))
             for notice in transcript.notices:
                 request.warn(notice.message)
             return {

@@ -28,6 +28,7 @@ from transcription.cli.transcriber import (
     Transcriber,
 )
 from transcription.core.options import Channel, Task
+from transcription.core.speakers import MAX_SPEAKERS
 
 FORMATS = [each.value for each in ResponseFormat]
 NO_TARGETS: Targets = {}
@@ -88,6 +89,13 @@ Shell completion: eval "$(_TRANSCRIBE_COMPLETE=bash_source transcribe)", or zsh_
 @click.option("--hotwords", help="Words to expect.")
 @click.option("--audio-track", type=click.IntRange(min=1), help="Number of the audio track, from 1.")
 @click.option("--channel", type=click.Choice([each.value for each in Channel]), help="Channel of a stereo recording.")
+@click.option("--diarize", is_flag=True, help="Tell the speakers apart.")
+@click.option(
+    "--speakers",
+    type=click.IntRange(min=1, max=MAX_SPEAKERS),
+    metavar="N",
+    help="Number of speakers, if known; implies --diarize.",
+)
 @click.option("--no-vad", is_flag=True, help="Turn off voice activity detection: transcribe all of the audio.")
 @click.option(
     "--set",
@@ -178,10 +186,13 @@ def parameters_of(choices: dict[str, object]) -> dict[str, str]:
         "hotwords": "hotwords",
         "audio_track": "audio_track",
         "channel": "channel",
+        "speakers": "num_speakers",
     }
     parameters = {ours: str(choices[name]) for name, ours in names.items() if choices[name] is not None}
     if choices["words"]:
         parameters["timestamp_granularity"] = "word"
+    if choices["diarize"] or choices["speakers"]:
+        parameters["diarize"] = "true"
     if choices["no_vad"]:
         parameters["vad_filter"] = "false"
     others = choices["others"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from transcription.core.languages import Script
+from transcription.core.speakers import SpeakerOptions
 
 # Defaults of voice activity detection, for every interface. They are faster-whisper's.
 VAD_THRESHOLD = 0.5  # speech probability, 0..1
@@ -93,11 +94,12 @@ class VadOptions:
 
 
 class Channel(StrEnum):
-    """The channel of a recording with several that is transcribed: all of them mixed, or one."""
+    """The channels of a recording that are transcribed: all of them mixed, one, or left and right apart."""
 
     MIX = "mix"
     LEFT = "left"
     RIGHT = "right"
+    SPLIT = "split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ class TranscriptionRequest:
 
     multilingual: detect the language of every window instead of the first only; `decode.language` is None then.
     script: in which Chinese is written; None for whichever the model writes.
+    speakers: tell them apart, by their voices or, with Channel.SPLIT, by their channels; None for a transcript without
+        speakers. The words get times then, whatever `decode` says, and are shown only if it asks for them.
     """
 
     decode: DecodeOptions
@@ -125,6 +129,12 @@ class TranscriptionRequest:
     hallucinations: HallucinationPolicy = HallucinationPolicy.DROP
     sound: SoundOptions = SoundOptions()
     script: Script | None = None
+    speakers: SpeakerOptions | None = None
+
+    @property
+    def decoded_with(self) -> DecodeOptions:
+        """The options for decoding its windows."""
+        return replace(self.decode, word_timestamps=True) if self.speakers else self.decode
 
 
 @dataclass(frozen=True, slots=True)

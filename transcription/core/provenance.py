@@ -28,6 +28,7 @@ TEXT_RULES = (
     "transcription/media/*.py",
     "transcription/pipeline/*.py",
 )
+SPEAKER_RULES = ("transcription/diarization/*.py",)  # beside TEXT_RULES, if speakers are told apart
 LAYOUT_RULES = (
     "runners/batching/layout.py",
     "runners/batching/trials.py",

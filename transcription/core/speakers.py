@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from transcription.core.errors import InvalidParameter
 
+LABEL_PREFIX = "SPEAKER_"  # as pyannote, WhisperX and their readers have it
+REFERENCES = "known_speaker_references"  # the parameter with samples of people's voices
+LONGEST_SAMPLE = 10.0  # seconds
+LETTERS = ""  # a prefix for labels of letters alone, A, B, ..., as in OpenAI's API
 MAX_SPEAKERS = 50  # that a request may name; a recording with more people is found to have this many
 
 
@@ -19,6 +21,17 @@ class Turn:
     start: float
     end: float
     speaker: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerTurns:
+    """Who speaks when in a recording. turns: ordered by start. labels: of each speaker's number, in the order in which
+    they first speak. duration: of the recording, seconds.
+    """
+
+    turns: tuple[Turn, ...]
+    labels: Mapping[int, str]
+    duration: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +46,12 @@ class Speaker:
     share: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class KnownSpeaker:
-    """A person whose voice is given. samples: int16, shape (n,), 16 kHz mono; 2 to 10 s in which nobody else speaks."""
+@dataclass(frozen=True, slots=True)
+class KnownVoice:
+    """A person whose voice is given. voice: of length 1, of `transcription.diarization.known.known_voice`."""
 
     name: str
-    samples: NDArray[np.int16]
+    voice: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,7 @@ class SpeakerOptions:
 
     num_speakers: exactly so many. min_speakers, max_speakers: at least, at most. None: unknown. All in 1..MAX_SPEAKERS.
     known: people who may be among them; names differ.
+    labels: what the labels of all others begin with, or LETTERS.
 
     Raises InvalidParameter on counts out of range or at odds, and on two known speakers of one name.
     """
@@ -54,7 +68,8 @@ class SpeakerOptions:
     num_speakers: int | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
-    known: tuple[KnownSpeaker, ...] = ()
+    known: tuple[KnownVoice, ...] = ()
+    labels: str = LABEL_PREFIX
 
     def __post_init__(self) -> None:
         for name in ("num_speakers", "min_speakers", "max_speakers"):
@@ -72,6 +87,17 @@ class SpeakerOptions:
             )
         if len({each.name for each in self.known}) < len(self.known):
             raise InvalidParameter("Two known speakers have the same name.", parameter="known_speaker_names")
+        if label := next((each.name for each in self.known if self._is_label(each.name)), ""):
+            raise InvalidParameter(
+                f"'{label}' is the label of a speaker who is not known. Send another name.",
+                parameter="known_speaker_names",
+            )
+
+    def _is_label(self, name: str) -> bool:
+        """Whether a speaker who is not known may get this label."""
+        if self.labels == LETTERS:
+            return len(name) <= 2 and name.isascii() and name.isupper()
+        return name.startswith(self.labels) and name.removeprefix(self.labels).isdigit()
 
     @property
     def least(self) -> int:

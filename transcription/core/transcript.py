@@ -94,6 +94,7 @@ class PlacedResult:
 
     computed_by: of `transcription.pipeline.request_key.computed_by`, "" if unknown. One that was stored by another
     version, or with another model or setting, is not used again.
+    channel: 0; with Channel.SPLIT 0 for left and 1 for right.
     """
 
     timeline: Timeline
@@ -101,6 +102,7 @@ class PlacedResult:
     speech: tuple[Span, ...] | None = None
     computed_by: str = ""
     voice: tuple[Span, ...] | None = None
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)

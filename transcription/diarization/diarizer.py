@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.speakers import SpeakerOptions, Turn
-from transcription.diarization.known import known_voices
+from transcription.diarization.known import names_of
 from transcription.diarization.observations import Observation, observe
 from transcription.diarization.people import people_in, people_of_pieces
 from transcription.diarization.sessions import SpeakerModels
@@ -36,10 +36,8 @@ class Diarizer:
     """
 
     def __init__(self, models: SpeakerModels, options: SpeakerOptions) -> None:
-        """Raises InvalidParameter if the sample of a known speaker is too short, too long or has too little speech."""
         self._models = models
         self._options = options
-        self._known = known_voices(options.known, models)
         self._cutter = WindowCutter()
         self._seen: list[Observation] = []
 
@@ -51,7 +49,7 @@ class Diarizer:
         """The result. To be called once, after the last `feed`."""
         self._seen.extend(observe(window, self._models) for window in self._cutter.finish())
         people = people_in(self._seen, self._options)
-        names = self._known.names_of(people)
+        names = names_of(people, self._options.known)
         owners = [people_of_pieces(window, people) for window in self._seen]
         turns = turns_of(self._seen, owners, len(people))
         order = order_of_appearance(turns)

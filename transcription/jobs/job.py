@@ -110,6 +110,7 @@ class Job:
     not_before: a queued job is due from then on.
     request_id: of the submitting request, "" for a job of an older version.
     caller: the name of the API key that submitted it; the job belongs to that key.
+    result: which of the stored results it shows, "" for none. It changes when its speakers get other names.
     readable: False if the stored job cannot be read (`transcription.jobs.store.unreadable`). It is failed then, its
     failure says why, and fields that could not be read have their defaults.
     """
@@ -135,6 +136,7 @@ class Job:
     request_id: str = ""
     layout: KeptLayout | None = None
     caller: str = NO_CALLER
+    result: str = ""
     readable: bool = True
 
     @property

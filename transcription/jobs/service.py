@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -22,6 +22,7 @@ from transcription.core.errors import (
     as_error,
 )
 from transcription.core.settings import Settings
+from transcription.core.speakers import Speaker
 from transcription.core.transcript import Segment, Transcript
 from transcription.jobs.access import EVERY_JOB, Access
 from transcription.jobs.examiner import Examiner
@@ -33,6 +34,7 @@ from transcription.jobs.submission import Submission, fingerprint
 from transcription.media.intake.upload import Upload, held
 from transcription.pipeline.assemble import segments_of
 from transcription.pipeline.request_key import request_key
+from transcription.pipeline.speakers import renamed
 from transcription.telemetry.logs import current_request_id
 
 Found = TypeVar("Found")
@@ -184,15 +186,36 @@ class JobService:
         Raises UnreadableJob if what is stored cannot be read, WrongJobState unless the job is completed, UnknownJob if
         it has been deleted since.
         """
+        transcript = await self._stored(job)
+        if job.layout and not job.layout.shows_words:
+            return replace(transcript, word_timestamps=False)
+        return transcript
+
+    async def _stored(self, job: Job) -> Transcript:
+        """The transcript of a job as it is stored. Raises as `result`."""
         _check_readable(job)
         if job.status is not JobStatus.COMPLETED:
             raise WrongJobState(f"The job is {job.status.value} and has no result. GET /status/{job.id} says more.")
         transcript = await self._store.result(job.id)
         if transcript is None:  # deleted since, or it cannot be read: the job has failed then
-            return await self.result(await self.get(job.id, EVERY_JOB))
-        if job.layout and not job.layout.shows_words:
-            return replace(transcript, word_timestamps=False)
+            return await self._stored(await self.get(job.id, EVERY_JOB))
         return transcript
+
+    async def rename_speakers(self, job_id: str, access: Access, names: Mapping[str, str]) -> Sequence[Speaker]:
+        """Give the speakers of a completed job other names, in its stored transcript. Returns its speakers then.
+
+        names: the new name of each label. One that a speaker has already is not given again, so that a request may be
+        repeated. Raises InvalidParameter as `renamed`, and what `get` and `result` raise.
+        """
+        while True:
+            job = await self.get(job_id, access)
+            transcript = await self._stored(job)
+            present = {speaker.label for speaker in transcript.speakers}
+            left = {label: name for label, name in names.items() if label in present or name.strip() not in present}
+            changed = await asyncio.to_thread(renamed, transcript, left)
+            if changed == transcript or await self._store.replace_result(job, changed):
+                return changed.speakers
+            # Another request has renamed them at the same time: once more, from what it made of them.
 
     async def cancel(self, job_id: str, access: Access) -> Job:
         """Cancel an unfinished job, or delete a finished one with all its data. Raises UnknownJob."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -70,17 +70,19 @@ class Draft:
 
     def __init__(self, request: TranscriptionRequest) -> None:
         self._request = request
-        self._placed: deque[PlacedResult] = deque(maxlen=JUDGED_TOGETHER)
-        self._segments: Sequence[Segment] = ()
+        # By channel
+        self._placed: defaultdict[int, deque[PlacedResult]] = defaultdict(lambda: deque(maxlen=JUDGED_TOGETHER))
+        self._segments: dict[int, Sequence[Segment]] = {}
 
     def add(self, placed: PlacedResult) -> list[Segment]:
         """Add the result of the next window, and return the new segments."""
-        self._placed.append(placed)
-        start = placed.timeline.start
+        windows, start = self._placed[placed.channel], placed.timeline.start
+        windows.append(placed)
         # Segments without duration at the end of the window before, which were returned with it.
-        returned = sum(segment.start >= start for segment in self._segments)
-        self._segments = judged(list(self._placed), self._request, placed.timeline.end).segments
-        return [segment for segment in self._segments if segment.start >= start][returned:]
+        returned = sum(segment.start >= start for segment in self._segments.get(placed.channel, ()))
+        segments = judged(list(windows), self._request, placed.timeline.end).segments
+        self._segments[placed.channel] = segments
+        return [segment for segment in segments if segment.start >= start][returned:]
 
 
 def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, duration: float) -> Transcript:

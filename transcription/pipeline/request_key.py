@@ -14,9 +14,10 @@ from pydantic import TypeAdapter
 from runners.models.catalogue import folder_of
 from transcription.core.errors import UnknownModel
 from transcription.core.options import TranscriptionRequest
-from transcription.core.provenance import TEXT_RULES, digest_of_model, digest_of_sources, libraries
+from transcription.core.provenance import SPEAKER_RULES, TEXT_RULES, digest_of_model, digest_of_sources, libraries
 from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult
+from transcription.diarization.weights import weights_folder
 from transcription.media.decode import find_ffmpeg
 
 _REQUEST = TypeAdapter(TranscriptionRequest)
@@ -39,8 +40,9 @@ def request_key(
 ) -> str:
     """A hexadecimal SHA-256 of everything that the transcript depends on.
 
-    That is: the bytes of the recording, every option, and what computes it, see `computed_by`. The extension of the
-    file name and the declared media type are included where a file that contradicts them is refused: unless `lenient`.
+    That is: the bytes of the recording, every option, and what computes it, see `computed_by`; also our own rules and
+    the weights for telling speakers apart, if that is asked for. The extension of the file name and the declared media
+    type are included where a file that contradicts them is refused: unless `lenient`.
     caller: the name of the API key, "" without keys. Callers share no work, because the time of an answer alone would
     tell that another one sent the same recording before.
     """
@@ -48,7 +50,10 @@ def request_key(
     name_and_type = (PurePath(content.filename).suffix.lower(), content.content_type) if checked else ("", "")
     options = _REQUEST.dump_python(request, mode="json")
     engine = computed_by(request.decode.model, settings)
-    work = digest(content.sha256, *name_and_type, engine, options)
+    speakers: tuple[str, ...] = ()
+    if request.speakers:
+        speakers = digest_of_sources(SPEAKER_RULES), digest_of_model(weights_folder(settings.whisper_model_dir))
+    work = digest(content.sha256, *name_and_type, engine, options, *speakers)
     return digest(caller, work) if caller else work
 
 

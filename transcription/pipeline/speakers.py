@@ -20,11 +20,10 @@ from itertools import chain, pairwise
 import numpy as np
 
 from transcription.core.errors import InvalidParameter
-from transcription.core.speakers import Speaker, Turn
+from transcription.core.speakers import LABEL_PREFIX, Speaker, Turn
 from transcription.core.transcript import Concern, Segment, Transcript, Word
 from transcription.pipeline.presence import Presence, Times, presences, together
 
-LABEL_PREFIX = "SPEAKER_"  # as pyannote, WhisperX and their readers have it
 MAX_NAME_CHARACTERS = 100
 # An edge of a word and one of a turn are each 0.1 s off, sometimes more; a short answer such as "yes" takes 0.3 s. In
 # three conversations with a wrong turn of 0.1 to 0.35 s put into each turn, this value leaves 0.3 % of the words wrong

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,18 +14,24 @@ from numpy.typing import NDArray
 
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
+from transcription.core.errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from transcription.core.languages import DOUBTFUL
-from transcription.core.options import DecodeOptions, Ticket, TranscriptionRequest
+from transcription.core.options import Channel, DecodeOptions, SoundOptions, Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
+from transcription.core.speakers import LONGEST_SAMPLE, REFERENCES, KnownVoice, SpeakerOptions, SpeakerTurns
 from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
 from transcription.media.intake.upload import Upload
+from transcription.media.media import Media
 from transcription.media.open import open_media
 from transcription.media.quarantine import DecoderQuarantine
 from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows, longest_window
 from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged, prompt_notices
+from transcription.pipeline.counted_samples import CountedSamples
+from transcription.pipeline.diarize import SpeakerStage, voice_in
 from transcription.pipeline.request_key import computed_by, still_valid
+from transcription.pipeline.sides import SIDES, Side, by_time, check_stereo, merged
 from transcription.telemetry.tracing import PROBE, traced
 
 # Enough to fill a large GPU batch. At 0.96 MB per window at most this is 15 MB per request.
@@ -93,18 +99,86 @@ class Pipeline:
     ) -> Transcript:
         with traced(PROBE):
             media = await open_media(upload, request.sound, self._settings)
+        if request.sound.channel is Channel.SPLIT:
+            return await self._transcribe_channels(media, request, ticket, known, on_result)
         notices = track_notices(media, request.sound)
-        pcm = CountedSamples(decode(media, self._settings, notices, request.sound.channel))
         placed: list[PlacedResult] = []
-        windows = cut_windows(pcm, request.vad, longest=longest_window(request.decode.encoder_context))
-        # Closes the decoder now: `windows` would leave it to the garbage collector.
-        async with aclosing(pcm), aclosing(self._results(windows, request, ticket, known)) as results:
+        async with AsyncExitStack() as stack:
+            speakers = None
+            if request.speakers:
+                stage = SpeakerStage(request.speakers, self._settings.whisper_model_dir)
+                speakers = await stack.enter_async_context(aclosing(stage))
+            blocks = decode(media, self._settings, notices, request.sound.channel)
+            pcm = CountedSamples(blocks, speakers.feed if speakers else None)
+            # Closes the decoder now: `windows` would leave it to the garbage collector.
+            await stack.enter_async_context(aclosing(pcm))
+            windows = windows_of(pcm, request)
+            results = await stack.enter_async_context(aclosing(self._results(windows, request, ticket, known)))
             async for item in results:
                 placed.append(item)
                 if on_result:
                     on_result(item, media.duration)
-        transcript = judged(placed, request, pcm.samples / SAMPLE_RATE)
+            transcript = judged(placed, request, pcm.samples / SAMPLE_RATE)
+            if speakers:
+                transcript = await speakers.label(transcript)
         return replace(transcript, notices=(*notices, *prompt_notices(placed)))
+
+    async def _transcribe_channels(
+        self,
+        media: Media,
+        request: TranscriptionRequest,
+        ticket: Callable[[], Ticket],
+        known: Sequence[PlacedResult],
+        on_result: OnResult | None,
+    ) -> Transcript:
+        """Left and right apart, a window of the one or the other at a time, merged with a speaker each."""
+        check_stereo(media)
+        sides: list[Side] = []
+        async with AsyncExitStack() as stack:
+            for number, channel in enumerate(SIDES):
+                notices = track_notices(media, request.sound)
+                pcm = CountedSamples(decode(media, self._settings, notices, channel))
+                await stack.enter_async_context(aclosing(pcm))
+                own = [item for item in known if item.channel == number]
+                work = self._results(windows_of(pcm, request), request, ticket, own)
+                sides.append(Side(pcm, notices, await stack.enter_async_context(aclosing(work))))
+            async for number, item in by_time([side.results for side in sides]):
+                placed = replace(item, channel=number)
+                sides[number].placed.append(placed)
+                if on_result:
+                    on_result(placed, media.duration)
+        return await asyncio.to_thread(merged, sides, request)
+
+    async def diarize(self, upload: Upload, speakers: SpeakerOptions, sound: SoundOptions) -> SpeakerTurns:
+        """Who speaks when, without a transcript. Raises ModelUnavailable, and the errors of media/."""
+        with self._quarantine.watching(upload.sha256):
+            media = await open_media(upload, sound, self._settings)
+            pcm = CountedSamples(decode(media, self._settings, channel=sound.channel))
+            stage = SpeakerStage(speakers, self._settings.whisper_model_dir)
+            async with aclosing(stage), aclosing(pcm):
+                async for block in pcm:
+                    await stage.feed(block)
+                return await stage.turns(pcm.samples / SAMPLE_RATE)
+
+    async def known_voice(self, name: str, upload: Upload) -> KnownVoice:
+        """The voice of a person in a sample. Raises InvalidParameter, ModelUnavailable, ServiceUnavailable."""
+        blocks: list[NDArray[np.int16]] = []
+        seconds = 0.0
+        try:
+            with self._quarantine.watching(upload.sha256):
+                media = await open_media(upload, SoundOptions(), self._settings)
+                async with aclosing(decode(media, self._settings)) as pcm:
+                    async for block in pcm:
+                        blocks.append(block)
+                        seconds += len(block) / SAMPLE_RATE
+                        if seconds > LONGEST_SAMPLE:
+                            break
+        except (ServiceUnavailable, InvalidParameter):
+            raise
+        except TranscriptionError as error:
+            message = f"The sample of '{name}' cannot be used: {error.message}"
+            raise InvalidParameter(message, error.detail, REFERENCES) from error
+        return await voice_in(name, np.concatenate(blocks), self._settings.whisper_model_dir)
 
     async def detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
         """The language of the first window with speech, or of the second if it is less doubtful there.
@@ -116,10 +190,10 @@ class Pipeline:
 
     async def _detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
         media = await open_media(upload, request.sound, self._settings, whole=False)
-        pcm = CountedSamples(decode(media, self._settings, channel=request.sound.channel))
+        channel = Channel.MIX if request.sound.channel is Channel.SPLIT else request.sound.channel
+        pcm = CountedSamples(decode(media, self._settings, channel=channel))
         options = replace(request.decode, language=None, only_language=True)
-        longest = longest_window(request.decode.encoder_context)
-        windows = cut_windows(pcm, request.vad, longest=longest, listen=False)
+        windows = windows_of(pcm, request, listen=False)
         found: list[Detection] = []
         async with aclosing(pcm), aclosing(windows):
             async for window in windows:
@@ -137,7 +211,7 @@ class Pipeline:
         known: Sequence[PlacedResult],
     ) -> AsyncGenerator[PlacedResult, None]:
         """Results in file order, with up to WINDOWS_IN_FLIGHT windows in the runner."""
-        options = request.decode
+        options = request.decoded_with
         engine = await asyncio.to_thread(computed_by, options.model, self._settings)
         reusable = ReusableResults(still_valid(known, engine))
         waiting: deque[_Sent] = deque()
@@ -209,6 +283,14 @@ class Pipeline:
         return replace(placed, result=replace(again, language_probability=second.language_probability))
 
 
+def windows_of(
+    pcm: CountedSamples, request: TranscriptionRequest, *, listen: bool = True
+) -> AsyncGenerator[Window, None]:
+    """The windows that a request is decoded in. listen: see `cut_windows`."""
+    longest = longest_window(request.decode.encoder_context)
+    return cut_windows(pcm, request.vad, longest=longest, listen=listen)
+
+
 class Lookahead:
     """Windows in file order, of which the next one can be looked at before it is taken."""
 
@@ -244,25 +326,6 @@ class ReusableResults:
             self._left.clear()
             return None
         return replace(self._left.popleft(), speech=window.speech, voice=window.voice)
-
-
-class CountedSamples:
-    """PCM blocks as they are decoded, with a count of their samples. The duration in the container may be wrong."""
-
-    def __init__(self, pcm: AsyncGenerator[NDArray[np.int16], None]) -> None:
-        self._pcm = pcm
-        self.samples = 0
-
-    def __aiter__(self) -> AsyncIterator[NDArray[np.int16]]:
-        return self
-
-    async def __anext__(self) -> NDArray[np.int16]:
-        block = await anext(self._pcm)
-        self.samples += len(block)
-        return block
-
-    async def aclose(self) -> None:
-        await self._pcm.aclose()
 
 
 async def _first(waiting: deque[_Sent], engine: str) -> PlacedResult:

@@ -41,6 +41,9 @@ REAL_TIME_FACTOR = Histogram(
     ("model",),
     buckets=FACTORS,
 )
+DIARIZATION_SECONDS = Counter(
+    "transcription_diarization_seconds", "Time spent on telling speakers apart, in seconds; one thread per process"
+)
 FAILURES = Counter("transcription_failures", "Recordings that could not be transcribed, by kind of error", ("reason",))
 HALLUCINATIONS = Counter(
     "transcription_hallucinations",

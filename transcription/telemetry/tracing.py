@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Names of spans
 UPLOAD, PROBE, DECODE, VAD, FORMAT = "upload", "media.probe", "media.decode", "media.vad", "format"
+DIARIZATION = "diarization"
 QUEUE, MODEL_ENCODE, MODEL_DECODE = "queue", "model.encode", "model.decode"
 JOB = "job"
 

@@ -12,6 +12,7 @@ from openapi_spec_validator import validate
 
 from transcription.api import client_schema
 from transcription.api.app import create_app
+from transcription.api.known_speakers import KNOWN_SCHEMAS
 from transcription.api.parameters.parsing import FILE, NAMES, URL
 from transcription.core.settings import Settings
 
@@ -45,7 +46,7 @@ def schemas_in(node: Any) -> Iterator[dict[str, Any]]:
 
 def test_the_form_shows_the_file_and_every_parameter(document: dict[str, Any]) -> None:
     content = document["paths"]["/transcribe"]["post"]["requestBody"]["content"]["multipart/form-data"]
-    assert set(resolved(document, content["schema"])["properties"]) == {FILE, URL, *NAMES}
+    assert set(resolved(document, content["schema"])["properties"]) == {FILE, URL, *NAMES, *KNOWN_SCHEMAS}
 
 
 def test_every_parameter_has_a_description_and_a_type(document: dict[str, Any]) -> None:
@@ -70,6 +71,7 @@ def test_every_route_of_the_contract_is_documented(document: dict[str, Any]) -> 
         "/jobs/{job_id}/result",
         "/jobs/{job_id}/events",
         "/jobs/{job_id}/retry",
+        "/jobs/{job_id}/speakers",
         "/health",
         "/health/live",
         "/health/ready",
@@ -77,6 +79,7 @@ def test_every_route_of_the_contract_is_documented(document: dict[str, Any]) -> 
         "/languages",
         "/v1/audio/transcriptions",
         "/v1/audio/translations",
+        "/v1/audio/diarization",
         "/openai/deployments/{deployment}/audio/transcriptions",
         "/openai/deployments/{deployment}/audio/translations",
         "/asr",
@@ -162,7 +165,7 @@ def test_enumerations_are_named_and_not_repeated(document: dict[str, Any]) -> No
 
 def test_files_are_binary_in_the_words_of_openapi_3_0_and_3_1(document: dict[str, Any]) -> None:
     forms = [schema for name, schema in document["components"]["schemas"].items() if name.endswith("Form")]
-    assert len(forms) == 6
+    assert len(forms) == 7
     for form in forms:
         file = form["properties"].get("audio_file") or form["properties"]["file"]
         assert (file["format"], file["contentMediaType"]) == ("binary", "application/octet-stream")

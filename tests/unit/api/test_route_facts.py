@@ -13,7 +13,7 @@ from transcription.api.route_facts import Route, RouteFacts, RouteTable
 TABLE = route_table()
 UPLOAD_PATHS = (
     *("/transcribe", "/api/transcribe", "/asr", "/detect-language", "/v1/audio/transcriptions"),
-    *("/v1/audio/translations", "/jobs/7/retry"),
+    *("/v1/audio/translations", "/v1/audio/diarization", "/jobs/7/retry"),
     *("/openai/deployments/x/audio/transcriptions", "/openai/deployments/x/audio/translations"),
     *("/openai/v1/audio/transcriptions", "/openai/v1/audio/translations"),
     *("/api/transcribe_job", "/api/transcribe_job/submit", "/api/transcribe_job/retry"),

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tests.unit.diarization.conftest import Spoken
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import InvalidParameter
-from transcription.core.speakers import KnownSpeaker, SpeakerOptions
+from transcription.core.speakers import SpeakerOptions
 from transcription.diarization.diarizer import Diarization, Diarizer
+from transcription.diarization.known import known_voice
 from transcription.diarization.sessions import OnnxSpeakerModels
 
 ANY = SpeakerOptions()
@@ -104,15 +105,15 @@ def test_the_number_of_speakers_may_be_given(models: OnnxSpeakerModels, two_spea
 
 def test_known_speakers_get_their_names(models: OnnxSpeakerModels, two_speakers: Spoken) -> None:
     known = (
-        KnownSpeaker("Bo", two_speakers.cut(*SECOND_ALONE)),
-        KnownSpeaker("Ann", two_speakers.cut(*FIRST_ALONE)),
+        known_voice("Bo", two_speakers.cut(*SECOND_ALONE), models),
+        known_voice("Ann", two_speakers.cut(*FIRST_ALONE), models),
     )
     result = told(models, two_speakers.samples, SpeakerOptions(known=known))
     assert result.names == ("Ann", "Bo")
 
 
 def test_a_person_who_is_not_in_the_recording_names_nobody(models: OnnxSpeakerModels, two_speakers: Spoken) -> None:
-    known = (KnownSpeaker("Bo", two_speakers.cut(*SECOND_ALONE)),)
+    known = (known_voice("Bo", two_speakers.cut(*SECOND_ALONE), models),)
     assert told(models, two_speakers.cut(*FIRST_ALONE), SpeakerOptions(known=known)).names == (None,)
 
 
@@ -120,13 +121,11 @@ def test_a_person_who_is_not_in_the_recording_names_nobody(models: OnnxSpeakerMo
 def test_a_sample_of_the_wrong_length_is_refused(
     models: OnnxSpeakerModels, two_speakers: Spoken, seconds: float
 ) -> None:
-    known = (KnownSpeaker("Ann", two_speakers.cut(14.6, 14.6 + seconds)),)
     with pytest.raises(InvalidParameter, match=r"'Ann' is .* s long") as error:
-        Diarizer(models, SpeakerOptions(known=known))
+        known_voice("Ann", two_speakers.cut(14.6, 14.6 + seconds), models)
     assert error.value.parameter == "known_speaker_references"
 
 
 def test_a_sample_without_speech_is_refused(models: OnnxSpeakerModels) -> None:
-    known = (KnownSpeaker("Ann", np.zeros(5 * SAMPLE_RATE, np.int16)),)
     with pytest.raises(InvalidParameter, match=r"'Ann' has 0\.0 s of speech"):
-        Diarizer(models, SpeakerOptions(known=known))
+        known_voice("Ann", np.zeros(5 * SAMPLE_RATE, np.int16), models)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from transcription.core.errors import InvalidParameter
-from transcription.core.speakers import KnownSpeaker, SpeakerOptions
+from transcription.core.speakers import LETTERS, KnownVoice, SpeakerOptions
 from transcription.diarization.observations import VOICE_NUMBERS, Observation
 from transcription.diarization.people import best_path, people_in, people_of_pieces
 
@@ -149,6 +149,17 @@ def test_an_exact_number_and_a_range_are_refused() -> None:
 
 
 def test_two_known_speakers_of_one_name_are_refused() -> None:
-    ann = KnownSpeaker("Ann", np.zeros(0, np.int16))
+    ann = KnownVoice("Ann", ())
     with pytest.raises(InvalidParameter, match="same name"):
         SpeakerOptions(known=(ann, ann))
+
+
+@pytest.mark.parametrize(("labels", "name"), [("P", "P3"), ("P", "P00"), (LETTERS, "A"), (LETTERS, "AB")])
+def test_a_known_speaker_with_the_label_of_another_is_refused(labels: str, name: str) -> None:
+    with pytest.raises(InvalidParameter, match="label of a speaker"):
+        SpeakerOptions(known=(KnownVoice(name, ()),), labels=labels)
+
+
+@pytest.mark.parametrize(("labels", "name"), [("P", "Paul"), (LETTERS, "Al"), (LETTERS, "CEO"), ("P", "A")])
+def test_a_known_speaker_may_have_any_other_name(labels: str, name: str) -> None:
+    assert SpeakerOptions(known=(KnownVoice(name, ()),), labels=labels).known[0].name == name

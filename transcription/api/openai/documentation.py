@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from formats.registry import ResponseFormat
 from transcription.api.documentation import Document, Responses, enumeration, file_schema, multipart_body
+from transcription.api.known_speakers import KNOWN_SCHEMAS
 from transcription.api.openai.form import CHUNKING, GRANULARITIES, INCLUDE, KEYWORDS, LANGUAGES
 from transcription.api.openai.models import ALIASES
 from transcription.api.openai.parameters import (
@@ -52,14 +53,14 @@ _PROPERTIES: Document = {
     },
     "prompt": {"type": "string", "description": "Text that guides the style and the spelling of names."},
     "response_format": {
-        **enumeration("OpenAIFormat", [each for each in OpenAIFormat if each is not OpenAIFormat.DIARIZED_JSON]),
+        **enumeration("OpenAIFormat", OpenAIFormat),
         "default": OpenAIFormat.JSON,
     },
     "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
     "stream": {
         "type": "boolean",
         "default": False,
-        "description": f"Send server-sent events; with {' and '.join(STREAMED)} only.",
+        "description": f"Send server-sent events; with {', '.join(STREAMED)} only.",
     },
     f"{GRANULARITIES}[]": {
         "type": "array",
@@ -69,6 +70,7 @@ _PROPERTIES: Document = {
     f"{INCLUDE}[]": {"type": "array", "items": enumeration("OpenAIInclude", [LOGPROBS])},
     f"{KEYWORDS}[]": {**_STRINGS, "description": "Words that are likely to occur."},
     f"{LANGUAGES}[]": {**_STRINGS, "description": "Languages that may be spoken."},
+    **KNOWN_SCHEMAS,
     CHUNKING: enumeration("ChunkingStrategy", [BY_ITSELF]),
     CHUNKING_TYPE: enumeration("ChunkingType", [SERVER_VAD]),
     **{
@@ -84,6 +86,9 @@ def _body(title: str, names: frozenset[str], required: list[str]) -> Document:
         for name, schema in _PROPERTIES.items()
         if name == FILE or (name.removesuffix("[]") in names and name not in EXTENSIONS)
     }
+    if LANGUAGES not in names:  # of translations
+        formats = [each for each in OpenAIFormat if each is not OpenAIFormat.DIARIZED_JSON]
+        properties["response_format"] = {**properties["response_format"], **enumeration("TranslationFormat", formats)}
     return multipart_body(title, properties, required=required)
 
 

@@ -9,7 +9,11 @@ from transcription.core.errors import InvalidParameter, ModelNotAllowed, Unknown
 from transcription.core.settings import Settings
 
 # Names that are built into clients; GET /v1/models lists them. They select the default model of this service.
-ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
+DIARIZE = "diarize"
+ALIASES = (
+    *("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe"),
+    f"gpt-4o-transcribe-{DIARIZE}",
+)
 # gpt-transcribe, gpt-4o-mini-transcribe-2025-12-15, gpt-4o-transcribe-diarize: OpenAI's own models.
 _GPT = re.compile(r"gpt-([a-z0-9.]+-)*transcribe(-[a-z0-9.]+)*")
 _SEPARATORS = re.compile("[-_ :]+")
@@ -50,6 +54,12 @@ def resolve_deployment(name: str, settings: Settings) -> str:
         return resolve(name, settings)
     except (UnknownModel, ModelNotAllowed):
         return settings.whisper_model
+
+
+def is_diarizing(name: str) -> bool:
+    """Whether this is the name of a model of OpenAI's that tells speakers apart."""
+    meant = name.strip().lower().rpartition("/")[2]
+    return bool(_GPT.fullmatch(meant)) and DIARIZE in meant.split("-")
 
 
 def _refused(name: str) -> InvalidParameter:

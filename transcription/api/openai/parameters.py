@@ -5,14 +5,16 @@ Clients may also send extensions: parameters of POST /transcribe that OpenAI doe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from formats.registry import ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
+from transcription.api.known_speakers import Sample, samples_of
 from transcription.api.openai.form import (
     CHUNKING,
     GRANULARITIES,
@@ -25,13 +27,15 @@ from transcription.api.openai.form import (
     Form,
     read_form,
 )
-from transcription.api.openai.models import resolve, resolve_deployment
+from transcription.api.openai.models import is_diarizing, resolve, resolve_deployment
+from transcription.api.parameters.speakers import SPEAKER_NAMES as SPEAKER_EXTENSIONS
 from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.core.errors import InvalidParameter
 from transcription.core.languages import Script, language_code, script_of
-from transcription.core.options import Task, TranscriptionRequest
+from transcription.core.options import Channel, Task, TranscriptionRequest
 from transcription.core.settings import Settings
+from transcription.core.speakers import LETTERS
 
 SERVER_VAD, BY_ITSELF = "server_vad", "auto"
 # By OpenAI's name for a parameter of voice activity detection: our name, and OpenAI's default.
@@ -48,6 +52,7 @@ EXTENSIONS = frozenset(
         "encoder_context",
         *("vad_filter", "vad_threshold", "vad_min_silence_ms", "vad_speech_pad_ms"),
         *LAYOUT_NAMES,
+        *SPEAKER_EXTENSIONS,
     }
 )
 # OpenAI's translations take no language; here it names the spoken one.
@@ -68,13 +73,18 @@ class OpenAIFormat(StrEnum):
     DIARIZED_JSON = "diarized_json"
 
 
-STREAMED = (OpenAIFormat.JSON, OpenAIFormat.TEXT)
+STREAMED = (OpenAIFormat.JSON, OpenAIFormat.TEXT, OpenAIFormat.DIARIZED_JSON)
+# OpenAI's model that tells speakers apart shows none in these.
+WITHOUT_SPEAKERS = (OpenAIFormat.JSON, OpenAIFormat.TEXT)
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAIRequest:
-    """A parsed request. segments, words: whether verbose_json lists them. logprobs: whether json includes them."""
+    """A parsed request. segments, words: whether verbose_json lists them. logprobs: whether json includes them.
+
+    samples: of people who may be among the speakers, whose voices `request` does not have yet.
+    """
 
     request: TranscriptionRequest
     response_format: OpenAIFormat
@@ -83,6 +93,7 @@ class OpenAIRequest:
     words: bool = False
     logprobs: bool = False
     stream: bool = False
+    samples: tuple[Sample, ...] = ()
 
 
 def parse(
@@ -93,11 +104,18 @@ def parse(
     deployment: the name in a path of Azure's, which selects the model in place of the field `model`.
     """
     form = read_form(fields, TRANSLATION_NAMES if task is Task.TRANSLATE else TRANSCRIPTION_NAMES)
-    chosen = _choice(OpenAIFormat, form.singles.pop("response_format", OpenAIFormat.JSON), "response_format")
-    _refuse_speakers(form, chosen)
+    chosen = as_choice(OpenAIFormat, form.singles.pop("response_format", OpenAIFormat.JSON), "response_format")
+    samples = samples_of(*(form.list_of(name) for name in SPEAKER_NAMES))
+    if task is Task.TRANSLATE and chosen is OpenAIFormat.DIARIZED_JSON:
+        raise InvalidParameter(
+            f"'{chosen}' is for transcriptions. Send another format, or diarize=true with it.",
+            parameter="response_format",
+        )
+    if _tells_speakers_apart(form, chosen):
+        form.singles["diarize"] = "true"
     words, segments = _granularities(form, chosen)
     logprobs = _logprobs(form, chosen)
-    stream = _boolean(form.singles.pop("stream", "false"), "stream")
+    stream = as_boolean(form.singles.pop("stream", "false"), "stream")
     if stream and chosen not in STREAMED:
         raise InvalidParameter(
             f"stream=true sends events, not '{chosen}'. Send response_format=json, or leave 'stream' out.",
@@ -106,26 +124,29 @@ def parse(
     candidates, script = _candidate_languages(form)
     model = _model(form, settings) if deployment is None else resolve_deployment(deployment, settings)
     parameters = _native_parameters(form, task, chosen, model, with_words=words or logprobs)
+    parameters.check_speakers(*(SPEAKER_NAMES[:1] if samples else ()))
     request, layout = parameters.to_request(settings), parameters.checked_layout()
+    if chosen is OpenAIFormat.DIARIZED_JSON and request.speakers and not parameters.speaker_labels:
+        request = replace(request, speakers=replace(request.speakers, labels=LETTERS))
     if len(candidates) > 1:
         request = replace(request, decode=replace(request.decode, languages=candidates))
     if script:
         request = replace(request, script=script)
-    return OpenAIRequest(request, chosen, layout, segments, words, logprobs, stream)
+    return OpenAIRequest(request, chosen, layout, segments, words, logprobs, stream, tuple(samples))
 
 
-def _refuse_speakers(form: Form, chosen: OpenAIFormat) -> None:
-    given = next((name for name in SPEAKER_NAMES if form.list_of(name)), "")
-    if chosen is OpenAIFormat.DIARIZED_JSON or given:
-        raise InvalidParameter(
-            "This service does not identify speakers. Send response_format=verbose_json for segments with timestamps.",
-            parameter=given or "response_format",
-        )
+def _tells_speakers_apart(form: Form, chosen: OpenAIFormat) -> bool:
+    """Whether the format or the model asks for speakers, in place of our parameter `diarize`."""
+    if form.singles.get("channel") == Channel.SPLIT:  # the channels tell them apart
+        return False
+    if chosen is OpenAIFormat.DIARIZED_JSON:
+        return True
+    return is_diarizing(form.singles.get("model", "")) and chosen not in WITHOUT_SPEAKERS
 
 
 def _granularities(form: Form, chosen: OpenAIFormat) -> tuple[bool, bool]:
     """Whether words, and whether segments, are requested."""
-    given = {_choice(Granularity, value, GRANULARITIES) for value in form.list_of(GRANULARITIES)}
+    given = {as_choice(Granularity, value, GRANULARITIES) for value in form.list_of(GRANULARITIES)}
     words = Granularity.WORD in given
     if words and chosen is not OpenAIFormat.VERBOSE_JSON:
         raise InvalidParameter(
@@ -183,19 +204,28 @@ def _native_parameters(
 ) -> TranscriptionParameters:
     """The parameters of POST /transcribe that correspond to the form."""
     singles = form.singles
-    given: dict[str, Any] = {"task": task, "response_format": chosen.value, "model": model, **_vad(form)}
+    given: dict[str, Any] = {"task": task, "response_format": _native_format(chosen), "model": model, **_vad(form)}
     if with_words:
         given["timestamp_granularity"] = Granularity.WORD
     if keywords := form.list_of(KEYWORDS):
         given["hotwords"] = ", ".join(keywords)
     given |= {ours: singles[theirs] for theirs, ours in RENAMED.items() if theirs in singles}
     given |= {name: singles[name] for name in EXTENSIONS if name in singles}
+    return as_parameters(given)
+
+
+def as_parameters(given: Mapping[str, Any]) -> TranscriptionParameters:
+    """Parameters of POST /transcribe by name. Raises InvalidParameter, which has OpenAI's name of the parameter."""
     try:
         return TranscriptionParameters.model_validate(given)
     except ValidationError as error:
         raise _explain(error) from None
     except InvalidParameter as error:  # raised by a validator, which pydantic does not wrap
-        raise InvalidParameter(error.message, parameter="language") from None
+        raise InvalidParameter(error.message, parameter=error.parameter or LANGUAGE) from None
+
+
+def _native_format(chosen: OpenAIFormat) -> ResponseFormat:
+    return ResponseFormat.JSON if chosen is OpenAIFormat.DIARIZED_JSON else ResponseFormat(chosen.value)
 
 
 def _vad(form: Form) -> dict[str, str]:
@@ -221,7 +251,8 @@ def _explain(error: ValidationError) -> InvalidParameter:
     return InvalidParameter(f"{message}.", parameter=problems[0][0])
 
 
-def _boolean(value: str, name: str) -> bool:
+def as_boolean(value: str, name: str) -> bool:
+    """A boolean as clients write it. name: of the parameter. Raises InvalidParameter."""
     if value.lower() in TRUE:
         return True
     if value.lower() in FALSE:
@@ -229,7 +260,8 @@ def _boolean(value: str, name: str) -> bool:
     raise InvalidParameter(f"'{name}' must be 'true' or 'false', not '{value[:80]}'.", parameter=name)
 
 
-def _choice(kind: type[Choice], value: str, name: str) -> Choice:
+def as_choice(kind: type[Choice], value: str, name: str) -> Choice:
+    """The member of an enumeration with this value. name: of the parameter. Raises InvalidParameter."""
     try:
         return kind(value)
     except ValueError:

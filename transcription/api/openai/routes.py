@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from formats import registry
-from formats.openai import render_json, render_verbose_json
+from formats.openai import render_diarized_json, render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_allowed
 from transcription.api.answer import answer_recording, answer_transcript, name_codes
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
+from transcription.api.known_speakers import known_voices
 from transcription.api.openai.documentation import (
     ERRORS,
     TRANSCRIPTION_BODY,
@@ -104,12 +105,20 @@ async def answer(request: Request, backend: Backend, task: Task, deployment: str
 
     async def respond(received: Upload) -> Response:
         upload = replace(received, lenient=True)  # clients call every file file.mp3, or audio.wav
-        parsed = parse(upload.fields, task, backend.settings, deployment)
+        parsed = await with_known_voices(parse(upload.fields, task, backend.settings, deployment), backend)
         if parsed.stream:
             return await _stream(request, backend, upload, parsed)
         return await answer_transcript(request, backend, upload, parsed.request, partial(render, parsed=parsed))
 
     return await answer_recording(backend, upload_in(request, backend.settings), respond)
+
+
+async def with_known_voices(parsed: OpenAIRequest, backend: Backend) -> OpenAIRequest:
+    """The request with the voices in its samples. Raises InvalidParameter, and the errors of media/."""
+    if not (parsed.samples and parsed.request.speakers):
+        return parsed
+    speakers = replace(parsed.request.speakers, known=await known_voices(parsed.samples, backend))
+    return replace(parsed, request=replace(parsed.request, speakers=speakers))
 
 
 async def _stream(request: Request, backend: Backend, upload: Upload, parsed: OpenAIRequest) -> Response:
@@ -128,6 +137,7 @@ async def _stream(request: Request, backend: Backend, upload: Upload, parsed: Op
         work,
         headers=codes_header(await name_codes(upload, backend.settings)),
         logprobs=parsed.logprobs,
+        speakers=parsed.response_format is OpenAIFormat.DIARIZED_JSON,
         write_timeout=backend.settings.upload_timeout,
         time_limit=backend.settings.request_timeout,
     )
@@ -141,6 +151,8 @@ def render(transcript: Transcript, parsed: OpenAIRequest) -> Rendered:
     """The transcript in the requested format."""
     if parsed.response_format is OpenAIFormat.VERBOSE_JSON:
         return Rendered(render_verbose_json(transcript, segments=parsed.segments, words=parsed.words), JSON)
+    if parsed.response_format is OpenAIFormat.DIARIZED_JSON:
+        return Rendered(render_diarized_json(transcript), JSON)
     if parsed.response_format is OpenAIFormat.JSON:
         return Rendered(render_json(transcript, logprobs=parsed.logprobs), JSON)
     rendered = registry.render(transcript, ResponseFormat(parsed.response_format.value), parsed.layout)

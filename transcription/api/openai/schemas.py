@@ -66,6 +66,7 @@ class OpenAIWord(BaseModel):
     word: str
     start: float
     end: float
+    speaker: str | None = Field(default=None, description="Who says it, with diarize=true.")
 
 
 class OpenAISegment(BaseModel):
@@ -81,6 +82,7 @@ class OpenAISegment(BaseModel):
     avg_logprob: float
     compression_ratio: float
     no_speech_prob: float
+    speaker: str | None = Field(default=None, description="Who says it, with diarize=true.")
 
 
 class OpenAIVerboseTranscription(BaseModel):
@@ -98,7 +100,60 @@ class OpenAIVerboseTranscription(BaseModel):
     warnings: list[TranscriptWarning] = Field(default=[], description="About the file, if there is anything to say.")
 
 
-OpenAIJson = OpenAIVerboseTranscription | OpenAITranscription  # the more specific first: generated clients try both
+class OpenAIDiarizedSegment(BaseModel):
+    """What one speaker says. Times are in seconds."""
+
+    type: Literal["transcript.text.segment"]
+    id: str = Field(examples=["seg_001"])
+    start: float
+    end: float
+    text: str
+    speaker: str = Field(description="A, B, ..., in the order in which they first speak.", examples=["A"])
+
+
+class OpenAIDiarizedTranscription(BaseModel):
+    """The answer with response_format=diarized_json."""
+
+    task: Literal["transcribe"]
+    duration: float = Field(examples=[5.5])
+    text: str
+    segments: list[OpenAIDiarizedSegment]
+    usage: Usage
+    warnings: list[TranscriptWarning] = Field(default=[], description="About the file, if there is anything to say.")
+
+
+OpenAIJson = (
+    OpenAIVerboseTranscription | OpenAIDiarizedTranscription | OpenAITranscription
+)  # the more specific first: generated clients try both
+
+
+class DiarizationTurn(BaseModel):
+    """A stretch in which one person speaks. Times are in seconds."""
+
+    id: int
+    speaker: str = Field(examples=["SPEAKER_00"])
+    label: str = Field(description="The number of the speaker.", examples=["0"])
+    start: float
+    end: float
+
+
+class DiarizationSpeaker(BaseModel):
+    """A person in the recording."""
+
+    id: str = Field(examples=["SPEAKER_00"])
+    label: str = Field(examples=["0"])
+    total_speech_duration: float = Field(description="Seconds.")
+    segment_count: int
+
+
+class DiarizationAnswer(BaseModel):
+    """Who speaks when."""
+
+    task: Literal["diarize"]
+    duration: float = Field(examples=[34.7])
+    num_speakers: int = Field(examples=[2])
+    segments: list[DiarizationTurn]
+    speakers: list[DiarizationSpeaker] = Field(default=[], description="With response_format=verbose_json.")
 
 
 class OpenAIModel(BaseModel):

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from formats.json import notices_of
-from formats.openai import languages, logprob
+from formats.openai import diarized_segment, languages, logprob
 from transcription.api.answer import timed_out
 from transcription.api.errors import error_body, kind_of
 from transcription.api.openai.errors import document_of, status_of
@@ -40,6 +40,7 @@ class EventStream(EventSourceResponse):
 
     first_item: the first item of `work`, already taken from it. write_timeout: maximum time for one write, seconds.
     time_limit: maximum time for the whole stream, seconds. headers: added to the common ones.
+    speakers: send an event for each segment with its speaker at the end, because only then are all speakers known.
     """
 
     def __init__(
@@ -48,12 +49,13 @@ class EventStream(EventSourceResponse):
         work: Work,
         *,
         logprobs: bool,
+        speakers: bool = False,
         write_timeout: float,
         time_limit: float,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._work = work
-        self._events = encode(first_item, work, logprobs=logprobs, time_limit=time_limit)
+        self._events = encode(first_item, work, logprobs=logprobs, speakers=speakers, time_limit=time_limit)
         self._write_timeout = write_timeout
         super().__init__(self._events, headers={**HEADERS, **(headers or {})})
 
@@ -74,7 +76,9 @@ class EventStream(EventSourceResponse):
             log.info("reader_too_slow")  # without the end of the body, the server closes the connection
 
 
-async def encode(first_item: Item, work: Work, *, logprobs: bool, time_limit: float) -> AsyncGenerator[bytes, None]:
+async def encode(
+    first_item: Item, work: Work, *, logprobs: bool, speakers: bool = False, time_limit: float
+) -> AsyncGenerator[bytes, None]:
     """The bytes of the stream: an event per segment, one for the transcript, then the end marker or an error."""
     first = True
     try:
@@ -83,6 +87,8 @@ async def encode(first_item: Item, work: Work, *, logprobs: bool, time_limit: fl
                 if item is None:
                     yield KEEP_ALIVE
                 elif isinstance(item, Transcript):
+                    for number, segment in enumerate(item.segments if speakers else (), start=1):
+                        yield _encoded(diarized_segment(number, segment))
                     yield _encoded(done(item))
                 else:
                     for segment in item:

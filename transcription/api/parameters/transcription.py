@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from formats.registry import ResponseFormat, check_layout
 from formats.subtitles.layout import SubtitleLayout
 from runners.models.catalogue import check_allowed, is_english_only
+from transcription.api.parameters.speakers import SpeakerParameters
 from transcription.api.parameters.subtitles import LayoutParameters
 from transcription.core.errors import InvalidParameter
 from transcription.core.languages import language_code, language_tag, script_of
@@ -27,6 +29,7 @@ from transcription.core.options import (
     VadOptions,
 )
 from transcription.core.settings import Settings
+from transcription.core.speakers import KnownVoice
 
 MAX_BEAM_SIZE = 10
 MAX_BEST_OF = 10
@@ -103,7 +106,9 @@ class RecordingParameters(BaseModel):
         "the first that has sound.",
     )
     channel: Channel = Field(
-        Channel.MIX, description="Transcribe both channels of a stereo recording mixed, or only left or right."
+        Channel.MIX,
+        description="Transcribe both channels of a stereo recording mixed, or only left or right. split: both, each as "
+        "a speaker of its own, as in recordings of calls.",
     )
     vad_filter: bool = Field(True, description="Skip parts without speech.")
     vad_threshold: float = Field(
@@ -184,8 +189,27 @@ class RecordingParameters(BaseModel):
             raise InvalidParameter(f"The model '{model}' is English-only and cannot translate. Use another model.")
 
 
-class TranscriptionParameters(LayoutParameters, RecordingParameters):
+class TranscriptionParameters(LayoutParameters, SpeakerParameters, RecordingParameters):
     """Every parameter other than the recording."""
+
+    def to_request(
+        self, settings: Settings, *, complete: bool = True, known: tuple[KnownVoice, ...] = ()
+    ) -> TranscriptionRequest:
+        """The request for the pipeline. Raises UnknownModel, ModelNotAllowed, InvalidParameter.
+
+        complete: False if these are the parameters of a query, and others may follow in a form.
+        known: people who may be among the speakers.
+        """
+        if complete:
+            self.check_speakers()
+            if self.response_format is ResponseFormat.RTTM and not (self.diarize or self.is_split):
+                raise InvalidParameter("rttm says who speaks when. Send diarize=true with it, or another format.")
+        return replace(super().to_request(settings), speakers=self.speaker_options(known))
+
+    @property
+    def is_split(self) -> bool:
+        """Whether each channel has a speaker of its own."""
+        return self.channel is Channel.SPLIT
 
     def needs_words(self) -> bool:
         """Whether the words need timestamps: they are requested, or subtitles are broken between them."""

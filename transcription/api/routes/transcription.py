@@ -24,6 +24,7 @@ from transcription.api.documentation import (
 )
 from transcription.api.errors import KINDS
 from transcription.api.examples import transcript_content
+from transcription.api.known_speakers import KNOWN_SCHEMAS, NAMES, known_voices, split_known
 from transcription.api.parameters.parsing import FILE, URL, parse_parameters
 from transcription.api.parameters.transcription import MAX_URL_CHARACTERS, Granularity, TranscriptionParameters
 from transcription.api.recording import check_url as check_url_parameter
@@ -41,6 +42,7 @@ from transcription.core.errors import (
     WrongJobState,
 )
 from transcription.core.settings import Settings
+from transcription.core.speakers import KnownVoice
 from transcription.jobs.job import KeptLayout
 from transcription.jobs.submission import Submission
 from transcription.jobs.webhooks.deliverer import check_url
@@ -62,6 +64,7 @@ BODY = multipart_body(
         FILE: file_schema("mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv or flv; or send `url`."),
         URL: URL_SCHEMA,
         **SCHEMAS,
+        **KNOWN_SCHEMAS,
     },
 )
 JOB_ERRORS = (
@@ -154,39 +157,50 @@ async def answer_upload(
         query = without_url(query)
     # An invalid query is refused before the body is read.
     query_parameters = parse_parameters(query)
-    query_parameters.to_request(backend.settings)
+    query_parameters.to_request(backend.settings, complete=False)
     if query_parameters.async_:
         check_jobs(request, backend)
 
     async def respond(upload: Upload) -> Response:
-        parameters = parse_parameters(query, read_fields(upload.fields))
+        samples, fields = split_known(list(read_fields(upload.fields)))
+        parameters = parse_parameters(query, fields)
+        parameters.check_speakers(*([NAMES] if samples else []))
+        parameters.to_request(backend.settings)  # before the work for the samples
+        known = await known_voices(samples, backend)
         if parameters.async_:
-            return await accept_job(request, backend, upload, parameters)
+            return await accept_job(request, backend, upload, parameters, known)
         layout = parameters.checked_layout()
         render = partial(registry.render, response_format=parameters.response_format, layout=layout)
-        return await answer_transcript(request, backend, upload, parameters.to_request(backend.settings), render)
+        options = parameters.to_request(backend.settings, known=known)
+        return await answer_transcript(request, backend, upload, options, render)
 
     recording = recording_of(request, backend) if by_url else upload_in(request, backend.settings)
     return await answer_recording(backend, recording, respond)
 
 
 async def accept_job(
-    request: Request, backend: Backend, upload: Upload, parameters: TranscriptionParameters
+    request: Request,
+    backend: Backend,
+    upload: Upload,
+    parameters: TranscriptionParameters,
+    known: tuple[KnownVoice, ...] = (),
 ) -> JSONResponse:
     """Accept the upload as a job. The job is not cancelled if the client disconnects in the meantime."""
     check_jobs(request, backend)
-    job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings))
+    job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings, known))
     answer = accepted(job, request)
     return JSONResponse(answer.model_dump(mode="json"), 202, {"Location": answer.status_url})
 
 
-def submission_from(request: Request, parameters: TranscriptionParameters, settings: Settings) -> Submission:
-    """The submission of a job. Raises InvalidParameter, UnknownModel."""
+def submission_from(
+    request: Request, parameters: TranscriptionParameters, settings: Settings, known: tuple[KnownVoice, ...] = ()
+) -> Submission:
+    """The submission of a job. known: people who may be among the speakers. Raises InvalidParameter, UnknownModel."""
     if parameters.callback_url:
         check_url(parameters.callback_url, settings)
     layout = parameters.checked_layout()
     return Submission(
-        request=parameters.to_request(settings),
+        request=parameters.to_request(settings, known=known),
         response_format=parameters.response_format.value,
         idempotency_key=idempotency_key(request),
         callback_url=parameters.callback_url,

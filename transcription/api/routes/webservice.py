@@ -26,6 +26,7 @@ from transcription.api.answer import answer_recording, answer_transcript
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import error_responses, field_schemas, file_schema, multipart_body, query_parameter
 from transcription.api.parameters.parsing import parse_parameters
+from transcription.api.parameters.speakers import SPEAKER_NAMES
 from transcription.api.parameters.subtitles import LAYOUT_NAMES
 from transcription.api.parameters.transcription import Granularity, TranscriptionParameters
 from transcription.api.recording import upload_in
@@ -61,7 +62,10 @@ SOUND_NAMES = frozenset({"audio_track", "channel"})
 EXTENSIONS = LAYOUT_NAMES | SOUND_NAMES
 _SCHEMAS = field_schemas(TranscriptionParameters)
 SOUND_PARAMETERS = [query_parameter(name, schema) for name, schema in _SCHEMAS.items() if name in SOUND_NAMES]
-EXTENSION_PARAMETERS = [query_parameter(name, schema) for name, schema in _SCHEMAS.items() if name in EXTENSIONS]
+COUNTS = SPEAKER_NAMES - {"diarize"}  # ignored without `diarize`, as there
+EXTENSION_PARAMETERS = [
+    query_parameter(name, schema) for name, schema in _SCHEMAS.items() if name in EXTENSIONS | COUNTS
+]
 ERRORS = error_responses(
     *(UnsupportedFormat, UploadTooSlow, FileTooLarge, AudioTooLong, UndecodableMedia, NoAudioStream, DecoderFailed),
     *(TooManyUploads, ServiceUnavailable, ModelUnavailable),
@@ -113,9 +117,11 @@ def asr_parameters(
     initial_prompt: str = "",
     vad_filter: Annotated[bool, Query(description="Skip parts without speech.")] = False,
     word_timestamps: bool = False,
+    diarize: Annotated[bool, Query(description="Tell the speakers apart.")] = False,
     output: Output = Output.TXT,
 ) -> TranscriptionParameters:
     """The query of /asr as the parameters of POST /transcribe. Raises InvalidParameter."""
+    names = EXTENSIONS | COUNTS if diarize else EXTENSIONS
     return parse_parameters(
         [
             ("task", task),
@@ -124,7 +130,8 @@ def asr_parameters(
             ("vad_filter", str(vad_filter)),
             ("timestamp_granularity", Granularity.WORD if word_timestamps else Granularity.SEGMENT),
             ("response_format", RESPONSE_FORMATS[output]),
-            *((name, value) for name, value in request.query_params.multi_items() if name in EXTENSIONS),
+            ("diarize", str(diarize)),
+            *((name, value) for name, value in request.query_params.multi_items() if name in names),
         ]
     )
 

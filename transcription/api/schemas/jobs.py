@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from transcription.api.public_path import public_path
-from transcription.api.schemas.transcript import TranscriptionResponse, TranscriptWarning
+from transcription.api.schemas.transcript import TranscriptionResponse, TranscriptSpeaker, TranscriptWarning
 from transcription.api.server_paths import without_paths
 from transcription.core.errors import Failure
 from transcription.jobs.access import EVERY_JOB, Access
@@ -96,6 +96,13 @@ class EndedJob(JobSummary):
     detail: str = Field(description="What was wrong and what to do about it.")
     failed_at: str
     expires_at: str
+
+
+class JobSpeakers(BaseModel):
+    """The speakers of a job, in the order in which they first speak."""
+
+    job_id: str = Field(examples=[JOB_ID])
+    speakers: list[TranscriptSpeaker]
 
 
 class JobList(BaseModel):

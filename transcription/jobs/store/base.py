@@ -107,6 +107,14 @@ class Jobs(Protocol):
         """
         ...
 
+    async def replace_result(self, shown: Job, transcript: Transcript) -> bool:
+        """Replace the transcript of a completed job, for this job alone. Expires with the job.
+
+        The former one is deleted unless another job has it, so `cached` has it only then. False if the job no longer
+        shows the result that `shown` does: nothing has changed then.
+        """
+        ...
+
 
 class Results(Protocol):
     """Results and finished windows by work, which synchronous requests share with jobs."""

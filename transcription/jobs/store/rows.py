@@ -220,6 +220,7 @@ _COLUMNS: Mapping[str, Callable[[Any], Any]] = {
     "request_id": text,
     "caller": text,
     "layout": lambda value: LAYOUT.unpack(value) if value else None,
+    "result": lambda value: "" if value is None else str(value),
 }
 
 

@@ -12,12 +12,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from transcription.core.errors import Failure, UnreadableJob
+from transcription.core.errors import Failure, InvalidParameter, UnreadableJob
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
 from transcription.jobs.job import UNKNOWN_CALLER, Job, JobStatus, Recording
 
-# What reading damaged data raises: wrong types, missing fields, broken JSON or zlib, numbers that are too large.
-READ_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, zlib.error)
+# What reading damaged data raises: wrong types, missing fields, broken JSON or zlib, numbers that are too large, and
+# options that contradict each other.
+READ_ERRORS = (
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, zlib.error),
+    InvalidParameter,
+)
 MAX_REASON_CHARACTERS = 200
 LAST_MOMENT = 253_402_300_799.0  # the end of the year 9999, in seconds since the epoch
 MAX_INTEGER = 2**63 - 1  # of both stores

@@ -12,6 +12,9 @@ from transcription.core.errors import InvalidParameter
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 64 * 1024
 MAX_ALL_FIELDS_BYTES = 256 * 1024  # of all fields together: they are kept in memory
+SAMPLES = "known_speaker_references"  # fields with recordings of a few seconds, as data URLs
+MAX_SAMPLE_BYTES = 3 * 1024 * 1024  # 10 s of stereo at 48 kHz and 16 bits are 2.6 MB in base64
+MAX_ALL_SAMPLES_BYTES = 8 * 1024 * 1024  # in memory as well
 MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_NAME_CHARACTERS = 255
 MAX_BOUNDARY_BYTES = 256  # of the parser; RFC 2046 allows 70
@@ -98,6 +101,7 @@ class MultipartForm:
         self._file_data: list[bytes] = []
         self._complete = False
         self._field_bytes = 0
+        self._sample_bytes = 0
         self._parser = MultipartParser(
             boundary,
             {
@@ -175,11 +179,17 @@ class MultipartForm:
         if self._part.name == self._file_field:
             raise InvalidParameter(no_filename(self._file_field), parameter=self._file_field)
         self._part.value += data[start:end]
-        if len(self._part.value) > MAX_FIELD_BYTES:
-            raise InvalidParameter(f"The field '{self._part.name}' is longer than {MAX_FIELD_BYTES} bytes.")
-        self._field_bytes += end - start
-        if self._field_bytes > MAX_ALL_FIELDS_BYTES:
-            raise InvalidParameter(f"The form's fields have more than {MAX_ALL_FIELDS_BYTES} bytes together.")
+        is_sample = self._part.name.startswith(SAMPLES)
+        longest = MAX_SAMPLE_BYTES if is_sample else MAX_FIELD_BYTES
+        if len(self._part.value) > longest:
+            raise InvalidParameter(f"The field '{self._part.name}' is longer than {longest} bytes.")
+        if is_sample:
+            self._sample_bytes += end - start
+        else:
+            self._field_bytes += end - start
+        if self._field_bytes > MAX_ALL_FIELDS_BYTES or self._sample_bytes > MAX_ALL_SAMPLES_BYTES:
+            most = MAX_ALL_SAMPLES_BYTES if is_sample else MAX_ALL_FIELDS_BYTES
+            raise InvalidParameter(f"The form's fields have more than {most} bytes together.")
 
     def _on_part_end(self) -> None:
         if self._part.filename is not None:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from transcription.core.errors import FileTooLarge
 from transcription.core.settings import Settings
-from transcription.media.intake.multipart import MultipartForm, read_boundary
+from transcription.media.intake.multipart import MAX_ALL_SAMPLES_BYTES, MultipartForm, read_boundary
 from transcription.media.intake.uploads_folder import new_name, open_uploads, unusable, uploads_folder
 from transcription.system.disk import Space
 from transcription.system.private_folder import PRIVATE_FILE
 
 FILE_FIELD = "file"
-FORM_OVERHEAD = 1024 * 1024  # bytes of a request besides the file: fields, headers, boundaries
+# Bytes of a request besides the file: samples of voices, other fields, headers, boundaries.
+FORM_OVERHEAD = MAX_ALL_SAMPLES_BYTES + 1024 * 1024
 WRITE_BYTES = 1024 * 1024  # per write, in a thread, so that a slow disk does not block the event loop
 SYNC_BYTES = 64 * 1024 * 1024  # flushed to disk as data arrives: a job's file is synced before the job is accepted
 

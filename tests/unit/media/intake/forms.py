@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from transcription.media.intake.multipart import MAX_ALL_FIELDS_BYTES, MAX_FIELD_BYTES, MAX_FIELDS
+from transcription.media.intake.multipart import (
+    MAX_ALL_FIELDS_BYTES,
+    MAX_FIELD_BYTES,
+    MAX_FIELDS,
+    MAX_SAMPLE_BYTES,
+    SAMPLES,
+)
 
 BOUNDARY = "frontier"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -41,6 +47,8 @@ REFUSED = {
     "not a form": (b"garbage" * 10, "not a valid multipart form"),
     "too many fields": (form(*[part(f"f{n}", b"x") for n in range(MAX_FIELDS + 1)]), "more than 64"),
     "long field": (form(part("prompt", b"x" * (MAX_FIELD_BYTES + 1))), "longer than"),
+    "long sample": (form(part(f"{SAMPLES}[]", b"x" * (MAX_SAMPLE_BYTES + 1))), "longer than"),
+    "long samples": (form(*[part(SAMPLES, b"x" * MAX_SAMPLE_BYTES)] * 3), "together"),
     "long fields": (form(*[part(f"f{n}", b"x" * MAX_FIELD_BYTES) for n in range(TOO_MANY_LARGE_FIELDS)]), "together"),
     "field not UTF-8": (form(part("language", b"\xff\xfe")), "UTF-8"),
 }

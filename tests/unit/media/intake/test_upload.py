@@ -145,7 +145,7 @@ def test_a_file_that_is_too_large_is_refused_as_soon_as_it_exceeds_the_limit(set
 
 
 def test_a_content_length_above_the_limit_is_refused_before_the_body_is_read(settings):
-    refuse(b"", settings, FileTooLarge, "100000", length=3_000_000)
+    refuse(b"", settings, FileTooLarge, "100000", length=30_000_000)
 
 
 @pytest.mark.parametrize("name", REFUSED)

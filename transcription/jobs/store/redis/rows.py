@@ -23,6 +23,7 @@ _TEXT: dict[str, str | None] = {  # with the default of a missing field
     "request_id": "",
     "caller": "",
     "layout": None,
+    "result": None,
     "delivery_state": "pending",
     "delivery_detail": "",
 }

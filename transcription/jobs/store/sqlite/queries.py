@@ -114,6 +114,12 @@ FAIL_WITHOUT_RESULT = """
     UPDATE jobs SET status = 'failed', failure = :failure, result = NULL WHERE id = :id AND status = 'completed'
     AND NOT EXISTS (SELECT 1 FROM results WHERE results.id = jobs.result)
 """
+# A result for one job: its work is the job's id, which no request has as its key.
+REPLACEMENT = """
+    INSERT INTO results (work, duration, expires_at, transcript)
+    SELECT id, :duration, expires_at, :transcript FROM jobs WHERE id = :id AND status = 'completed' AND result = :result
+"""
+SHOW_REPLACEMENT = "UPDATE jobs SET result = last_insert_rowid() WHERE id = :id"
 DROP_RESULT = "DELETE FROM results WHERE id = :result"
 KEEP_RESULT = """
     INSERT INTO results (work, duration, expires_at, transcript) VALUES (:work, :duration, :expires_at, :transcript)

@@ -85,7 +85,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # The oldest schema version whose program can use this database.
     ("CREATE TABLE readers (minimum INTEGER NOT NULL)", "INSERT INTO readers VALUES (1)"),
     (),  # requests have a script and an encoder context, which an older program refuses to read
-    (),  # transcripts have speakers, which an older program drops, and jobs the format rttm, which it refuses to read
+    (),  # requests and transcripts have speakers, jobs the format rttm: an older program drops or refuses them
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 # Raise it to SCHEMA_VERSION with a change that an older program would misread: docs/decisions/0034-unreadable-rows.md.

@@ -209,8 +209,8 @@ class UnreadableContract:
     def test_an_option_of_a_newer_version_is_not_ignored(self, store: Calls, poison: Poison) -> None:
         store.submit(new_job("bad"))
         packed = CODEC.pack(REQUEST)
-        poison("bad", "request", packed.replace('"multilingual"', '"speakers":2,"multilingual"'))
-        assert store.get("bad").failure.detail == "request: speakers Unexpected keyword argument"
+        poison("bad", "request", packed.replace('"multilingual"', '"newer_option":2,"multilingual"'))
+        assert store.get("bad").failure.detail == "request: newer_option Unexpected keyword argument"
 
     def test_an_unreadable_transcript_fails_its_job(self, store: Calls, spoil_results: Callable[[bytes], None]) -> None:
         for spoilt in (b"", b"no zlib", b"x\x9c truncated", None):

@@ -120,12 +120,13 @@ local function resumed_from(work)
   return last and finite(string.match(last, '^%S+')) or 0
 end
 
-local function keep_result(work, duration)
+local function keep_result(work, duration, expires_at)
   local result = call('INCR', prefix .. 'results_made')
-  call('HSET', key('result', result), 'work', work, 'duration', duration, 'expires_at', now + arg.ttl,
+  local until_then = expires_at or now + arg.ttl
+  call('HSET', key('result', result), 'work', work, 'duration', duration, 'expires_at', until_then,
        'transcript', payload)
   call('ZADD', key('results', work), result, result)
-  call('ZADD', prefix .. 'result_expiry', now + arg.ttl, result)
+  call('ZADD', prefix .. 'result_expiry', until_then, result)
   return result
 end
 

@@ -1,0 +1,172 @@
+"""Speakers in the pipeline, with the real weights, and a scripted runner in place of Whisper."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import wave
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.media_files import noise, read_samples, write_wav
+from tests.support.scripted_runner import ScriptedRunner, as_test
+from tests.unit.pipeline.conftest import EVERYTHING
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import ModelUnavailable
+from transcription.core.options import Channel, DecodeOptions, SoundOptions, TranscriptionRequest
+from transcription.core.speakers import SpeakerOptions
+from transcription.pipeline import diarize
+from transcription.pipeline.assemble import Draft
+from transcription.pipeline.transcribe import Pipeline
+
+CONVERSATION = Path(__file__).parents[2] / "data" / "diarization" / "two-speakers.ogg"
+REQUEST = TranscriptionRequest(
+    DecodeOptions(model="demo", language="en"), EVERYTHING, speakers=SpeakerOptions(labels="P")
+)
+
+
+@pytest.fixture
+def told_apart(settings, uploaded, tmp_path):
+    """Transcribes samples with speakers."""
+
+    def run(samples, runner, *, request=REQUEST, settings=settings, **callbacks):
+        path = write_wav(tmp_path / "recording.wav", samples)
+        return asyncio.run(Pipeline(settings, runner).transcribe(uploaded(path), request, as_test, **callbacks))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def conversation():
+    return read_samples(CONVERSATION)
+
+
+def test_every_segment_has_a_speaker(told_apart, conversation):
+    transcript = told_apart(conversation, ScriptedRunner())
+    assert [speaker.label for speaker in transcript.speakers] == ["P00", "P01"]
+    assert {segment.speaker for segment in transcript.segments} <= {"P00", "P01"}
+
+
+def test_the_words_get_times_and_are_not_shown_unless_requested(told_apart, conversation):
+    runner = ScriptedRunner()
+    assert not told_apart(conversation, runner).word_timestamps
+    assert all(options.word_timestamps for options in runner.options)
+
+
+def test_the_labels_may_be_letters(told_apart, conversation):
+    request = replace(REQUEST, speakers=SpeakerOptions(labels=""))
+    transcript = told_apart(conversation, ScriptedRunner(), request=request)
+    assert [speaker.label for speaker in transcript.speakers] == ["A", "B"]
+
+
+def test_the_number_of_speakers_may_be_given(told_apart, conversation):
+    request = replace(REQUEST, speakers=SpeakerOptions(num_speakers=1))
+    assert len(told_apart(conversation, ScriptedRunner(), request=request).speakers) == 1
+
+
+def test_noise_has_no_speakers(told_apart):
+    assert told_apart(noise(3), ScriptedRunner()).speakers == ()
+
+
+def test_a_resumed_run_hears_the_whole_recording_and_has_the_same_speakers(told_apart, conversation):
+    seen = []
+    whole = told_apart(conversation, ScriptedRunner(), on_result=lambda item, _: seen.append(item))
+    rest = ScriptedRunner()
+    resumed = told_apart(conversation, rest, known=seen[:1])
+    assert len(rest.options) == len(seen) - 1
+    assert replace(resumed, processing_time=0) == replace(whole, processing_time=0)
+
+
+def test_damaged_weights_fail_the_request_even_while_the_decoder_waits(told_apart, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(diarize, "MOST_WAITING", 1)
+    (tmp_path / "models" / "diarization").mkdir(parents=True)
+    damaged = settings.model_copy(update={"whisper_model_dir": tmp_path / "models"})
+    with pytest.raises(ModelUnavailable, match="incomplete"):
+        told_apart(noise(30), ScriptedRunner(), settings=damaged)
+
+
+def test_a_decoder_that_is_far_ahead_waits(settings, monkeypatch):
+    monkeypatch.setattr(diarize, "MOST_WAITING", 2)
+    release = threading.Event()
+
+    async def work():
+        diarize._THREAD.submit(release.wait)  # as if it were busy with other recordings
+        stage = diarize.SpeakerStage(SpeakerOptions(), settings.whisper_model_dir)
+        for _ in range(2):
+            await stage.feed(noise(1))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await stage.feed(noise(1))
+        release.set()
+        await stage.feed(noise(1))
+        found = await stage.turns(3.0)
+        await stage.aclose()
+        return found
+
+    try:
+        assert asyncio.run(work()).turns == ()
+    finally:
+        release.set()
+
+
+def test_a_cancelled_run_stops_telling_speakers_apart(settings, uploaded, tmp_path, conversation):
+    async def work():
+        path = write_wav(tmp_path / "recording.wav", conversation)
+        run = asyncio.create_task(
+            Pipeline(settings, ScriptedRunner(pause=60)).transcribe(uploaded(path), REQUEST, as_test)
+        )
+        await asyncio.sleep(1)
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(work()) == set()
+
+
+@pytest.fixture
+def split(settings, uploaded, tmp_path):
+    """Transcribes noise in two channels of their own, of 95 and 70 s."""
+    sound = np.zeros((95 * SAMPLE_RATE, 2), np.int16)
+    sound[:, 0], sound[: 70 * SAMPLE_RATE, 1] = noise(95), noise(70)
+    with wave.open(str(tmp_path / "stereo.wav"), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(sound.tobytes())
+
+    def run(runner, **callbacks):
+        request = replace(REQUEST, sound=SoundOptions(channel=Channel.SPLIT))
+        work = Pipeline(settings, runner).transcribe(uploaded(tmp_path / "stereo.wav"), request, as_test, **callbacks)
+        return asyncio.run(work)
+
+    return run
+
+
+def test_windows_of_both_channels_come_by_time(split):
+    seen = []
+    transcript = split(ScriptedRunner(), on_result=lambda item, _: seen.append((item.timeline.start, item.channel)))
+    assert seen == sorted(seen)
+    assert {channel for _, channel in seen} == {0, 1}
+    assert transcript.duration == 95
+    assert {segment.speaker for segment in transcript.segments} == {"P00", "P01"}
+
+
+@pytest.mark.parametrize("done", [1, 2, 3, 5])
+def test_a_resumed_run_of_both_channels_decodes_only_the_rest(split, done):
+    seen, whole, rest = [], ScriptedRunner(), ScriptedRunner()
+    expected = split(whole, on_result=lambda item, _: seen.append(item))
+    resumed = split(rest, known=seen[:done])
+    assert len(rest.options) == len(whole.options) - done
+    assert replace(resumed, processing_time=0) == replace(expected, processing_time=0)
+
+
+def test_a_draft_keeps_the_channels_apart(split):
+    seen = []
+    request = replace(REQUEST, sound=SoundOptions(channel=Channel.SPLIT))
+    transcript = split(ScriptedRunner(), on_result=lambda item, _: seen.append(item))
+    draft = Draft(request)
+    told = [segment.text for item in seen for segment in draft.add(item)]
+    assert sorted(told) == sorted(segment.text for segment in transcript.segments)
