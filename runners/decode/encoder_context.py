@@ -21,6 +21,7 @@ MOST_TOKENS_PER_SECOND = 10
 FEWEST_TOKENS = 10  # that may be in a part, however short: a word of several tokens and its full stop
 TIMESTAMPS_PER_SECOND = 5  # room for the tokens that are not text
 SHORTEST_REST_FRAMES = FRAMES_PER_SECOND // 2  # holds no word
+SHORT_REST_FRAMES = FRAMES_PER_SECOND  # holds a word at most, and more often a pause
 
 
 def encoder_context_of(frames: int, choice: EncoderContext) -> int:
@@ -33,6 +34,11 @@ def encoder_context_of(frames: int, choice: EncoderContext) -> int:
 def shortest_rest(choice: EncoderContext) -> int:
     """Frames that are not decoded when they are left after a decode. Whisper itself decodes every rest."""
     return 0 if choice is EncoderContext.FULL else SHORTEST_REST_FRAMES
+
+
+def is_short_rest(seek: int, frames: int, choice: EncoderContext) -> bool:
+    """Whether a part is the little that is left of a window. seek, frames: its start and its length, in frames."""
+    return choice is not EncoderContext.FULL and seek > 0 and frames <= SHORT_REST_FRAMES
 
 
 def most_tokens(frames: int) -> int:

@@ -16,7 +16,7 @@ from faster_whisper.transcribe import WhisperModel
 from numpy.typing import NDArray
 
 from runners.decode.arrays import Arrays, LogMel, joined
-from runners.decode.encoder_context import encoder_context_of, is_doubtful, most_tokens, shortest_rest
+from runners.decode.encoder_context import encoder_context_of, is_doubtful, is_short_rest, most_tokens, shortest_rest
 from runners.decode.model import ModelHandle
 from runners.decode.prompt import Prompt, fit
 from runners.decode.rules import Attempt, likeliest, should_skip
@@ -225,7 +225,7 @@ class Engine:
     def _use(self, part: _Part, attempt: Attempt, encoded: ctranslate2.StorageView, row: int) -> None:
         """Take over what was decoded, or nothing where there is no speech. encoded: row `row` is of this part."""
         state, frames = part.state, part.frames
-        if should_skip(attempt, state.options):
+        if should_skip(attempt, state.options, is_short_rest(state.seek, frames, state.options.encoder_context)):
             self._skip(state, frames, attempt)
         else:
             self._accept(state, frames, attempt, encoded, row)

@@ -92,9 +92,12 @@ def choose_best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
     return replace(best, temperature=attempts[-1].temperature)
 
 
-def should_skip(attempt: Attempt, options: DecodeOptions) -> bool:
-    """Whether the window has no speech: the model says so, and is not confident of the words either."""
-    confident = attempt.avg_logprob > options.log_prob_threshold
+def should_skip(attempt: Attempt, options: DecodeOptions, short_rest: bool = False) -> bool:
+    """Whether a part has no speech: the model says so, and is not confident of the words either.
+
+    short_rest: little is left of the window after a decode. The words do not count then: "Thank you." fits anywhere.
+    """
+    confident = attempt.avg_logprob > options.log_prob_threshold and not short_rest
     return attempt.no_speech_prob > options.no_speech_threshold and not confident
 
 

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from runners.decode import search
-from runners.decode.encoder_context import CONTEXTS, PADDING_FRAMES, encoder_context_of, is_doubtful, most_tokens
+from runners.decode.encoder_context import (
+    CONTEXTS,
+    PADDING_FRAMES,
+    encoder_context_of,
+    is_doubtful,
+    is_short_rest,
+    most_tokens,
+)
 from runners.decode.engine import Engine, WindowTask
 from runners.decode.model import open_model
 from runners.decode.rules import Attempt
@@ -72,6 +79,19 @@ def test_a_decode_that_reaches_its_last_token_is_doubtful(frames: int) -> None:
 )
 def test_a_decode_is_doubtful_when_no_one_speaks_like_that(attempt: Attempt, seconds: float, doubtful: bool) -> None:
     assert is_doubtful(attempt, round(seconds * FRAMES_PER_SECOND), AUTO, TIMESTAMP_BEGIN) is doubtful
+
+
+@pytest.mark.parametrize(
+    ("seek", "seconds", "choice", "short"),
+    [
+        (500, 1, EncoderContext.AUTO, True),
+        (500, 1.01, EncoderContext.AUTO, False),
+        (0, 1, EncoderContext.AUTO, False),  # a whole window
+        (500, 1, EncoderContext.FULL, False),
+    ],
+)
+def test_a_rest_of_a_second_is_short(seek: int, seconds: float, choice: EncoderContext, short: bool) -> None:
+    assert is_short_rest(seek, round(seconds * FRAMES_PER_SECOND), choice) is short
 
 
 class Watched:

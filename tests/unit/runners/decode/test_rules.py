@@ -73,6 +73,14 @@ def test_a_sentence_cut_off_by_the_window_is_decoded_again_from_its_start() -> N
     assert split.next_seek == 100
 
 
+def test_confident_words_do_not_count_in_a_short_rest_without_speech() -> None:
+    thanks = an_attempt(avg_logprob=-0.7, no_speech=0.9)
+
+    assert not should_skip(thanks, OPTIONS)
+    assert should_skip(thanks, OPTIONS, short_rest=True)
+    assert not should_skip(an_attempt(avg_logprob=-0.7, no_speech=0.5), OPTIONS, short_rest=True)
+
+
 @given(st.lists(st.tuples(SCORES, RATIOS, SILENCES), min_size=1, max_size=6))
 def test_the_temperature_fallback_ends_where_faster_whisper_ends(scores: list[tuple[float, float, float]]) -> None:
     temperatures = [round(0.2 * step, 1) for step in range(len(scores))]
