@@ -102,7 +102,7 @@ def test_a_forgotten_job_takes_its_file_with_it(folder: Path, replicas: Replicas
 
 def test_windows_of_different_jobs_share_a_batch(cluster: Cluster, replicas: Replicas, recordings: Recordings) -> None:
     before = batches(cluster)
-    clips = [recordings.speech(f"batch-{number}.wav", 20 + number) for number in range(8)]
+    clips = [recordings.speech(f"batch-{number}.wav", 6 + number) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         jobs = list(pool.map(lambda clip: submit(replicas[0], clip, language="en"), clips))
     for job in jobs:

@@ -103,7 +103,13 @@ def world(tmp_path, settings, monkeypatch):
 
 @pytest.fixture
 def speech(tmp_path):
-    return write_wav(tmp_path / "speech.wav", noise(100))
+    return write_wav(tmp_path / "speech.wav", noise(50))
+
+
+@pytest.fixture
+def sentence(tmp_path):
+    """A recording of one window."""
+    return write_wav(tmp_path / "sentence.wav", noise(10))
 
 
 def end_of(world, path):
@@ -118,7 +124,7 @@ def end_of(world, path):
 def test_a_job_is_completed(world, speech):
     runner = ScriptedRunner()
     job = end_of(world(runner), speech)
-    assert (job.status, job.attempt, job.seconds_done) == (JobStatus.COMPLETED, 1, 100.0)
+    assert (job.status, job.attempt, job.seconds_done) == (JobStatus.COMPLETED, 1, 50.0)
     assert len(runner.options) == WINDOWS
 
 
@@ -134,8 +140,8 @@ def test_a_recording_that_crashes_the_runner_fails_at_the_first_attempt(world, s
 
 
 @pytest.mark.parametrize("error", [ServiceUnavailable("gone", retry_after=0), ModelUnavailable("no"), KeyError("bug")])
-def test_a_failure_of_the_service_is_retried(world, speech, error):
-    job = end_of(world(FragileRunner(error, failures=2), job_retries=3), speech)
+def test_a_failure_of_the_service_is_retried(world, sentence, error):
+    job = end_of(world(FragileRunner(error, failures=2), job_retries=3), sentence)
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 3)
 
 
@@ -145,9 +151,9 @@ def test_retries_are_limited(world, speech):
     assert (job.status, job.attempt, job.failure.message) == (JobStatus.FAILED, 4, "gone")
 
 
-def test_a_job_waits_as_long_as_the_disk_is_full(world, speech):
+def test_a_job_waits_as_long_as_the_disk_is_full(world, sentence):
     error = InsufficientStorage("full", retry_after=0)
-    job = end_of(world(FragileRunner(error, failures=5), job_retries=1), speech)
+    job = end_of(world(FragileRunner(error, failures=5), job_retries=1), sentence)
     assert (job.status, job.attempt) == (JobStatus.COMPLETED, 6)
 
 
@@ -240,7 +246,7 @@ def end_of_interrupted(world, path, times):
 def test_a_stopped_worker_returns_its_job_with_its_windows_and_counts_no_failure(world, speech):
     class Stuck(ScriptedRunner):
         async def transcribe(self, window, options, ticket):
-            if window.timeline.start > 45:  # the third and the fourth
+            if window.timeline.start > 20:  # the third and the fourth
                 await asyncio.sleep(1000)
             return await super().transcribe(window, options, ticket)
 
