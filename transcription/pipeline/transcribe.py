@@ -232,8 +232,9 @@ class Pipeline:
                         if first and (following := await ahead.peek()):
                             guess = asyncio.create_task(self._runner.transcribe(following, options, ticket()))
                         placed = await _first(waiting, engine)
+                        if first and guess:
+                            placed = await self._confirmed(placed, window, guess, options, ticket)
                     if first:
-                        placed = await self._confirmed(placed, window, ahead, options, ticket, guess)
                         options = replace(options, language=placed.result.language)
                     yield placed
             while waiting:
@@ -262,21 +263,18 @@ class Pipeline:
         self,
         placed: PlacedResult,
         window: Window,
-        ahead: Lookahead,
+        guess: asyncio.Task[WindowResult],
         options: DecodeOptions,
         ticket: Callable[[], Ticket],
-        guess: asyncio.Task[WindowResult] | None,
     ) -> PlacedResult:
-        """The result of the first window, decoded again if the language of the second is another and less doubtful."""
+        """The result of the first window, decoded again if the language of the second is another and less doubtful.
+
+        guess: the result of the second window, in the language that it seems to be in.
+        """
         first = placed.result
         if first.language_probability >= DOUBTFUL:
             return placed
-        if guess:
-            second = await guess
-        elif following := await ahead.peek():
-            second = await self._runner.transcribe(following, replace(options, only_language=True), ticket())
-        else:
-            return placed
+        second = await guess
         if second.language == first.language or second.language_probability <= first.language_probability:
             return placed
         again = await self._runner.transcribe(window, replace(options, language=second.language), ticket())
