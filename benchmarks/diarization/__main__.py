@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.diarization.conversations import (
     RECIPES,
+    SHARED,
     Conversation,
     build,
     by_speaker,
@@ -23,9 +24,7 @@ from benchmarks.diarization.conversations import (
 from benchmarks.diarization.scoring import COLLARS, Score, score
 from benchmarks.diarization.systems import OURS, SYSTEMS, Found, run
 from benchmarks.report import table
-from tests.support.service import ROOT
 
-SHARED = ROOT.parent / "shared" / "data"
 HEADER = (
     "conversation",
     "system",

@@ -11,9 +11,12 @@ import numpy as np
 from faster_whisper.audio import decode_audio
 from numpy.typing import NDArray
 
+from tests.support.service import ROOT
 from transcription.core.audio import INT16_SCALE, SAMPLE_RATE
 
 Samples = NDArray[np.float32]
+
+SHARED = ROOT.parent / "shared" / "data"  # the recordings beside the checkout
 
 EDGE_FRAME = SAMPLE_RATE // 100  # 10 ms: the resolution at which silence at the ends of an utterance is cut
 EDGE_LEVEL = 0.04  # of the loudest frames' level: quieter frames at the ends are silence

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 
-from benchmarks.diarization.__main__ import SHARED
-from benchmarks.diarization.conversations import Stretch, read_conversation
+from benchmarks.diarization.conversations import SHARED, Stretch, read_conversation
 from benchmarks.report import table
 from formats.registry import ResponseFormat
 from transcription.cli.local import LocalTranscriber

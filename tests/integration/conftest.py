@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import openai
 import pytest
 
 from tests.support.clips import SpokenClip, Transcribe, shortest_clips
@@ -35,6 +36,15 @@ def service(temp_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     }
     with local_service(environment, tmp_path_factory.mktemp("log") / "service.log", measured=True) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def official(service: LocalService) -> Iterator[openai.OpenAI]:
+    """OpenAI's own client, its answers strictly validated."""
+    with openai.OpenAI(
+        base_url=f"{service.url}/v1", api_key="unused", max_retries=0, _strict_response_validation=True
+    ) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

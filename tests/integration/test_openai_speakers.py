@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,9 @@ from openai.types.audio import TranscriptionDiarized, TranscriptionTextSegmentEv
 
 from tests.support.clips import SpokenClip
 from tests.support.media_files import run_ffmpeg
-from tests.support.service import LocalService
 
 CONVERSATION = Path(__file__).parents[1] / "data" / "diarization" / "two-speakers.ogg"
 Create = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def official(service: LocalService) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(
-        base_url=f"{service.url}/v1", api_key="unused", max_retries=0, _strict_response_validation=True
-    ) as client:
-        yield client
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from transcription.api.caller import COUNT_BYTES
 from transcription.api.dependencies import Backend
 from transcription.api.parameters.parsing import FILE, URL
 from transcription.api.parameters.transcription import MAX_URL_CHARACTERS
+from transcription.api.small_body import read_small_body
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import InvalidParameter, NotEnabled
 from transcription.core.settings import Settings
@@ -120,11 +121,7 @@ def _no_recording() -> InvalidParameter:
 
 async def _read_fields(request: Request) -> Fields:
     """The fields of a URL-encoded form. Raises InvalidParameter."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_ALL_FIELDS_BYTES:
-            raise InvalidParameter(f"The form is larger than {MAX_ALL_FIELDS_BYTES} bytes.")
+    body = await read_small_body(request, MAX_ALL_FIELDS_BYTES, "form")
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:

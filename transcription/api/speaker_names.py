@@ -6,6 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from transcription.api.documentation import Document
+from transcription.api.small_body import read_small_body
 from transcription.core.errors import InvalidParameter
 from transcription.core.speakers import MAX_SPEAKERS
 from transcription.pipeline.speakers import MAX_NAME_CHARACTERS
@@ -33,11 +34,7 @@ _NAMES = TypeAdapter(dict[str, str])
 
 async def read_names(request: Request) -> dict[str, str]:
     """The new name of each label, in the request's body. Raises InvalidParameter, ClientDisconnect."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise InvalidParameter(f"The body is larger than {MAX_BODY_BYTES} bytes.")
+    body = await read_small_body(request, MAX_BODY_BYTES)
     try:
         names = _NAMES.validate_json(body, strict=True)
     except ValidationError as error:
