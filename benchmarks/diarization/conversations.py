@@ -92,7 +92,7 @@ def by_speaker(folder: Path) -> dict[str, list[Path]]:
 def build(recipe: Recipe, voices: Mapping[str, Sequence[Path]], seed: int) -> Conversation:
     """A conversation between speakers drawn from `voices`; the same for the same seed.
 
-    Speakers come with equal chances, and whoever has said everything starts again, at another loudness.
+    Speakers come with equal chances, and one who has said everything starts again, at another loudness.
     """
     draw = np.random.default_rng(seed)
     enough = [name for name in sorted(voices) if len(voices[name]) >= LEAST_UTTERANCES]

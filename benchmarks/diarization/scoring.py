@@ -19,7 +19,7 @@ COLLARS = (0.0, 0.25)
 class Errors:
     """Seconds of speech, and of errors in it.
 
-    missed: not found. invented: found where nobody speaks. confused: given to another speaker. total: of all speakers.
+    missed: not found. invented: found in silence. confused: given to another speaker. total: of all speakers.
     """
 
     missed: float

@@ -84,7 +84,7 @@ def test_what_makes_no_sense_is_refused(diarize: Diarize, fields: dict[str, str]
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory, spoken_clips: dict[str, SpokenClip]) -> Path:
-    """A recording of a call: somebody speaks English on the left and then somebody German on the right."""
+    """A recording of a call: one person speaks English on the left, then another German on the right."""
     path = tmp_path_factory.mktemp("call") / "call.wav"
     left, right = (str(spoken_clips[language].path) for language in ("en", "de"))
     sounds = "[0:a]aresample=16000,aformat=channel_layouts=mono,apad=pad_dur=6[l];"

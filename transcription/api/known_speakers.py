@@ -28,7 +28,7 @@ KNOWN_SCHEMAS: Document = {
     f"{REFERENCES}[]": {
         "type": "array",
         "items": {"type": "string"},
-        "description": "Data URLs of recordings of 2 to 10 s in which nobody but this person speaks.",
+        "description": "Data URLs of recordings of 2 to 10 s in which only this person speaks.",
     },
 }
 

@@ -36,7 +36,7 @@ def names_of(people: NDArray[np.float32], known: Sequence[KnownVoice]) -> list[s
 
 
 def known_voice(name: str, samples: NDArray[np.int16], models: SpeakerModels) -> KnownVoice:
-    """The voice in a sample. samples: shape (n,), 16 kHz mono; 2 to 10 s in which nobody else speaks.
+    """The voice in a sample. samples: shape (n,), 16 kHz mono; 2 to 10 s in which no one else speaks.
 
     Raises InvalidParameter on a sample of the wrong length or with too little speech.
     """

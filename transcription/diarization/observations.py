@@ -14,7 +14,7 @@ from transcription.diarization.sessions import SpeakerModels
 from transcription.diarization.windows import SoundWindow
 
 VOICE_NUMBERS = 192  # that describe a voice
-NOBODY = -1  # owner of a piece that nobody is known to have said
+NO_OWNER = -1  # of a piece whose speaker is not known
 
 
 @dataclass(frozen=True, slots=True, eq=False)

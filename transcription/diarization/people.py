@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from transcription.core.speakers import SpeakerOptions
 from transcription.diarization.clustering import Clusters, joined, linkage, reduced
-from transcription.diarization.observations import NOBODY, VOICE_NUMBERS, Observation
+from transcription.diarization.observations import NO_OWNER, VOICE_NUMBERS, Observation
 from transcription.diarization.powerset import LOCAL_SPEAKERS
 
 # Tuned on conversations that benchmarks.diarization builds; docs/SPEAKERS.md has the figures.
@@ -29,7 +29,7 @@ _CUT_STEP = 0.05  # by which the cut is lowered when fewer people are found than
 
 
 def people_in(observations: Sequence[Observation], options: SpeakerOptions) -> NDArray[np.float32]:
-    """The voices of the people, each of length 1, shape (people, 192); none if nobody speaks."""
+    """The voices of the people, each of length 1, shape (people, 192); none without speech."""
     voices = np.concatenate([each.voices for each in observations] or [np.empty((0, VOICE_NUMBERS), np.float32)])
     seconds = np.concatenate([each.seconds for each in observations] or [np.empty(0, np.float32)])
     is_short = seconds[seconds >= RELIABLE_SECONDS].sum() < SHORT_SECONDS
@@ -50,11 +50,11 @@ def is_telephone(observations: Sequence[Observation]) -> bool:
 
 
 def people_of_pieces(window: Observation, people: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Whose each piece of a window is, shape (pieces,); NOBODY if no piece of its local speaker has a voice.
+    """Whose each piece of a window is, shape (pieces,); NO_OWNER if no piece of its local speaker has a voice.
 
-    people: of `people_in`. A piece without a voice is given to whoever its local speaker is before or after.
+    people: of `people_in`. A piece without a voice is given to the person that its local speaker is before or after.
     """
-    result = np.full(len(window.locals), NOBODY)
+    result = np.full(len(window.locals), NO_OWNER)
     for local in range(LOCAL_SPEAKERS):
         own = np.flatnonzero(window.locals == local)
         if len(people) and window.voices[own].any():

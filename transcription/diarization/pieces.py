@@ -37,7 +37,7 @@ class Piece:
     """A stretch of speech of one local speaker.
 
     local: number of the local speaker. start, end: frames of the window. voice: frames of the window's mel features in
-    which nobody else speaks, shape (n,); empty if they are too few to tell the voice, or it is told in another window.
+    which no one else speaks, shape (n,); empty if they are too few to tell the voice, or it is told in another window.
     """
 
     local: int

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from transcription.core.audio import SAMPLE_RATE
 
 LOCAL_SPEAKERS = 3  # that the model tells apart in a window
-# The sets, in the order of the model's classes: nobody, one speaker, two at a time.
+# The sets, in the order of the model's classes: silence, one speaker, two at a time.
 SETS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2))
 
 FRAME_SHIFT = 270  # samples between two frames
@@ -46,12 +46,12 @@ def activity(sets: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def alone(active: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Who speaks and nobody else, of the same shape as `active`: (frames, 3)."""
+    """Who speaks alone, of the same shape as `active`: (frames, 3)."""
     return np.asarray(active & (active.sum(axis=1, keepdims=True) == 1), np.bool_)
 
 
 def silence(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability that nobody speaks in each frame, shape (frames,). scores: as for `likeliest`."""
+    """Probability of silence in each frame, shape (frames,). scores: as for `likeliest`."""
     return np.exp(scores[:, 0])
 
 

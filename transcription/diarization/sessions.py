@@ -61,7 +61,7 @@ class OnnxSpeakerModels:
 
 def _session(folder: Path, name: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    # One thread: whoever runs several diarizations at once decides how many cores they take.
+    # One thread: the caller that runs several diarizations at once decides how many cores they take.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # the arena keeps the largest buffers of every length that was ever used
     options.enable_mem_pattern = False

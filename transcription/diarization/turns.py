@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.speakers import Turn
-from transcription.diarization.observations import NOBODY, Observation
+from transcription.diarization.observations import NO_OWNER, Observation
 from transcription.diarization.powerset import activity, frame_time, runs
 
 LONGEST_GAP = 0.6  # seconds of silence inside a turn
@@ -16,7 +16,7 @@ SHORTEST_TURN = 0.2  # seconds
 STRETCH_FRAMES = 36_000  # about 10 minutes, in which votes are counted at a time
 GUESS = 0.001  # weight of a piece whose owner is guessed from those before and after: decides if nothing else does
 
-Owners = NDArray[np.int64]  # whose each piece of a window is, shape (pieces,); NOBODY if that is unknown
+Owners = NDArray[np.int64]  # whose each piece of a window is, shape (pieces,); NO_OWNER if that is unknown
 
 
 def turns_of(windows: Sequence[Observation], owners: Sequence[Owners], people: int) -> tuple[Turn, ...]:
@@ -68,7 +68,7 @@ def _votes(window: Observation, owner: Owners, people: int, weight: NDArray[np.f
     """The window's votes for each person, shape (frames, people)."""
     sure = np.zeros((len(window.sets), people), np.float32)
     for piece, person in enumerate(owner.tolist()):
-        if person != NOBODY:
+        if person != NO_OWNER:
             said = sure[window.starts[piece] : window.ends[piece], person]
             np.maximum(said, 1.0 if window.seconds[piece] else GUESS, out=said)
     return sure * weight[:, None]

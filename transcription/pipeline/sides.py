@@ -58,5 +58,5 @@ def merged(sides: Sequence[Side], request: TranscriptionRequest) -> Transcript:
         )
         for side in sides
     ]
-    turns = [Turn(0.0, 0.0, number) for number in range(len(sides))]  # labels in this order, whoever speaks first
+    turns = [Turn(0.0, 0.0, number) for number in range(len(sides))]  # labels in this order, no matter who speaks first
     return merge_channels(transcripts, list(labels_with(turns, request.speakers or SpeakerOptions()).values()))

@@ -1,11 +1,11 @@
 """Says who speaks each word of a transcript, and cuts its segments where the speaker changes.
 
 A word belongs to the person whose turns cover most of it; outside all turns, to the nearest one within
-NEAREST_SECONDS; farther away, to whoever spoke the word before. Of several who cover it equally, because they speak at
+NEAREST_SECONDS; farther away, to the speaker of the word before. Of several who cover it equally, because they speak at
 the same time, the one who was speaking goes on.
 
 Word times and turns are not exact. Taken word by word, a turn that ends late cuts the first word off the next sentence,
-and one that flickers makes an island of a word inside somebody's sentence. A cut inside a segment must therefore be
+and one that flickers makes an island of a word inside another sentence. A cut inside a segment must therefore be
 worth it: a run of words goes to its neighbour in the segment if that neighbour covers it almost as well, by less than
 BORDER_SECONDS in all. A short answer that only one person's turn covers remains.
 """

@@ -112,7 +112,7 @@ def test_known_speakers_get_their_names(models: OnnxSpeakerModels, two_speakers:
     assert result.names == ("Ann", "Bo")
 
 
-def test_a_person_who_is_not_in_the_recording_names_nobody(models: OnnxSpeakerModels, two_speakers: Spoken) -> None:
+def test_a_person_who_is_not_in_the_recording_names_no_one(models: OnnxSpeakerModels, two_speakers: Spoken) -> None:
     known = (known_voice("Bo", two_speakers.cut(*SECOND_ALONE), models),)
     assert told(models, two_speakers.cut(*FIRST_ALONE), SpeakerOptions(known=known)).names == (None,)
 

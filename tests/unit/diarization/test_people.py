@@ -74,7 +74,7 @@ def test_the_only_voice_is_a_person_however_brief() -> None:
     assert len(people_in([window((0, 0.5, voice(0)))], SpeakerOptions())) == 1
 
 
-def test_without_voices_there_is_nobody() -> None:
+def test_without_voices_there_are_no_people() -> None:
     assert len(people_in([], SpeakerOptions())) == 0
     assert len(people_in([window((0, 0.2, np.zeros(VOICE_NUMBERS)))], SpeakerOptions())) == 0
 

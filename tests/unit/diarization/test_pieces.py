@@ -17,7 +17,7 @@ WHOLE = (0, FRAMES)
 
 
 def scores(*stretches: tuple[int, int, int]) -> np.ndarray:
-    """Log probabilities with a set (its index) in frames from start to end, and nobody elsewhere."""
+    """Log probabilities with a set (its index) in frames from start to end, and silence elsewhere."""
     sets = np.zeros(FRAMES, np.int64)
     for each, start, end in stretches:
         sets[start:end] = each
@@ -47,7 +47,7 @@ def test_a_stretch_of_each_local_speaker_is_a_piece() -> None:
     assert [(each.local, each.start, each.end) for each in found] == [(0, 50, 150), (2, 200, 320)]
 
 
-def test_a_voice_is_taken_from_where_nobody_else_speaks() -> None:
+def test_a_voice_is_taken_from_where_no_one_else_speaks() -> None:
     both = SETS.index((0, 1))
     first, second = pieces_of(scores((1, 0, 60), (both, 60, 120), (2, 120, 170)), WHOLE, MEL_FRAMES)
     assert (first.end, second.start) == (120, 60)

@@ -35,8 +35,8 @@ def test_the_speakers_of_a_frame_are_the_members_of_its_set(sets: np.ndarray) ->
     assert [tuple(np.flatnonzero(row)) for row in activity(sets)] == [SETS[each] for each in sets]
 
 
-def test_nobody_is_alone_while_two_speak() -> None:
-    sets = np.array([0, 1, 4, 3], np.uint8)  # nobody, the first, the first two, the third
+def test_no_one_is_alone_while_two_speak() -> None:
+    sets = np.array([0, 1, 4, 3], np.uint8)  # silence, the first, the first two, the third
     assert alone(activity(sets)).tolist() == [[False] * 3, [True, False, False], [False] * 3, [False, False, True]]
 
 

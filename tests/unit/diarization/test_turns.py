@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcription.core.speakers import Turn
-from transcription.diarization.observations import NOBODY, VOICE_NUMBERS, Observation
+from transcription.diarization.observations import NO_OWNER, VOICE_NUMBERS, Observation
 from transcription.diarization.powerset import SETS, frame_time
 from transcription.diarization.turns import SHORTEST_TURN, STRETCH_FRAMES, order_of_appearance, turns_of
 
@@ -82,8 +82,8 @@ def test_a_guess_decides_if_nothing_else_does() -> None:
     assert turns_of([window(0, (0, 0, 100), told=False)], [owners(0)], 1) == (turn(0, 100, 0),)
 
 
-def test_a_piece_of_nobody_is_in_no_turn() -> None:
-    assert turns_of([window(0, (0, 0, 100))], [owners(NOBODY)], 1) == ()
+def test_a_piece_without_an_owner_is_in_no_turn() -> None:
+    assert turns_of([window(0, (0, 0, 100))], [owners(NO_OWNER)], 1) == ()
 
 
 def test_no_windows_have_no_turns() -> None:
