@@ -61,7 +61,7 @@ class Log:
         self.out_of_memory: list[str] = []
         self.hang_reported = threading.Event()
 
-    def batch_formed(self, windows: int, max_batch: int) -> None:
+    def batch_formed(self, windows: int, max_batch: int, gpu: int) -> None:
         self.formed.append(windows)
 
     def ran_out_of_memory(self, model: str) -> None:
@@ -95,7 +95,7 @@ def a_device(
     clock: Clock | None = None,
 ) -> Iterator[Device]:
     scheduler = Scheduler(slots=1, max_batch=batch, max_queue_seconds=300, cheap_batching=True, patience_seconds=1.0)
-    device = Device(scheduler, lambda name: nullcontext(model), log or Log(), journal, clock or time.monotonic)
+    device = Device(scheduler, lambda name: nullcontext([model]), log or Log(), journal, clock or time.monotonic)
     device.start(1, batch)
     try:
         yield device
@@ -181,8 +181,8 @@ def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_goes_on() ->
 
 def test_a_failure_around_the_model_is_the_callers_answer_and_the_slot_goes_on() -> None:
     class FullDisk(Log):
-        def batch_formed(self, windows: int, max_batch: int) -> None:
-            super().batch_formed(windows, max_batch)
+        def batch_formed(self, windows: int, max_batch: int, gpu: int) -> None:
+            super().batch_formed(windows, max_batch, gpu)
             if len(self.formed) == 1:
                 raise OSError("No space left on device")
 
@@ -229,7 +229,7 @@ def test_windows_wait_for_a_device_that_has_not_started_yet() -> None:
     model = HeldModel()
     model.may_go_on.set()
     scheduler = Scheduler(slots=1, max_batch=1, max_queue_seconds=300)
-    device = Device(scheduler, lambda name: nullcontext(model), Log())
+    device = Device(scheduler, lambda name: nullcontext([model]), Log())
     assert asyncio.run(scenario()).language == "7"
     device.stop()
 
