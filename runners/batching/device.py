@@ -17,7 +17,7 @@ from functools import partial
 from typing import Protocol
 
 from runners.batching.quarantine import Journal, Verdict, fingerprint
-from runners.batching.queue import Item, batch_key
+from runners.batching.queue import Item, batch_key, size_of
 from runners.batching.scheduler import HALVED_SECONDS, Batch, Scheduler
 from runners.client.interface import RESTART_SECONDS
 from runners.decode.engine import WindowTask
@@ -179,7 +179,7 @@ class Device:
                 raise ServiceUnavailable("The service is stopping. Try again in a moment.")
             if self._hanging:
                 raise _being_replaced()
-            item = Item(next(self._ids), ticket, batch_key(task.options), alone)
+            item = Item(next(self._ids), ticket, batch_key(task.options), size_of(len(task.samples)), alone)
             self._scheduler.submit(item, self._clock())
             self._waiting[item.id] = waiting
             self._work.notify()
