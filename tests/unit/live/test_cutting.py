@@ -34,5 +34,10 @@ def test_a_cut_leaves_nothing_that_is_not_confirmed_before_it():
     assert cut_time(0.0, 8.0, spoken, tentative) <= tentative[0].start
 
 
+def test_what_follows_the_last_word_is_kept_because_a_word_may_begin_in_it():
+    spoken = words("One two three four five six.")
+    assert cut_time(0.0, 8.0, spoken, []) == spoken[-1].end
+
+
 def test_full_audio_without_words_is_cut_all_the_same():
     assert cut_time(0.0, 10.5, [], []) == 7.5

@@ -44,7 +44,7 @@ def test_an_error_follows_what_was_said_before():
         found = []
         with pytest.raises(RuntimeError, match="broken"):
             async for event in outbox.events():
-                found.append(event)
+                found += [event]
         return found
 
     assert asyncio.run(all_of_them()) == [partial("a", "")]
