@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.support.hypotheses import texts, words
 from transcription.live.agreement import after_confirmed, confirmable
 
-END = 2.0  # of the audio, less than LATEST_SECONDS after every word
+END = 1.8  # of the audio, less than LATEST_SECONDS after every word
 
 
 def confirmed(now, before, end=END):
@@ -38,8 +38,8 @@ def test_a_sure_word_after_an_unsure_one_waits_with_it():
     assert confirmed([*doubtful, *sure], []) == ""
 
 
-def test_what_was_said_three_seconds_ago_is_confirmed_without_agreement():
-    assert confirmed(words("take the meat out"), words("make a feed"), end=4.0) == "take the"
+def test_what_was_said_a_while_ago_is_confirmed_without_agreement():
+    assert confirmed(words("take the meat out"), words("make a feed"), end=2.5) == "take the"
 
 
 def test_what_is_confirmed_is_not_new_in_the_next_hypothesis():

@@ -40,4 +40,4 @@ def test_what_follows_the_last_word_is_kept_because_a_word_may_begin_in_it():
 
 
 def test_full_audio_without_words_is_cut_all_the_same():
-    assert cut_time(0.0, 10.5, [], []) == 7.5
+    assert cut_time(0.0, 10.5, [], []) == 9.0

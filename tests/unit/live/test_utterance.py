@@ -105,7 +105,7 @@ def test_full_audio_without_words_is_decoded_once_more_before_it_is_given_up():
     hear(spoken, "", 10.5)
     assert (spoken.fruitless, spoken.base) == (1, 0)
     hear(spoken, "", 10.5)
-    assert (spoken.fruitless, spoken.base) == (0, round(7.5 * SAMPLE_RATE))
+    assert (spoken.fruitless, spoken.base) == (0, round(9.0 * SAMPLE_RATE))
 
 
 HEARD = st.lists(st.sampled_from(["take", "the", "meat.", "out", "of"]), max_size=40).map(" ".join)
