@@ -3,24 +3,30 @@
 Every waiting request has a turn, a place in one ring. New requests go before those that were served already, and
 interactive requests before background ones, except that a request passed over for AGEING_SECONDS is as urgent as a new
 one and has the older turn.
+
+Live sessions go before all of them, in turn, except that the others are served once in OTHERS_SECONDS. A newer window
+of a session takes the place of a replaceable one.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions, Priority, Ticket
 
+ORDER = (Priority.LIVE, Priority.INTERACTIVE, Priority.BACKGROUND)
 USUAL_SECONDS = 15.0  # of a window with a short encoder context, the longest that such files are cut into
 # A window costs as much as this many seconds of audio, and what it holds: base, int8, clips of 3, 11 and 29 s, see
 # decision 0055.
 FIXED_SECONDS = 4.6
 AGEING_SECONDS = 10.0  # a waiting request gets a window served about this often, at least
+OTHERS_SECONDS = 2.0  # other requests get a batch this often, at least, beside live sessions
 
 
 class BatchKey(NamedTuple):
@@ -81,6 +87,10 @@ class _Request:
     is_new: bool  # none of its windows has been served yet
     waiting: deque[Item] = field(default_factory=deque)
 
+    @property
+    def is_live(self) -> bool:
+        return self.priority is Priority.LIVE
+
 
 class FairQueue:
     """The windows of all requests. Not thread-safe: the caller holds a lock. `now`: seconds on one monotonic clock."""
@@ -88,6 +98,7 @@ class FairQueue:
     def __init__(self) -> None:
         self._requests: dict[str, _Request] = {}  # those with waiting windows, by owner
         self._turns = itertools.count()
+        self._others_at = -math.inf  # when a request that is not live was last served
 
     def __len__(self) -> int:
         """Number of waiting windows."""
@@ -104,7 +115,7 @@ class FairQueue:
     def ahead_of(self, priority: Priority) -> Iterator[Item]:
         """Number of windows that are served before those of a new request of that priority."""
         for request in self._requests.values():
-            if priority is Priority.BACKGROUND or request.priority is Priority.INTERACTIVE:
+            if ORDER.index(request.priority) <= ORDER.index(priority):
                 yield from request.waiting
 
     def put(self, item: Item, now: float, *, is_new: bool) -> None:
@@ -113,6 +124,15 @@ class FairQueue:
         if owner not in self._requests:
             self._requests[owner] = _Request(item.ticket.priority, next(self._turns), now, is_new)
         self._requests[owner].waiting.append(item)
+
+    def replace(self, item: Item) -> Item | None:
+        """Put a window in the place of the request's replaceable one, which is returned; None if it has none."""
+        request = self._requests.get(item.ticket.owner)
+        if request is None or not request.waiting[-1].ticket.replaceable:
+            return None
+        replaced = request.waiting.pop()
+        request.waiting.append(item)
+        return replaced
 
     def remove(self, item_id: int) -> bool:
         """Take a window out of the queue. False when it is not waiting."""
@@ -124,9 +144,14 @@ class FairQueue:
                     return True
         return False
 
-    def next_owner(self, now: float) -> str | None:
-        """The request whose turn it is, or None when none waits."""
-        return min(self._requests, key=lambda owner: self._rank(owner, now), default=None)
+    def next_owner(self, now: float, *, only_live: bool = False) -> str | None:
+        """The request whose turn it is, or None when none waits. only_live: consider live sessions only."""
+        others_first = _others_starve(self._requests.values(), self._others_at, now)
+        return min(
+            (owner for owner, request in self._requests.items() if request.is_live or not only_live),
+            key=lambda owner: self._rank(owner, now, others_first),
+            default=None,
+        )
 
     def next_companion(self, first: Item, full: Sequence[str], most_waiting: float, now: float) -> str | None:
         """The request whose next window joins a batch that starts with `first`, or None when none may.
@@ -134,15 +159,17 @@ class FairQueue:
         full: owners that have as many windows in the batch as they may have.
         most_waiting: requests with more waiting windows than this must not join.
         """
+        live = first.ticket.priority is Priority.LIVE
         fitting = [
             owner
             for owner, request in self._requests.items()
             if owner not in full
             and request.waiting[0].key == first.key
+            and request.is_live is live
             and not request.waiting[0].alone
             and len(request.waiting) <= most_waiting
         ]
-        return min(fitting, key=lambda owner: self._rank(owner, now), default=None)
+        return min(fitting, key=lambda owner: self._rank(owner, now, others_first=False), default=None)
 
     def head(self, owner: str) -> Item:
         """The next window of a request."""
@@ -159,18 +186,32 @@ class FairQueue:
         request.turn = next(self._turns)
         request.served_at = now
         request.is_new = False
+        if not request.is_live:
+            self._others_at = now
         self._drop_if_empty(owner)
         return item
 
-    def _rank(self, owner: str, now: float) -> tuple[int, int]:
-        """The sort key of a request; the lowest is served next."""
+    def _rank(self, owner: str, now: float, others_first: bool) -> tuple[int, int, int]:
+        """The sort key of a request; the lowest is served next. others_first: than live sessions."""
         request = self._requests[owner]
+        if request.is_live:
+            return 1, 0, request.turn
+        group = 0 if others_first else 2
         if now - request.served_at >= AGEING_SECONDS:
-            return 0, request.turn
+            return group, 0, request.turn
         if request.priority is Priority.BACKGROUND:
-            return 2, request.turn
-        return 0 if request.is_new else 1, request.turn
+            return group, 2, request.turn
+        return group, 0 if request.is_new else 1, request.turn
 
     def _drop_if_empty(self, owner: str) -> None:
         if not self._requests[owner].waiting:
             del self._requests[owner]
+
+
+def _others_starve(requests: Iterable[_Request], served_at: float, now: float) -> bool:
+    """Whether a request that is not live waits, and none of them was served for OTHERS_SECONDS.
+
+    served_at: when one of them was last served.
+    """
+    waiting = min((request.served_at for request in requests if not request.is_live), default=math.inf)
+    return now - max(served_at, waiting) >= OTHERS_SECONDS

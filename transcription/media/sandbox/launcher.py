@@ -15,6 +15,7 @@ import resource
 import selectors
 import signal
 import socket
+import stat
 import sys
 import traceback
 from functools import partial
@@ -164,7 +165,10 @@ def _become(received: Received, launcher: int) -> NoReturn:
         confine(order.limits, launcher)
         program = None if order.program == INSPECT else order.program
         if file is not None:
-            sandbox.enter(sandbox.available(), Path(FILE_PATH), Path(program) if program else None)
+            # A program reads a pipe through its descriptor: a pipe has no path that Landlock could allow.
+            is_pipe = program is not None and stat.S_ISFIFO(os.fstat(FILE_DESCRIPTOR).st_mode)
+            path = None if is_pipe else Path(FILE_PATH)
+            sandbox.enter(sandbox.available(), path, Path(program) if program else None)
         if program:
             os.execve(program, [program, *order.arguments], ENVIRONMENT)
         demuxer, skip = order.arguments

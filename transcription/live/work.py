@@ -1,0 +1,135 @@
+"""The work of a session: ticks while someone speaks, and the last decode of each utterance, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import TranscriptionError
+from transcription.live.audio import AudioBuffer
+from transcription.live.decoding import Hypothesis, Piece
+from transcription.live.drafts import Drafts, Tools
+from transcription.live.events import Failed
+from transcription.live.language import LanguageLock
+from transcription.live.utterance import Utterance
+from transcription.telemetry import metrics
+
+LOOK_SECONDS = 0.1  # between two looks at the utterance that is being spoken
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ended:
+    """An utterance that has ended, with what is left of its audio. end: its last sample, exclusive."""
+
+    utterance: Utterance
+    piece: Piece
+    end: int
+
+
+class Work:
+    """Decodes for one session and puts the events into its outbox. `run` does all of it, until `finish`."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._drafts = Drafts(tools, self.wake)
+        self._ended: deque[Ended] = deque()
+        self._awake = asyncio.Event()
+        self._more = asyncio.Event()  # utterances have ended, or no more will
+        self._progressed = asyncio.Event()
+        self._finishing = False
+
+    @property
+    def waiting(self) -> int:
+        """Number of utterances that wait for their last decode."""
+        return len(self._ended)
+
+    def wake(self) -> None:
+        """Look at once whether there is something to do."""
+        self._awake.set()
+        self._progressed.set()
+
+    async def progress(self) -> None:
+        """Wait until something has been done."""
+        self._progressed.clear()
+        await self._progressed.wait()
+
+    def relearn(self, language: LanguageLock) -> None:
+        """Detect the language anew."""
+        self._tools.language = language
+
+    def follow(self, utterance: Utterance | None, audio: AudioBuffer | None = None, voice_end: int = 0) -> None:
+        """The utterance that is being spoken, with its audio so far; None if nobody speaks."""
+        self._drafts.follow(utterance, audio, voice_end)
+        self._awake.set()
+
+    def add(self, ended: Ended) -> None:
+        """An utterance that has ended."""
+        self._ended.append(ended)
+        self._more.set()
+
+    def finish(self, *, stopping: bool) -> None:
+        """End `run` once everything is done. stopping: see `Tools`."""
+        self._tools.stopping |= stopping
+        self._finishing = True
+        self._more.set()
+        self.wake()
+
+    async def run(self) -> None:
+        """Work until `finish`."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                last = group.create_task(self._finish_in_order())
+                while not last.done():
+                    self._drafts.tick_if_due()
+                    await self._rest()
+        finally:
+            self._drafts.cancel()
+
+    async def _finish_in_order(self) -> None:
+        """The last decodes, one after the other, beside the ticks of the utterance after them."""
+        while self._ended or not self._finishing:
+            if self._ended:
+                await self._finish(self._ended[0])
+                self._ended.popleft()
+                self.wake()
+            else:
+                self._more.clear()
+                await self._more.wait()
+        self.wake()
+
+    async def _rest(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS if self._drafts.active or self._finishing else None):
+                await self._awake.wait()
+        self._awake.clear()
+
+    async def _decoded(self, ended: Ended) -> Hypothesis:
+        """The last decode. Raises the errors of the runner."""
+        tools, options = self._tools, ended.utterance.options
+        heard = await tools.decoder.thoroughly(ended.piece, options, tools.language.language, lambda: tools.stopping)
+        tools.learn(heard, ended.piece, last=True)
+        ended.utterance.language = heard.language
+        return heard
+
+    async def _finish(self, ended: Ended) -> None:
+        """The last decode of an utterance, and its final text."""
+        utterance, tools = ended.utterance, self._tools
+        started = tools.clock()
+        if ended.piece.activity.voice:
+            try:
+                partial = utterance.finish((await self._decoded(ended)).segments)
+                metrics.LIVE_FINAL_SECONDS.observe(tools.clock() - started)
+            except TranscriptionError as error:
+                if not tools.stopping or not (utterance.confirmed + utterance.tentative):
+                    tools.outbox.put(Failed(utterance.number, error))
+                    return
+                partial = utterance.settle()
+            if partial:
+                tools.put(partial, ended.end / SAMPLE_RATE)
+        if utterance.error:
+            tools.outbox.put(Failed(utterance.number, utterance.error))
+        else:
+            tools.outbox.put(utterance.final(ended.end))
