@@ -21,7 +21,7 @@ from runners.batching.queue import Item, batch_key
 from runners.batching.scheduler import HALVED_SECONDS, Batch, Scheduler
 from runners.client.interface import RESTART_SECONDS
 from runners.decode.engine import WindowTask
-from transcription.core.errors import RefusedWindow, ServiceUnavailable, TranscriptionError
+from transcription.core.errors import RefusedWindow, ServiceUnavailable, Superseded, TranscriptionError
 from transcription.core.options import Priority, Ticket
 from transcription.core.transcript import WindowResult
 from transcription.telemetry.background import going_on
@@ -168,8 +168,8 @@ class Device:
         """Queue one window and wait for its result.
 
         Cancelling takes it out of the queue; a batch that is already running is not interrupted, its result is dropped.
-        Raises ServiceUnavailable when the queue is full, RefusedWindow for a quarantined window, and what the model
-        raises.
+        Raises ServiceUnavailable when the queue is full, Superseded when a newer window took its place, RefusedWindow
+        for a quarantined window, and what the model raises.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(task, fingerprint(task), loop, loop.create_future(), _Trace(time.time_ns()))
@@ -180,8 +180,10 @@ class Device:
             if self._hanging:
                 raise _being_replaced()
             item = Item(next(self._ids), ticket, batch_key(task.options), alone)
-            self._scheduler.submit(item, self._clock())
+            replaced = self._scheduler.submit(item, self._clock())
             self._waiting[item.id] = waiting
+            if replaced and (superseded := self._waiting.get(replaced.id)):
+                _settle(superseded, Superseded("A newer part of the session is decoded in its place."))
             self._work.notify()
         try:
             return await waiting.future

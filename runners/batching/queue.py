@@ -3,11 +3,15 @@
 Every waiting request has a turn, a place in one ring. New requests go before those that were served already, and
 interactive requests before background ones, except that a request passed over for AGEING_SECONDS is as urgent as a new
 one and has the older turn.
+
+Live sessions go before all of them, in turn, except that the others are served once in OTHERS_SECONDS. A newer window
+of a session takes the place of a replaceable one.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +19,9 @@ from typing import NamedTuple
 
 from transcription.core.options import DecodeOptions, Priority, Ticket
 
+ORDER = (Priority.LIVE, Priority.INTERACTIVE, Priority.BACKGROUND)
 AGEING_SECONDS = 10.0  # a waiting request gets a window served about this often, at least
+OTHERS_SECONDS = 2.0  # other requests get a batch this often, at least, beside live sessions
 
 
 class BatchKey(NamedTuple):
@@ -77,6 +83,7 @@ class FairQueue:
     def __init__(self) -> None:
         self._requests: dict[str, _Request] = {}  # those with waiting windows, by owner
         self._turns = itertools.count()
+        self._others_at = -math.inf  # when a request that is not live was last served
 
     def __len__(self) -> int:
         """Number of waiting windows."""
@@ -93,7 +100,7 @@ class FairQueue:
     def ahead_of(self, priority: Priority) -> Iterator[Item]:
         """Number of windows that are served before those of a new request of that priority."""
         for request in self._requests.values():
-            if priority is Priority.BACKGROUND or request.priority is Priority.INTERACTIVE:
+            if ORDER.index(request.priority) <= ORDER.index(priority):
                 yield from request.waiting
 
     def put(self, item: Item, now: float, *, is_new: bool) -> None:
@@ -102,6 +109,15 @@ class FairQueue:
         if owner not in self._requests:
             self._requests[owner] = _Request(item.ticket.priority, next(self._turns), now, is_new)
         self._requests[owner].waiting.append(item)
+
+    def replace(self, item: Item) -> Item | None:
+        """Put a window in the place of the request's replaceable one, which is returned; None if it has none."""
+        request = self._requests.get(item.ticket.owner)
+        if request is None or not request.waiting[-1].ticket.replaceable:
+            return None
+        replaced = request.waiting.pop()
+        request.waiting.append(item)
+        return replaced
 
     def remove(self, item_id: int) -> bool:
         """Take a window out of the queue. False when it is not waiting."""
@@ -113,9 +129,18 @@ class FairQueue:
                     return True
         return False
 
-    def next_owner(self, now: float) -> str | None:
-        """The request whose turn it is, or None when none waits."""
-        return min(self._requests, key=lambda owner: self._rank(owner, now), default=None)
+    def next_owner(self, now: float, *, only_live: bool = False) -> str | None:
+        """The request whose turn it is, or None when none waits. only_live: consider live sessions only."""
+        others_first = self._others_starve(now)
+        return min(
+            (owner for owner in self._requests if not only_live or self.is_live(owner)),
+            key=lambda owner: self._rank(owner, now, others_first),
+            default=None,
+        )
+
+    def is_live(self, owner: str) -> bool:
+        """Whether a waiting request is a live session."""
+        return self._requests[owner].priority is Priority.LIVE
 
     def next_companion(self, first: Item, full: Sequence[str], most_waiting: float, now: float) -> str | None:
         """The request whose next window joins a batch that starts with `first`, or None when none may.
@@ -123,15 +148,17 @@ class FairQueue:
         full: owners that have as many windows in the batch as they may have.
         most_waiting: requests with more waiting windows than this must not join.
         """
+        live = first.ticket.priority is Priority.LIVE
         fitting = [
             owner
             for owner, request in self._requests.items()
             if owner not in full
             and request.waiting[0].key == first.key
+            and self.is_live(owner) is live
             and not request.waiting[0].alone
             and len(request.waiting) <= most_waiting
         ]
-        return min(fitting, key=lambda owner: self._rank(owner, now), default=None)
+        return min(fitting, key=lambda owner: self._rank(owner, now, others_first=False), default=None)
 
     def head(self, owner: str) -> Item:
         """The next window of a request."""
@@ -148,17 +175,27 @@ class FairQueue:
         request.turn = next(self._turns)
         request.served_at = now
         request.is_new = False
+        if request.priority is not Priority.LIVE:
+            self._others_at = now
         self._drop_if_empty(owner)
         return item
 
-    def _rank(self, owner: str, now: float) -> tuple[int, int]:
-        """The sort key of a request; the lowest is served next."""
+    def _rank(self, owner: str, now: float, others_first: bool) -> tuple[int, int, int]:
+        """The sort key of a request; the lowest is served next. others_first: than live sessions."""
         request = self._requests[owner]
+        if request.priority is Priority.LIVE:
+            return 1, 0, request.turn
+        group = 0 if others_first else 2
         if now - request.served_at >= AGEING_SECONDS:
-            return 0, request.turn
+            return group, 0, request.turn
         if request.priority is Priority.BACKGROUND:
-            return 2, request.turn
-        return 0 if request.is_new else 1, request.turn
+            return group, 2, request.turn
+        return group, 0 if request.is_new else 1, request.turn
+
+    def _others_starve(self, now: float) -> bool:
+        """Whether a request that is not live waits, and none of them was served for OTHERS_SECONDS."""
+        waiting = (each.served_at for each in self._requests.values() if each.priority is not Priority.LIVE)
+        return now - max(self._others_at, min(waiting, default=math.inf)) >= OTHERS_SECONDS
 
     def _drop_if_empty(self, owner: str) -> None:
         if not self._requests[owner].waiting:

@@ -20,6 +20,9 @@ ADMISSION_SECONDS = 60.0  # an admitted request stays admitted until it has been
 FIRST_ESTIMATE = 1.5  # seconds per window in one slot until one is measured (base, int8, one thread)
 LEARNING_RATE = 0.2  # weight of the newest batch in the estimate
 MAX_PER_REQUEST = 2  # windows of one request in a batch where batching costs time: what a new request waits for
+# After the last window of a live session: meanwhile the others leave a slot free, and have batches of one window where
+# batching costs time, so that the next one does not wait for a long batch.
+LIVE_SECONDS = 3.0
 HALVED_SECONDS = 60.0  # batches stay halved this long after the device ran out of memory
 # A window that fails at every temperature takes six decodes, and may be read in several parts.
 PATIENCE = 30.0  # a batch is overdue after this many times its estimate
@@ -87,6 +90,7 @@ class Scheduler:
         self._admitted: dict[str, float] = {}  # owner -> last activity
         self._estimates = _Estimates()
         self._batch_ids = itertools.count()
+        self._live_at = -math.inf  # when a window of a live session arrived
 
     def resize(self, slots: int, max_batch: int) -> None:
         """Change the layout. Raises ValueError unless both are at least 1."""
@@ -114,8 +118,8 @@ class Scheduler:
         running = (item for batch in self._running.values() for item in batch.items)
         return self._estimates.total((*running, *self._queue.ahead_of(priority))) / self._slots
 
-    def submit(self, item: Item, now: float) -> None:
-        """Put a window at the end of its request's queue.
+    def submit(self, item: Item, now: float) -> Item | None:
+        """Put a window at the end of its request's queue. Returns the window of a live session that it replaces there.
 
         Raises ServiceUnavailable when the request is new and would wait too long. An admitted request is never refused
         half-way: its caller bounds the number of windows in flight.
@@ -130,7 +134,12 @@ class Scheduler:
         if is_new:
             self._check_admission(item.ticket.priority)
         self._admitted[owner] = now
+        if item.ticket.priority is Priority.LIVE:
+            self._live_at = now
+            if replaced := self._queue.replace(item):
+                return replaced
         self._queue.put(item, now, is_new=is_new)
+        return None
 
     def cancel(self, item_id: int) -> bool:
         """Take a window out of the queue. False when it is not waiting there: it runs or is done."""
@@ -141,8 +150,10 @@ class Scheduler:
 
         The batch counts as running until it is `finished`.
         """
-        owner = self._queue.next_owner(now)
-        if owner is None or len(self._running) >= self._slots:
+        if len(self._running) >= self._slots:
+            return None
+        owner = self._queue.next_owner(now, only_live=self._live_has_last_slot(now))
+        if owner is None:
             return None
         if any(item.alone for batch in self._running.values() for item in batch.items):
             return None
@@ -180,6 +191,8 @@ class Scheduler:
     def _fill(self, owner: str, now: float) -> list[Item]:
         """Take windows for one batch, first that of `owner`: a slot's share of those waiting, within the limits."""
         room = min(self.batch_limit(now), math.ceil(len(self._queue) / self._slots))
+        if self._live_is_on(now) and not self._cheap_batching and not self._queue.is_live(owner):
+            room = 1
         most_waiting = math.inf if self._cheap_batching else self._queue.length(owner)
         per_request = math.inf if self._cheap_batching else MAX_PER_REQUEST
         items = [self._queue.take(owner, now)]
@@ -191,6 +204,14 @@ class Scheduler:
                 break
             items.append(self._queue.take(companion, now))
         return items
+
+    def _live_is_on(self, now: float) -> bool:
+        return now - self._live_at <= LIVE_SECONDS
+
+    def _live_has_last_slot(self, now: float) -> bool:
+        """Whether no other slot is free, and somebody is speaking who will need it soon."""
+        others = [each for each in self._running.values() if each.items[0].ticket.priority is not Priority.LIVE]
+        return self._live_is_on(now) and self._slots > 1 and len(others) >= self._slots - 1
 
     def _check_admission(self, priority: Priority) -> None:
         wait = self.backlog(priority)

@@ -45,7 +45,8 @@ class Runner(Protocol):
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
         """Decode one window.
 
-        Raises UnknownModel, ModelUnavailable, InvalidParameter, RefusedWindow, ServiceUnavailable.
+        Raises UnknownModel, ModelUnavailable, InvalidParameter, RefusedWindow, ServiceUnavailable, and Superseded for a
+        replaceable one.
         Cancelling the call takes the window out of the queue.
         """
         ...

@@ -55,7 +55,7 @@ def is_doubtful(attempt: Attempt, frames: int, options: DecodeOptions, timestamp
     return (
         text > _most_text(frames)
         or len(attempt.tokens) >= most_tokens(frames)
-        or early_end(attempt.tokens, frames, timestamp_begin) is not None
+        or (not options.draft and early_end(attempt.tokens, frames, timestamp_begin) is not None)
         or needs_fallback(attempt, options)
     )
 

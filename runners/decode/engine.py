@@ -144,7 +144,7 @@ class Engine:
         """Decode on a short context, and return the parts whose language or text is doubtful, unfinished."""
         encoded = self._encode(parts, context)
         with stage(MODEL_DECODE):
-            unsure = self._detect_languages(parts, encoded, at_least=DOUBTFUL)
+            unsure = self._detect_languages(parts, encoded, brief=True)
             rows = [row for row, part in enumerate(parts) if part not in unsure]
             sure = [parts[row] for row in rows]
             if not sure or self._only_language(sure):
@@ -155,7 +155,10 @@ class Engine:
         doubtful = []
         for row, (part, attempt) in enumerate(zip(sure, attempts, strict=True)):
             if is_doubtful(attempt, part.frames, part.state.options, self._tokenizers.timestamp_begin):
-                doubtful.append(part)
+                if part.state.options.draft:
+                    part.state.seek = part.state.content_frames
+                else:
+                    doubtful.append(part)
             else:
                 self._use(part, attempt, encoded, row)
         return unsure + doubtful
@@ -183,9 +186,12 @@ class Engine:
             return joined(encoded)
 
     def _detect_languages(
-        self, parts: Sequence[_Part], encoded: ctranslate2.StorageView, at_least: float = 0.0
+        self, parts: Sequence[_Part], encoded: ctranslate2.StorageView, *, brief: bool = False
     ) -> list[_Part]:
-        """Set the languages that are not known yet, except less probable ones; return the parts that have none."""
+        """Set the languages that are not known yet, and return the parts that have none.
+
+        brief: on a short context, where doubtful ones are not set; those of drafts are.
+        """
         unknown = [row for row, part in enumerate(parts) if part.state.language is None]
         if not unknown:
             return []
@@ -200,7 +206,7 @@ class Engine:
             state = parts[row].state
             ranked = [(token[2:-2], float(probability)) for token, probability in ranking]  # <|en|>
             language, probability = likeliest(ranked, state.options.languages)
-            if probability < at_least:
+            if brief and probability < DOUBTFUL and not state.options.draft:
                 unsure.append(parts[row])
             else:
                 state.language, state.language_probability = language, probability

@@ -21,6 +21,7 @@ from transcription.api.routes import (
     events,
     health,
     jobs,
+    live,
     native_input,
     tasks,
     transcription,
@@ -59,6 +60,7 @@ MODULES = (
     diarization,
     azure,
     webservice,
+    live,
     page,
     api_docs,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from transcription.core.settings import Settings
 from transcription.jobs.access import EVERY_JOB, Access
@@ -12,6 +13,9 @@ from transcription.jobs.access import EVERY_JOB, Access
 CALLER = "transcription.caller"  # key in the ASGI scope; absent if no API key is required
 # Also a key in the ASGI scope: a function that takes the size of the upload so far, in bytes; absent without limits.
 COUNT_BYTES = "transcription.count_bytes"
+
+
+CLIENT = "transcription.client"  # also: whose limits the request counts against; absent without limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,12 @@ class Caller:
     uploads_per_minute: int | None = None
     reads_per_minute: int | None = None
     admin: bool = False
+
+
+def client_key(scope: Scope) -> str:
+    """The client whose limits a request counts against: an API key or an address; "" without limits."""
+    client: str = scope.get(CLIENT, "")
+    return client
 
 
 def access_of(request: Request, settings: Settings) -> Access:

@@ -13,10 +13,12 @@ from runners.client.recent_state import RecentState
 from transcription.api.caller import access_of
 from transcription.api.job_feeds import JobFeeds
 from transcription.api.job_status import StatusRenderer
+from transcription.api.live.conversations import Conversations
 from transcription.api.rendered import RenderedResults
 from transcription.core.settings import Settings
 from transcription.jobs.access import Access
 from transcription.jobs.service import JobService
+from transcription.live.sessions import LiveSessions
 from transcription.media.intake.fetch import Fetcher
 from transcription.pipeline.transcribe import Pipeline
 from transcription.pipeline.transcriber import Transcriber
@@ -38,6 +40,8 @@ class Backend:
     feeds: JobFeeds
     fetcher: Fetcher
     background: BackgroundTasks
+    live: LiveSessions
+    conversations: Conversations
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -66,6 +66,7 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
         "the page's origin to CORS_ORIGINS.",
     ),
     errors.UnknownJob: (404, "There is no job '0d3a'. Finished jobs are kept for one day."),
+    errors.UnknownSession: (404, "There is no such session. Start another one."),
     errors.UploadTooSlow: (408, "No data arrived for 30 s. Check the connection and send the upload again."),
     errors.WrongJobState: (409, "The job is processing and has no result yet. Try again later."),
     errors.UnreadableJob: (409, "What is stored of this job cannot be read. Submit the recording again."),

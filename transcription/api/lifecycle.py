@@ -12,6 +12,7 @@ from runners.client.recent_state import RecentState
 from transcription.api.dependencies import Backend
 from transcription.api.job_feeds import JobFeeds
 from transcription.api.job_status import Part, StatusRenderer
+from transcription.api.live.conversations import Conversations
 from transcription.api.rendered import RenderedResults
 from transcription.core.settings import Settings
 from transcription.jobs.access import EVERY_JOB
@@ -19,6 +20,7 @@ from transcription.jobs.job import Job
 from transcription.jobs.open import open_jobs
 from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.service import JobService
+from transcription.live.sessions import LiveSessions
 from transcription.media.intake.fetch import Fetcher
 from transcription.media.intake.sweep import TASK as SWEEP
 from transcription.media.intake.sweep import sweep_regularly
@@ -60,6 +62,8 @@ class ApiProcess:
         jobs = open_jobs(settings, client, pipeline, callback_body, self._background)
         fetcher = Fetcher(settings, SystemResolver())
         self._housekeeping = jobs.housekeeping
+        live = LiveSessions(client, settings)
+        self._conversations = Conversations(live, settings)
         results = RenderedResults(jobs.service, settings.max_rendered_bytes)
         self.backend = Backend(
             settings,
@@ -73,6 +77,8 @@ class ApiProcess:
             JobFeeds(jobs.service, streams, settings.max_rendered_bytes),
             fetcher,
             self._background,
+            live,
+            self._conversations,
         )
 
     def start(self) -> None:
@@ -83,9 +89,11 @@ class ApiProcess:
         self._background.start(PROCESS_METRICS, partial(update_regularly, API, folders))
         self._background.start(MEMORY, give_memory_back_when_quiet)
         call_on_sigterm(self._housekeeping.stop_soon)
+        call_on_sigterm(self._conversations.stop_soon)
 
     async def stop(self) -> None:
         """Stop the background tasks. Running jobs return to the queue."""
+        await self._conversations.aclose()
         await self._housekeeping.stop()
         await self._background.stop()
 

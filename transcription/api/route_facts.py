@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from transcription.api.content_security import DEFAULT_POLICY
 
+WEBSOCKET = "WEBSOCKET"  # in place of a method
 PARAMETER = re.compile(r"\{[^}]+\}")
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -48,7 +49,7 @@ UNKNOWN_ROUTE = RouteFacts()
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of a path, such as /status/{job_id}, with its facts."""
+    """One method of a path, or WEBSOCKET, such as /status/{job_id}, with its facts."""
 
     method: str
     path: str
@@ -70,7 +71,7 @@ def declared(routes: Iterable[BaseRoute]) -> list[Route]:
     return [
         Route(method, route.path, getattr(route.endpoint, "route_facts", UNKNOWN_ROUTE))  # type: ignore[attr-defined]
         for route in routes
-        for method in sorted(route.methods)  # type: ignore[attr-defined]
+        for method in sorted(getattr(route, "methods", (WEBSOCKET,)))
     ]
 
 
@@ -95,11 +96,11 @@ class RouteTable:
         if methods is None:
             return UNKNOWN_ROUTE
         # A method that the route does not support brings no work: the request is refused.
-        return methods.get(scope["method"]) or replace(next(iter(methods.values())), upload=False)
+        return methods.get(scope.get("method", WEBSOCKET)) or replace(next(iter(methods.values())), upload=False)
 
     def methods(self, scope: Scope) -> frozenset[str]:
         """The methods of the route of a request; empty if there is no such route."""
-        return frozenset(self._paths.get(self._template(scope["path"]), ()))
+        return frozenset(self._paths.get(self._template(scope["path"]), ())) - {WEBSOCKET}
 
     def open_paths(self, *, protect_probes: bool) -> frozenset[str]:
         """The paths that require no key."""

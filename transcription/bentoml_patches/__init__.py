@@ -33,7 +33,9 @@ def install_edge(
     routes: as for `install`. route_path: the path of a request without the prefix that a proxy adds. write_timeout,
     max_connections: as for `bounded_connections.install`.
     """
-    from transcription.bentoml_patches import bounded_connections  # imports uvicorn, which the supervisor does not
+    # They import uvicorn, which the supervisor does not.
+    from transcription.bentoml_patches import bounded_connections, sockets
 
     bounded_connections.install(write_timeout, max_connections)
+    sockets.install()
     route_metrics.install(routes, route_path)

@@ -138,6 +138,12 @@ class OutcomeUnknown(ServiceUnavailable):
     """The answer to a write was lost: it may or may not have taken effect."""
 
 
+class Superseded(ServiceUnavailable):
+    """A newer window of the same live session took the place of this one in the queue."""
+
+    code = "superseded"
+
+
 class NewerStore(ServiceUnavailable):
     """Jobs are stored by a newer version of the service, which this one cannot read."""
 
@@ -188,6 +194,12 @@ class UnknownJob(TranscriptionError):
     """There is no such job, or it has expired."""
 
     code = "unknown_job"
+
+
+class UnknownSession(TranscriptionError):
+    """There is no such live session, or it has ended."""
+
+    code = "unknown_session"
 
 
 class WrongJobState(TranscriptionError):

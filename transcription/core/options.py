@@ -22,8 +22,9 @@ class Task(StrEnum):
 
 
 class Priority(StrEnum):
-    """Interactive: a client waits on an open connection. Background: a stored job."""
+    """Live: someone is speaking. Interactive: a client waits on an open connection. Background: a stored job."""
 
+    LIVE = "live"
     INTERACTIVE = "interactive"
     BACKGROUND = "background"
 
@@ -58,6 +59,7 @@ class DecodeOptions:
     log_prob_threshold: a decode whose average log probability is lower is tried again.
     no_speech_threshold: a window with a higher probability of no speech and a low average log probability is skipped.
     encoder_context: how much the encoder sees; with FULL the tokens are those of faster-whisper.
+    draft: the audio goes on and will be decoded again: decoded once, and without result if that is doubtful.
     """
 
     model: str
@@ -75,6 +77,7 @@ class DecodeOptions:
     log_prob_threshold: float = -1.0
     no_speech_threshold: float = 0.6
     encoder_context: EncoderContext = EncoderContext.AUTO
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +146,13 @@ class Ticket:
 
     request_id: for the log. Chosen by the client, so it may not be unique.
     work_id: unique to a piece of work, for fairness in the queue; empty to use the request's id.
+    replaceable: while the window waits, the next one of the same work takes its place; only for Priority.LIVE.
     """
 
     request_id: str
     priority: Priority = Priority.INTERACTIVE
     work_id: str = ""
+    replaceable: bool = False
 
     @property
     def owner(self) -> str:

@@ -47,6 +47,8 @@ class Partial:
 class Final:
     """The text of an utterance. There is one for each that did not fail, in order; its text may be empty.
 
+    Partial events of the next utterance may come before it.
+
     A `Partial` before it confirms what was not confirmed yet, so that the confirmed text, joined, is `text`.
     words: with times and probabilities; empty unless the session asks for the times of words. segments: with times in
     the session. start, end: of the utterance, seconds. language: Whisper's code; "und" without text.

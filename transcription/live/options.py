@@ -8,6 +8,7 @@ from transcription.core.options import VAD_THRESHOLD, DecodeOptions, Hallucinati
 
 PREFIX_PADDING_MS = 300  # as in OpenAI's Realtime API
 SILENCE_MS = 500  # as there
+MOST_PADDING_MS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,8 @@ class LiveOptions:
     turn_detection: TurnDetection | None = field(default_factory=TurnDetection)
     words: bool = False
     hallucinations: HallucinationPolicy = HallucinationPolicy.DROP
+
+    @property
+    def threshold(self) -> float:
+        """The speech probability from which a chunk of 32 ms counts as speech, 0..1."""
+        return self.turn_detection.threshold if self.turn_detection else VAD_THRESHOLD

@@ -2,29 +2,88 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
 from runners.client.interface import Runner
+from transcription.core.errors import ServiceUnavailable, TooManyStreams, TranscriptionError
 from transcription.core.settings import Settings
 from transcription.live.options import LiveOptions
+from transcription.live.pace import Pace
 from transcription.live.session import LiveSession
+from transcription.telemetry import metrics
+
+RETRY_SECONDS = 15.0
+FINISH_SECONDS = 10.0  # for the last texts, when the service stops
 
 
 class LiveSessions:
     """Opens sessions, while there is room. clock: monotonic seconds."""
 
     def __init__(self, runner: Runner, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        raise NotImplementedError
+        self._runner = runner
+        self._settings = settings
+        self._clock = clock
+        self._pace = Pace()
+        self._open: dict[str, LiveSession] = {}
+        self._owners: dict[str, str] = {}  # callers, by session
+        self._stopping = False
+
+    def __len__(self) -> int:
+        """Number of open sessions."""
+        return len(self._open)
 
     async def open(self, options: LiveOptions, caller: str, request_id: str) -> LiveSession:
-        """A new session, which counts until its `aclose`. caller: whose limit it counts against.
+        """A new session, which counts until its `aclose`. caller: whose limit it counts against; "" for none.
 
         Raises TooManyStreams when the caller has too many, ServiceUnavailable when the process has, or the model is too
         slow for one more.
         """
-        raise NotImplementedError
+        try:
+            self._check(caller)
+        except TranscriptionError as error:
+            metrics.LIVE_REFUSED.labels(reason=error.code).inc()
+            raise
+        session = LiveSession(self._runner, options, request_id, self._clock, self._pace, self._closed)
+        self._open[session.id] = session
+        self._owners[session.id] = caller
+        metrics.LIVE_SESSIONS.inc()
+        return session
 
     async def aclose(self) -> None:
         """Finish every session, for a graceful stop: utterances get their final text, and the events end."""
-        raise NotImplementedError
+        self._stopping = True
+        sessions = list(self._open.values())
+        await asyncio.gather(*(session.finish() for session in sessions))
+        if sessions:
+            await asyncio.wait([asyncio.create_task(each.done()) for each in sessions], timeout=FINISH_SECONDS)
+        await asyncio.gather(*(session.aclose() for session in sessions))
+
+    def _closed(self, session: LiveSession) -> None:
+        if self._open.pop(session.id, None) is None:
+            return
+        del self._owners[session.id]
+        metrics.LIVE_SESSIONS.dec()
+
+    def _check(self, caller: str) -> None:
+        if self._stopping:
+            raise ServiceUnavailable("The service is stopping. Try again in a moment.")
+        theirs = sum(owner == caller for owner in self._owners.values())
+        if caller and theirs >= self._settings.max_client_live_sessions:
+            raise TooManyStreams(
+                f"You have {theirs} live sessions open, the maximum. Close one.",
+                retry_after=RETRY_SECONDS,
+            )
+        if len(self._open) >= self._settings.max_live_sessions:
+            raise ServiceUnavailable(
+                f"{len(self._open)} live sessions are open, the maximum. Try again later, or have MAX_LIVE_SESSIONS "
+                "raised.",
+                retry_after=RETRY_SECONDS,
+            )
+        if self._open and not self._pace.has_room(self._clock()):
+            raise ServiceUnavailable(
+                "The model is too busy for another live session: the text of those that are open comes "
+                f"{self._pace.latency(self._clock()):.1f} s after each decode. Try again later.",
+                retry_after=RETRY_SECONDS,
+            )

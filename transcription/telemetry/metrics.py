@@ -18,6 +18,7 @@ from transcription.core.settings import InvalidSettings, Settings
 
 # Seconds, as in configuration.yaml. The range is wide: a transcription takes longer the longer its recording is.
 DURATIONS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+LIVE_DURATIONS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 SHARES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 
@@ -102,6 +103,31 @@ MODEL_MEMORY = Gauge(
     "Memory that loading the model took, of the GPU or else of the process; 0 once the model is unloaded",
     ("model",),
     multiprocess_mode="livemax",
+)
+
+# Live sessions
+LIVE_SESSIONS = Gauge("transcription_live_sessions", "Open live sessions", multiprocess_mode="livesum")
+LIVE_REFUSED = Counter(
+    "transcription_live_refused_sessions", "Live sessions that were refused, by kind of error", ("reason",)
+)
+LIVE_AUDIO_SECONDS = Counter("transcription_live_audio_seconds", "Seconds of audio of live sessions")
+LIVE_TICK_SECONDS = Histogram(
+    "transcription_live_tick_seconds",
+    "Time from a tick of a live session to its hypothesis, in seconds",
+    buckets=LIVE_DURATIONS,
+)
+LIVE_CONFIRM_SECONDS = Histogram(
+    "transcription_live_confirm_seconds",
+    "Audio of a live session between the end of a word and the end of what had arrived when it was confirmed, seconds",
+    buckets=LIVE_DURATIONS,
+)
+LIVE_FINAL_SECONDS = Histogram(
+    "transcription_live_final_seconds",
+    "Time from the end of an utterance to its final text, in seconds",
+    buckets=LIVE_DURATIONS,
+)
+LIVE_DROPPED_TICKS = Counter(
+    "transcription_live_dropped_ticks", "Ticks of live sessions that a newer one replaced in the queue"
 )
 
 # Jobs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from transcription.api.caller import CALLER, Caller
@@ -14,8 +16,10 @@ from transcription.core.settings import Settings
 KEY_HEADERS = (b"x-api-key", b"api-key")  # ours, and Azure's
 AUTHORIZATION = b"authorization"
 BEARER = b"bearer "
+# Browsers cannot set headers of a WebSocket, except its subprotocols; one that starts so has the key. The second is
+# OpenAI's. Not in the query: addresses are logged.
+KEY_SUBPROTOCOLS = ("api-key.", "openai-insecure-api-key.")
 MAX_HEADERS = 100
-POLICY_VIOLATION = 1008  # WebSocket close code, RFC 6455
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -35,15 +39,12 @@ class AuthenticationMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             try:
                 self._check(scope)
             except TranscriptionError as error:
                 await error_response(error)(scope, receive, send)
                 return
-        elif scope["type"] == "websocket":  # the service has no WebSocket route
-            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
-            return
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
@@ -53,18 +54,30 @@ class AuthenticationMiddleware:
             raise TooManyHeaders(f"The request has {len(headers)} headers; the limit is {MAX_HEADERS}. Send fewer.")
         if self._keys is None or scope["path"] in self._open_paths:
             return
-        scope[CALLER] = identify(headers, self._keys)
+        scope[CALLER] = identify(headers, self._keys, scope.get("subprotocols", ()))
 
 
-def identify(headers: Headers, keys: KeyRing) -> Caller:
-    """The owner of the key in the headers. Raises MissingApiKey, InvalidApiKey."""
-    given = key_in(headers)
+def identify(headers: Headers, keys: KeyRing, subprotocols: Sequence[str] = ()) -> Caller:
+    """The owner of the key in the headers, or else in the subprotocols of a WebSocket.
+
+    Raises MissingApiKey, InvalidApiKey.
+    """
+    given = key_in(headers) or key_in_subprotocols(subprotocols)
     if not given:
         raise MissingApiKey("An API key is required. Send it as X-API-Key: KEY or Authorization: Bearer KEY.")
     caller = keys.find(given)
     if caller is None:
         raise InvalidApiKey("The API key is invalid. Ask the operator of this service for one.")
     return caller
+
+
+def key_in_subprotocols(subprotocols: Sequence[str]) -> bytes:
+    """The key among the subprotocols of a WebSocket, or b"" without one."""
+    for offered in subprotocols:
+        for prefix in KEY_SUBPROTOCOLS:
+            if offered.startswith(prefix):
+                return offered.removeprefix(prefix).encode()
+    return b""
 
 
 def key_in(headers: Headers) -> bytes:

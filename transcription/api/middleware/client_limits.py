@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from transcription.api.caller import CALLER, COUNT_BYTES, Caller
+from transcription.api.caller import CALLER, CLIENT, COUNT_BYTES, Caller
 from transcription.api.errors import error_response
 from transcription.api.middleware.client_address import client_of, parse_networks
 from transcription.api.middleware.concurrent_streams import ConcurrentStreams
@@ -36,11 +36,12 @@ class ClientLimitsMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or (facts := self._routes.facts(scope)).probe:
+        if scope["type"] not in ("http", "websocket") or (facts := self._routes.facts(scope)).probe:
             await self._app(scope, receive, send)
             return
         key: Caller | None = scope.get(CALLER)
         client = f"key:{key.name}" if key else client_of(scope, self._trusted)
+        scope[CLIENT] = client
         kind, per_minute = self._limit(key, upload=facts.upload)
         status = await self._rates.count(kind, client, per_minute)
         if status:
@@ -48,7 +49,9 @@ class ClientLimitsMiddleware:
             if not status.allowed:
                 await error_response(rate_limit_exceeded(status, upload=facts.upload))(scope, receive, send)
                 return
-        if facts.upload:
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)  # transcription/live/sessions.py counts those that are open
+        elif facts.upload:
             await self._serve_upload(client, scope, receive, send)
         elif facts.stream:
             await self._serve_stream(client, scope, receive, send)

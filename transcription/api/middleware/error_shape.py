@@ -9,12 +9,21 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from transcription.api.errors import INTERNAL_ERROR, RETRY_SECONDS, ErrorBody, error_body, framework_error
+from transcription.api.errors import (
+    INTERNAL_ERROR,
+    RETRY_SECONDS,
+    ErrorBody,
+    error_body,
+    error_response,
+    framework_error,
+)
 from transcription.api.openai import errors as openai_errors
 from transcription.api.openai.errors import is_openai
+from transcription.core.errors import TranscriptionError
 
 BODY_FIELDS = frozenset(ErrorBody.model_fields)
 PARAMETER = "param"  # besides our fields; only OpenAI's shape has it
+INTERNAL_CLOSE_CODE = 1011  # of a WebSocket, RFC 6455
 REWRITTEN_TYPES = ("application/json", "text/plain")
 
 log = structlog.get_logger("access")
@@ -31,6 +40,9 @@ class ErrorShapeMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Exceptions do not propagate: BentoML would wait for an answer until its time limit."""
+        if scope["type"] == "websocket":
+            await self._serve_websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -40,6 +52,24 @@ class ErrorShapeMiddleware:
         except Exception:
             log.exception("unexpected_error", endpoint=scope["path"])
             await rewriter.fail()
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket. The routes send errors as messages; this is for what they do not expect."""
+        begun = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        except Exception:
+            log.exception("unexpected_error", endpoint=scope["path"])
+            if begun:
+                await send({"type": "websocket.close", "code": INTERNAL_CLOSE_CODE})
+            else:
+                await error_response(TranscriptionError(INTERNAL_ERROR.example))(scope, receive, send)
 
 
 class ErrorRewriter:

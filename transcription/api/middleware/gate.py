@@ -39,11 +39,11 @@ class GateMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or (facts := self._routes.facts(scope)).probe:
+        if scope["type"] not in ("http", "websocket") or (facts := self._routes.facts(scope)).probe:
             await self._app(scope, receive, send)
         elif scope.get("state", {}).get(CROWDED):
             await self._refuse("Too many connections are open. Try again in a moment.", scope, receive, send)
-        elif facts.upload:
+        elif facts.upload or scope["type"] == "websocket":
             await self._app(scope, receive, send)
         elif self._waiting >= MAX_WAITING:
             await self._refuse("Too many requests are waiting. Try again in a moment.", scope, receive, send)

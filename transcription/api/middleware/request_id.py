@@ -11,10 +11,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from transcription.api.caller import CALLER
-from transcription.api.route_facts import RouteTable
+from transcription.api.route_facts import WEBSOCKET, RouteTable
 from transcription.telemetry.logs import request_context
 
 REQUEST_ID_HEADER = "X-Request-ID"
+# Messages that begin an answer; the last two are of a WebSocket, which is refused or accepted.
+STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+SWITCHING_PROTOCOLS = 101
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 log = structlog.get_logger("access")
@@ -29,7 +32,7 @@ class RequestIdMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         request_id = choose_request_id(Headers(scope=scope).get(REQUEST_ID_HEADER))
@@ -37,8 +40,9 @@ class RequestIdMiddleware:
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if message["type"] in STARTS:
+                status = message.get("status", SWITCHING_PROTOCOLS)
+                message.setdefault("headers", [])
                 MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
             await send(message)
 
@@ -55,7 +59,7 @@ class RequestIdMiddleware:
         level(
             "request",
             endpoint=scope["path"],
-            method=scope["method"],
+            method=scope.get("method", WEBSOCKET),
             status_code=status,
             duration_ms=round(seconds * 1000),
             **({"user_id": scope[CALLER].name} if CALLER in scope else {}),

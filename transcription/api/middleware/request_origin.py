@@ -29,7 +29,6 @@ FETCH_SITE = b"sec-fetch-site"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 EVERY_ORIGIN = "*"
-POLICY_VIOLATION = 1008  # WebSocket close code, RFC 6455
 SHOWN_CHARACTERS = 100
 
 
@@ -53,10 +52,7 @@ class RequestOriginMiddleware:
             try:
                 self._check(scope)
             except TranscriptionError as error:
-                if scope["type"] == "websocket":
-                    await send({"type": "websocket.close", "code": POLICY_VIOLATION})
-                else:
-                    await error_response(error)(scope, receive, send)
+                await error_response(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

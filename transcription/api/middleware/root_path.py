@@ -67,10 +67,12 @@ class RootPathMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        prefix: str = scope.get(PREFIX, "")
+        if scope["type"] == "websocket":
+            scope = {**scope, "root_path": prefix, "path": prefix + scope["path"]}
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        prefix: str = scope.get(PREFIX, "")
         if not scope["path"]:
             # Without the final slash, the relative addresses in BentoML's page would lead out of the prefix.
             await RedirectResponse(f"{prefix}/")(scope, receive, send)

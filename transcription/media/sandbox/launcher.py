@@ -15,6 +15,7 @@ import resource
 import selectors
 import signal
 import socket
+import stat
 import sys
 import traceback
 from functools import partial
@@ -164,7 +165,9 @@ def _become(received: Received, launcher: int) -> NoReturn:
         confine(order.limits, launcher)
         program = None if order.program == INSPECT else order.program
         if file is not None:
-            sandbox.enter(sandbox.available(), Path(FILE_PATH), Path(program) if program else None)
+            # A pipe has no path that Landlock could allow, and is read through its descriptor.
+            path = None if stat.S_ISFIFO(os.fstat(FILE_DESCRIPTOR).st_mode) else Path(FILE_PATH)
+            sandbox.enter(sandbox.available(), path, Path(program) if program else None)
         if program:
             os.execve(program, [program, *order.arguments], ENVIRONMENT)
         demuxer, skip = order.arguments

@@ -36,14 +36,16 @@ def available() -> Support:
     return Support(seccomp.is_available(), landlock.version())
 
 
-def enter(support: Support, file: Path, program: Path | None) -> None:
+def enter(support: Support, file: Path | None, program: Path | None) -> None:
     """Irrevocably drop all access except reading `file` and, unless it is None, executing `program`.
+
+    file: None if it is open already and need not be opened by its path, like a pipe.
 
     Call after `transcription.media.sandbox.confine.confine`: seccomp and Landlock require that privileges are dropped.
     Raises OSError; the process must then not continue.
     """
     if support.landlock:
         executable = (program, program.parent.parent / "lib", *LIBRARIES) if program else ()
-        landlock.restrict(support.landlock, (file, NOTHING), executable)
+        landlock.restrict(support.landlock, (file, NOTHING) if file else (NOTHING,), executable)
     if support.seccomp:
         seccomp.deny(execute=program is not None)

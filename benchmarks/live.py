@@ -1,0 +1,230 @@
+"""Plays real speech to live sessions in real time: `python -m benchmarks.live RECORDING... --sessions 1`.
+
+The sessions and the model are in this process, as they are in the service but for the call between its processes. What
+is measured:
+
+- confirm: from the end of a word, as the offline transcript of the same recording times it, to its confirmed event;
+- first: from the start of an utterance's voice to its first text, confirmed or not;
+- final: from the last moment of an utterance's voice to its final text, the pause that ends it included;
+- revised: words of tentative text that the next event has otherwise, per word of the transcript;
+- errors of the live and of the offline text, against `--reference` (JSON: a list of objects with `text`);
+- CPU seconds of the process per second of audio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil  # type: ignore[import-untyped]
+from faster_whisper.audio import decode_audio
+
+from benchmarks.evaluate.scoring import count_errors, matches, plain_words, units
+from runners.client.interface import Runner
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import TranscriptionError
+from transcription.core.options import DecodeOptions, Ticket, TranscriptionRequest, VadOptions
+from transcription.core.settings import Settings
+from transcription.core.transcript import PlacedResult, Transcript, Word
+from transcription.cli.local import InProcessRunner
+from transcription.live.events import Final, LiveEvent, Partial, SpeechStarted, SpeechStopped
+from transcription.live.options import LiveOptions
+from transcription.live.sessions import LiveSessions
+from transcription.media.windows import SHORT_WINDOW_SAMPLES, cut_windows
+from transcription.pipeline.assemble import judged
+
+PIECE_SECONDS = 0.1
+LIMIT_SECONDS = 3.0  # of the 95th percentile of confirmation
+
+
+@dataclass(slots=True)
+class Played:
+    """What a session said, with the seconds since its audio began."""
+
+    events: list[tuple[float, LiveEvent]] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def words(self) -> list[tuple[float, Word]]:
+        """Confirmed words with the time of their event."""
+        return [(at, word) for at, event in self.events if isinstance(event, Partial) for word in event.words]
+
+    @property
+    def text(self) -> str:
+        """The final texts."""
+        return " ".join(event.text for _, event in self.events if isinstance(event, Final))
+
+
+async def offline(runner: Runner, samples: np.ndarray, options: DecodeOptions) -> Transcript:
+    """The transcript of the whole recording, as POST /transcribe makes it."""
+
+    async def blocks():  # type: ignore[no-untyped-def]
+        yield samples
+
+    request = TranscriptionRequest(options, VadOptions())
+    placed = []
+    async for window in cut_windows(blocks(), request.vad, longest=SHORT_WINDOW_SAMPLES):
+        result = await runner.transcribe(window, options, Ticket("offline"))
+        placed.append(PlacedResult(window.timeline, result, window.speech, voice=window.voice))
+    return judged(placed, request, len(samples) / SAMPLE_RATE)
+
+
+async def play(sessions: LiveSessions, samples: np.ndarray, options: LiveOptions, name: str) -> Played:
+    """Feed a recording in real time, and note what comes back."""
+    played = Played()
+    try:
+        session = await sessions.open(options, name, name)
+    except TranscriptionError as error:
+        played.error = error.message
+        return played
+    started = time.monotonic()
+
+    async def listen() -> None:
+        async for event in session.events():
+            played.events.append((time.monotonic() - started, event))
+
+    listening = asyncio.create_task(listen())
+    step = int(PIECE_SECONDS * SAMPLE_RATE)
+    for start in range(0, len(samples), step):
+        due = started + min(len(samples), start + step) / SAMPLE_RATE
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        await session.feed(samples[start : start + step])
+    await session.finish()
+    await listening
+    await session.aclose()
+    return played
+
+
+def confirm_latencies(played: Played, reference: Sequence[Word], language: str) -> list[float]:
+    """Seconds from the end of each word of the reference that was heard to its event."""
+    heard = [(at, plain) for at, word in played.words for plain in plain_words(word.text, language)]
+    spoken = [(word.end, plain) for word in reference for plain in plain_words(word.text, language)]
+    pairs = matches([plain for _, plain in spoken], [plain for _, plain in heard])
+    return [heard[there][0] - spoken[here][0] for here, there in pairs]
+
+
+def first_texts(played: Played, padding: float) -> list[float]:
+    """Seconds from the start of each utterance's voice to its first text."""
+    starts = {event.utterance: event.at + padding for _, event in played.events if isinstance(event, SpeechStarted)}
+    firsts: dict[int, float] = {}
+    for at, event in played.events:
+        if isinstance(event, Partial) and (event.confirmed or event.tentative).strip():
+            firsts.setdefault(event.utterance, at)
+    return [firsts[number] - start for number, start in starts.items() if number in firsts]
+
+
+def final_latencies(played: Played) -> list[float]:
+    """Seconds from the end of each utterance's voice to its final text."""
+    stops = {event.utterance: event.at for _, event in played.events if isinstance(event, SpeechStopped)}
+    return [at - stops[event.utterance] for at, event in played.events if isinstance(event, Final)]
+
+
+def revised_words(played: Played) -> int:
+    """Words of tentative text that the next event of the utterance replaces by others."""
+    count, shown, number = 0, [], -1
+    for _, event in played.events:
+        if not isinstance(event, Partial):
+            continue
+        before = shown if event.utterance == number else []
+        text = (event.confirmed + event.tentative).split()
+        count += sum(old != new for old, new in zip(before, text, strict=False)) + max(0, len(before) - len(text))
+        shown, number = event.tentative.split(), event.utterance
+    return count
+
+
+def summary(values: Sequence[float]) -> str:
+    """Median and 95th percentile."""
+    if not values:
+        return "-"
+    ordered = sorted(values)
+    return f"{statistics.median(ordered):.2f} / {ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]:.2f}"
+
+
+async def measure(arguments: argparse.Namespace, runner: Runner, count: int) -> float:
+    """One run with `count` sessions. Prints its row; returns the 95th percentile of confirmation."""
+    options = DecodeOptions(arguments.model, language=arguments.language, word_timestamps=True)
+    audio = [decode_audio(str(path), SAMPLE_RATE) for path in arguments.recordings]
+    whole = np.concatenate([(each * 32767).astype(np.int16) for each in audio])
+    length = int(arguments.seconds * SAMPLE_RATE)
+    # Each session hears another part, so that their pauses do not coincide.
+    parts = [np.roll(whole, -number * len(whole) // count)[:length] for number in range(count)]
+    references = [await offline(runner, part, options) for part in parts]
+    sessions = LiveSessions(runner, Settings(max_client_live_sessions=1, max_live_sessions=count))
+    process = psutil.Process()
+    before = sum(process.cpu_times()[:2])
+    live = LiveOptions(options, words=True)
+    playing = [play(sessions, part, live, str(number)) for number, part in enumerate(parts)]
+    results = await asyncio.gather(*playing)
+    cpu = sum(process.cpu_times()[:2]) - before
+    language = arguments.language or "en"
+    confirmed = [
+        each
+        for result, reference in zip(results, references, strict=True)
+        for each in confirm_latencies(result, reference.words, language)
+    ]
+    padding = live.turn_detection.prefix_padding_ms / 1000 if live.turn_detection else 0.0
+    row = {
+        "sessions": count,
+        "refused": sum(bool(result.error) for result in results),
+        "confirm s": summary(confirmed),
+        "first s": summary([each for result in results for each in first_texts(result, padding)]),
+        "final s": summary([each for result in results for each in final_latencies(result)]),
+        "revised": f"{sum(map(revised_words, results)) / max(1, sum(len(r.words) for r in results)):.1%}",
+        "cpu/s": f"{cpu / sum(len(part) / SAMPLE_RATE for part in parts):.2f}",
+        "load": f"{psutil.getloadavg()[0]:.1f}",
+    }
+    errors = [
+        count_errors(units(reference.text, language), units(result.text, language))
+        for result, reference in zip(results, references, strict=True)
+        if not result.error
+    ]
+    row["differs from offline"] = f"{sum(e.total for e in errors) / max(1, sum(e.units for e in errors)):.1%}"
+    if arguments.reference and count == 1:
+        spoken = [
+            item["text"] for item in json.loads(arguments.reference.read_text()) if item["end"] <= arguments.seconds
+        ]
+        right = units(" ".join(spoken), language)
+        live_errors = count_errors(right, units(results[0].text, language))
+        file_errors = count_errors(right, units(references[0].text, language))
+        row["WER live"] = f"{live_errors.total / live_errors.units:.1%}"
+        row["WER offline"] = f"{file_errors.total / file_errors.units:.1%}"
+    print(" | ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+    if arguments.show:
+        for at, event in results[0].events:
+            print(f"{at:7.2f} {event}")
+    return sorted(confirmed)[int(len(confirmed) * 0.95)] if confirmed else 0.0
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """All runs, until one is too slow."""
+    runner = InProcessRunner(Settings(whisper_model=arguments.model))
+    try:
+        for count in arguments.sessions:
+            if await measure(arguments, runner, count) > LIMIT_SECONDS:
+                break
+    finally:
+        runner.close()
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recordings", nargs="+", type=Path)
+    parser.add_argument("--sessions", nargs="+", type=int, default=[1])
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each session")
+    parser.add_argument("--model", default="base")
+    parser.add_argument("--language", default=None)
+    parser.add_argument("--reference", type=Path)
+    parser.add_argument("--show", action="store_true", help="print the events of the first session")
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""One connection of WS /live: frames in, frames out."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from transcription.api.errors import public_message
+from transcription.api.live.conversation import Conversation
+from transcription.api.live.conversations import RESUME_SECONDS, Conversations
+from transcription.api.live.messages import (
+    Control,
+    Document,
+    Resume,
+    Start,
+    WantTranscript,
+    encode,
+    error_document,
+    parse,
+)
+from transcription.core.errors import (
+    AudioTooLong,
+    InvalidParameter,
+    ServiceUnavailable,
+    TooManyRequests,
+    TranscriptionError,
+    UploadTooSlow,
+)
+
+SUBPROTOCOL = "transcription.live"
+MOST_BYTES = 1_048_576  # of a frame
+IDLE_SECONDS = 60.0  # without any frame; `keepalive` is one
+NORMAL, GOING_AWAY, TRY_AGAIN_LATER, POLICY_VIOLATION = 1000, 1001, 1013, 1008  # close codes, RFC 6455 and IANA
+DELIBERATE = frozenset({NORMAL})  # codes with which a client ends a session; it may come back after any other
+
+log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """Serves one accepted WebSocket. caller, request_id: of the session it starts. write_timeout: seconds."""
+
+    def __init__(
+        self, websocket: WebSocket, conversations: Conversations, caller: str, request_id: str, write_timeout: float
+    ) -> None:
+        self._socket = websocket
+        self._conversations = conversations
+        self._caller = caller
+        self._request_id = request_id
+        self._write_timeout = write_timeout
+        self._sending = asyncio.Lock()
+
+    async def serve(self) -> None:
+        """Until the connection ends."""
+        conversation: Conversation | None = None
+        code = NORMAL
+        try:
+            opened = await self._open()
+            if opened is None:
+                return
+            conversation, after = opened
+            await self._converse(conversation, after)
+        except WebSocketDisconnect as end:
+            code = end.code
+        except TimeoutError:  # the client does not read
+            code = GOING_AWAY
+        finally:
+            if conversation:
+                if code in DELIBERATE or conversation.finished or self._conversations.stopping:
+                    await asyncio.shield(self._conversations.close(conversation))
+                else:
+                    self._conversations.hold(conversation)
+
+    async def _open(self) -> tuple[Conversation, int] | None:
+        """The session, new or resumed, and the number of the last event that the client has. None if there is none."""
+        while True:
+            try:
+                message = await self._message()
+                if message is None:
+                    await self._close(POLICY_VIOLATION)
+                    return None
+                if isinstance(message, Start):
+                    conversation = await self._conversations.open(message, self._caller, self._request_id)
+                    await self._greet(conversation, resumed=False)
+                    return conversation, 0
+                if isinstance(message, Resume):
+                    conversation = self._conversations.resume(message)
+                    await self._greet(conversation, resumed=True)
+                    return conversation, message.after
+                raise InvalidParameter(
+                    'The first frame must be a message {"type":"start"} or {"type":"resume"}. It was ignored.'
+                )
+            except TranscriptionError as error:
+                await self._send(error_document(error, public_message(error)))
+                if isinstance(error, ServiceUnavailable | TooManyRequests):
+                    await self._close(TRY_AGAIN_LATER)
+                    return None
+
+    async def _greet(self, conversation: Conversation, *, resumed: bool) -> None:
+        await self._send(
+            {
+                "type": "session",
+                "session": conversation.id,
+                "token": conversation.token,
+                "resume_seconds": RESUME_SECONDS,
+                "resumed": resumed,
+                "received": conversation.received,
+            }
+        )
+
+    async def _converse(self, conversation: Conversation, after: int) -> None:
+        sender = asyncio.create_task(self._send_events(conversation, after))
+        receiver = asyncio.create_task(self._receive(conversation))
+        try:
+            await asyncio.wait((sender, receiver), return_when=asyncio.FIRST_COMPLETED)
+            for task in (sender, receiver):
+                if task.done():
+                    task.result()  # raises what ended it
+        finally:
+            for task in (sender, receiver):
+                task.cancel()
+            await asyncio.gather(sender, receiver, return_exceptions=True)
+
+    async def _send_events(self, conversation: Conversation, number: int) -> None:
+        """Send what happens. Stays when all has been sent: the client may want the transcript."""
+        while events := await conversation.after(number):
+            for _, text in events:
+                await self._send_text(text)
+            number = events[-1][0]
+        if self._conversations.stopping:
+            await self._close(GOING_AWAY)
+            raise WebSocketDisconnect(GOING_AWAY)
+        await asyncio.Event().wait()
+
+    async def _receive(self, conversation: Conversation) -> None:
+        while True:
+            try:
+                message = await self._message()
+                if message is None:
+                    await self._close(GOING_AWAY)
+                    raise WebSocketDisconnect(GOING_AWAY)
+                await self._do(message, conversation)
+            except AudioTooLong as error:
+                await self._send(error_document(error))
+                await conversation.finish()
+            except TranscriptionError as error:
+                await self._send(error_document(error, public_message(error)))
+
+    async def _do(self, message: object, conversation: Conversation) -> None:
+        if isinstance(message, bytes):
+            await conversation.audio(message)
+        elif isinstance(message, WantTranscript):
+            await self._send(await asyncio.to_thread(conversation.transcript, message.format))
+        elif isinstance(message, Control):
+            if message.type == "commit":
+                await conversation.session.commit()
+            elif message.type == "clear":
+                await conversation.session.clear()
+            elif message.type == "finish":
+                await conversation.finish()
+        else:
+            raise InvalidParameter("The session has started already. Open another connection for another session.")
+
+    async def _message(self) -> object:
+        """The next frame: bytes, or a checked message. None if the client has been silent for too long.
+
+        Raises InvalidParameter, and WebSocketDisconnect.
+        """
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                frame = await self._socket.receive()
+        except TimeoutError:
+            error = UploadTooSlow(
+                f"Nothing arrived for {IDLE_SECONDS:g} s. Send audio, or a message keepalive while there is none."
+            )
+            await self._send(error_document(error))
+            return None
+        if frame["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(frame.get("code", GOING_AWAY))
+        data, text = frame.get("bytes"), frame.get("text")
+        size = len(data) if data is not None else len(text or "")
+        if size > MOST_BYTES:
+            raise InvalidParameter(
+                f"A frame of {size} bytes is larger than the limit, {MOST_BYTES}; it was ignored. Send smaller ones."
+            )
+        return data if data is not None else parse(text or "")
+
+    async def _send(self, document: Document) -> None:
+        await self._send_text(encode(document))
+
+    async def _send_text(self, text: str) -> None:
+        """Raises TimeoutError if the client does not read, WebSocketDisconnect if it is gone."""
+        async with self._sending, asyncio.timeout(self._write_timeout):
+            try:
+                await self._socket.send_text(text)
+            except RuntimeError:  # Starlette's, after a close
+                raise WebSocketDisconnect(GOING_AWAY) from None
+
+    async def _close(self, code: int) -> None:
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            await self._socket.close(code)

@@ -1,0 +1,168 @@
+"""A session of WS /live apart from its connection, which may drop and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from contextlib import AsyncExitStack
+
+import numpy as np
+import structlog
+
+from formats.registry import ResponseFormat, render
+from transcription.api.errors import public_message
+from transcription.api.live.messages import (
+    DEMUXERS,
+    Document,
+    Start,
+    encode,
+    error_document,
+    event_document,
+    with_words,
+)
+from transcription.core.errors import AudioTooLong, InvalidParameter, TranscriptionError
+from transcription.core.settings import Settings
+from transcription.core.transcript import Transcript
+from transcription.live.events import Final
+from transcription.live.session import LiveSession
+from transcription.media.piped import PipedDecoder, piped_decoder
+from transcription.media.resample import Resampler
+
+KEPT_EVENTS = 1000  # for a client that comes back; older ones are lost
+UNDETERMINED_LANGUAGE = "und"
+
+log = structlog.get_logger(__name__)
+
+
+class Conversation:
+    """One session: its audio, its events so far, and its transcript. id, token: for `resume`.
+
+    start: its options as the client sent them. finished: nothing more happens in it.
+    """
+
+    def __init__(self, session: LiveSession, start: Start, settings: Settings) -> None:
+        self.id = session.id
+        self.token = secrets.token_urlsafe(24)
+        self.session = session
+        self.start = start
+        self.finished = False
+        self.received = 0  # bytes of audio
+        self._settings = settings
+        self._resampler = Resampler(start.sample_rate)
+        self._finals: list[Final] = []
+        self._events: deque[tuple[int, str]] = deque(maxlen=KEPT_EVENTS)
+        self._number = 0
+        self._changed = asyncio.Event()
+        self._decoder: PipedDecoder | None = None
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Begin. Raises ServiceUnavailable if the decoder cannot be started."""
+        demuxer = DEMUXERS[self.start.encoding]
+        if demuxer:
+            self._decoder = await self._stack.enter_async_context(piped_decoder(demuxer, self._settings))
+            self._tasks.append(asyncio.create_task(self._decode(self._decoder)))
+        self._tasks.append(asyncio.create_task(self._listen()))
+
+    async def audio(self, data: bytes) -> None:
+        """Take a binary frame. Waits while the session has enough to do.
+
+        Raises InvalidParameter, UndecodableMedia, and AudioTooLong for more than MAX_DURATION.
+        """
+        if self.finished:
+            return
+        if self.session.seconds >= self._settings.max_duration:
+            raise AudioTooLong(
+                f"The session is longer than {self._settings.max_duration} s, the limit of this service. Its text is "
+                "complete; start another one."
+            )
+        if self._decoder:
+            await self._decoder.write(data)
+        elif len(data) % 2:
+            raise InvalidParameter(
+                f"A frame of {len(data)} bytes does not consist of samples of 16 bits; it was ignored. Send whole "
+                "samples."
+            )
+        else:
+            await self.session.feed(self._resampler.convert(np.frombuffer(data, "<i2").astype(np.int16, copy=False)))
+        self.received += len(data)
+
+    async def finish(self) -> None:
+        """End the audio; the event `finished` follows the last text."""
+        if self._decoder:
+            self._decoder.end()  # the session is finished once all is decoded
+        else:
+            await self.session.finish()
+
+    def add(self, document: Document) -> None:
+        """Add an event for the client."""
+        self._number += 1
+        self._events.append((self._number, encode({**document, "n": self._number})))
+        self._changed.set()
+
+    async def after(self, number: int) -> list[tuple[int, str]]:
+        """The events after one, at least one; waits for it. Empty once there will be no more."""
+        while True:
+            if found := [event for event in self._events if event[0] > number]:
+                return found
+            if self.finished:
+                return []
+            self._changed.clear()
+            await self._changed.wait()
+
+    def transcript(self, response_format: ResponseFormat) -> Document:
+        """The text of all utterances that are complete."""
+        segments = tuple(segment for final in self._finals for segment in final.segments)
+        decode = self.session.options.decode
+        spoken = [final for final in self._finals if final.text]
+        transcript = Transcript(
+            language=spoken[0].language if spoken else decode.language or UNDETERMINED_LANGUAGE,
+            language_probability=1.0 if spoken or decode.language else 0.0,
+            duration=self.session.seconds,
+            segments=segments,
+            model=decode.model,
+            task=decode.task,
+            word_timestamps=self.start.words,
+        )
+        rendered = render(transcript, response_format)
+        return {
+            "type": "transcript",
+            "format": str(response_format),
+            "content_type": rendered.content_type,
+            "content": rendered.body,
+        }
+
+    async def aclose(self) -> None:
+        """Free everything. May be called again."""
+        self.finished = True
+        self._changed.set()
+        await self.session.aclose()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def _listen(self) -> None:
+        make = with_words if self.start.words else event_document
+        try:
+            async for event in self.session.events():
+                if isinstance(event, Final):
+                    self._finals.append(event)
+                self.add(make(event))
+            self.add({"type": "finished", "duration": round(self.session.seconds, 2)})
+        except Exception:
+            log.exception("live_session_failed")
+            error = TranscriptionError("Something went wrong in the session. Start another one.")
+            self.add(error_document(error, public_message(error)))
+        finally:
+            self.finished = True
+            self._changed.set()
+
+    async def _decode(self, decoder: PipedDecoder) -> None:
+        try:
+            async for block in decoder.pcm():
+                await self.session.feed(block)
+        finally:
+            await self.session.finish()

@@ -1,0 +1,88 @@
+"""The sessions of WS /live in this process, those without a connection included."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from transcription.api.admission import memory_shortage
+from transcription.api.live.conversation import Conversation
+from transcription.api.live.messages import Resume, Start
+from transcription.core.errors import ServiceUnavailable, UnknownSession
+from transcription.core.settings import Settings
+from transcription.live.sessions import LiveSessions
+
+RESUME_SECONDS = 30.0  # a session waits for its client
+RETRY_SECONDS = 15.0
+
+
+class Conversations:
+    """Opens sessions, and keeps those whose connection has dropped for RESUME_SECONDS."""
+
+    def __init__(self, sessions: LiveSessions, settings: Settings) -> None:
+        self._sessions = sessions
+        self._settings = settings
+        self._held: dict[str, asyncio.TimerHandle] = {}
+        self._all: dict[str, Conversation] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self.stopping = False
+
+    async def open(self, start: Start, caller: str, request_id: str) -> Conversation:
+        """A new session. Raises as `LiveSessions.open` and `Start.to_options`."""
+        if reason := memory_shortage(self._settings):
+            raise ServiceUnavailable(reason, retry_after=RETRY_SECONDS)
+        session = await self._sessions.open(start.to_options(self._settings), caller, request_id)
+        conversation = Conversation(session, start, self._settings)
+        try:
+            await conversation.open()
+        except BaseException:
+            await conversation.aclose()
+            raise
+        self._all[conversation.id] = conversation
+        return conversation
+
+    def resume(self, message: Resume) -> Conversation:
+        """A session whose connection has dropped. Raises UnknownSession."""
+        conversation = self._all.get(message.session)
+        # Compared as bytes: tokens of other characters are no reason to fail.
+        if conversation is None or not secrets.compare_digest(conversation.token.encode(), message.token.encode()):
+            raise UnknownSession(
+                f"There is no such session, or it was closed: sessions wait {RESUME_SECONDS:g} s for their client. "
+                "Start another one."
+            )
+        if timer := self._held.pop(conversation.id, None):
+            timer.cancel()
+        return conversation
+
+    def hold(self, conversation: Conversation) -> None:
+        """Keep a session whose connection has dropped."""
+        loop = asyncio.get_running_loop()
+        self._held[conversation.id] = loop.call_later(RESUME_SECONDS, self._expire, conversation)
+
+    async def close(self, conversation: Conversation) -> None:
+        """End a session for good."""
+        self._all.pop(conversation.id, None)
+        if timer := self._held.pop(conversation.id, None):
+            timer.cancel()
+        await conversation.aclose()
+
+    def stop_soon(self) -> None:
+        """Let every session finish what it has heard. The connections then close."""
+        self.stopping = True
+        for conversation in self._all.values():
+            self._start(conversation.finish())
+
+    async def aclose(self) -> None:
+        """End every session."""
+        self.stopping = True
+        await self._sessions.aclose()
+        for conversation in list(self._all.values()):
+            await self.close(conversation)
+
+    def _expire(self, conversation: Conversation) -> None:
+        self._start(self.close(conversation))
+
+    def _start(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

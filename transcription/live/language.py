@@ -1,0 +1,28 @@
+"""The language of a session: detected until it is certain, then kept. Decides only."""
+
+from __future__ import annotations
+
+from transcription.core.languages import DOUBTFUL
+from transcription.core.options import DecodeOptions
+
+CERTAIN = 0.8  # probability from which the language of a tick is kept,
+LEAST_SECONDS = 2.0  # if it is of as much audio: of a syllable or two, the model is often sure and wrong
+
+
+class LanguageLock:
+    """language: of the next decode; None to detect it."""
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self.language = options.language
+
+    def learn(self, language: str, probability: float, seconds: float, *, last: bool) -> bool:
+        """Take what a decode detected. Returns whether the language is certain enough to confirm words in it.
+
+        seconds: of its audio. last: it is the decode of a whole utterance.
+        """
+        if self.language:
+            return True
+        sure = probability >= CERTAIN or (last and probability >= DOUBTFUL)
+        if sure and seconds >= LEAST_SECONDS:
+            self.language = language
+        return probability >= DOUBTFUL

@@ -1,0 +1,100 @@
+"""Decoding of a recording that is still being made: ffmpeg reads it from a pipe, in the same sandbox as files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import UndecodableMedia
+from transcription.core.settings import Settings
+from transcription.media.decode import find_ffmpeg
+from transcription.media.sandbox.launcher_protocol import FILE_DESCRIPTOR
+from transcription.media.sandbox.process import Process, confined, limits
+
+BLOCK_BYTES = SAMPLE_RATE // 5 * 2  # 0.2 s of PCM, at most, at a time
+PROBE_BYTES = 4096  # of its start are enough to find the one track of a browser's recording
+
+
+class PipedDecoder:
+    """One recording: bytes in, PCM out. `write` waits while the decoder has enough to do."""
+
+    def __init__(self, writer: asyncio.StreamWriter, process: Process) -> None:
+        self._writer = writer
+        self._process = process
+
+    async def write(self, data: bytes) -> None:
+        """The next bytes. Raises UndecodableMedia if the decoder has ended: it does not understand the recording."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise UndecodableMedia(
+                "The recording cannot be decoded. Send what MediaRecorder makes, from its first byte on."
+            ) from error
+
+    def end(self) -> None:
+        """No more bytes."""
+        self._writer.close()
+
+    async def pcm(self) -> AsyncIterator[NDArray[np.int16]]:
+        """PCM as soon as it is decoded: int16, shape (n,), 16 kHz mono. Ends with the recording."""
+        rest = b""
+        while data := await self._process.stdout.read(BLOCK_BYTES):
+            data = rest + data
+            whole = len(data) // 2 * 2
+            rest = data[whole:]
+            yield np.frombuffer(data[:whole], np.int16)
+
+
+@asynccontextmanager
+async def piped_decoder(demuxer: str, settings: Settings) -> AsyncIterator[PipedDecoder]:
+    """A decoder for one recording; it is killed when the context ends. demuxer: ffmpeg's name of the container.
+
+    Raises ServiceUnavailable if it cannot be started.
+    """
+    reading, writing = os.pipe()
+    try:
+        command = _command(str(find_ffmpeg(settings)), demuxer)
+        resources = limits(settings.decode_memory_limit, settings.decode_timeout)
+        async with confined(command, resources, reading) as process:
+            os.close(reading)
+            reading = -1
+            loop = asyncio.get_running_loop()
+            transport, protocol = await loop.connect_write_pipe(
+                asyncio.streams.FlowControlMixin, os.fdopen(writing, "wb", buffering=0)
+            )
+            writing = -1
+            messages = asyncio.create_task(_discard(process.stderr))
+            try:
+                yield PipedDecoder(asyncio.StreamWriter(transport, protocol, None, loop), process)
+            finally:
+                transport.abort()
+                messages.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.gather(messages, return_exceptions=True)
+    finally:
+        for descriptor in (reading, writing):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def _command(program: str, demuxer: str) -> list[str]:
+    """No buffering, so that each piece is decoded when it arrives."""
+    return [
+        *(program, "-nostdin", "-hide_banner", "-loglevel", "error"),
+        *("-fflags", "nobuffer", "-probesize", str(PROBE_BYTES), "-analyzeduration", "0"),
+        *("-f", demuxer, "-threads", "1", "-i", f"pipe:{FILE_DESCRIPTOR}"),
+        *("-vn", "-sn", "-dn", "-map", "0:a:0", "-map_metadata", "-1", "-threads", "1"),
+        *("-ac", "1", "-ar", str(SAMPLE_RATE), "-flush_packets", "1", "-f", "s16le", "pipe:1"),
+    ]
+
+
+async def _discard(stream: asyncio.StreamReader) -> None:
+    while await stream.read(BLOCK_BYTES):
+        pass
