@@ -13,6 +13,7 @@ from transcription.api.documentation import add_security, error_responses
 from transcription.api.errors import answer_domain_error, answer_full_disk, answer_validation_error
 from transcription.api.openai import azure, diarization
 from transcription.api.openai import routes as openai_routes
+from transcription.api.realtime import routes as realtime_routes
 from transcription.api.route_facts import RouteTable, declared
 from transcription.api.routes import (
     api_docs,
@@ -61,6 +62,7 @@ MODULES = (
     azure,
     webservice,
     live,
+    realtime_routes,
     page,
     api_docs,
 )
