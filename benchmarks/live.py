@@ -1,7 +1,7 @@
 """Plays real speech to live sessions in real time: `python -m benchmarks.live RECORDING... --sessions 1`.
 
-The sessions and the model are in this process, as they are in the service but for the call between its processes. What
-is measured:
+The sessions and the model are in this process, as they are in the service but for the call between its processes. With
+--simulated, time is that of `benchmarks/simulated.py`, on two cores with nothing else to do. What is measured:
 
 - confirm: from the end of a word, as the offline transcript of the same recording times it, to its confirmed event;
 - first: from the start of an utterance's voice to its first text, confirmed or not;
@@ -17,23 +17,28 @@ import argparse
 import asyncio
 import json
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 from faster_whisper.audio import decode_audio
 
 from benchmarks.evaluate.scoring import count_errors, matches, plain_words, units
+from benchmarks.simulated import SimulatedDevice, SimulatedLoop
 from runners.client.interface import Runner
+from runners.decode.engine import Engine
+from runners.decode.model import open_model
+from runners.models.catalogue import canonical, resolve
+from runners.placement import CPU, DeviceLayout, Placement
+from transcription.cli.local import InProcessRunner
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket, TranscriptionRequest, VadOptions
 from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult, Transcript, Word
-from transcription.cli.local import InProcessRunner
 from transcription.live.events import Final, LiveEvent, Partial, SpeechStarted, SpeechStopped
 from transcription.live.options import LiveOptions
 from transcription.live.sessions import LiveSessions
@@ -84,17 +89,18 @@ async def play(sessions: LiveSessions, samples: np.ndarray, options: LiveOptions
     except TranscriptionError as error:
         played.error = error.message
         return played
-    started = time.monotonic()
+    now = asyncio.get_running_loop().time
+    started = now()
 
     async def listen() -> None:
         async for event in session.events():
-            played.events.append((time.monotonic() - started, event))
+            played.events.append((now() - started, event))
 
     listening = asyncio.create_task(listen())
     step = int(PIECE_SECONDS * SAMPLE_RATE)
     for start in range(0, len(samples), step):
         due = started + min(len(samples), start + step) / SAMPLE_RATE
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        await asyncio.sleep(max(0.0, due - now()))
         await session.feed(samples[start : start + step])
     await session.finish()
     await listening
@@ -156,7 +162,7 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int) -> 
     # Each session hears another part, so that their pauses do not coincide.
     parts = [np.roll(whole, -number * len(whole) // count)[:length] for number in range(count)]
     references = [await offline(runner, part, options) for part in parts]
-    sessions = LiveSessions(runner, Settings(max_client_live_sessions=1, max_live_sessions=count))
+    sessions = LiveSessions(runner, Settings(max_live_sessions=count), asyncio.get_running_loop().time)
     process = psutil.Process()
     before = sum(process.cpu_times()[:2])
     live = LiveOptions(options, words=True)
@@ -204,13 +210,22 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int) -> 
 
 async def run(arguments: argparse.Namespace) -> None:
     """All runs, until one is too slow."""
-    runner = InProcessRunner(Settings(whisper_model=arguments.model))
+    settings = Settings(whisper_model=arguments.model)
+    runner: Any = simulated(settings) if arguments.simulated else InProcessRunner(settings)
     try:
         for count in arguments.sessions:
             if await measure(arguments, runner, count) > LIMIT_SECONDS:
                 break
     finally:
-        runner.close()
+        if not arguments.simulated:
+            runner.close()
+
+
+def simulated(settings: Settings) -> SimulatedDevice:
+    """The model on a simulated device."""
+    name = canonical(settings.whisper_model)
+    folder = resolve(name, settings)
+    return SimulatedDevice(Engine(open_model(name, folder, Placement(CPU, "int8"), DeviceLayout(1, 1, 4))))
 
 
 def main() -> None:
@@ -223,7 +238,10 @@ def main() -> None:
     parser.add_argument("--language", default=None)
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--show", action="store_true", help="print the events of the first session")
-    asyncio.run(run(parser.parse_args()))
+    parser.add_argument("--simulated", action="store_true")
+    arguments = parser.parse_args()
+    with asyncio.Runner(loop_factory=SimulatedLoop if arguments.simulated else None) as runner:
+        runner.run(run(arguments))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ def cut_time(start: float, end: float, confirmed: Sequence[Word], tentative: Seq
     for word, after in zip_longest(confirmed, following):
         if word is None or word.end - start < LEAST_SECONDS:
             continue
-        pause = max(0.0, (after.start if after else min(end, word.end + 1.0)) - word.end)
+        # After the last word of the hypothesis there may be one that is not complete yet.
+        pause = max(0.0, after.start - word.end) if after else 0.0
         is_sentence = word.text.rstrip().endswith(SENTENCE_ENDS)
         if not is_sentence and end - start <= LONG_SECONDS:
             continue

@@ -165,8 +165,9 @@ def _become(received: Received, launcher: int) -> NoReturn:
         confine(order.limits, launcher)
         program = None if order.program == INSPECT else order.program
         if file is not None:
-            # A pipe has no path that Landlock could allow, and is read through its descriptor.
-            path = None if stat.S_ISFIFO(os.fstat(FILE_DESCRIPTOR).st_mode) else Path(FILE_PATH)
+            # A program reads a pipe through its descriptor: a pipe has no path that Landlock could allow.
+            is_pipe = program is not None and stat.S_ISFIFO(os.fstat(FILE_DESCRIPTOR).st_mode)
+            path = None if is_pipe else Path(FILE_PATH)
             sandbox.enter(sandbox.available(), path, Path(program) if program else None)
         if program:
             os.execve(program, [program, *order.arguments], ENVIRONMENT)

@@ -1,0 +1,198 @@
+"""WS /live against the running service, with real speech."""
+
+import subprocess
+
+import httpx_ws
+import pytest
+
+from tests.support.live import live_client, pcm_of
+from tests.support.waiting import wait_until
+from transcription.core.audio import SAMPLE_RATE
+
+TOO_LARGE = 1_048_577
+
+
+@pytest.fixture(scope="module")
+def speech(spoken_clip):
+    return pcm_of(spoken_clip.path)
+
+
+@pytest.fixture(scope="module")
+def said(client, spoken_clip):
+    """What POST /transcribe makes of the same recording."""
+    answer = client.post("/transcribe", files={"file": spoken_clip.path.read_bytes()}, data={"language": "en"})
+    return answer.json()["text"]
+
+
+@pytest.fixture
+def live(client):
+    with live_client(client) as connection:
+        yield connection
+
+
+def metric(client, name):
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+
+
+def test_speech_becomes_the_text_of_a_file(live, speech, said):
+    live.start(language="en", words=True)
+    live.speak(speech)
+    (final,) = live.finish()
+    assert final["text"] == said
+    assert [word["word"] for word in final["words"]] == said.split()
+    assert [event["state"] for event in live.of("speech")] == ["started", "stopped"]
+    assert "".join(event["confirmed"] for event in live.of("partial")) == said
+    assert [event["n"] for event in live.events if "n" in event] == list(range(1, len(live.events)))
+
+
+def test_a_session_ends_in_any_format(live, speech, said):
+    live.start(language="en")
+    live.speak(speech)
+    live.finish()
+    for name, start in (("srt", "1\n00:00:00,"), ("vtt", "WEBVTT"), ("json", "{"), ("text", said)):
+        live.send(type="transcript", format=name)
+        event = live.until("transcript")
+        assert event["format"] == name
+        assert event["content"].startswith(start)
+        assert said in event["content"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "options"),
+    [("webm", ("-c:a", "libopus", "-f", "webm")), ("ogg", ("-c:a", "libopus", "-f", "ogg"))],
+)
+def test_what_a_browser_records_is_decoded_while_it_arrives(live, spoken_clip, said, encoding, options):
+    made = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", spoken_clip.path, *options, "-"], check=True, capture_output=True
+    ).stdout
+    live.start(language="en", encoding=encoding)
+    live.speak(made)
+    assert " ".join(final["text"] for final in live.finish()) == said
+
+
+def test_pcm_of_another_rate_is_converted(live, spoken_clip, said):
+    live.start(language="en", sample_rate=24_000)
+    live.speak(pcm_of(spoken_clip.path, 24_000))
+    assert live.finish()[0]["text"] == said
+
+
+def test_the_client_may_end_utterances_itself(live, speech, said):
+    live.start(language="en", turn_detection=None)
+    for _ in range(2):
+        live.speak(speech)
+        live.send(type="commit")
+        assert live.until("final")["text"] == said
+    assert live.of("speech") == []
+
+
+def test_silence_gives_no_text(live):
+    live.start(language="en")
+    live.speak(bytes(2 * SAMPLE_RATE * 3))
+    assert live.finish() == []
+
+
+def test_a_dropped_connection_is_resumed_where_it_was(client, speech, said):
+    half = len(speech) // 4 * 2
+    with live_client(client) as dropped:
+        session = dropped.start(language="en")
+        dropped.speak(speech[:half])
+        assert dropped.until("speech")["state"] == "started"
+        last = dropped.events[-1]["n"]
+        # Not a close frame: the network is gone.
+        dropped.socket.stream.close()
+    with live_client(client) as live:
+        live.send(type="resume", session=session["session"], token=session["token"], after=last)
+        resumed = live.next()
+        assert resumed["resumed"]
+        live.speak(speech[resumed["received"] :])
+        assert live.finish()[0]["text"] == said
+
+
+@pytest.mark.parametrize("token", ["wrong", "ä"])
+def test_a_session_is_resumed_only_with_its_token(client, live, token):
+    session = live.start()
+    with live_client(client) as other:
+        other.send(type="resume", session=session["session"], token=token)
+        assert other.next()["error"] == "unknown_session"
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("no JSON", "invalid_parameter"),
+        ('{"type":"sing"}', "invalid_parameter"),
+        ('{"type":"start"}', "invalid_parameter"),
+        ('{"type":"transcript","format":"doc"}', "invalid_parameter"),
+        (b"\x00", "invalid_parameter"),
+        (bytes(TOO_LARGE), "invalid_parameter"),
+    ],
+)
+def test_what_makes_no_sense_is_an_error_event_and_the_session_goes_on(live, speech, said, frame, code):
+    live.start(language="en")
+    live.socket.send_bytes(frame) if isinstance(frame, bytes) else live.socket.send_text(frame)
+    error = live.until("error")
+    assert error["error"] == code
+    assert error["message"]
+    live.speak(speech)
+    assert live.finish()[0]["text"] == said
+
+
+def test_a_session_starts_with_a_message_that_can_be_corrected(live):
+    live.socket.send_bytes(bytes(320))
+    assert "start" in live.next()["message"]
+    assert live.start(model="nonsense")["error"] == "unknown_model"
+    assert live.start(language="en")["type"] == "session"
+
+
+def test_bytes_that_are_no_recording_are_an_error_and_not_the_end_of_the_service(live, client):
+    live.start(encoding="webm")
+    for _ in range(50):
+        live.socket.send_bytes(b"no webm " * 1000)
+    live.send(type="finish")
+    live.until("finished")
+    assert client.get("/health").status_code == 200
+
+
+def test_a_page_of_another_site_is_refused(client):
+    with (
+        pytest.raises(httpx_ws.WebSocketUpgradeError) as refused,
+        live_client(client, {"Origin": "https://evil.example"}),
+    ):
+        pass
+    assert refused.value.response.status_code == 403
+
+
+def test_a_page_of_the_service_itself_is_not(client):
+    origin = str(client.base_url).rstrip("/")
+    with live_client(client, {"Origin": origin}, ["transcription.live"]) as live:
+        assert live.socket.subprotocol == "transcription.live"
+        assert live.start()["type"] == "session"
+
+
+def test_a_closed_session_is_gone_from_the_metrics(client, speech):
+    with live_client(client) as live:
+        live.start(language="en")
+        live.speak(speech)
+        live.finish()
+    assert wait_until(lambda: metric(client, "transcription_live_sessions") == 0)
+    assert metric(client, "transcription_live_confirm_seconds_count") > 0
+    assert metric(client, "transcription_live_audio_seconds_total") > 0
+
+
+def test_a_file_is_transcribed_beside_live_sessions(client, speech, said, spoken_clip):
+    with live_client(client) as live:
+        live.start(language="en")
+        live.speak(speech)
+        answer = client.post("/transcribe", files={"file": spoken_clip.path.read_bytes()}, data={"language": "en"})
+        assert answer.json()["text"] == said
+        assert live.finish()[0]["text"] == said
+
+
+def test_an_unknown_websocket_is_refused(client):
+    with (
+        pytest.raises(httpx_ws.WebSocketUpgradeError) as refused,
+        httpx_ws.connect_ws(str(client.base_url.copy_with(path="/nothing")), client, headers={}),
+    ):
+        pass
+    assert refused.value.response.status_code in (403, 404)

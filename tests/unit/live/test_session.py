@@ -1,0 +1,318 @@
+"""A session from audio to events, with a model that answers by the second of audio, in simulated time."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from faster_whisper.audio import decode_audio
+
+from benchmarks.simulated import SimulatedLoop
+from tests.support.hypotheses import segment
+from tests.support.media_files import SPOKEN
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import InvalidParameter, ServiceUnavailable, TooManyStreams, UnknownModel
+from transcription.core.options import DecodeOptions, Priority
+from transcription.core.settings import Settings
+from transcription.core.transcript import WindowResult, Word
+from transcription.live.events import Failed, Final, Partial, SpeechStarted, SpeechStopped
+from transcription.live.options import LiveOptions, TurnDetection
+from transcription.live.session import LiveSession
+from transcription.live.sessions import LiveSessions
+
+STEP = SAMPLE_RATE // 10
+
+
+@dataclass
+class Model:
+    """Hears the number of each second that has passed: "0 1 2". seconds: that a decode takes."""
+
+    seconds: float = 0.2
+    errors: list[Exception] = field(default_factory=list)
+    calls: list = field(default_factory=list)
+
+    async def transcribe(self, window, options, ticket):
+        self.calls.append((window, options, ticket))
+        await asyncio.sleep(self.seconds)
+        if self.errors:
+            raise self.errors.pop(0)
+        first, last = window.timeline.start, window.timeline.end
+        spoken = [
+            Word(f" {number}", number - first, number + 0.8 - first, 0.9)
+            for number in range(int(np.ceil(first)), int(last) + 1)
+            if number + 0.8 <= last
+        ]
+        segments = (segment(spoken),) if spoken else ()
+        return WindowResult(options.language or "en", 0.95, segments)
+
+
+def speech(seconds, silence=0.0):
+    """A voice that does not pause, and silence after it."""
+    voice = (decode_audio(str(SPOKEN), SAMPLE_RATE) * 32767).astype(np.int16)[SAMPLE_RATE // 2 : SAMPLE_RATE * 3 // 2]
+    return np.concatenate(
+        (np.tile(voice, 60)[: int(seconds * SAMPLE_RATE)], np.zeros(int(silence * SAMPLE_RATE), np.int16))
+    )
+
+
+TURNS = TurnDetection(silence_ms=700)
+
+
+def options(turns=TURNS, **decode):
+    return LiveOptions(DecodeOptions("demo", **decode), turns, words=True)
+
+
+def live(work):
+    """Run in simulated time."""
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        return runner.run(work)
+
+
+async def play(session, samples, *, real_time=True):
+    for start in range(0, len(samples), STEP):
+        await session.feed(samples[start : start + STEP])
+        if real_time:
+            await asyncio.sleep(0.1)
+
+
+async def spoken(model, samples, chosen=None, *, real_time=True):
+    """The events of a session that hears the samples and is then finished."""
+    session = LiveSession(model, chosen or options(), "request", asyncio.get_running_loop().time)
+    listening = asyncio.create_task(all_of(session))
+    await play(session, samples, real_time=real_time)
+    await session.finish()
+    events = await listening
+    await session.aclose()
+    return events
+
+
+async def all_of(session):
+    return [event async for event in session.events()]
+
+
+def of(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_an_utterance_is_started_told_in_parts_stopped_and_told_as_a_whole():
+    events = live(spoken(Model(), speech(4, silence=1.5)))
+    kinds = [type(event) for event in events]
+    assert (kinds[0], kinds[-1]) == (SpeechStarted, Final)
+    assert SpeechStopped in kinds
+    (final,) = of(Final, events)
+    assert final.text.split() == ["0", "1", "2", "3"]
+    assert len(of(Partial, events)) > 2
+
+
+def test_the_confirmed_parts_joined_are_the_final_text():
+    events = live(spoken(Model(), speech(25, silence=1.5)))
+    text = "".join(event.confirmed for event in of(Partial, events))
+    assert text == of(Final, events)[0].text == " ".join(map(str, range(25)))
+
+
+def test_silence_costs_no_decode_and_gives_no_event():
+    model = Model()
+    assert live(spoken(model, np.zeros(10 * SAMPLE_RATE, np.int16))) == []
+    assert model.calls == []
+
+
+def test_noise_that_the_client_commits_has_no_text():
+    noise = np.random.default_rng(0).normal(0, 300, 3 * SAMPLE_RATE).astype(np.int16)
+    events = live(spoken(Model(), noise, options(turns=None)))
+    assert [event.text for event in events] == [""]
+
+
+def test_ticks_are_live_drafts_of_at_most_fifteen_seconds_that_may_be_replaced():
+    model = Model()
+    live(spoken(model, speech(20, silence=1.5)))
+    drafts = [(window, ticket) for window, decode, ticket in model.calls if decode.draft]
+    assert all(ticket.priority is Priority.LIVE and ticket.replaceable for _, ticket in drafts)
+    assert max(window.duration for window, _ in drafts) <= 12
+    _, decode, ticket = model.calls[-1]
+    assert (decode.draft, decode.beam_size, ticket.replaceable) == (False, 5, False)
+
+
+def test_without_turn_detection_the_client_ends_utterances():
+    async def commits():
+        session = LiveSession(Model(), options(turns=None), "request", asyncio.get_running_loop().time)
+        numbers = []
+        for _ in range(2):
+            await play(session, speech(2, silence=1))
+            numbers.append(await session.commit())
+        numbers.append(await session.commit())
+        await session.finish()
+        return numbers, [event async for event in session.events()]
+
+    numbers, events = live(commits())
+    assert numbers == [0, 1, None]
+    assert [event.utterance for event in of(Final, events)] == [0, 1]
+    assert not of(SpeechStarted, events)
+
+
+def test_a_long_pause_inside_an_utterance_confirms_what_is_before_it():
+    async def pauses():
+        session = LiveSession(Model(), options(turns=None), "request", asyncio.get_running_loop().time)
+        await play(session, speech(3, silence=4))
+        await session.aclose()  # without a commit
+        return await all_of(session)
+
+    confirmed = "".join(event.confirmed for event in of(Partial, live(pauses())))
+    assert confirmed == "0 1 2"
+
+
+def test_what_is_cleared_is_not_told():
+    async def clears():
+        session = LiveSession(Model(), options(), "request", asyncio.get_running_loop().time)
+        await play(session, speech(2))
+        await session.clear()
+        await play(session, np.zeros(SAMPLE_RATE * 2, np.int16))
+        await session.finish()
+        return [event async for event in session.events()]
+
+    assert of(Final, live(clears())) == []
+
+
+def test_audio_faster_than_real_time_waits_for_the_model_and_nothing_is_lost():
+    model = Model(seconds=1.0)
+    events = live(spoken(model, speech(40, silence=1.5), real_time=False))
+    assert of(Final, events)[0].text == " ".join(map(str, range(40)))
+    assert max(window.duration for window, _, _ in model.calls) <= 15
+
+
+def test_a_runner_that_is_replaced_costs_a_repeated_tick_and_not_the_session():
+    model = Model(errors=[ServiceUnavailable("restarting", retry_after=1.0)] * 3)
+    events = live(spoken(model, speech(8, silence=1.5)))
+    assert of(Final, events)[0].text == " ".join(map(str, range(8)))
+    assert of(Failed, events) == []
+
+
+def test_an_utterance_that_cannot_be_decoded_fails_and_the_next_one_does_not():
+    async def two():
+        model = Model()
+        session = LiveSession(model, options(), "request", asyncio.get_running_loop().time)
+        model.errors = [UnknownModel("gone")] * 100
+        await play(session, speech(2, silence=1.5))
+        model.errors = []
+        await play(session, speech(2, silence=1.5))
+        await session.finish()
+        return [event async for event in session.events()]
+
+    events = live(two())
+    assert [event.utterance for event in of(Failed, events)] == [0]
+    assert [event.utterance for event in of(Final, events)] == [1]
+
+
+def test_the_language_is_detected_once_and_then_kept():
+    model = Model()
+    live(spoken(model, speech(8, silence=1.5)))
+    languages = [decode.language for _, decode, _ in model.calls]
+    assert languages[0] is None
+    assert languages[-1] == "en"
+
+
+def test_other_options_hold_from_the_next_utterance_on():
+    async def changes():
+        model = Model()
+        session = LiveSession(model, options(language="en"), "request", asyncio.get_running_loop().time)
+        await play(session, speech(2, silence=1.5))
+        session.update(options(language="de"))
+        await play(session, speech(2, silence=1.5))
+        await session.finish()
+        return [event async for event in session.events()]
+
+    assert [event.language for event in of(Final, live(changes()))] == ["en", "de"]
+
+
+def test_odd_bytes_are_refused_and_the_session_goes_on():
+    async def odd():
+        session = LiveSession(Model(), options(), "request", asyncio.get_running_loop().time)
+        with pytest.raises(InvalidParameter):
+            await session.feed(b"\x00")
+        await play(session, speech(2, silence=1.5))
+        await session.finish()
+        return [event async for event in session.events()]
+
+    assert len(of(Final, live(odd()))) == 1
+
+
+def test_a_session_holds_a_few_seconds_of_audio_however_long_it_lasts():
+    async def long():
+        session = LiveSession(Model(), options(turns=None), "request", asyncio.get_running_loop().time)
+        most = 0
+        for _ in range(6):
+            await play(session, speech(10, silence=3))
+            most = max(most, session._audio.end - session._audio.start)
+        await session.aclose()
+        return most
+
+    assert live(long()) <= 16 * SAMPLE_RATE
+
+
+def test_closing_ends_the_events_and_leaves_no_task():
+    async def closes():
+        session = LiveSession(Model(seconds=60.0), options(), "request", asyncio.get_running_loop().time)
+        await play(session, speech(3))
+        await session.aclose()
+        await session.aclose()
+        events = [event async for event in session.events()]
+        return events, [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    events, tasks = live(closes())
+    assert of(Final, events) == []
+    assert tasks == []
+
+
+def sessions(**settings):
+    return LiveSessions(Model(), Settings(**settings), asyncio.get_running_loop().time)
+
+
+def test_a_caller_has_a_limit_and_a_closed_session_makes_room():
+    async def opens():
+        door = sessions(max_client_live_sessions=1)
+        first = await door.open(options(), "ann", "request")
+        with pytest.raises(TooManyStreams):
+            await door.open(options(), "ann", "request")
+        other = await door.open(options(), "bob", "request")
+        await first.aclose()
+        again = await door.open(options(), "ann", "request")
+        for each in (other, again):
+            await each.aclose()
+        return len(door)
+
+    assert live(opens()) == 0
+
+
+def test_a_process_has_a_limit():
+    async def opens():
+        door = sessions(max_live_sessions=1)
+        await door.open(options(), "", "request")
+        with pytest.raises(ServiceUnavailable, match="MAX_LIVE_SESSIONS"):
+            await door.open(options(), "", "request")
+        await door.aclose()
+
+    live(opens())
+
+
+def test_a_model_that_is_too_slow_for_one_session_refuses_the_second():
+    async def opens():
+        door = LiveSessions(Model(seconds=2.0), Settings(), asyncio.get_running_loop().time)
+        session = await door.open(options(), "", "request")
+        await play(session, speech(8))
+        with pytest.raises(ServiceUnavailable, match="too busy") as refused:
+            await door.open(options(), "", "request")
+        await door.aclose()
+        return refused.value.retry_after
+
+    assert live(opens()) > 0
+
+
+def test_a_stop_gives_every_utterance_its_final_text():
+    async def stops():
+        door = sessions()
+        session = await door.open(options(), "", "request")
+        await play(session, speech(3))
+        await door.aclose()
+        with pytest.raises(ServiceUnavailable, match="stopping"):
+            await door.open(options(), "", "request")
+        return [event async for event in session.events()]
+
+    assert of(Final, live(stops()))[0].text.split() == ["0", "1", "2"]
