@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 
 from transcription.api import page
 from transcription.api.client_schema import fit_for_clients
+from transcription.api.deepgram import routes as deepgram_routes
 from transcription.api.documentation import add_security, error_responses
 from transcription.api.errors import answer_domain_error, answer_full_disk, answer_validation_error
 from transcription.api.openai import azure, diarization
@@ -63,6 +64,7 @@ MODULES = (
     webservice,
     live,
     realtime_routes,
+    deepgram_routes,
     page,
     api_docs,
 )

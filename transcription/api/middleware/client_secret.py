@@ -15,8 +15,8 @@ ROUTE = "/v1/realtime"  # what a secret is for; the end of the path
 class ClientSecretMiddleware:
     """Puts what a client secret allows into the scope, as GRANT.
 
-    A secret is a key of WS /v1/realtime, and of nothing else. Placed outside AuthenticationMiddleware, which finds whose
-    key the secret was made with.
+    A secret is a key of WS /v1/realtime, and of nothing else. Placed outside AuthenticationMiddleware, which finds
+    whose key the secret was made with.
     """
 
     def __init__(self, app: ASGIApp, secrets: ClientSecrets) -> None:
