@@ -1,4 +1,4 @@
-"""WS /v1/realtime, called by other programs as they are: OpenAI's client for Node, LiveKit's plugin, Pipecat's service."""
+"""WS /v1/realtime, called by others as they are: OpenAI's client for Node, LiveKit's plugin, Pipecat's service."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from transcription.api.job_feeds import JobFeeds
 from transcription.api.job_status import Part, StatusRenderer
 from transcription.api.live.conversations import Conversations
 from transcription.api.rendered import RenderedResults
+from transcription.api.wyoming.server import TASK as WYOMING
+from transcription.api.wyoming.server import WyomingServer
 from transcription.core.settings import Settings
 from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.job import Job
@@ -91,6 +93,8 @@ class ApiProcess:
         self._background.start(SWEEP, partial(sweep_regularly, self._settings))
         self._background.start(PROCESS_METRICS, partial(update_regularly, API, folders))
         self._background.start(MEMORY, give_memory_back_when_quiet)
+        if self._settings.wyoming_port:
+            self._background.start(WYOMING, WyomingServer(self._settings, self.backend.live).run)
         call_on_sigterm(self._housekeeping.stop_soon)
         call_on_sigterm(self._conversations.stop_soon)
 

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     # Server
     host: str = Field("0.0.0.0", description="Address to listen on.")
     port: int = Field(3000, ge=1, le=65535, description="Port to listen on.")
+    wyoming_port: int = Field(0, ge=0, le=65_535, description="Port for Wyoming clients, without API keys; 0 for none.")
     root_path: str = Field(
         "", description="Path prefix under which a proxy publishes the service, such as /speech; empty for none."
     )
