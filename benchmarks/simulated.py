@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from runners.batching.queue import Item, batch_key
+from runners.batching.queue import Item, batch_key, size_of
 from runners.batching.scheduler import Batch, Scheduler
 from runners.decode.engine import Engine, WindowTask
 from transcription.core.audio import Window
@@ -63,7 +63,7 @@ class SimulatedDevice:
         """Decode one window."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        item = Item(next(self._ids), ticket, batch_key(options))
+        item = Item(next(self._ids), ticket, batch_key(options), size_of(len(window.samples)))
         replaced = self._scheduler.submit(item, loop.time())
         if replaced:
             _, superseded = self._waiting.pop(replaced.id)

@@ -17,11 +17,11 @@ from functools import partial
 from typing import Protocol
 
 from runners.batching.quarantine import Journal, Verdict, fingerprint
-from runners.batching.queue import Item, batch_key
-from runners.batching.scheduler import HALVED_SECONDS, Batch, Scheduler
-from runners.client.interface import RESTART_SECONDS
+from runners.batching.queue import Item, batch_key, size_of
+from runners.batching.refusals import being_replaced, no_memory, stopping
+from runners.batching.scheduler import Batch, Scheduler
 from runners.decode.engine import WindowTask
-from transcription.core.errors import RefusedWindow, ServiceUnavailable, Superseded, TranscriptionError
+from transcription.core.errors import RefusedWindow, Superseded, TranscriptionError
 from transcription.core.options import Priority, Ticket
 from transcription.core.transcript import WindowResult
 from transcription.telemetry.background import going_on
@@ -146,7 +146,7 @@ class Device:
         with self._work:
             self._stopping.set()
             self._work.notify_all()
-        self._answer_all(ServiceUnavailable("The service is stopping. Try again in a moment."))
+        self._answer_all(stopping())
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             if thread.ident is not None:
@@ -168,22 +168,21 @@ class Device:
         """Queue one window and wait for its result.
 
         Cancelling takes it out of the queue; a batch that is already running is not interrupted, its result is dropped.
-        Raises ServiceUnavailable when the queue is full, Superseded when a newer window took its place, RefusedWindow
-        for a quarantined window, and what the model raises.
+        Raises ServiceUnavailable when the queue is full, Superseded, RefusedWindow, and what the model raises.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(task, fingerprint(task), loop, loop.create_future(), _Trace(time.time_ns()))
         alone = self._must_run_alone(waiting.fingerprint)
         with self._work:
             if self._stopping.is_set():
-                raise ServiceUnavailable("The service is stopping. Try again in a moment.")
+                raise stopping()
             if self._hanging:
-                raise _being_replaced()
-            item = Item(next(self._ids), ticket, batch_key(task.options), alone)
+                raise being_replaced()
+            item = Item(next(self._ids), ticket, batch_key(task.options), size_of(len(task.samples)), alone)
             replaced = self._scheduler.submit(item, self._clock())
             self._waiting[item.id] = waiting
-            if replaced and (superseded := self._waiting.get(replaced.id)):
-                _settle(superseded, Superseded("A newer part of the session is decoded in its place."))
+            if replaced and (old := self._waiting.get(replaced.id)):
+                _settle(old, Superseded("A newer part of the session is decoded in its place."))
             self._work.notify()
         try:
             return await waiting.future
@@ -272,7 +271,7 @@ class Device:
         except Exception as error:
             size = self._size_after(error, name, len(tasks))
             if len(tasks) == 1:
-                return [_no_memory(error) if is_out_of_memory(error) else error]
+                return [no_memory(error) if is_out_of_memory(error) else error]
         parts = (tasks[start : start + size] for start in range(0, len(tasks), size))
         return [outcome for part in parts for outcome in self._decode(name, model, part)]
 
@@ -293,7 +292,7 @@ class Device:
                 overdue = self._scheduler.overdue(now)
                 self._hanging = bool(overdue)
             if overdue:
-                self._answer_all(_being_replaced())
+                self._answer_all(being_replaced())
                 self._events.hung(overdue[0].key.model, now - overdue[0].formed_at)
                 return
 
@@ -306,22 +305,6 @@ class Device:
 def is_out_of_memory(error: Exception) -> bool:
     """Whether the device or the machine ran out of memory."""
     return isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)
-
-
-def _no_memory(error: Exception) -> ServiceUnavailable:
-    return ServiceUnavailable(
-        "The device has no memory for even one window. Try again in a minute, use a smaller model, or lower "
-        "MAX_LOADED_MODELS.",
-        detail=str(error),
-        retry_after=HALVED_SECONDS,
-    )
-
-
-def _being_replaced() -> ServiceUnavailable:
-    return ServiceUnavailable(
-        "The model did not answer in time; its process is being replaced. Try again in a moment.",
-        retry_after=RESTART_SECONDS,
-    )
 
 
 def _settle(caller: _Waiting, outcome: Outcome) -> None:

@@ -13,13 +13,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions, Priority, Ticket
 
 ORDER = (Priority.LIVE, Priority.INTERACTIVE, Priority.BACKGROUND)
+USUAL_SECONDS = 15.0  # of a window with a short encoder context, the longest that such files are cut into
+# A window costs as much as this many seconds of audio, and what it holds: base, int8, clips of 3, 11 and 29 s, see
+# decision 0055.
+FIXED_SECONDS = 4.6
 AGEING_SECONDS = 10.0  # a waiting request gets a window served about this often, at least
 OTHERS_SECONDS = 2.0  # other requests get a batch this often, at least, beside live sessions
 
@@ -52,17 +57,23 @@ def batch_key(options: DecodeOptions) -> BatchKey:
     )
 
 
+def size_of(samples: int) -> float:
+    """The work in a window of so many samples at 16 kHz, relative to one of USUAL_SECONDS."""
+    return (FIXED_SECONDS + samples / SAMPLE_RATE) / (FIXED_SECONDS + USUAL_SECONDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A waiting window.
 
-    id: unique for the life of the scheduler.
+    id: unique for the life of the scheduler. size: see `size_of`.
     alone: it may crash the process, so nothing else runs on the device beside it.
     """
 
     id: int
     ticket: Ticket
     key: BatchKey
+    size: float = 1.0
     alone: bool = False
 
 
@@ -75,6 +86,10 @@ class _Request:
     served_at: float  # or when it arrived, before it is first served
     is_new: bool  # none of its windows has been served yet
     waiting: deque[Item] = field(default_factory=deque)
+
+    @property
+    def is_live(self) -> bool:
+        return self.priority is Priority.LIVE
 
 
 class FairQueue:
@@ -131,16 +146,12 @@ class FairQueue:
 
     def next_owner(self, now: float, *, only_live: bool = False) -> str | None:
         """The request whose turn it is, or None when none waits. only_live: consider live sessions only."""
-        others_first = self._others_starve(now)
+        others_first = _others_starve(self._requests.values(), self._others_at, now)
         return min(
-            (owner for owner in self._requests if not only_live or self.is_live(owner)),
+            (owner for owner, request in self._requests.items() if request.is_live or not only_live),
             key=lambda owner: self._rank(owner, now, others_first),
             default=None,
         )
-
-    def is_live(self, owner: str) -> bool:
-        """Whether a waiting request is a live session."""
-        return self._requests[owner].priority is Priority.LIVE
 
     def next_companion(self, first: Item, full: Sequence[str], most_waiting: float, now: float) -> str | None:
         """The request whose next window joins a batch that starts with `first`, or None when none may.
@@ -154,7 +165,7 @@ class FairQueue:
             for owner, request in self._requests.items()
             if owner not in full
             and request.waiting[0].key == first.key
-            and self.is_live(owner) is live
+            and request.is_live is live
             and not request.waiting[0].alone
             and len(request.waiting) <= most_waiting
         ]
@@ -175,7 +186,7 @@ class FairQueue:
         request.turn = next(self._turns)
         request.served_at = now
         request.is_new = False
-        if request.priority is not Priority.LIVE:
+        if not request.is_live:
             self._others_at = now
         self._drop_if_empty(owner)
         return item
@@ -183,7 +194,7 @@ class FairQueue:
     def _rank(self, owner: str, now: float, others_first: bool) -> tuple[int, int, int]:
         """The sort key of a request; the lowest is served next. others_first: than live sessions."""
         request = self._requests[owner]
-        if request.priority is Priority.LIVE:
+        if request.is_live:
             return 1, 0, request.turn
         group = 0 if others_first else 2
         if now - request.served_at >= AGEING_SECONDS:
@@ -192,11 +203,15 @@ class FairQueue:
             return group, 2, request.turn
         return group, 0 if request.is_new else 1, request.turn
 
-    def _others_starve(self, now: float) -> bool:
-        """Whether a request that is not live waits, and none of them was served for OTHERS_SECONDS."""
-        waiting = (each.served_at for each in self._requests.values() if each.priority is not Priority.LIVE)
-        return now - max(self._others_at, min(waiting, default=math.inf)) >= OTHERS_SECONDS
-
     def _drop_if_empty(self, owner: str) -> None:
         if not self._requests[owner].waiting:
             del self._requests[owner]
+
+
+def _others_starve(requests: Iterable[_Request], served_at: float, now: float) -> bool:
+    """Whether a request that is not live waits, and none of them was served for OTHERS_SECONDS.
+
+    served_at: when one of them was last served.
+    """
+    waiting = min((request.served_at for request in requests if not request.is_live), default=math.inf)
+    return now - max(served_at, waiting) >= OTHERS_SECONDS

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from runners.batching.queue import BatchKey, FairQueue, Item
@@ -17,7 +17,7 @@ from transcription.core.errors import ServiceUnavailable
 from transcription.core.options import Priority
 
 ADMISSION_SECONDS = 60.0  # an admitted request stays admitted until it has been silent for this long
-FIRST_ESTIMATE = 1.5  # seconds per window in one slot until one is measured (base, int8, one thread)
+FIRST_ESTIMATE = 1.5  # seconds of one slot for a window of size 1 until one is measured (base, int8, one thread)
 LEARNING_RATE = 0.2  # weight of the newest batch in the estimate
 MAX_PER_REQUEST = 2  # windows of one request in a batch where batching costs time: what a new request waits for
 # After the last window of a live session: meanwhile the others leave a slot free, and have batches of one window where
@@ -41,20 +41,40 @@ class Batch:
     formed_at: float
     deadline: float
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it is of live sessions."""
+        return _is_live(self.items[0])
+
+
+class _LiveSessions:
+    """What live sessions may expect of the others. heard_at: when a window of one arrived."""
+
+    heard_at = -math.inf
+
+    def are_on(self, now: float) -> bool:
+        """Whether somebody is speaking."""
+        return now - self.heard_at <= LIVE_SECONDS
+
+    def have_last_slot(self, now: float, running: Mapping[int, Batch], slots: int) -> bool:
+        """Whether the only free slot is theirs: they will need it soon."""
+        others = sum(not batch.is_live for batch in running.values())
+        return self.are_on(now) and slots > 1 and others >= slots - 1
+
 
 class _Estimates:
-    """Seconds per window in one slot, by model."""
+    """Seconds of one slot for a window of size 1, by model."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
     def total(self, items: Iterable[Item]) -> float:
         """Seconds of one slot for all of them."""
-        return sum(self._seconds.get(item.key.model, FIRST_ESTIMATE) for item in items)
+        return sum(item.size * self._seconds.get(item.key.model, FIRST_ESTIMATE) for item in items)
 
     def learn(self, batch: Batch, now: float) -> None:
         """Move the estimate towards the time that a batch took."""
-        seconds = max(0.0, now - batch.formed_at) / len(batch.items)
+        seconds = max(0.0, now - batch.formed_at) / sum(item.size for item in batch.items)
         known = self._seconds.get(batch.key.model, seconds)
         self._seconds[batch.key.model] = known + LEARNING_RATE * (seconds - known)
 
@@ -90,7 +110,7 @@ class Scheduler:
         self._admitted: dict[str, float] = {}  # owner -> last activity
         self._estimates = _Estimates()
         self._batch_ids = itertools.count()
-        self._live_at = -math.inf  # when a window of a live session arrived
+        self._live = _LiveSessions()
 
     def resize(self, slots: int, max_batch: int) -> None:
         """Change the layout. Raises ValueError unless both are at least 1."""
@@ -135,7 +155,7 @@ class Scheduler:
             self._check_admission(item.ticket.priority)
         self._admitted[owner] = now
         if item.ticket.priority is Priority.LIVE:
-            self._live_at = now
+            self._live.heard_at = now
             if replaced := self._queue.replace(item):
                 return replaced
         self._queue.put(item, now, is_new=is_new)
@@ -152,7 +172,7 @@ class Scheduler:
         """
         if len(self._running) >= self._slots:
             return None
-        owner = self._queue.next_owner(now, only_live=self._live_has_last_slot(now))
+        owner = self._queue.next_owner(now, only_live=self._live.have_last_slot(now, self._running, self._slots))
         if owner is None:
             return None
         if any(item.alone for batch in self._running.values() for item in batch.items):
@@ -170,7 +190,7 @@ class Scheduler:
         del self._running[batch.id]
         for item in batch.items:
             self._admitted[item.ticket.owner] = now
-        if learn:
+        if learn and not batch.is_live:  # a draft takes less time than a file's window of the same length
             self._estimates.learn(batch, now)
 
     def ran_out_of_memory(self, windows: int, now: float) -> int:
@@ -191,7 +211,7 @@ class Scheduler:
     def _fill(self, owner: str, now: float) -> list[Item]:
         """Take windows for one batch, first that of `owner`: a slot's share of those waiting, within the limits."""
         room = min(self.batch_limit(now), math.ceil(len(self._queue) / self._slots))
-        if self._live_is_on(now) and not self._cheap_batching and not self._queue.is_live(owner):
+        if self._live.are_on(now) and not self._cheap_batching and not _is_live(self._queue.head(owner)):
             room = 1
         most_waiting = math.inf if self._cheap_batching else self._queue.length(owner)
         per_request = math.inf if self._cheap_batching else MAX_PER_REQUEST
@@ -205,14 +225,6 @@ class Scheduler:
             items.append(self._queue.take(companion, now))
         return items
 
-    def _live_is_on(self, now: float) -> bool:
-        return now - self._live_at <= LIVE_SECONDS
-
-    def _live_has_last_slot(self, now: float) -> bool:
-        """Whether no other slot is free, and somebody is speaking who will need it soon."""
-        others = [each for each in self._running.values() if each.items[0].ticket.priority is not Priority.LIVE]
-        return self._live_is_on(now) and self._slots > 1 and len(others) >= self._slots - 1
-
     def _check_admission(self, priority: Priority) -> None:
         wait = self.backlog(priority)
         if wait <= self._max_queue_seconds:
@@ -222,3 +234,7 @@ class Scheduler:
             "Try again later, or raise MAX_QUEUE_SECONDS.",
             retry_after=max(1.0, wait - self._max_queue_seconds),
         )
+
+
+def _is_live(item: Item) -> bool:
+    return item.ticket.priority is Priority.LIVE

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import httpx_ws
 import pytest
 
 from tests.support.answers import assert_error
@@ -18,6 +19,7 @@ from tests.support.api_keys import entry
 from tests.support.clips import SpokenClip
 from tests.support.connections import connect
 from tests.support.leftovers import files_under
+from tests.support.live import live_client
 from tests.support.routes import served_routes
 from tests.support.service import DidNotStart, LocalService, local_service
 from tests.support.waiting import wait_until
@@ -310,3 +312,13 @@ def test_keys_that_cannot_work_stop_the_start(
 ) -> None:
     with pytest.raises(DidNotStart, match=message), local_service({**environment, **changed}, tmp_path / "service.log"):
         pass
+
+
+def test_a_websocket_needs_a_key(anyone: httpx.Client) -> None:
+    with pytest.raises(httpx_ws.WebSocketUpgradeError) as refused, live_client(anyone):
+        pass
+    assert refused.value.response.status_code == 401
+    with live_client(anyone, subprotocols=["transcription.live", f"api-key.{KEY}"]) as live:
+        assert live.start()["type"] == "session"
+    with live_client(anyone, {"X-API-Key": KEY}) as live:
+        assert live.start()["type"] == "session"

@@ -6,6 +6,7 @@ import httpx_ws
 import pytest
 
 from tests.support.live import live_client, pcm_of
+from tests.support.media_files import FFMPEG
 from tests.support.waiting import wait_until
 from transcription.core.audio import SAMPLE_RATE
 
@@ -64,7 +65,7 @@ def test_a_session_ends_in_any_format(live, speech, said):
 )
 def test_what_a_browser_records_is_decoded_while_it_arrives(live, spoken_clip, said, encoding, options):
     made = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", spoken_clip.path, *options, "-"], check=True, capture_output=True
+        [FFMPEG, "-v", "error", "-i", spoken_clip.path, *options, "-"], check=True, capture_output=True
     ).stdout
     live.start(language="en", encoding=encoding)
     live.speak(made)

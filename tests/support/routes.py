@@ -1,4 +1,4 @@
-"""Every route that the process serves, as its application lists them."""
+"""Every HTTP route that the process serves, as its application lists them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.support.service import ROOT
 # Every route as "METHOD path": BentoML's own, what is mounted into it, and our middleware's.
 LIST_ROUTES = """
 import json
+from starlette.routing import WebSocketRoute
 from transcription.api.routes import tasks
 from service import TranscriptionService
 
@@ -23,6 +24,8 @@ def walk(routes):
             yield from walk(router.routes)
         elif hasattr(route, "methods"):
             yield from (f"{method} {route.path}" for method in route.methods)
+        elif isinstance(route, WebSocketRoute):  # it has no method
+            continue
         elif not route.path and route.app.routes:  # our application, mounted at /
             yield from walk(route.app.routes)
         else:  # files

@@ -18,7 +18,7 @@ from itertools import takewhile
 
 from transcription.core.transcript import Word
 
-MARGIN_SECONDS = 0.5  # between the end of a word that is confirmed by itself and the end of the audio,
+MARGIN_SECONDS = 0.3  # between the end of a word that is confirmed by itself and the end of the audio,
 SURE = 0.7  # if its probability is at least this
 LATEST_SECONDS = 3.0
 # In the comparison of what was confirmed with a new hypothesis, a second between two words counts as this many words

@@ -6,16 +6,19 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from runners.client.interface import Runner
-from transcription.core.audio import Span, Timeline, Window
+from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.options import DecodeOptions, HallucinationPolicy, Priority, Ticket
 from transcription.core.transcript import Segment, WindowResult
-from transcription.live.audio import Samples
+from transcription.live.audio import AudioBuffer, Samples
 from transcription.live.options import LiveOptions
+from transcription.live.utterance import Utterance
 from transcription.media.voice_activity import Activity
 from transcription.pipeline.assemble import place
 from transcription.pipeline.hallucinations import find_hallucinations
 
+# Of a decode: what comes in while the window is full is part of it.
+LONGEST_SAMPLES = 15 * SAMPLE_RATE
 RETRIES = 4  # of a last decode that the model's process did not answer: it is replaced in about 10 s
 MOST_DELAY = 8.0  # seconds
 
@@ -52,6 +55,12 @@ class Hypothesis:
     segments: tuple[Segment, ...]
     language: str
     language_probability: float
+
+
+def piece_of(utterance: Utterance, audio: AudioBuffer, end: int) -> Piece:
+    """What is left of the audio of an utterance. end: its last sample, exclusive."""
+    start = max(utterance.base, audio.start, end - LONGEST_SAMPLES)
+    return Piece(start, audio.slice(start, end), audio.activity(start, end, utterance.options.threshold))
 
 
 class LiveDecoder:

@@ -26,7 +26,7 @@ def test_case_and_punctuation_do_not_matter():
 
 
 def test_a_word_that_the_model_is_sure_of_is_confirmed_if_the_audio_goes_on_after_it():
-    assert confirmed(words("take the", probability=0.99), [], end=1.4) == "take the"
+    assert confirmed(words("take the", probability=0.99), [], end=1.2) == "take the"
 
 
 def test_a_word_at_the_end_of_the_audio_waits_however_sure_the_model_is():

@@ -240,7 +240,7 @@ def test_a_session_holds_a_few_seconds_of_audio_however_long_it_lasts():
         most = 0
         for _ in range(6):
             await play(session, speech(10, silence=3))
-            most = max(most, session._audio.end - session._audio.start)
+            most = max(most, session._listening.audio.end - session._listening.audio.start)
         await session.aclose()
         return most
 

@@ -68,7 +68,8 @@ def test_invalid_keys_stop_the_process() -> None:
         AuthenticationMiddleware(answer_caller, Settings(enable_api_key=True), ROUTES)
 
 
-def test_a_websocket_is_refused() -> None:
+def open_websocket(headers: list[tuple[bytes, bytes]], *subprotocols: str) -> list[Message]:
+    """What the middleware sends, or the application inside it."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -77,5 +78,27 @@ def test_a_websocket_is_refused() -> None:
     async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    asyncio.run(AuthenticationMiddleware(answer_caller, with_keys(), ROUTES)({"type": "websocket"}, receive, send))
-    assert [message["type"] for message in sent] == ["websocket.close"]
+    async def accept(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept", "owner": scope[CALLER].name})
+
+    scope = {"type": "websocket", "path": "/live", "headers": headers, "subprotocols": subprotocols}
+    asyncio.run(AuthenticationMiddleware(accept, with_keys(), ROUTES)(scope, receive, send))
+    return sent
+
+
+def test_a_websocket_without_a_key_is_refused() -> None:
+    refusal, _ = open_websocket([], "transcription.live")
+    assert (refusal["type"], refusal["status"]) == ("websocket.http.response.start", 401)
+
+
+def test_a_websocket_with_a_wrong_key_is_refused() -> None:
+    assert open_websocket([(b"x-api-key", b"wrong")])[0]["status"] == 403
+
+
+@pytest.mark.parametrize("prefix", ["api-key.", "openai-insecure-api-key."])
+def test_a_browser_sends_the_key_of_a_websocket_as_a_subprotocol(prefix: str) -> None:
+    assert open_websocket([], "transcription.live", f"{prefix}{KEY}")[0]["type"] == "websocket.accept"
+
+
+def test_other_clients_send_the_key_of_a_websocket_in_a_header() -> None:
+    assert open_websocket([(b"authorization", f"Bearer {KEY}".encode())])[0]["type"] == "websocket.accept"

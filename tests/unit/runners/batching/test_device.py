@@ -14,6 +14,7 @@ import pytest
 
 from runners.batching.device import Device
 from runners.batching.quarantine import Journal, fingerprint
+from runners.batching.queue import size_of
 from runners.batching.scheduler import FIRST_ESTIMATE, PATIENCE, Scheduler
 from runners.decode.engine import WindowTask
 from transcription.core.errors import ModelUnavailable, RefusedWindow, ServiceUnavailable, TranscriptionError
@@ -272,7 +273,7 @@ def test_the_size_of_every_batch_is_reported() -> None:
 def test_a_hanging_device_is_reported_and_every_caller_is_told_when_to_retry() -> None:
     async def scenario() -> list[BaseException | WindowResult]:
         tasks = await soon(device, model, 1, 2)
-        clock.now += PATIENCE * FIRST_ESTIMATE + 1.0
+        clock.now += PATIENCE * size_of(1) * FIRST_ESTIMATE + 1.0
         await asyncio.to_thread(log.hang_reported.wait, 10)
         late = asyncio.create_task(device.decode(a_task(3), TICKET))
         return await asyncio.gather(*tasks, late, return_exceptions=True)
@@ -289,7 +290,7 @@ def test_a_hanging_device_is_reported_and_every_caller_is_told_when_to_retry() -
 def test_a_device_that_is_only_slow_is_left_alone() -> None:
     async def scenario() -> WindowResult:
         (task,) = await soon(device, model, 1)
-        clock.now += PATIENCE * FIRST_ESTIMATE - 1.0
+        clock.now += PATIENCE * size_of(1) * FIRST_ESTIMATE - 1.0
         await asyncio.sleep(1.2)
         model.may_go_on.set()
         return await task
