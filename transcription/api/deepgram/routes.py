@@ -16,7 +16,9 @@ from transcription.api.dependencies import Backend
 from transcription.api.errors import error_response
 from transcription.api.openai.errors import PREFIX
 from transcription.api.route_facts import route_facts
-from transcription.core.errors import InvalidParameter, TranscriptionError
+from transcription.api.session_length import check_length
+from transcription.core.errors import AudioTooLong, InvalidParameter, TranscriptionError
+from transcription.core.settings import Settings
 from transcription.live.pcm import PcmStream
 from transcription.live.session import LiveSession
 from transcription.telemetry.logs import current_request_id
@@ -43,7 +45,7 @@ async def listen(websocket: WebSocket) -> None:
     try:
         await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
         socket = ClientSocket(websocket, backend.settings.download_timeout)
-        await ListenConnection(socket, live, options, request_id).serve()
+        await ListenConnection(socket, live, options, request_id, backend.settings).serve()
     finally:
         await live.aclose()
 
@@ -51,7 +53,10 @@ async def listen(websocket: WebSocket) -> None:
 class ListenConnection:
     """Serves one session. What follows from what is decided in `results.py`."""
 
-    def __init__(self, socket: ClientSocket, live: LiveSession, options: ListenOptions, request_id: str) -> None:
+    def __init__(
+        self, socket: ClientSocket, live: LiveSession, options: ListenOptions, request_id: str, settings: Settings
+    ) -> None:
+        self._settings = settings
         self._socket = socket
         self._live = live
         self._audio = PcmStream(options.pcm)
@@ -80,6 +85,8 @@ class ListenConnection:
                 await self._live.finish()
         except TranscriptionError as error:
             await self._socket.send([error_message(error)])
+            if isinstance(error, AudioTooLong):
+                await self._live.finish()
 
     async def _take(self, frame: bytes) -> None:
         if not frame:  # how older SDKs close
@@ -89,6 +96,7 @@ class ListenConnection:
                 f"The frame has {len(frame)} bytes; the limit is {MAX_FRAME_BYTES}. Send smaller ones."
             )
         else:
+            check_length(self._live.seconds, self._settings)
             await self._live.feed(self._audio.convert(frame))
 
     async def _send_all(self) -> None:

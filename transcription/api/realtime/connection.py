@@ -22,7 +22,8 @@ from transcription.api.realtime.conversation import Conversation
 from transcription.api.realtime.server_events import Document
 from transcription.api.realtime.session_config import SessionConfig
 from transcription.api.realtime.session_document import beta_document, session_document
-from transcription.core.errors import InvalidParameter, TranscriptionError
+from transcription.api.session_length import check_length
+from transcription.core.errors import AudioTooLong, InvalidParameter, TranscriptionError
 from transcription.core.settings import Settings
 from transcription.live.pcm import PcmStream, Samples
 from transcription.live.session import LiveSession
@@ -76,10 +77,13 @@ class RealtimeConnection:
             await self._do(event)
         except (EventError, TranscriptionError) as error:
             await self._send([server_events.refused(error, event_id)])
+            if isinstance(error, AudioTooLong):
+                await self._live.finish()  # the connection ends after the last text
 
     async def _do(self, event: ClientEvent) -> None:
         match event:
             case Append():
+                check_length(self._live.seconds, self._settings)
                 await self._live.feed(self._converted(event))
             case Commit():
                 await self._send(self._conversation.commit(await self._live.commit(), event.event_id))

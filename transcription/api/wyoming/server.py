@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import structlog
 
+from transcription.api.session_length import check_length
 from transcription.api.wyoming.framing import MAX_LINE_BYTES, BrokenStream, Event, encode, read_event
 from transcription.api.wyoming.messages import Transcribe, chunk, ended, failed, format_of, info, started, transcribe_of
 from transcription.core.errors import InvalidParameter, TranscriptionError
@@ -134,6 +135,7 @@ class WyomingConnection:
     async def _take(self, event: Event) -> None:
         if not (self._session and self._audio):
             raise InvalidParameter("Audio needs an event audio-start before it.")
+        check_length(self._session.seconds, self._settings)
         await self._session.feed(self._audio.convert(event.payload))
 
     async def _stop(self) -> None:
