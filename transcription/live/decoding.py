@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from runners.client.interface import Runner
@@ -77,9 +78,16 @@ class LiveDecoder:
         result = await self._runner.transcribe(piece.window(), decode, self._replaceable)
         return _heard(result, piece, options, decode)
 
-    async def thoroughly(self, piece: Piece, options: LiveOptions, language: str | None) -> Hypothesis:
+    async def thoroughly(
+        self,
+        piece: Piece,
+        options: LiveOptions,
+        language: str | None,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> Hypothesis:
         """The best that the options allow, tried again while the model's process is being replaced.
 
+        give_up: whether it is not to be tried again.
         Raises the runner's errors.
         """
         decode = replace(options.decode, word_timestamps=True, language=language)
@@ -88,7 +96,7 @@ class LiveDecoder:
                 result = await self._runner.transcribe(piece.window(), decode, self._ticket)
                 return _heard(result, piece, options, decode)
             except ServiceUnavailable as error:
-                if not left:
+                if not left or give_up():
                     raise
                 await asyncio.sleep(min(MOST_DELAY, error.retry_after))
         raise AssertionError("unreachable")

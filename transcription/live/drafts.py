@@ -31,13 +31,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Tools:
-    """What the work of a session is done with. clock: monotonic seconds."""
+    """What the work of a session is done with.
+
+    clock: monotonic seconds. stopping: the service ends, and the model's process with it; nothing is tried again.
+    """
 
     decoder: LiveDecoder
     outbox: Outbox
     pace: Pace
     language: LanguageLock
     clock: Callable[[], float]
+    stopping: bool = False
 
     def learn(self, heard: Hypothesis, piece: Piece, *, last: bool) -> bool:
         """Learn the language. Returns whether it is certain. last: the decode is that of a whole utterance."""

@@ -109,14 +109,17 @@ class LiveSession:
             self._listening.clear()
             self._work.follow(None)
 
-    async def finish(self) -> None:
-        """End the utterance, and the events after its final text. Audio fed afterwards is ignored."""
+    async def finish(self, *, stopping: bool = False) -> None:
+        """End the utterance, and the events after its final text. Audio fed afterwards is ignored.
+
+        stopping: the service ends, too. If the model can decode nothing more, the tentative text becomes the final one.
+        """
         self._finished = True  # lets a waiting `feed` go
         self._work.wake()
         async with self._taking:
             if self._listening.current:
                 self._end(self._listening.audio.end)
-            self._work.finish()
+            self._work.finish(stopping=stopping)
 
     def events(self) -> AsyncIterator[LiveEvent]:
         """The events, in order, for one reader. Ends after `finish` or `aclose`; raises if the session has failed.

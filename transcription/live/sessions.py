@@ -55,7 +55,7 @@ class LiveSessions:
         """Finish every session, for a graceful stop: utterances get their final text, and the events end."""
         self._stopping = True
         sessions = list(self._open.values())
-        await asyncio.gather(*(session.finish() for session in sessions))
+        await asyncio.gather(*(session.finish(stopping=True) for session in sessions))
         if sessions:
             await asyncio.wait([asyncio.create_task(each.done()) for each in sessions], timeout=FINISH_SECONDS)
         await asyncio.gather(*(session.aclose() for session in sessions))

@@ -73,6 +73,10 @@ class Utterance:
         """Take the words of the last decode. What is confirmed stands; the rest follows it."""
         return self._confirm(self._new(segments), [])
 
+    def settle(self) -> Partial | None:
+        """Confirm the tentative text, because there will be no better one."""
+        return self._confirm(self._tentative, [])
+
     def final(self, end: int) -> Final:
         """The result. end: of the utterance, sample."""
         text = self.confirmed.rstrip()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import TranscriptionError
 from transcription.live.audio import AudioBuffer
-from transcription.live.decoding import Piece
+from transcription.live.decoding import Hypothesis, Piece
 from transcription.live.drafts import Drafts, Tools
 from transcription.live.events import Failed
 from transcription.live.language import LanguageLock
@@ -70,8 +70,9 @@ class Work:
         self._ended.append(ended)
         self._more.set()
 
-    def finish(self) -> None:
-        """End `run` once everything is done."""
+    def finish(self, *, stopping: bool) -> None:
+        """End `run` once everything is done. stopping: see `Tools`."""
+        self._tools.stopping |= stopping
         self._finishing = True
         self._more.set()
         self.wake()
@@ -105,20 +106,28 @@ class Work:
                 await self._awake.wait()
         self._awake.clear()
 
+    async def _decoded(self, ended: Ended) -> Hypothesis:
+        """The last decode. Raises the errors of the runner."""
+        tools, options = self._tools, ended.utterance.options
+        heard = await tools.decoder.thoroughly(ended.piece, options, tools.language.language, lambda: tools.stopping)
+        tools.learn(heard, ended.piece, last=True)
+        ended.utterance.language = heard.language
+        return heard
+
     async def _finish(self, ended: Ended) -> None:
         """The last decode of an utterance, and its final text."""
         utterance, tools = ended.utterance, self._tools
         started = tools.clock()
         if ended.piece.activity.voice:
             try:
-                heard = await tools.decoder.thoroughly(ended.piece, utterance.options, tools.language.language)
+                partial = utterance.finish((await self._decoded(ended)).segments)
+                metrics.LIVE_FINAL_SECONDS.observe(tools.clock() - started)
             except TranscriptionError as error:
-                tools.outbox.put(Failed(utterance.number, error))
-                return
-            metrics.LIVE_FINAL_SECONDS.observe(tools.clock() - started)
-            tools.learn(heard, ended.piece, last=True)
-            utterance.language = heard.language
-            if partial := utterance.finish(heard.segments):
+                if not tools.stopping or not (utterance.confirmed + utterance.tentative):
+                    tools.outbox.put(Failed(utterance.number, error))
+                    return
+                partial = utterance.settle()
+            if partial:
                 tools.put(partial, ended.end / SAMPLE_RATE)
         if utterance.error:
             tools.outbox.put(Failed(utterance.number, utterance.error))

@@ -305,6 +305,22 @@ def test_a_model_that_is_too_slow_for_one_session_refuses_the_second():
     assert live(opens()) > 0
 
 
+def test_when_the_model_stops_with_the_service_the_tentative_text_is_the_last_one():
+    async def stops():
+        model = Model()
+        door = LiveSessions(model, Settings(), asyncio.get_running_loop().time)
+        session = await door.open(options(), "", "request")
+        await play(session, speech(3))
+        model.errors = [ServiceUnavailable("stopping")] * 100
+        began = asyncio.get_running_loop().time()
+        await door.aclose()
+        return await all_of(session), asyncio.get_running_loop().time() - began
+
+    events, seconds = live(stops())
+    assert of(Final, events)[0].text.split()[:2] == ["0", "1"]
+    assert seconds < 2
+
+
 def test_a_stop_gives_every_utterance_its_final_text():
     async def stops():
         door = sessions()

@@ -89,12 +89,12 @@ class Conversation:
             await self.session.feed(self._resampler.convert(np.frombuffer(data, "<i2").astype(np.int16, copy=False)))
         self.received += len(data)
 
-    async def finish(self) -> None:
-        """End the audio; the event `finished` follows the last text."""
-        if self._decoder:
+    async def finish(self, *, stopping: bool = False) -> None:
+        """End the audio; the event `finished` follows the last text. stopping: the service ends, too."""
+        if self._decoder and not stopping:
             self._decoder.end()  # the session is finished once all is decoded
         else:
-            await self.session.finish()
+            await self.session.finish(stopping=stopping)
 
     def add(self, document: Document) -> None:
         """Add an event for the client."""

@@ -70,7 +70,7 @@ class Conversations:
         """Let every session finish what it has heard. The connections then close."""
         self.stopping = True
         for conversation in self._all.values():
-            self._start(conversation.finish())
+            self._start(conversation.finish(stopping=True))
 
     async def aclose(self) -> None:
         """End every session."""
