@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 from tests.support.clips import ACCEPTABLE_LOSS, SpokenClip, words_missing
 from tests.support.pcm import as_pcm
 from tests.support.service import LocalService
+from tests.support.waiting import wait_until
 
 INTENT = {"intent": "transcription"}
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -194,6 +195,12 @@ def test_probabilities_of_words_on_request(session: RealtimeConnection, speech: 
     completed = events_until(session, COMPLETED)[-1]
     assert "".join(each.token for each in completed.logprobs).strip() == spoken_clip.text
     assert all(each.logprob <= 0 for each in completed.logprobs)
+
+
+def test_a_client_that_leaves_leaves_no_session(official: openai.OpenAI, client: httpx.Client, speech: bytes) -> None:
+    with official.realtime.connect(extra_query=INTENT) as connection:
+        say(connection, speech)
+    assert wait_until(lambda: "transcription_live_sessions 0.0" in client.get("/metrics").text)
 
 
 @pytest.mark.parametrize(
