@@ -1,6 +1,6 @@
-"""Transcribes a recording with LiveKit's plugin for OpenAI: python livekit_program.py ADDRESS PCM_FILE MODEL.
+"""Transcribes a recording with LiveKit's plugin for OpenAI: python livekit_program.py ADDRESS PCM_FILE MODEL ...
 
-PCM_FILE: int16, mono, 24 kHz. Prints the events as one JSON list.
+PCM_FILE: int16, mono, 24 kHz. Prints the events with each model as one JSON list of lists.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SILENCE = bytes(2 * RATE * 3 // 2)  # 1.5 s, in which the end of the turn is fou
 TIME_LIMIT = 60  # seconds
 
 
-async def main(address: str, recording: Path, model: str) -> None:
-    """Send the recording and silence, and wait for the final transcript."""
+async def transcribe(address: str, recording: Path, model: str) -> list[dict[str, str]]:
+    """Send the recording and silence. Returns the events up to the final transcript."""
     audio = recording.read_bytes() + SILENCE
     async with http_context.open():
         service = openai.STT(model=model, language="en", base_url=f"{address}/v1", api_key="unused", use_realtime=True)
@@ -36,7 +36,7 @@ async def main(address: str, recording: Path, model: str) -> None:
                 events.append({"type": event.type.value, "text": text})
                 if event.type is stt.SpeechEventType.FINAL_TRANSCRIPT:
                     break
-    print(json.dumps(events))
+    return events
 
 
-asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
+print(json.dumps([asyncio.run(transcribe(sys.argv[1], Path(sys.argv[2]), model)) for model in sys.argv[3:]]))

@@ -1,6 +1,7 @@
-"""Transcribes a recording with Pipecat's OpenAI service: python pipecat_program.py ADDRESS PCM_FILE WHO.
+"""Transcribes a recording with Pipecat's OpenAI service: python pipecat_program.py ADDRESS PCM_FILE.
 
-PCM_FILE: int16, mono, 24 kHz. WHO: who ends the turn, client or server. Prints the frames with text as one JSON list.
+PCM_FILE: int16, mono, 24 kHz. Prints the frames with text as one JSON object: with turns that the client ends, and the
+server.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ class Heard(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-async def main(address: str, recording: Path, who: str) -> None:
-    """Send the recording and silence, and wait for the final transcript."""
+async def transcribe(address: str, recording: Path, who: str) -> list[dict[str, str]]:
+    """Send the recording. who: client or server. Returns the frames with text up to the final one."""
     service = OpenAIRealtimeSTTService(
         api_key="unused",
         base_url=f"{address.replace('http', 'ws')}/v1/realtime",
@@ -82,7 +83,7 @@ async def main(address: str, recording: Path, who: str) -> None:
     await runner.add_workers(worker)
     async with asyncio.timeout(TIME_LIMIT):
         await asyncio.gather(runner.run(), speak())
-    print(json.dumps(heard.texts))
+    return heard.texts
 
 
-asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
+print(json.dumps({who: asyncio.run(transcribe(sys.argv[1], Path(sys.argv[2]), who)) for who in ("client", "server")}))
