@@ -89,3 +89,8 @@ def test_pages_with_their_own_scripts_have_their_own_policies() -> None:
 def test_the_files_of_the_page_share_one_metric_label() -> None:
     labels = [label for label in TABLE.metric_labels if label.startswith("/ui")]
     assert labels == ["/ui", "/ui/{name}"]
+
+
+def test_a_websocket_brings_work_and_has_no_method() -> None:
+    assert TABLE.facts({"type": "websocket", "path": "/live", "headers": []}).upload
+    assert TABLE.methods(request("GET", "/live")) == frozenset()

@@ -50,23 +50,21 @@ class Connection:
         self._request_id = request_id
         self._write_timeout = write_timeout
         self._sending = asyncio.Lock()
+        self._conversation: Conversation | None = None
 
     async def serve(self) -> None:
         """Until the connection ends."""
-        conversation: Conversation | None = None
         code = NORMAL
         try:
             opened = await self._open()
-            if opened is None:
-                return
-            conversation, after = opened
-            await self._converse(conversation, after)
+            if opened is not None:
+                await self._converse(*opened)
         except WebSocketDisconnect as end:
             code = end.code
         except TimeoutError:  # the client does not read
             code = GOING_AWAY
         finally:
-            if conversation:
+            if conversation := self._conversation:
                 if code in DELIBERATE or conversation.finished or self._conversations.stopping:
                     await asyncio.shield(self._conversations.close(conversation))
                 else:
@@ -82,10 +80,11 @@ class Connection:
                     return None
                 if isinstance(message, Start):
                     conversation = await self._conversations.open(message, self._caller, self._request_id)
+                    self._conversation = conversation  # before anything is sent: the client may be gone
                     await self._greet(conversation, resumed=False)
                     return conversation, 0
                 if isinstance(message, Resume):
-                    conversation = self._conversations.resume(message)
+                    self._conversation = conversation = self._conversations.resume(message)
                     await self._greet(conversation, resumed=True)
                     return conversation, message.after
                 raise InvalidParameter(

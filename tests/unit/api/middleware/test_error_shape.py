@@ -100,3 +100,30 @@ def test_an_exception_after_the_start_of_the_response_truncates_it() -> None:
     scope = {"type": "http", "method": "GET", "path": "/x", "headers": []}
     asyncio.run(ErrorShapeMiddleware(crash_half_way)(scope, None, send))  # type: ignore[arg-type]
     assert [message.get("more_body") for message in sent] == [None, True]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "end"),
+    [
+        (False, {"type": "websocket.http.response.start", "status": 500}),
+        (True, {"type": "websocket.close", "code": 1011}),
+    ],
+)
+def test_a_websocket_whose_handler_crashes_is_refused_or_closed(accepted: bool, end: Message) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def crash_early_or_late(scope: Scope, receive: Receive, send: Send) -> None:
+        if accepted:
+            await send({"type": "websocket.accept"})
+        raise RuntimeError("a secret")
+
+    scope = {"type": "websocket", "path": "/live", "headers": []}
+    asyncio.run(ErrorShapeMiddleware(crash_early_or_late)(scope, receive, send))
+    assert any(end.items() <= message.items() for message in sent)
+    assert "a secret" not in str(sent)
