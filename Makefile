@@ -46,7 +46,7 @@ tools: .venv/bin/promtool  ## install the Debian and npm packages that some test
 	@command -v chromium >/dev/null || scripts/get_packages.sh chromium fonts-liberation
 	@/usr/bin/python3 -c 'import swift' 2>/dev/null || scripts/get_packages.sh python3-swift
 	@command -v npm >/dev/null || scripts/get_packages.sh nodejs npm
-	@$(MAKE) --no-print-directory .venv/bin/render_chart .venv/typescript/node_modules
+	@$(MAKE) --no-print-directory .venv/bin/render_chart .venv/typescript/node_modules .venv/voice_agents/installed
 
 audit: .venv/dev  ## check the deployed packages for vulnerabilities and licences
 	@$(BIN)/python -m scripts.audit
@@ -107,6 +107,12 @@ clean:  ## remove .venv and caches
 	@mkdir -p $(@D)
 	@cp tests/support/typescript/package.json tests/support/typescript/package-lock.json $(@D)
 	cd $(@D) && npm ci --no-audit --no-fund --loglevel error
+	@touch $@
+
+# LiveKit and Pipecat need other versions of what is in .venv.
+.venv/voice_agents/installed: tests/support/voice_agents/requirements.lock | .venv/bin/python
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 .venv/dev: requirements-dev.lock .venv/runtime

@@ -24,7 +24,7 @@ def render_json(transcript: Transcript, *, logprobs: bool = False) -> str:
     """
     document: dict[str, Any] = {"text": transcript.text}
     if transcript.task is Task.TRANSCRIBE:
-        document["languages"] = languages(transcript)
+        document["languages"] = languages(transcript.language)
     if logprobs:
         document["logprobs"] = [logprob(word) for word in transcript.words]
     return _dump({**document, "usage": usage(transcript), **notices_of(transcript)})
@@ -76,11 +76,12 @@ def usage(transcript: Transcript) -> dict[str, Any]:
     return {"type": "duration", "seconds": round(transcript.duration, TIME_DIGITS)}
 
 
-def languages(transcript: Transcript) -> list[dict[str, str]]:
-    """The languages that were spoken, as objects with their ISO 639 code; none if there is no speech."""
-    if transcript.language not in LANGUAGES:
-        return []
-    return [{"code": ISO_CODES.get(transcript.language, transcript.language)}]
+def languages(language: str) -> list[dict[str, str]]:
+    """The languages that were spoken, as objects with their ISO 639 code; none if there is no speech.
+
+    language: Whisper's code of the one that was detected or given.
+    """
+    return [{"code": ISO_CODES.get(language, language)}] if language in LANGUAGES else []
 
 
 def logprob(word: Word) -> dict[str, Any]:

@@ -1,12 +1,13 @@
-"""Resolve pyproject.toml into requirements.lock and requirements-dev.lock, with hashes, for every platform."""
+"""Resolve pyproject.toml, and what the tests of voice agents need, into lock files with hashes for every platform."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+PROJECT = "pyproject.toml"
+VOICE_AGENTS = "tests/support/voice_agents/requirements"
 COMMON = (
-    "pyproject.toml",
     "--universal",
     "--python-version=3.11",
     "--generate-hashes",
@@ -17,14 +18,15 @@ COMMON = (
 )
 
 
-def compile_lock(output: str, *extra: str) -> None:
-    """Write one lock file. extra: options of uv, such as dependency groups."""
-    command = [sys.executable, "-m", "uv", "pip", "compile", *COMMON, *extra, f"--output-file={output}"]
+def compile_lock(source: str, output: str, *extra: str) -> None:
+    """Write one lock file. source: names of packages. extra: options of uv, such as dependency groups."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", source, *COMMON, *extra, f"--output-file={output}"]
     subprocess.run(command, check=True)
     print(f"wrote {output}")
 
 
 if __name__ == "__main__":
-    compile_lock("requirements.lock")
+    compile_lock(PROJECT, "requirements.lock")
     # Constrained by the first, so that tests run with the versions that are deployed.
-    compile_lock("requirements-dev.lock", "--group=dev", "--constraint=requirements.lock")
+    compile_lock(PROJECT, "requirements-dev.lock", "--group=dev", "--constraint=requirements.lock")
+    compile_lock(f"{VOICE_AGENTS}.in", f"{VOICE_AGENTS}.lock")

@@ -12,7 +12,7 @@ import pytest
 from tests.support.clips import SpokenClip, Transcribe, shortest_clips
 from tests.support.leftovers import leftovers
 from tests.support.recordings import MAX_DURATION, MAX_FILE_SIZE, Recordings
-from tests.support.service import LocalService, local_service
+from tests.support.service import LocalService, free_port, local_service
 from tests.support.waiting import wait_until
 
 
@@ -22,12 +22,18 @@ def temp_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def service(temp_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+def wyoming_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def service(temp_dir: Path, wyoming_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
     """The real service with the embedded model, started once."""
     environment = {
         "WHISPER_MODEL": "demo",
         "WHISPER_MODEL_DIR": str(tmp_path_factory.mktemp("models")),
         "TEMP_DIR": str(temp_dir),
+        "WYOMING_PORT": str(wyoming_port),
         "CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
         "MAX_FILE_SIZE": str(MAX_FILE_SIZE),
         "MAX_DURATION": str(MAX_DURATION),

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import httpx
 import httpx_ws
+import openai
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect as websocket_connect
+from websockets.typing import Subprotocol
 
 from tests.support.answers import assert_error
 from tests.support.api_keys import entry
@@ -322,3 +326,25 @@ def test_a_websocket_needs_a_key(anyone: httpx.Client) -> None:
         assert live.start()["type"] == "session"
     with live_client(anyone, {"X-API-Key": KEY}) as live:
         assert live.start()["type"] == "session"
+
+
+def test_openais_client_opens_a_session_with_a_key_and_a_browser_with_a_secret(guarded: LocalService) -> None:
+    def created(key: str) -> str:
+        with (
+            openai.OpenAI(base_url=f"{guarded.url}/v1", api_key=key, max_retries=0) as client,
+            client.realtime.connect(extra_query={"intent": "transcription"}, max_retries=0) as connection,
+        ):
+            return connection.recv().type
+
+    assert created(KEY) == "session.created"
+    with pytest.raises(InvalidStatus) as refused:
+        created("k" * 43)
+    assert refused.value.response.status_code == 401
+    with openai.OpenAI(base_url=f"{guarded.url}/v1", api_key=KEY) as client:
+        secret = client.realtime.client_secrets.create().value
+    with pytest.raises(InvalidStatus):  # it is no key
+        created(secret)
+    address = f"{guarded.url.replace('http', 'ws')}/v1/realtime"
+    protocols = [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{secret}")]
+    with websocket_connect(address, subprotocols=protocols) as websocket:
+        assert json.loads(websocket.recv())["type"] == "session.created"

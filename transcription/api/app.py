@@ -9,10 +9,12 @@ from fastapi.exceptions import RequestValidationError
 
 from transcription.api import page
 from transcription.api.client_schema import fit_for_clients
+from transcription.api.deepgram import routes as deepgram_routes
 from transcription.api.documentation import add_security, error_responses
 from transcription.api.errors import answer_domain_error, answer_full_disk, answer_validation_error
 from transcription.api.openai import azure, diarization
 from transcription.api.openai import routes as openai_routes
+from transcription.api.realtime import routes as realtime_routes
 from transcription.api.route_facts import RouteTable, declared
 from transcription.api.routes import (
     api_docs,
@@ -61,6 +63,8 @@ MODULES = (
     azure,
     webservice,
     live,
+    realtime_routes,
+    deepgram_routes,
     page,
     api_docs,
 )

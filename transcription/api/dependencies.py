@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from runners.client.interface import Runner
 from runners.client.recent_state import RecentState
 from transcription.api.caller import access_of
+from transcription.api.client_secrets import ClientSecrets
 from transcription.api.job_feeds import JobFeeds
 from transcription.api.job_status import StatusRenderer
 from transcription.api.live.conversations import Conversations
@@ -42,6 +43,7 @@ class Backend:
     background: BackgroundTasks
     live: LiveSessions
     conversations: Conversations
+    secrets: ClientSecrets
     started: float = field(default_factory=time.monotonic)
 
     @property

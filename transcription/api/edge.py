@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from runners.client.client import RunnerClient
 from transcription.api.app import create_app, route_table
+from transcription.api.client_secrets import ClientSecrets
 from transcription.api.lifecycle import start_process
 from transcription.api.middleware.root_path import PathPrefix
 from transcription.api.middleware_stack import middleware_stack
@@ -34,6 +35,7 @@ class Edge:
         self._settings = settings
         self._routes = route_table()
         self._prefix = PathPrefix(settings)
+        self._secrets = ClientSecrets(settings.client_secret_key)
         self.app: FastAPI = create_app(settings)
 
     @property
@@ -52,7 +54,7 @@ class Edge:
 
     def middlewares(self) -> list[tuple[Any, dict[str, Any]]]:
         """The middlewares in the form that BentoML takes: the class and its options."""
-        stack = middleware_stack(self._settings, self._routes, self.app.state)
+        stack = middleware_stack(self._settings, self._routes, self.app.state, self._secrets)
         return [(middleware.cls, middleware.kwargs) for middleware in stack]
 
     async def start(self, runner: Any) -> None:
@@ -61,7 +63,7 @@ class Edge:
         runner: the BentoML dependency that calls the runner's process.
         """
         await RunnerClient.prepare(runner)
-        self._process = start_process(self._settings, runner, self._connections)
+        self._process = start_process(self._settings, runner, self._connections, self._secrets)
         self.app.state.backend = self._process.backend
 
     async def stop(self) -> None:

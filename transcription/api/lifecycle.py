@@ -9,11 +9,14 @@ import structlog
 
 from runners.client.client import RunnerClient
 from runners.client.recent_state import RecentState
+from transcription.api.client_secrets import ClientSecrets
 from transcription.api.dependencies import Backend
 from transcription.api.job_feeds import JobFeeds
 from transcription.api.job_status import Part, StatusRenderer
 from transcription.api.live.conversations import Conversations
 from transcription.api.rendered import RenderedResults
+from transcription.api.wyoming.server import TASK as WYOMING
+from transcription.api.wyoming.server import WyomingServer
 from transcription.core.settings import Settings
 from transcription.jobs.access import EVERY_JOB
 from transcription.jobs.job import Job
@@ -45,9 +48,10 @@ class ApiProcess:
     """The parts of one process from start to stop. backend: the parts that route handlers use.
 
     runner: the BentoML dependency that calls the runner's process. streams: number of event streams at the same time.
+    secrets: makes client secrets.
     """
 
-    def __init__(self, settings: Settings, runner: Any, streams: int) -> None:
+    def __init__(self, settings: Settings, runner: Any, streams: int, secrets: ClientSecrets) -> None:
         self._settings = settings
         client = RunnerClient(runner)
         pipeline = Pipeline(settings, client)
@@ -79,6 +83,7 @@ class ApiProcess:
             self._background,
             live,
             self._conversations,
+            secrets,
         )
 
     def start(self) -> None:
@@ -88,6 +93,8 @@ class ApiProcess:
         self._background.start(SWEEP, partial(sweep_regularly, self._settings))
         self._background.start(PROCESS_METRICS, partial(update_regularly, API, folders))
         self._background.start(MEMORY, give_memory_back_when_quiet)
+        if self._settings.wyoming_port:
+            self._background.start(WYOMING, WyomingServer(self._settings, self.backend.live).run)
         call_on_sigterm(self._housekeeping.stop_soon)
         call_on_sigterm(self._conversations.stop_soon)
 
@@ -98,16 +105,16 @@ class ApiProcess:
         await self._background.stop()
 
 
-def start_process(settings: Settings, runner: Any, connections: int) -> ApiProcess:
+def start_process(settings: Settings, runner: Any, connections: int, secrets: ClientSecrets) -> ApiProcess:
     """Prepare this process and start to serve. Call in the event loop.
 
-    runner: as for ApiProcess. connections: that the process may have at the same time.
+    runner, secrets: as for ApiProcess. connections: that the process may have at the same time.
     """
     give_memory_back_early()  # not at import: the runner's process also imports service.py, and needs the opposite
     warm_up()
     streams = min(settings.max_streams, int(connections * STREAMS_SHARE))
     log.info("reading_limits", connections=connections, streams=streams)
-    process = ApiProcess(settings, runner, streams)
+    process = ApiProcess(settings, runner, streams, secrets)
     process.start()
     collect_while_serving()
     return process

@@ -6,8 +6,10 @@ from starlette.datastructures import State
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from transcription.api.client_secrets import ClientSecrets
 from transcription.api.middleware.authentication import AuthenticationMiddleware
 from transcription.api.middleware.client_limits import ClientLimitsMiddleware
+from transcription.api.middleware.client_secret import ClientSecretMiddleware
 from transcription.api.middleware.error_shape import ErrorShapeMiddleware
 from transcription.api.middleware.gate import GateMiddleware
 from transcription.api.middleware.methods import MethodsMiddleware
@@ -21,10 +23,10 @@ from transcription.api.routes.tasks import TaskMiddleware
 from transcription.core.settings import Settings
 
 
-def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> list[Middleware]:
+def middleware_stack(settings: Settings, routes: RouteTable, state: State, secrets: ClientSecrets) -> list[Middleware]:
     """The middlewares that the settings enable, from the outermost to the innermost.
 
-    state: the state of the FastAPI application, which task routes share.
+    state: the state of the FastAPI application, which task routes share. secrets: checks client secrets.
     """
     stack = [
         Middleware(RemovePrefixMiddleware, settings=settings),
@@ -36,6 +38,7 @@ def middleware_stack(settings: Settings, routes: RouteTable, state: State) -> li
     ]
     if settings.origins:
         stack.append(Middleware(CORSMiddleware, **cors_options(settings)))
+    stack.append(Middleware(ClientSecretMiddleware, secrets=secrets))
     stack.append(Middleware(AuthenticationMiddleware, settings=settings, routes=routes))
     if settings.enable_rate_limit:
         stack.append(Middleware(ClientLimitsMiddleware, settings=settings, routes=routes))

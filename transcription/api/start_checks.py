@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 from collections.abc import Callable
 
+from transcription.api.client_secrets import KEY_BYTES
 from transcription.api.middleware.api_keys import InvalidKeys, open_keys
 from transcription.api.middleware.hosts import AllowedHosts
 from transcription.core.errors import TranscriptionError
@@ -27,6 +30,9 @@ def check_settings(settings: Settings) -> None:
         asyncio.run(_check_store(settings))
         with open_uploads(settings):
             pass  # it belongs to us
+        if not settings.client_secret_key:
+            # All processes of this start inherit it.
+            os.environ["CLIENT_SECRET_KEY"] = secrets.token_hex(KEY_BYTES)
         if settings.enable_async:
             asyncio.run(open_recordings(settings).check())
     except InvalidKeys as error:

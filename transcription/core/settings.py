@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,19 +9,10 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from transcription.core import setting_rules
+from transcription.core.default_folders import default_cache, default_jobs
 from transcription.core.options import EncoderContext
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
-
-
-def default_cache() -> Path:
-    """The user's cache folder according to the XDG base directory specification."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transcription-service"
-
-
-def default_jobs() -> Path:
-    """The user's data folder according to the XDG base directory specification."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "transcription-service" / "jobs"
 
 
 class Settings(BaseSettings):
@@ -40,6 +30,7 @@ class Settings(BaseSettings):
     # Server
     host: str = Field("0.0.0.0", description="Address to listen on.")
     port: int = Field(3000, ge=1, le=65535, description="Port to listen on.")
+    wyoming_port: int = Field(0, ge=0, le=65_535, description="Port for Wyoming clients, without API keys; 0 for none.")
     root_path: str = Field(
         "", description="Path prefix under which a proxy publishes the service, such as /speech; empty for none."
     )
@@ -243,6 +234,12 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(
         None, description="TOML file with several API keys, as hashes with names; reloaded when it changes."
     )
+    client_secret_key: str = Field(
+        "",
+        repr=False,
+        description="Key for signing the client secrets of /v1/realtime, at least 32 characters; by default a new one "
+        "at each start.",
+    )
     protect_probes: bool = Field(
         False, description="Require an API key on /health, /metrics and the other probes as well."
     )
@@ -301,7 +298,7 @@ class Settings(BaseSettings):
 
     _device = field_validator("whisper_device")(setting_rules.device)
     _layout = field_validator("whisper_layout")(setting_rules.layout)
-    _secret = field_validator("webhook_secret")(setting_rules.secret)
+    _secret = field_validator("webhook_secret", "client_secret_key")(setting_rules.secret)
     _path_prefix = field_validator("root_path")(setting_rules.path_prefix)
     _model_names = field_validator("allowed_models")(setting_rules.model_names)
     _networks = field_validator("trusted_proxies")(setting_rules.networks)

@@ -68,11 +68,14 @@ class Listening:
         self._stop()
         return utterance, self._last_end
 
-    def clear(self) -> None:
-        """Forget the current utterance and its audio."""
+    def clear(self) -> int:
+        """Forget the current utterance, if there is one, and its audio. Returns its number, which is not used again."""
+        number = self._number
+        self._number += self.current is not None
         self.current = None
         self._last_end = self.audio.end
         self._stop()
+        return number
 
     def let_go(self) -> None:
         """Forget audio that is no longer needed."""

@@ -36,6 +36,10 @@ class Outbox:
             self._waiting.append(event)
         self._changed.set()
 
+    def forget(self, utterance: int) -> None:
+        """Drop the events of an utterance that the reader has not had."""
+        self._waiting = deque(event for event in self._waiting if event.utterance != utterance)
+
     def close(self, error: BaseException | None = None) -> None:
         """No more events. error: raised to the reader after those that wait."""
         if not self._closed:

@@ -106,7 +106,7 @@ class LiveSession:
     async def clear(self) -> None:
         """Forget the audio of the current utterance, of which there will be no more events."""
         async with self._taking:
-            self._listening.clear()
+            self._outbox.forget(self._listening.clear())
             self._work.follow(None)
 
     async def finish(self, *, stopping: bool = False) -> None:

@@ -84,6 +84,7 @@ def test_every_route_of_the_contract_is_documented(document: dict[str, Any]) -> 
         "/openai/deployments/{deployment}/audio/translations",
         "/asr",
         "/detect-language",
+        "/v1/realtime/client_secrets",
         "/v1/models",
         "/v1/models/{model}",
     }

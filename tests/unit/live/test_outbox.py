@@ -48,3 +48,12 @@ def test_an_error_follows_what_was_said_before():
         return found
 
     assert asyncio.run(all_of_them()) == [partial("a", "")]
+
+
+def test_a_forgotten_utterance_is_not_told():
+    outbox = Outbox()
+    outbox.put(partial("a", ""))
+    outbox.put(partial("b", "", utterance=1))
+    outbox.forget(1)
+    outbox.close()
+    assert read(outbox) == [partial("a", "")]

@@ -91,6 +91,11 @@ class KeyRing:
                 found = key.caller
         return found if len(given) >= MIN_KEY_CHARACTERS else None
 
+    def named(self, name: str | None) -> Caller | None:
+        """The owner of this name; None if there is no key of this name any more."""
+        self._reload_if_changed()
+        return next((key.caller for key in self._keys if key.caller.name == name), None)
+
     def _reload_if_changed(self) -> None:
         now = self._clock()
         if self._path is None or now - self._checked_at < CHECK_SECONDS:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from transcription.api.caller import CALLER, Caller
+from transcription.api.client_secrets import GRANT, Grant
 from transcription.api.errors import error_response
 from transcription.api.middleware.api_keys import KeyRing, open_keys
 from transcription.api.route_facts import RouteTable
@@ -15,10 +16,11 @@ from transcription.core.settings import Settings
 
 KEY_HEADERS = (b"x-api-key", b"api-key")  # ours, and Azure's
 AUTHORIZATION = b"authorization"
-BEARER = b"bearer "
+SCHEMES = (b"bearer ", b"token ")  # the second is Deepgram's
 # Browsers cannot set headers of a WebSocket, except its subprotocols; one that starts so has the key. The second is
 # OpenAI's. Not in the query: addresses are logged.
 KEY_SUBPROTOCOLS = ("api-key.", "openai-insecure-api-key.")
+BEFORE_KEY = "token"  # Deepgram's subprotocol, which the key follows
 MAX_HEADERS = 100
 
 Headers = list[tuple[bytes, bytes]]
@@ -54,7 +56,18 @@ class AuthenticationMiddleware:
             raise TooManyHeaders(f"The request has {len(headers)} headers; the limit is {MAX_HEADERS}. Send fewer.")
         if self._keys is None or scope["path"] in self._open_paths:
             return
-        scope[CALLER] = identify(headers, self._keys, scope.get("subprotocols", ()))
+        if grant := scope.get(GRANT):
+            scope[CALLER] = grantor(grant, self._keys)
+        else:
+            scope[CALLER] = identify(headers, self._keys, scope.get("subprotocols", ()))
+
+
+def grantor(grant: Grant, keys: KeyRing) -> Caller:
+    """The owner of the key with which a client secret was made. Raises InvalidApiKey if it is no longer valid."""
+    caller = keys.named(grant.caller)
+    if caller is None:
+        raise InvalidApiKey("The API key of this client secret is no longer valid. Make another secret.")
+    return caller
 
 
 def identify(headers: Headers, keys: KeyRing, subprotocols: Sequence[str] = ()) -> Caller:
@@ -73,6 +86,8 @@ def identify(headers: Headers, keys: KeyRing, subprotocols: Sequence[str] = ()) 
 
 def key_in_subprotocols(subprotocols: Sequence[str]) -> bytes:
     """The key among the subprotocols of a WebSocket, or b"" without one."""
+    if len(subprotocols) > 1 and subprotocols[0] == BEFORE_KEY:
+        return subprotocols[1].encode()
     for offered in subprotocols:
         for prefix in KEY_SUBPROTOCOLS:
             if offered.startswith(prefix):
@@ -89,6 +104,6 @@ def key_in(headers: Headers) -> bytes:
     for name, value in headers:
         if name in KEY_HEADERS and value:
             return value
-        if name == AUTHORIZATION and value[: len(BEARER)].lower() == BEARER:
-            bearer = value[len(BEARER) :].strip()
+        if name == AUTHORIZATION:
+            bearer = next((value[len(each) :].strip() for each in SCHEMES if value.lower().startswith(each)), bearer)
     return bearer

@@ -14,16 +14,15 @@ from transcription.api.errors import (
     RETRY_SECONDS,
     ErrorBody,
     error_body,
-    error_response,
     framework_error,
 )
 from transcription.api.openai import errors as openai_errors
 from transcription.api.openai.errors import is_openai
-from transcription.core.errors import TranscriptionError
 
 BODY_FIELDS = frozenset(ErrorBody.model_fields)
 PARAMETER = "param"  # besides our fields; only OpenAI's shape has it
 INTERNAL_CLOSE_CODE = 1011  # of a WebSocket, RFC 6455
+DENIAL = "websocket."  # before the type of the messages of a response that refuses a WebSocket
 REWRITTEN_TYPES = ("application/json", "text/plain")
 
 log = structlog.get_logger("access")
@@ -55,21 +54,28 @@ class ErrorShapeMiddleware:
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket. The routes send errors as messages; this is for what they do not expect."""
-        begun = False
+        accepted = False
 
-        async def send_and_note(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_denial(message: Message) -> None:
+            await send({**message, "type": DENIAL + message["type"]})
+
+        async def send_shaped(message: Message) -> None:
+            nonlocal accepted
+            if message["type"].startswith(DENIAL + "http."):
+                await rewriter.send({**message, "type": message["type"].removeprefix(DENIAL)})
+                return
+            accepted = True
             await send(message)
 
+        rewriter = ErrorRewriter(send_denial, openai=is_openai(scope["path"]))
         try:
-            await self._app(scope, receive, send_and_note)
+            await self._app(scope, receive, send_shaped)
         except Exception:
             log.exception("unexpected_error", endpoint=scope["path"])
-            if begun:
+            if accepted:
                 await send({"type": "websocket.close", "code": INTERNAL_CLOSE_CODE})
             else:
-                await error_response(TranscriptionError(INTERNAL_ERROR.example))(scope, receive, send)
+                await rewriter.fail()
 
 
 class ErrorRewriter:

@@ -14,8 +14,8 @@ ALIASES = (
     *("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe"),
     f"gpt-4o-transcribe-{DIARIZE}",
 )
-# gpt-transcribe, gpt-4o-mini-transcribe-2025-12-15, gpt-4o-transcribe-diarize: OpenAI's own models.
-_GPT = re.compile(r"gpt-([a-z0-9.]+-)*transcribe(-[a-z0-9.]+)*")
+# gpt-transcribe, gpt-4o-mini-transcribe-2025-12-15, gpt-4o-transcribe-diarize, gpt-realtime-whisper: OpenAI's own.
+_GPT = re.compile(r"gpt-([a-z0-9.]+-)*(transcribe|whisper)(-[a-z0-9.]+)*")
 _SEPARATORS = re.compile("[-_ :]+")
 _ENGLISH = "en"
 _SIZES = ("tiny", "base", "small", "medium", "large")

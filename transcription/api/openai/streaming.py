@@ -142,7 +142,7 @@ def done(transcript: Transcript) -> Event:
     return {
         "type": DONE,
         "text": transcript.text,
-        "languages": languages(transcript),
+        "languages": languages(transcript.language),
         **notices_of(transcript),
     }
 

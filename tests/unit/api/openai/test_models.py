@@ -37,6 +37,8 @@ def test_a_model_of_this_service_means_itself(settings, name):
         "gpt-4o-mini-transcribe-2025-12-15",
         "gpt-4o-transcribe-diarize",
         "gpt-transcribe-2026-06-01",
+        "gpt-live-transcribe",
+        "gpt-realtime-whisper",
         "whisper-1-2023-03-01",
         "openai/whisper-1",
         "openai/gpt-4o-transcribe",

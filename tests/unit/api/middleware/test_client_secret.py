@@ -1,0 +1,85 @@
+"""Keys and client secrets of WebSockets, which browsers send as subprotocols."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.types import Receive, Scope, Send
+
+from transcription.api.app import route_table
+from transcription.api.caller import CALLER
+from transcription.api.client_secrets import GRANT, ClientSecrets, Grant
+from transcription.api.middleware.api_keys import make_key
+from transcription.api.middleware.authentication import AuthenticationMiddleware
+from transcription.api.middleware.client_secret import ClientSecretMiddleware
+from transcription.core.settings import Settings
+
+KEY = make_key()
+SECRETS = ClientSecrets("k" * 32)
+PREFIX = "openai-insecure-api-key."
+REALTIME = "/v1/realtime"
+
+
+async def answer_caller(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    grant = scope.get(GRANT)
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": f"{scope[CALLER].name} {grant.session if grant else None}"})
+
+
+def answer(*subprotocols: str, path: str = REALTIME, **headers: str) -> str:
+    settings = Settings(enable_api_key=True, api_key=KEY)
+    app = ClientSecretMiddleware(AuthenticationMiddleware(answer_caller, settings, route_table()), SECRETS)
+    with TestClient(app).websocket_connect(path, list(subprotocols), headers=headers) as websocket:
+        return websocket.receive_text()
+
+
+def secret(caller: str | None = "default", seconds: int = 60) -> str:
+    return SECRETS.make(Grant(caller, {"model": "base"}), seconds)[0]
+
+
+def test_a_client_secret_is_used_in_the_name_of_the_key_that_made_it() -> None:
+    assert answer("realtime", PREFIX + secret()) == "default {'model': 'base'}"
+
+
+@pytest.mark.parametrize(
+    "subprotocols", [("realtime", PREFIX + KEY), ("token", KEY)], ids=["openai's browsers", "deepgram's browsers"]
+)
+def test_a_key_is_read_from_the_subprotocols(subprotocols: tuple[str, ...]) -> None:
+    assert answer(*subprotocols) == "default None"
+
+
+def test_a_key_is_read_from_deepgrams_header() -> None:
+    assert answer(Authorization=f"Token {KEY}") == "default None"
+
+
+@pytest.mark.parametrize(
+    ("subprotocols", "status"),
+    [
+        ((), 401),
+        (("realtime", PREFIX + make_key()), 403),
+        (("realtime", PREFIX + secret()[:-1]), 403),
+        (("realtime", PREFIX + secret(seconds=-1)), 403),
+        (("realtime", PREFIX + secret("gone")), 403),
+        (("realtime", PREFIX + secret(None)), 403),
+        (("token", secret()), 403),
+    ],
+    ids=["no key", "unknown key", "forged", "expired", "of a key that is gone", "made without keys", "as a key"],
+)
+def test_others_are_refused(subprotocols: tuple[str, ...], status: int) -> None:
+    with pytest.raises(WebSocketDenialResponse) as refused:
+        answer(*subprotocols)
+    assert refused.value.status_code == status
+
+
+@pytest.mark.parametrize("path", ["/live", "/v1/listen"])
+def test_a_client_secret_is_for_one_route(path: str) -> None:
+    with pytest.raises(WebSocketDenialResponse) as refused:
+        answer("realtime", PREFIX + secret(), path=path)
+    assert refused.value.status_code == 403
+
+
+def test_a_client_secret_is_no_bearer_key() -> None:
+    with pytest.raises(WebSocketDenialResponse) as refused:
+        answer(Authorization=f"Bearer {secret()}")
+    assert refused.value.status_code == 403

@@ -1,0 +1,184 @@
+"""The messages of WS /v1/listen: what clients may say, and what follows from the engine's events. Sends nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from transcription.api.deepgram.parameters import ListenOptions
+from transcription.api.errors import public_message
+from transcription.core.errors import InvalidParameter, TranscriptionError
+from transcription.core.transcript import Word
+from transcription.live.events import Failed, Final, LiveEvent, Partial, SpeechStarted, SpeechStopped
+
+Document = dict[str, Any]
+
+TIME_DIGITS = 3
+HELD_SECONDS = 3.0  # of confirmed text until it is sent as final, so that the last result of an utterance has text
+CHANNELS = [0, 1]  # index, number
+PUNCTUATION = " .,;:!?¿¡…。、，！？：；\"'()[]«»„“”‘’"
+MAX_MESSAGE_CHARACTERS = 65_536
+
+
+class Control(BaseModel):
+    """A text frame of a client."""
+
+    type: Literal["KeepAlive", "Finalize", "CloseStream"]
+
+
+_CONTROL: TypeAdapter[Control] = TypeAdapter(Control)
+
+
+def parse_control(text: str) -> Control:
+    """Raises InvalidParameter."""
+    try:
+        return _CONTROL.validate_json(text[:MAX_MESSAGE_CHARACTERS], strict=True)
+    except ValidationError:
+        raise InvalidParameter(
+            'A text frame must be {"type": "KeepAlive"}, {"type": "Finalize"} or {"type": "CloseStream"}. Audio is '
+            "sent in binary frames."
+        ) from None
+
+
+class Results:
+    """Follows one session. request_id: of the connection."""
+
+    def __init__(self, options: ListenOptions, request_id: str) -> None:
+        self._options = options
+        self._request_id = request_id
+        self._held: list[Partial] = []  # confirmed, and not yet sent as final
+        self._finalized: set[int] = set()  # utterances that the client has ended
+        self._last_word_end = 0.0
+
+    def hear(self, event: LiveEvent) -> list[Document]:
+        """The messages that follow from one of the engine's events."""
+        match event:
+            case SpeechStarted():
+                return [self._speech_started(event)] if self._options.vad_events else []
+            case SpeechStopped():
+                return []
+            case Partial():
+                return self._partial(event)
+            case Final():
+                return self._final(event)
+            case Failed():
+                self._held = []
+                return [error_message(event.error)]
+
+    def finalize(self, utterance: int | None) -> list[Document]:
+        """The client wants what it has said as final. utterance: what the engine made of it; None for nothing."""
+        if utterance is None:
+            return [self._result("", (), 0.0, 0.0, is_final=True, from_finalize=True)]
+        self._finalized.add(utterance)
+        return []
+
+    def closing(self, seconds: float) -> Document:
+        """The last message. seconds: of audio."""
+        return {
+            "type": "Metadata",
+            "transaction_key": "deprecated",
+            "request_id": self._request_id,
+            "sha256": "",
+            "created": "",
+            "duration": round(seconds, TIME_DIGITS),
+            "channels": 1,
+        }
+
+    def _partial(self, event: Partial) -> list[Document]:
+        messages = []
+        if event.confirmed:
+            self._held.append(event)
+            if len(self._held) > 1 and event.end - self._held[0].start > HELD_SECONDS:
+                messages.append(self._send_held(self._held[:-1]))
+                self._held = self._held[-1:]
+        if self._options.interim_results and (self._held or event.tentative):
+            text = "".join(each.confirmed for each in self._held) + event.tentative
+            start = self._held[0].start if self._held else event.start
+            messages.append(self._result(text, _words(self._held), start, event.end, is_final=False))
+        return messages
+
+    def _send_held(self, held: list[Partial]) -> Document:
+        text = "".join(each.confirmed for each in held)
+        return self._result(text, _words(held), held[0].start, held[-1].end, is_final=True)
+
+    def _final(self, event: Final) -> list[Document]:
+        held, self._held = self._held, []
+        words = _words(held)
+        text = "".join(each.confirmed for each in held)
+        self._last_word_end = words[-1].end if words else self._last_word_end
+        from_finalize = event.utterance in self._finalized
+        self._finalized.discard(event.utterance)
+        result = self._result(
+            text,
+            words,
+            held[0].start if held else event.start,
+            event.end,
+            is_final=True,
+            speech_final=self._options.ends_speech,
+            from_finalize=from_finalize,
+        )
+        if not (self._options.utterance_ends and event.text):
+            return [result]
+        return [result, {"type": "UtteranceEnd", "channel": CHANNELS, "last_word_end": self._last_word_end}]
+
+    def _speech_started(self, event: SpeechStarted) -> Document:
+        return {"type": "SpeechStarted", "channel": CHANNELS, "timestamp": round(event.at, TIME_DIGITS)}
+
+    def _result(
+        self,
+        text: str,
+        words: tuple[Word, ...],
+        start: float,
+        end: float,
+        *,
+        is_final: bool,
+        speech_final: bool = False,
+        from_finalize: bool = False,
+    ) -> Document:
+        confidence = sum(word.probability for word in words) / len(words) if words else 0.0
+        alternative = {
+            "transcript": text.strip(),
+            "confidence": round(confidence, TIME_DIGITS),
+            "words": [_word(word) for word in words],
+        }
+        return {
+            "type": "Results",
+            "channel_index": CHANNELS,
+            "duration": round(end - start, TIME_DIGITS),
+            "start": round(start, TIME_DIGITS),
+            "is_final": is_final,
+            "speech_final": speech_final,
+            "from_finalize": from_finalize,
+            "channel": {"alternatives": [alternative]},
+            "metadata": {
+                "request_id": self._request_id,
+                "model_info": {"name": self._options.live.decode.model, "version": "", "arch": "whisper"},
+                "model_uuid": "",
+            },
+        }
+
+
+def error_message(error: TranscriptionError) -> Document:
+    """An error; the session goes on."""
+    return {
+        "type": "Error",
+        "variant": error.code,
+        "description": public_message(error),
+        "message": public_message(error),
+    }
+
+
+def _words(parts: list[Partial]) -> tuple[Word, ...]:
+    return tuple(word for part in parts for word in part.words)
+
+
+def _word(word: Word) -> Document:
+    plain = word.text.strip()
+    return {
+        "word": plain.strip(PUNCTUATION).lower() or plain,
+        "punctuated_word": plain,
+        "start": round(word.start, TIME_DIGITS),
+        "end": round(word.end, TIME_DIGITS),
+        "confidence": round(word.probability, TIME_DIGITS),
+    }

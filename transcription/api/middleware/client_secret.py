@@ -1,0 +1,43 @@
+"""Client secrets of browsers, which they send among the subprotocols of a WebSocket."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from transcription.api.client_secrets import GRANT, PREFIX, ClientSecrets
+from transcription.api.errors import error_response
+from transcription.core.errors import InvalidApiKey, TranscriptionError
+
+SUBPROTOCOL = f"openai-insecure-api-key.{PREFIX}"  # OpenAI's
+ROUTE = "/v1/realtime"  # what a secret is for; the end of the path
+
+
+class ClientSecretMiddleware:
+    """Puts what a client secret allows into the scope, as GRANT.
+
+    A secret is a key of WS /v1/realtime, and of nothing else. Placed outside AuthenticationMiddleware, which finds
+    whose key the secret was made with.
+    """
+
+    def __init__(self, app: ASGIApp, secrets: ClientSecrets) -> None:
+        self._app = app
+        self._secrets = secrets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "websocket":
+            try:
+                self._check(scope)
+            except TranscriptionError as error:
+                await error_response(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        """Raises InvalidApiKey."""
+        found = next((each for each in scope.get("subprotocols", ()) if each.startswith(SUBPROTOCOL)), None)
+        if found is None:
+            return
+        if not scope["path"].endswith(ROUTE):
+            raise InvalidApiKey(f"A client secret is valid for {ROUTE} alone. Use an API key.")
+        scope[GRANT] = self._secrets.check(PREFIX + found.removeprefix(SUBPROTOCOL))
