@@ -24,6 +24,7 @@ from transcription.api.routes import (
     native_input,
     tasks,
     transcription,
+    transcripts,
     webservice,
 )
 from transcription.api.routes.api_docs import OPENAPI_PATH
@@ -52,6 +53,7 @@ COMMON_ERRORS = (
 MODULES = (
     transcription,
     jobs,
+    transcripts,
     events,
     health,
     catalogue,
