@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 
 import structlog
@@ -21,27 +21,29 @@ log = structlog.get_logger(__name__)
 class DeviceMetrics:
     """Implements `runners.batching.device.Events`.
 
-    cores: CPU cores this process may use.
+    numbers: of the GPUs in use, (0,) for a CPU. cores: CPU cores this process may use.
     loaded: names of the models in memory. model_memory: bytes by name, of every model that was ever loaded.
     on_hang: called once when a batch has not ended within its deadline.
     """
 
     def __init__(
         self,
+        numbers: Sequence[int],
         cores: int,
         gpus: GpuMetrics | None,
         loaded: Callable[[], Set[str]],
         model_memory: Mapping[str, int],
         on_hang: Callable[[], None],
     ) -> None:
+        self._numbers = numbers
         self._cores = cores
         self._gpus = gpus
         self._loaded = loaded
         self._model_memory = model_memory
         self._on_hang = on_hang
 
-    def batch_formed(self, windows: int, max_batch: int) -> None:
-        """Observe the size of a batch, in BentoML's own metric, too."""
+    def batch_formed(self, windows: int, max_batch: int, gpu: int) -> None:
+        """Count a batch, and observe its size, in BentoML's own metric, too."""
         metrics.BATCH_SIZE.labels(
             runner_name=RUNNER_NAME,
             worker_index=server_context.worker_index,
@@ -50,6 +52,7 @@ class DeviceMetrics:
             service_name=server_context.bento_name,
         ).observe(windows)
         metrics.BATCH_FILL.observe(windows / max_batch)
+        metrics.BATCHES.labels(device=str(self._numbers[gpu])).inc()
 
     def ran_out_of_memory(self, model: str) -> None:
         """Count and log that the device ran out of memory; batches are halved for a while."""

@@ -60,18 +60,23 @@ class ModelHost:
         self._likely_layout = likely_layout(self._placement.device, self._cores)
         self._gpus = GpuMetrics() if self._placement.device == CUDA else None
         self._loader = ModelLoader(self._placement, self._gpus)
-        self._models: ModelCache[Engine] = ModelCache(
+        self._models: ModelCache[tuple[Engine, ...]] = ModelCache(
             settings.max_loaded_models, locate=lambda name: resolve(name, settings), load=self._loader.load
         )
         scheduler = Scheduler(
-            slots=self._likely_layout.slots,
+            slots=self._likely_layout.slots * len(self._placement.numbers),
             max_batch=self._likely_layout.batch,
             max_queue_seconds=settings.max_queue_seconds,
             cheap_batching=self._placement.device == CUDA,
             patience_seconds=settings.batch_timeout,
         )
         self._metrics = DeviceMetrics(
-            self._cores, self._gpus, self._models.loaded, self._loader.memory, on_hang=self._hung
+            self._placement.numbers,
+            self._cores,
+            self._gpus,
+            self._models.loaded,
+            self._loader.memory,
+            on_hang=self._hung,
         )
         self._device = Device(scheduler, self._models.lease, self._metrics, open_journal(settings.cache_dir))
         self._ready = threading.Event()
@@ -103,7 +108,7 @@ class ModelHost:
         choice, self._unmeasured = start.choice, start.unmeasured
         self._loader.use(choice.layout)
         log.info("layout_chosen", layout=str(choice.layout), reason=choice.reason, **asdict(self._placement))
-        self._device.start(choice.layout.slots, choice.layout.batch)
+        self._device.start(choice.layout.slots, choice.layout.batch, len(self._placement.numbers))
 
     def stop(self) -> None:
         """Finish the running batches and refuse the waiting windows."""
@@ -200,8 +205,9 @@ class ModelHost:
     def _decode_probe(self) -> None:
         noise = np.random.default_rng(0).normal(0, PROBE_LOUDNESS, PROBE_SECONDS * SAMPLE_RATE).astype(np.int16)
         task = self._checked(noise, DecodeOptions(model=self._settings.whisper_model, temperatures=(0.0,)))
-        with self._models.lease(task.options.model) as engine:
-            engine.decode([task])
+        with self._models.lease(task.options.model) as engines:
+            for engine in engines:
+                engine.decode([task])
 
     def _hung(self) -> None:
         self._alive = False

@@ -18,10 +18,15 @@ CGROUP_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A device and a number format. device: "cpu" or "cuda". compute_type: CTranslate2's name of the format."""
+    """Devices of one kind and a number format.
+
+    device: "cpu" or "cuda". compute_type: CTranslate2's name of the format. numbers: of the GPUs, as CUDA counts them;
+    (0,) for a CPU.
+    """
 
     device: str
     compute_type: str
+    numbers: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +53,34 @@ def choose_placement(settings: Settings) -> Placement:
     Raises InvalidSettings, naming the variable, when this machine does not support them.
     """
     gpus = ctranslate2.get_cuda_device_count()
-    device: str = settings.whisper_device
+    device, _, chosen = settings.whisper_device.partition(":")
     if device == "auto":
         device = CUDA if gpus else CPU
-    if device == CUDA and not gpus:
-        raise InvalidSettings("Invalid settings:\n  WHISPER_DEVICE='cuda': no CUDA device is visible. Use cpu or auto.")
+    numbers = _numbers(chosen, gpus)
+    if device == CUDA and max(numbers, default=0) >= gpus:
+        raise InvalidSettings(_missing_gpu(settings.whisper_device, gpus))
     compute_type = settings.whisper_compute_type
     if compute_type == "auto":
-        return Placement(device, AUTO_COMPUTE_TYPE[device])
+        return Placement(device, AUTO_COMPUTE_TYPE[device], numbers)
     supported = ctranslate2.get_supported_compute_types(device)
     if compute_type not in supported:
         raise InvalidSettings(
             f"Invalid settings:\n  WHISPER_COMPUTE_TYPE={compute_type!r}: not supported on this {device} "
             f"(WHISPER_DEVICE={settings.whisper_device}). Use auto, or one of: {', '.join(sorted(supported))}."
         )
-    return Placement(device, compute_type)
+    return Placement(device, compute_type, numbers)
+
+
+def _numbers(chosen: str, gpus: int) -> tuple[int, ...]:
+    """Numbers of the devices. chosen: what WHISPER_DEVICE says after the colon. gpus: how many there are."""
+    if chosen == "all":
+        return tuple(range(gpus))
+    return tuple(int(number) for number in chosen.split(",")) if chosen else (0,)
+
+
+def _missing_gpu(asked: str, gpus: int) -> str:
+    found = f"{gpus} CUDA devices are visible, numbered from 0" if gpus else "no CUDA device is visible"
+    return f"Invalid settings:\n  WHISPER_DEVICE={asked!r}: {found}. Use {'those' if gpus else 'cpu'} or auto."
 
 
 def available_cores() -> int:

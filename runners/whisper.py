@@ -112,7 +112,11 @@ def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
         def __init__(self) -> None:
             super().__init__(settings)
 
-    resources: dict[str, Any] = {"gpu": 1} if placement.device == CUDA else {"cpu": str(available_cores())}
+    if placement.device == CUDA:
+        # BentoML shows the process the first so many GPUs, whichever of them WHISPER_DEVICE names.
+        resources: dict[str, Any] = {"gpu": max(placement.numbers) + 1}
+    else:
+        resources = {"cpu": str(available_cores())}
     service: bentoml.Service[WhisperRunner] = bentoml.service(
         name=RUNNER_NAME,
         workers=1,

@@ -154,7 +154,7 @@ class SleepingModel:
 class NoEvents:
     """Ignores all events."""
 
-    def batch_formed(self, windows: int, max_batch: int) -> None: ...
+    def batch_formed(self, windows: int, max_batch: int, gpu: int) -> None: ...
 
     def ran_out_of_memory(self, model: str) -> None: ...
 
@@ -165,7 +165,7 @@ async def on_ours() -> Findings:
     """Run the same load on our scheduler."""
     scheduler = Scheduler(slots=SLOTS, max_batch=MAX_BATCH, max_queue_seconds=300, cheap_batching=True)
     model = SleepingModel()
-    device = Device(scheduler, lambda name: nullcontext(model), NoEvents())
+    device = Device(scheduler, lambda name: nullcontext([model]), NoEvents())
     device.start(SLOTS, MAX_BATCH)
 
     async def ask(number: int) -> Answer:

@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from runners.batching.quarantine import Journal, Verdict, fingerprint
-from runners.batching.queue import Item, batch_key
+from runners.batching.queue import Item, batch_key, size_of
 from runners.batching.scheduler import HALVED_SECONDS, Batch, Scheduler
 from runners.client.interface import RESTART_SECONDS
 from runners.decode.engine import WindowTask
@@ -40,15 +41,15 @@ class Decoder(Protocol):
         ...
 
 
-Lease = Callable[[str], AbstractContextManager[Decoder]]
+Lease = Callable[[str], AbstractContextManager[Sequence[Decoder]]]
 Outcome = WindowResult | Exception
 
 
 class Events(Protocol):
     """Receives the events of a device. Called from threads of the device; must return at once."""
 
-    def batch_formed(self, windows: int, max_batch: int) -> None:
-        """max_batch: windows that would have fitted."""
+    def batch_formed(self, windows: int, max_batch: int, gpu: int) -> None:
+        """max_batch: windows that would have fitted. gpu: position among the GPUs in use; 0 for a CPU."""
         ...
 
     def ran_out_of_memory(self, model: str) -> None: ...
@@ -99,7 +100,7 @@ class Load:
 class Device:
     """Runs batches in one thread per slot. The scheduler decides; this class carries out its decisions.
 
-    lease: yields the model of a name, and keeps it in memory until the context ends.
+    lease: yields the model of a name, once for each of the GPUs, and keeps it in memory until the context ends.
     journal: windows that were on the device when earlier processes died; None if it cannot be written.
     """
 
@@ -124,14 +125,18 @@ class Device:
         self._max_batch = 1
         self._threads: list[threading.Thread] = []
 
-    def start(self, slots: int, max_batch: int) -> None:
-        """Start the slots. Windows may have been submitted before."""
+    def start(self, slots: int, max_batch: int, gpus: int = 1) -> None:
+        """Start the slots. Windows may have been submitted before. gpus: each has as many slots."""
         with self._work:
             if self._stopping.is_set():
                 return
-            self._scheduler.resize(slots, max_batch)
+            self._scheduler.resize(slots * gpus, max_batch)
             self._max_batch = max_batch
-            self._threads = [self._thread(f"slot-{number}", self._serve_slot) for number in range(slots)]
+            # The first slot of every GPU before the second of any: a little work spreads over all of them.
+            self._threads = [
+                self._thread(f"slot-{number}", partial(self._serve_slot, number % gpus))
+                for number in range(slots * gpus)
+            ]
         for thread in self._threads:
             thread.start()
         self._thread("watch", self._watch).start()
@@ -174,7 +179,7 @@ class Device:
                 raise ServiceUnavailable("The service is stopping. Try again in a moment.")
             if self._hanging:
                 raise _being_replaced()
-            item = Item(next(self._ids), ticket, batch_key(task.options), alone)
+            item = Item(next(self._ids), ticket, batch_key(task.options), size_of(len(task.samples)), alone)
             self._scheduler.submit(item, self._clock())
             self._waiting[item.id] = waiting
             self._work.notify()
@@ -207,14 +212,14 @@ class Device:
 
         return threading.Thread(target=keep_working, name=name, daemon=True)
 
-    def _serve_slot(self) -> None:
+    def _serve_slot(self, gpu: int) -> None:
         while batch := self._next_batch():
             with self._work:
                 # A caller may disconnect between the choice and here; its window is then skipped.
                 callers = [self._waiting[item.id] for item in batch.items if item.id in self._waiting]
             outcomes: Sequence[Outcome] = ()
             try:
-                outcomes = self._run(batch, callers)
+                outcomes = self._run(batch, callers, gpu)
             finally:
                 succeeded = any(isinstance(outcome, WindowResult) for outcome in outcomes)
                 with self._work:
@@ -230,10 +235,10 @@ class Device:
                 self._work.wait()
         return None
 
-    def _run(self, batch: Batch, callers: Sequence[_Waiting]) -> Sequence[Outcome]:
+    def _run(self, batch: Batch, callers: Sequence[_Waiting], gpu: int) -> Sequence[Outcome]:
         """Answer every caller, and return the answers."""
         try:
-            outcomes = self._recorded(batch, callers) if callers else []
+            outcomes = self._recorded(batch, callers, gpu) if callers else []
         except Exception as error:
             # Not swallowed: it becomes the callers' answer, and the slot goes on.
             outcomes = [error] * len(callers)
@@ -241,15 +246,15 @@ class Device:
             _settle(caller, outcome)
         return outcomes
 
-    def _recorded(self, batch: Batch, callers: Sequence[_Waiting]) -> list[Outcome]:
+    def _recorded(self, batch: Batch, callers: Sequence[_Waiting], gpu: int) -> list[Outcome]:
         """A result or an error for each window; meanwhile the journal lists what is on the device."""
-        self._events.batch_formed(len(callers), self._max_batch)
+        self._events.batch_formed(len(callers), self._max_batch, gpu)
         if self._journal:
             self._journal.begin(batch.id, (caller.fingerprint for caller in callers))
         try:
             taken = time.time_ns()
-            with self._lease(batch.key.model) as model, recorded() as stages:
-                outcomes = self._decode(batch.key.model, model, [caller.task for caller in callers])
+            with self._lease(batch.key.model) as models, recorded() as stages:
+                outcomes = self._decode(batch.key.model, models[gpu], [caller.task for caller in callers])
             for caller in callers:
                 caller.trace.taken, caller.trace.batch, caller.trace.stages = taken, len(callers), stages
         finally:

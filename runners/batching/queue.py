@@ -13,8 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions, Priority, Ticket
 
+USUAL_SECONDS = 15.0  # of a window with a short encoder context, the longest that such files are cut into
+# A window costs as much as this many seconds of audio, and what it holds: base, int8, clips of 3, 11 and 29 s, see
+# decision 0055.
+FIXED_SECONDS = 4.6
 AGEING_SECONDS = 10.0  # a waiting request gets a window served about this often, at least
 
 
@@ -46,17 +51,23 @@ def batch_key(options: DecodeOptions) -> BatchKey:
     )
 
 
+def size_of(samples: int) -> float:
+    """The work in a window of so many samples at 16 kHz, relative to one of USUAL_SECONDS."""
+    return (FIXED_SECONDS + samples / SAMPLE_RATE) / (FIXED_SECONDS + USUAL_SECONDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A waiting window.
 
-    id: unique for the life of the scheduler.
+    id: unique for the life of the scheduler. size: see `size_of`.
     alone: it may crash the process, so nothing else runs on the device beside it.
     """
 
     id: int
     ticket: Ticket
     key: BatchKey
+    size: float = 1.0
     alone: bool = False
 
 

@@ -17,7 +17,7 @@ from transcription.core.errors import ServiceUnavailable
 from transcription.core.options import Priority
 
 ADMISSION_SECONDS = 60.0  # an admitted request stays admitted until it has been silent for this long
-FIRST_ESTIMATE = 1.5  # seconds per window in one slot until one is measured (base, int8, one thread)
+FIRST_ESTIMATE = 1.5  # seconds of one slot for a window of size 1 until one is measured (base, int8, one thread)
 LEARNING_RATE = 0.2  # weight of the newest batch in the estimate
 MAX_PER_REQUEST = 2  # windows of one request in a batch where batching costs time: what a new request waits for
 HALVED_SECONDS = 60.0  # batches stay halved this long after the device ran out of memory
@@ -40,18 +40,18 @@ class Batch:
 
 
 class _Estimates:
-    """Seconds per window in one slot, by model."""
+    """Seconds of one slot for a window of size 1, by model."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
     def total(self, items: Iterable[Item]) -> float:
         """Seconds of one slot for all of them."""
-        return sum(self._seconds.get(item.key.model, FIRST_ESTIMATE) for item in items)
+        return sum(item.size * self._seconds.get(item.key.model, FIRST_ESTIMATE) for item in items)
 
     def learn(self, batch: Batch, now: float) -> None:
         """Move the estimate towards the time that a batch took."""
-        seconds = max(0.0, now - batch.formed_at) / len(batch.items)
+        seconds = max(0.0, now - batch.formed_at) / sum(item.size for item in batch.items)
         known = self._seconds.get(batch.key.model, seconds)
         self._seconds[batch.key.model] = known + LEARNING_RATE * (seconds - known)
 

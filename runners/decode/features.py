@@ -46,16 +46,15 @@ class HostArrays:
     def take_rows(self, encoded: ctranslate2.StorageView, rows: Sequence[int]) -> ctranslate2.StorageView:
         if is_whole(encoded, rows):
             return encoded
-        device = encoded.device
-        on_cpu = exchangeable(encoded if device == CPU else encoded.to_device(ctranslate2.Device.cpu))
-        picked = ctranslate2.StorageView.from_array(np.asarray(on_cpu)[list(rows)])
-        return picked if device == CPU else picked.to_device(ctranslate2.Device.cuda)
+        # Left on the CPU: CTranslate2 copies it to the GPU of the model, which need not be the first one.
+        on_cpu = exchangeable(encoded if encoded.device == CPU else encoded.to_device(ctranslate2.Device.cpu))
+        return ctranslate2.StorageView.from_array(np.asarray(on_cpu)[list(rows)])
 
 
-def choose_arrays(placement: Placement, extractor: FeatureExtractor) -> Arrays:
+def choose_arrays(placement: Placement, extractor: FeatureExtractor, number: int = 0) -> Arrays:
     """Torch on a GPU where it is installed and works, numpy otherwise.
 
-    extractor: of the model, for the size and number of its mel filters.
+    extractor: of the model, for the size and number of its mel filters. number: of the GPU.
     """
     if placement.device != CUDA:
         return HostArrays(extractor)
@@ -67,7 +66,7 @@ def choose_arrays(placement: Placement, extractor: FeatureExtractor) -> Arrays:
         return _without_torch(extractor, "torch is not installed")
     if not torch_features.has_gpu():
         return _without_torch(extractor, "torch sees no GPU: it is a CPU build, or newer than the GPU's driver")
-    return torch_features.TorchArrays(extractor, CUDA, half=placement.compute_type in HALF_TYPES)
+    return torch_features.TorchArrays(extractor, f"{CUDA}:{number}", half=placement.compute_type in HALF_TYPES)
 
 
 def _without_torch(extractor: FeatureExtractor, reason: str) -> HostArrays:

@@ -32,8 +32,8 @@ class ModelHandle:
     context: int = CONTEXT
 
 
-def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayout) -> ModelHandle:
-    """Load a model from its folder, with a worker for every slot.
+def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayout, number: int = 0) -> ModelHandle:
+    """Load a model from its folder, with a worker for every slot. number: of the GPU.
 
     Raises ModelUnavailable.
     """
@@ -46,6 +46,7 @@ def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayo
         whisper = WhisperModel(
             str(folder),
             device=placement.device,
+            device_index=number,
             compute_type=placement.compute_type,
             cpu_threads=layout.threads,
             num_workers=layout.slots,
@@ -57,7 +58,7 @@ def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayo
             "replace it with a Whisper model in CTranslate2's format.",
             detail=str(error),
         ) from error
-    return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor), context_of(folder))
+    return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor, number), context_of(folder))
 
 
 def load_cublas() -> None:

@@ -39,7 +39,8 @@ def has_gpu() -> bool:
 class TorchArrays:
     """Implements `arrays.Arrays`. The features of a whole batch are computed in one call.
 
-    device: "cuda", or "cpu" for tests. half: features in float16, for a model that computes in it, else float32.
+    device: a GPU such as "cuda:0", or "cpu" for tests. half: features in float16, for a model that computes in it, else
+    float32.
     Raises torch.OutOfMemoryError, a RuntimeError that says "out of memory", when the GPU's memory is full.
     """
 
@@ -51,7 +52,7 @@ class TorchArrays:
         self._filters = torch.from_numpy(extractor.mel_filters).to(device)
         self._taper = torch.from_numpy(np.hanning(self._n_fft + 1)[:-1].astype(np.float32)).to(device)
         # Not torch's default stream: it waits for every stream of CTranslate2, other slots' included, and they for it.
-        self._stream = torch.cuda.Stream() if device == CUDA else None
+        self._stream = torch.cuda.Stream(device) if device.startswith(CUDA) else None
 
     def log_mel(self, batch: Sequence[Pcm]) -> list[LogMel]:
         frames = [len(samples) // self._hop + 1 for samples in batch]

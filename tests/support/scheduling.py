@@ -25,9 +25,10 @@ def an_item(
     priority: Priority = INTERACTIVE,
     options: DecodeOptions = BASE,
     *,
+    size: float = 1.0,
     alone: bool = False,
 ) -> Item:
-    return Item(number, Ticket(request, priority), batch_key(options), alone)
+    return Item(number, Ticket(request, priority), batch_key(options), size, alone)
 
 
 def start(scheduler: Scheduler, now: float = 0.0) -> Batch:

@@ -9,8 +9,17 @@ from urllib.parse import urlsplit
 # No empty segment, which would name another host in a link, and none that begins with a dot.
 ROOT_PATH = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 MODEL_NAME = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DEVICE = re.compile(r"auto|cpu|cuda(:(all|\d{1,2}(,\d{1,2})*))?")
 LAYOUT = re.compile(r"auto|latency|throughput|[1-9]\d{0,2}x[1-9]\d{0,2}x[1-9]\d{0,2}")
 MIN_SECRET_CHARACTERS = 32
+
+
+def device(value: str) -> str:
+    """The device of the models, or several GPUs."""
+    numbers = value.partition(":")[2].split(",")
+    if not DEVICE.fullmatch(value) or len(set(numbers)) < len(numbers):
+        raise ValueError("must be auto, cpu, cuda, cuda:all, or cuda: with the numbers of GPUs, such as cuda:0,1")
+    return value
 
 
 def layout(value: str) -> str:

@@ -55,8 +55,10 @@ class Settings(BaseSettings):
         description="Models that requests may name besides the default one, comma-separated; * for every known one, "
         "which requests then cause to be downloaded. By default those on disk.",
     )
-    whisper_device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Device the model runs on; auto is a GPU if there is one."
+    whisper_device: str = Field(
+        "auto",
+        description="Device the model runs on: auto (a GPU if there is one), cpu, cuda (the first GPU), "
+        "cuda:0,1 (those GPUs, a copy of the model on each), or cuda:all.",
     )
     whisper_compute_type: Literal["auto", "int8", "int8_float16", "float16", "float32"] = Field(
         "auto", description="Number format of the weights; auto is int8 on a CPU and float16 on a GPU."
@@ -295,6 +297,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    _device = field_validator("whisper_device")(setting_rules.device)
     _layout = field_validator("whisper_layout")(setting_rules.layout)
     _secret = field_validator("webhook_secret")(setting_rules.secret)
     _path_prefix = field_validator("root_path")(setting_rules.path_prefix)

@@ -77,6 +77,7 @@ OUT_OF_MEMORY = Counter(
     "Batches that ran out of memory on the device; each is retried as two halves",
     ("model",),
 )
+BATCHES = Counter("transcription_batches", "Batches begun, by number of the GPU; 0 is a CPU, too", ("device",))
 WAITING_WINDOWS = Gauge("transcription_waiting_windows", "Windows in the runner's queue", multiprocess_mode="livesum")
 RUNNING_BATCHES = Gauge("transcription_running_batches", "Batches being decoded", multiprocess_mode="livesum")
 BACKLOG = Gauge(

@@ -86,6 +86,19 @@ def test_passwords_are_not_printed(environment):
     assert "hunter2" not in repr(load_settings())
 
 
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:all", "CUDA:0,1", "cuda:3"])
+def test_known_devices_are_accepted_in_any_case(environment, device):
+    environment("WHISPER_DEVICE", device)
+    assert load_settings().whisper_device == device.lower()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu:0", "cuda:", "cuda:0,0", "cuda:0,", "cuda:-1", "cuda:0, 1", "auto:all"])
+def test_other_devices_are_refused(environment, device):
+    environment("WHISPER_DEVICE", device)
+    with pytest.raises(InvalidSettings, match="cuda:0,1"):
+        load_settings()
+
+
 @pytest.mark.parametrize("layout", ["auto", "latency", "throughput", "2x1x1", "1X8X16"])
 def test_known_layouts_are_accepted_in_any_case(environment, layout):
     environment("WHISPER_LAYOUT", layout)

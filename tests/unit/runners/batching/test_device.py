@@ -14,6 +14,7 @@ import pytest
 
 from runners.batching.device import Device
 from runners.batching.quarantine import Journal, fingerprint
+from runners.batching.queue import size_of
 from runners.batching.scheduler import FIRST_ESTIMATE, PATIENCE, Scheduler
 from runners.decode.engine import WindowTask
 from transcription.core.errors import ModelUnavailable, RefusedWindow, ServiceUnavailable, TranscriptionError
@@ -61,7 +62,7 @@ class Log:
         self.out_of_memory: list[str] = []
         self.hang_reported = threading.Event()
 
-    def batch_formed(self, windows: int, max_batch: int) -> None:
+    def batch_formed(self, windows: int, max_batch: int, gpu: int) -> None:
         self.formed.append(windows)
 
     def ran_out_of_memory(self, model: str) -> None:
@@ -95,7 +96,7 @@ def a_device(
     clock: Clock | None = None,
 ) -> Iterator[Device]:
     scheduler = Scheduler(slots=1, max_batch=batch, max_queue_seconds=300, cheap_batching=True, patience_seconds=1.0)
-    device = Device(scheduler, lambda name: nullcontext(model), log or Log(), journal, clock or time.monotonic)
+    device = Device(scheduler, lambda name: nullcontext([model]), log or Log(), journal, clock or time.monotonic)
     device.start(1, batch)
     try:
         yield device
@@ -181,8 +182,8 @@ def test_a_failure_of_the_device_is_the_callers_answer_and_the_slot_goes_on() ->
 
 def test_a_failure_around_the_model_is_the_callers_answer_and_the_slot_goes_on() -> None:
     class FullDisk(Log):
-        def batch_formed(self, windows: int, max_batch: int) -> None:
-            super().batch_formed(windows, max_batch)
+        def batch_formed(self, windows: int, max_batch: int, gpu: int) -> None:
+            super().batch_formed(windows, max_batch, gpu)
             if len(self.formed) == 1:
                 raise OSError("No space left on device")
 
@@ -229,7 +230,7 @@ def test_windows_wait_for_a_device_that_has_not_started_yet() -> None:
     model = HeldModel()
     model.may_go_on.set()
     scheduler = Scheduler(slots=1, max_batch=1, max_queue_seconds=300)
-    device = Device(scheduler, lambda name: nullcontext(model), Log())
+    device = Device(scheduler, lambda name: nullcontext([model]), Log())
     assert asyncio.run(scenario()).language == "7"
     device.stop()
 
@@ -272,7 +273,7 @@ def test_the_size_of_every_batch_is_reported() -> None:
 def test_a_hanging_device_is_reported_and_every_caller_is_told_when_to_retry() -> None:
     async def scenario() -> list[BaseException | WindowResult]:
         tasks = await soon(device, model, 1, 2)
-        clock.now += PATIENCE * FIRST_ESTIMATE + 1.0
+        clock.now += PATIENCE * size_of(1) * FIRST_ESTIMATE + 1.0
         await asyncio.to_thread(log.hang_reported.wait, 10)
         late = asyncio.create_task(device.decode(a_task(3), TICKET))
         return await asyncio.gather(*tasks, late, return_exceptions=True)
@@ -289,7 +290,7 @@ def test_a_hanging_device_is_reported_and_every_caller_is_told_when_to_retry() -
 def test_a_device_that_is_only_slow_is_left_alone() -> None:
     async def scenario() -> WindowResult:
         (task,) = await soon(device, model, 1)
-        clock.now += PATIENCE * FIRST_ESTIMATE - 1.0
+        clock.now += PATIENCE * size_of(1) * FIRST_ESTIMATE - 1.0
         await asyncio.sleep(1.2)
         model.may_go_on.set()
         return await task

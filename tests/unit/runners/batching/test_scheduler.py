@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runners.batching.queue import AGEING_SECONDS
+from runners.batching.queue import AGEING_SECONDS, size_of
 from runners.batching.scheduler import FIRST_ESTIMATE, HALVED_SECONDS, MAX_PER_REQUEST, PATIENCE, Scheduler
 from tests.support.scheduling import (
     BACKGROUND,
@@ -17,6 +17,7 @@ from tests.support.scheduling import (
     start,
     submit,
 )
+from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.options import DecodeOptions, Task
 
@@ -196,6 +197,24 @@ def test_the_backlog_follows_the_measured_speed() -> None:
     submit(scheduler, an_item(2), an_item(3), an_item(4, options=TINY), now=8.0)
 
     assert scheduler.backlog(INTERACTIVE) == pytest.approx((8.0 + 8.0 + FIRST_ESTIMATE) / 2)
+
+
+def test_short_windows_are_expected_to_take_less_time() -> None:
+    scheduler = a_scheduler()
+    submit(scheduler, an_item(1, size=0.5))
+    scheduler.finished(start(scheduler), 2.0)
+
+    submit(scheduler, an_item(2, size=1.0), an_item(3, size=0.25), now=2.0)
+
+    assert scheduler.backlog(INTERACTIVE) == pytest.approx(4.0 + 1.0)
+
+
+def test_the_size_of_a_window_grows_with_its_audio_and_is_never_nothing() -> None:
+    sizes = [size_of(seconds * SAMPLE_RATE) for seconds in (0, 3, 15, 30)]
+
+    assert sizes == sorted(sizes)
+    assert sizes[0] > 0.2
+    assert sizes[2] == 1.0
 
 
 def test_waiting_windows_are_shared_out_between_the_slots() -> None:
