@@ -37,6 +37,22 @@ def test_all_recordings_of_a_folder_are_transcribed_and_downloaded_together(visi
     expect(page.locator("#jobs .name")).to_have_count(2)
 
 
+def test_a_folder_and_a_file_may_be_dropped_together(visit: OpenPage, tmp_path: Path) -> None:
+    page = visit().page
+    inner = tmp_path / "talks" / "monday"
+    inner.mkdir(parents=True)
+    for path in (inner / "first.mp3", inner.parent / "second.mp3", tmp_path / "third.mp3"):
+        path.write_bytes(SHORT.read_bytes())
+    (inner / "notes.txt").write_text("no recording")
+    box = page.locator("#drop").bounding_box()
+    assert box
+    data = {"items": [], "files": [str(inner.parent), str(tmp_path / "third.mp3")], "dragOperationsMask": 1}
+    mouse = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        mouse.send("Input.dispatchDragEvent", {"type": kind, "x": box["x"] + 9, "y": box["y"] + 9, "data": data})
+    expect(page.locator("#chosen")).to_contain_text("3 recordings")
+
+
 def test_each_of_several_recordings_can_be_cancelled_and_tried_again(visit: OpenPage) -> None:
     page = visit().page
     held: list[Route] = []
