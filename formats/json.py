@@ -28,7 +28,7 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
         "language": transcript.language,
         "language_probability": round(transcript.language_probability, CONFIDENCE_DIGITS),
         "duration": round(transcript.duration, TIME_DIGITS),
-        "segments": [_segment(number, segment) for number, segment in enumerate(transcript.segments)],
+        "segments": [segment_to_dict(number, segment) for number, segment in enumerate(transcript.segments)],
     }
     if transcript.word_timestamps:
         document["words"] = [word_to_dict(word) for word in transcript.words]
@@ -39,7 +39,8 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
     return document
 
 
-def _segment(number: int, segment: Segment) -> dict[str, Any]:
+def segment_to_dict(number: int, segment: Segment) -> dict[str, Any]:
+    """A segment without its words. number: its place in the transcript, from 0."""
     return {
         "id": number,
         "start": round(segment.start, TIME_DIGITS),

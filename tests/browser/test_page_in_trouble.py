@@ -100,7 +100,6 @@ def test_a_recording_that_the_service_forgot_is_expired(visit: OpenPage, site: L
     job = httpx.get(f"{site.url}/jobs", params={"limit": 1}).json()["jobs"][0]["job_id"]
     httpx.delete(f"{site.url}/jobs/{job}")
     page.reload()
-    page.get_by_role("button", name="Open en-meeting.mp3").click()
     expect(page.get_by_role("alert")).to_contain_text("There is no job")
     expect(page.locator("#jobs .state")).to_have_text("expired")
 
@@ -189,7 +188,7 @@ def test_seeking_often_asks_for_no_more_frames(visit: OpenPage) -> None:
         page.wait_for_timeout(100)
     before = page.evaluate("window.frames_asked")
     page.wait_for_timeout(500)
-    assert 0 < page.evaluate("window.frames_asked") - before < 60  # 30 at 60 a second
+    assert 0 < page.evaluate("window.frames_asked") - before < 100  # 30 at 60 a second, and 30 of the waveform
 
 
 def test_a_recording_that_the_browser_cannot_play_is_transcribed_all_the_same(visit: OpenPage, tmp_path: Path) -> None:
@@ -200,10 +199,10 @@ def test_a_recording_that_the_browser_cannot_play_is_transcribed_all_the_same(vi
     expect(visited.page.locator("#player")).to_be_hidden()
 
 
-# Downloads of corrected text
+# Downloads of text without a result
 
 
-def test_corrected_subtitles_never_overlap(visit: OpenPage) -> None:
+def test_subtitles_of_a_part_never_overlap(visit: OpenPage) -> None:
     assert visit().page.evaluate(SEGMENTS_THAT_OVERLAP) == (
         "1\n00:00:00,000 --> 00:00:02,000\none\n\n2\n00:00:02,000 --> 00:00:02,001\ntwo\n"
     )

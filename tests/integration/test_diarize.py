@@ -139,6 +139,22 @@ def test_a_known_speaker_is_recognised_in_requests_and_jobs(
     assert [speaker["label"] for speaker in done["result"]["speakers"]] == ["SPEAKER_00", "Bo"]
 
 
+def test_a_sample_may_be_a_file_on_every_door(client: httpx.Client, sample: str) -> None:
+    voice = base64.b64decode(sample.partition(",")[2])
+    files = [
+        ("file", (CONVERSATION.name, CONVERSATION.read_bytes())),
+        ("known_speaker_references[]", ("bo.wav", voice, "audio/wav")),
+    ]
+    fields = {"known_speaker_names[]": "Bo", "language": "en", "hallucinations": "keep"}
+    plain = client.post("/transcribe", files=files, data=fields | {"diarize": "true"}).json()
+    job = client.post("/transcribe", files=files, data=fields | {"diarize": "true", "async": "true"}).json()["job_id"]
+    diarized = fields | {"model": "gpt-4o-transcribe-diarize", "response_format": "diarized_json"}
+    segments = client.post("/v1/audio/transcriptions", files=files, data=diarized).json()["segments"]
+    assert [speaker["label"] for speaker in plain["speakers"]] == ["SPEAKER_00", "Bo"]
+    assert [speaker["label"] for speaker in finished(client, job)["result"]["speakers"]] == ["SPEAKER_00", "Bo"]
+    assert {segment["speaker"] for segment in segments} == {"A", "Bo"}
+
+
 def test_known_speakers_need_diarize(diarize: Diarize, sample: str) -> None:
     known = {"known_speaker_names[]": "Bo", "known_speaker_references[]": sample}
     assert "diarize=true" in assert_error(diarize(diarize="", **known), 422, "invalid_parameter")["message"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.support.service import ROOT, LocalService, local_service
@@ -37,6 +38,12 @@ class Visit:
 
     def wait_until_done(self) -> None:
         self.page.wait_for_selector("#done", state="visible", timeout=PATIENCE_MS)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds."""
+    results = Axe().run(page)
+    return [f"{each['id']}: {each['help']} {each['nodes'][0]['html']}" for each in results.response["violations"]]
 
 
 def host_of(url: str) -> str:

@@ -27,6 +27,7 @@ from transcription.api.routes import (
     native_input,
     tasks,
     transcription,
+    transcripts,
     webservice,
 )
 from transcription.api.routes.api_docs import OPENAPI_PATH
@@ -55,6 +56,7 @@ COMMON_ERRORS = (
 MODULES = (
     transcription,
     jobs,
+    transcripts,
     events,
     health,
     catalogue,

@@ -77,7 +77,7 @@ def _fit_form(schema: Document, components: Document) -> Document:
         if text := _with_default(field.get("description", ""), default):
             fitted["description"] = text
         if "items" in fitted:
-            fitted["items"] = _named(fitted["items"], components)
+            fitted["items"] = _named(_fit_form(fitted["items"], components), components)
         properties[name] = _named(fitted, components)
     return {**schema, "properties": properties}
 

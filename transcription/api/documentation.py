@@ -24,6 +24,7 @@ STATUS_TEXT = {
     404: "The job does not exist or has expired",
     408: "The upload stalled or was too slow",
     409: "The job's state does not allow the operation, or the Idempotency-Key was used for another submission",
+    412: "The transcript was changed since the client read it",
     413: "The file has too many bytes, or the recording too many seconds",
     422: "A parameter is invalid, or the file has no usable audio",
     429: "Too many requests or uploads; Retry-After says when to try again",
@@ -78,6 +79,26 @@ def multipart_body(title: str, properties: Document, **constraints: Any) -> Docu
     """A multipart form. title: its name among the components. constraints: keywords of its JSON schema."""
     schema = {"type": "object", "title": title, **constraints, "properties": properties}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
+def json_body(model: type[BaseModel]) -> Document:
+    """A JSON document. Objects in it have a title, under which `fit_for_clients` makes them components."""
+    schema = model.model_json_schema()
+    return {"required": True, "content": {"application/json": {"schema": _inlined(schema, schema.get("$defs", {}))}}}
+
+
+def _inlined(schema: Document, definitions: Document) -> Document:
+    if reference := schema.get("$ref", ""):
+        return _inlined({**definitions[reference.rsplit("/", 1)[-1]]}, definitions)
+    inlined = {name: value for name, value in schema.items() if name != "$defs"}
+    if "properties" in schema:
+        fields = {name: _inlined(field, definitions) for name, field in schema["properties"].items()}
+        inlined["properties"] = fields
+    else:
+        inlined.pop("title", None)
+    if "items" in schema:
+        inlined["items"] = _inlined(schema["items"], definitions)
+    return inlined
 
 
 def file_schema(description: str = "") -> Document:

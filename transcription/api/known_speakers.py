@@ -1,4 +1,4 @@
-"""People whose voices a request gives: their names, and a sample of each as a data URL (RFC 2397)."""
+"""People whose voices a request gives: their names, and a sample of each, as a file or as a data URL (RFC 2397)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KNOWN_SCHEMAS: Document = {
     f"{REFERENCES}[]": {
         "type": "array",
         "items": {"type": "string"},
-        "description": "Data URLs of recordings of 2 to 10 s in which only this person speaks.",
+        "description": "Recordings of 2 to 10 s in which only this person speaks: files, or data URLs.",
     },
 }
 
@@ -93,7 +93,8 @@ def _content(name: str, url: str) -> bytes:
         content = b""
     if not content:
         raise InvalidParameter(
-            f"The sample of '{name[:80]}' must be a data URL with base64, such as data:audio/wav;base64,UklGR...",
+            f"The sample of '{name[:80]}' must be a file that is not empty, or a data URL with base64, such as "
+            "data:audio/wav;base64,UklGR...",
             parameter=REFERENCES,
         )
     return content

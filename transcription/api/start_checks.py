@@ -13,6 +13,7 @@ from transcription.api.middleware.hosts import AllowedHosts
 from transcription.core.errors import TranscriptionError
 from transcription.core.folders import check_folders
 from transcription.core.settings import Settings
+from transcription.diarization.weights import check_weights
 from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_store
 from transcription.media.intake.uploads_folder import open_uploads
@@ -27,6 +28,7 @@ def check_settings(settings: Settings) -> None:
         _check("URL_ALLOW", settings.url_allow, AllowList.parse)
         _check("ALLOWED_HOSTS", settings.allowed_hosts, AllowedHosts.parse)
         open_keys(settings)
+        check_weights(settings.whisper_model_dir)
         asyncio.run(_check_store(settings))
         with open_uploads(settings):
             pass  # it belongs to us

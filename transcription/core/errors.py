@@ -208,6 +208,18 @@ class WrongJobState(TranscriptionError):
     code = "wrong_job_state"
 
 
+class EditConflict(TranscriptionError):
+    """The transcript of the job was changed since the client read it."""
+
+    code = "edit_conflict"
+
+
+class UnknownVersion(TranscriptionError):
+    """The transcript of the job has no such version, or it is no longer kept."""
+
+    code = "unknown_version"
+
+
 class IdempotencyConflict(TranscriptionError):
     """The idempotency key was used for a different submission."""
 

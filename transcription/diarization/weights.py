@@ -40,6 +40,12 @@ def checked(folder: Path, name: str) -> Path:
     return folder / name
 
 
+def check_weights(model_dir: Path) -> None:
+    """Check the files that `weights_folder` has. Raises ModelUnavailable."""
+    for name in (SEGMENTATION, EMBEDDING):
+        checked(weights_folder(model_dir), name)
+
+
 def _checksums(text: str) -> dict[str, str]:
     rows = (line.split(maxsplit=1) for line in text.splitlines() if line.strip())
     return {name.lstrip("*"): digest for digest, name in rows}

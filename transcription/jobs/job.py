@@ -110,7 +110,8 @@ class Job:
     not_before: a queued job is due from then on.
     request_id: of the submitting request, "" for a job of an older version.
     caller: the name of the API key that submitted it; the job belongs to that key.
-    result: which of the stored results it shows, "" for none. It changes when its speakers get other names.
+    result: which of the stored results it shows, "" for none. It changes when its transcript is corrected or its
+    speakers get other names.
     readable: False if the stored job cannot be read (`transcription.jobs.store.unreadable`). It is failed then, its
     failure says why, and fields that could not be read have their defaults.
     """
@@ -142,6 +143,17 @@ class Job:
     @property
     def finished(self) -> bool:
         return self.status not in UNFINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a job's transcript. number: 0 for what was transcribed, and one more for each change.
+
+    saved_at: when it replaced the one before; of the first, when the job was completed.
+    """
+
+    number: int
+    saved_at: float
 
 
 @dataclass(frozen=True, slots=True)

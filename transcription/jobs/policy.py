@@ -16,6 +16,8 @@ MAX_RETRY_DELAY = 300.0
 MAX_POSTPONEMENT = 600.0
 SPEED_SAMPLES = 20  # latest completed jobs whose median speed predicts the next ones
 
+VERSIONS_KEPT = 10  # former transcripts of a job, beside the first one
+
 # Webhooks
 
 MAX_DELIVERY_ATTEMPTS = 10
@@ -41,6 +43,7 @@ STORE_POLICY = {
     "lease": LEASE_SECONDS,
     "max_postponement": MAX_POSTPONEMENT,
     "speed_samples": SPEED_SAMPLES,
+    "versions_kept": VERSIONS_KEPT,
     "max_delivery_wait": MAX_DELIVERY_WAIT,
     "delivery_grace": DELIVERY_GRACE,
     "short": SHORT_SECONDS,

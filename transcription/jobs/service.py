@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
@@ -16,28 +15,22 @@ from transcription.core.errors import (
     InsufficientStorage,
     OutcomeUnknown,
     ServiceUnavailable,
-    UnknownJob,
-    UnreadableJob,
     WrongJobState,
-    as_error,
 )
 from transcription.core.settings import Settings
-from transcription.core.speakers import Speaker
-from transcription.core.transcript import Segment, Transcript
-from transcription.jobs.access import EVERY_JOB, Access
+from transcription.core.transcript import Segment
+from transcription.jobs.access import EVERY_JOB, Access, unknown_job
 from transcription.jobs.examiner import Examiner
 from transcription.jobs.job import Job, JobSnapshot, JobStatus, NewJob, Recording
 from transcription.jobs.recordings.base import RecordingStore, checked_name
 from transcription.jobs.recordings.open import job_folders
 from transcription.jobs.store.base import JobStore
 from transcription.jobs.submission import Submission, fingerprint
+from transcription.jobs.transcripts.transcripts import Transcripts, check_readable
 from transcription.media.intake.upload import Upload, held
 from transcription.pipeline.assemble import segments_of
 from transcription.pipeline.request_key import request_key
-from transcription.pipeline.speakers import renamed
 from transcription.telemetry.logs import current_request_id
-
-Found = TypeVar("Found")
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +55,7 @@ class JobService:
     """Commands and queries on jobs. One per process, on a store that several processes may share.
 
     A job that `access` does not allow is answered like one that does not exist: UnknownJob.
-    stopping: set once the process accepts no more jobs.
+    stopping: set once the process accepts no more jobs. transcripts: those of completed jobs.
     """
 
     def __init__(
@@ -79,6 +72,7 @@ class JobService:
         self._dispatcher = dispatcher
         self._examiner = examiner
         self._disks = job_folders(settings)
+        self.transcripts = Transcripts(store)
         self.stopping = asyncio.Event()
 
     def check_space(self, size: int) -> None:
@@ -150,8 +144,7 @@ class JobService:
 
     async def get(self, job_id: str, access: Access) -> Job:
         """The job. Raises UnknownJob."""
-        job = _known(await self._store.get(job_id), job_id)
-        return _known(job if access.allows(job) else None, job_id)
+        return access.check(await self._store.get(job_id), job_id)
 
     async def list_jobs(
         self, access: Access, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
@@ -165,8 +158,11 @@ class JobService:
 
     async def snapshot(self, job_id: str, access: Access) -> JobSnapshot:
         """The job and what its completion time depends on. Raises UnknownJob."""
-        snapshot = _known(await self._store.snapshot(job_id), job_id)
-        return _known(snapshot if access.allows(snapshot.job) else None, job_id)
+        snapshot = await self._store.snapshot(job_id)
+        if snapshot is None:
+            raise unknown_job(job_id)
+        access.check(snapshot.job, job_id)
+        return snapshot
 
     async def partial_text(self, job: Job) -> str:
         """The text decoded so far. The final transcript may drop some of it as hallucinated."""
@@ -177,45 +173,8 @@ class JobService:
         """The segments decoded so far, in file time, one list per window from position `start` on."""
         placed = await self._store.checkpoints(job.work, start)
         if not placed and start == 0 and job.status is JobStatus.COMPLETED:  # by the result of a synchronous request
-            return [list((await self.result(job)).segments)]
+            return [list((await self.transcripts.present(job)).segments)]
         return [segments_of(item, job.request) for item in placed]
-
-    async def result(self, job: Job) -> Transcript:
-        """The transcript of a job.
-
-        Raises UnreadableJob if what is stored cannot be read, WrongJobState unless the job is completed, UnknownJob if
-        it has been deleted since.
-        """
-        transcript = await self._stored(job)
-        if job.layout and not job.layout.shows_words:
-            return replace(transcript, word_timestamps=False)
-        return transcript
-
-    async def _stored(self, job: Job) -> Transcript:
-        """The transcript of a job as it is stored. Raises as `result`."""
-        _check_readable(job)
-        if job.status is not JobStatus.COMPLETED:
-            raise WrongJobState(f"The job is {job.status.value} and has no result. GET /status/{job.id} says more.")
-        transcript = await self._store.result(job.id)
-        if transcript is None:  # deleted since, or it cannot be read: the job has failed then
-            return await self._stored(await self.get(job.id, EVERY_JOB))
-        return transcript
-
-    async def rename_speakers(self, job_id: str, access: Access, names: Mapping[str, str]) -> Sequence[Speaker]:
-        """Give the speakers of a completed job other names, in its stored transcript. Returns its speakers then.
-
-        names: the new name of each label. One that a speaker has already is not given again, so that a request may be
-        repeated. Raises InvalidParameter as `renamed`, and what `get` and `result` raise.
-        """
-        while True:
-            job = await self.get(job_id, access)
-            transcript = await self._stored(job)
-            present = {speaker.label for speaker in transcript.speakers}
-            left = {label: name for label, name in names.items() if label in present or name.strip() not in present}
-            changed = await asyncio.to_thread(renamed, transcript, left)
-            if changed == transcript or await self._store.replace_result(job, changed):
-                return changed.speakers
-            # Another request has renamed them at the same time: once more, from what it made of them.
 
     async def cancel(self, job_id: str, access: Access) -> Job:
         """Cancel an unfinished job, or delete a finished one with all its data. Raises UnknownJob."""
@@ -224,7 +183,7 @@ class JobService:
             await self._store.delete(job_id)
             await self._remove(before.recording)
             return before
-        job = _known(await self._store.cancel(job_id), job_id)
+        job = EVERY_JOB.check(await self._store.cancel(job_id), job_id)
         self._dispatcher.abandon(job_id)
         self._dispatcher.wake()  # another job may have waited for the same run
         if job.status is JobStatus.CANCELLED:
@@ -242,24 +201,12 @@ class JobService:
         """Queue a failed or completed job again. Raises UnknownJob, WrongJobState, UnreadableJob, TooManyJobs."""
         before = await self.get(job_id, access)
         if not before.readable:
-            _check_readable(before)
+            check_readable(before)
         if before.status not in (JobStatus.FAILED, JobStatus.COMPLETED):
             raise WrongJobState(
                 f"The job is {before.status.value}. Only a failed or completed job can be retried; submit the "
                 "recording again."
             )
-        job = _known(await self._store.retry(job_id, self._settings.max_open_jobs), job_id)
+        job = EVERY_JOB.check(await self._store.retry(job_id, self._settings.max_open_jobs), job_id)
         self._dispatcher.wake()
         return job
-
-
-def _check_readable(job: Job) -> None:
-    """Raise UnreadableJob for a job that failed because it, or its transcript, cannot be read."""
-    if job.failure and job.failure.code == UnreadableJob.code:
-        raise as_error(job.failure)
-
-
-def _known(found: Found | None, job_id: str) -> Found:
-    if found is None:
-        raise UnknownJob(f"There is no job '{job_id[:80]}'. Finished jobs are kept for JOB_RESULT_TTL seconds.")
-    return found

@@ -1,4 +1,6 @@
-// Renders corrected transcripts. The service renders all others.
+// Renders what there is of a transcript when the service has no result. The service renders all others.
+
+import { between } from "./words.js";
 
 const pad = (number, digits) => String(number).padStart(digits, "0");
 
@@ -31,6 +33,18 @@ function cues(segments) {
   });
 }
 
+const joined = (texts) => texts.reduce((all, text) => all + between(all, text) + text, "");
+
+/** A paragraph whenever another one speaks, as in the service's format. */
+function paragraphs(segments) {
+  const turns = [];
+  for (const { speaker, text } of segments) {
+    if (turns.length && turns.at(-1).speaker === speaker) turns.at(-1).texts.push(oneLine(text));
+    else turns.push({ speaker, texts: [oneLine(text)] });
+  }
+  return turns.map(({ speaker, texts }) => (speaker ? `${speaker}: ` : "") + joined(texts)).join("\n\n");
+}
+
 const RENDERERS = {
   srt: (segments) =>
     cues(segments)
@@ -38,17 +52,17 @@ const RENDERERS = {
       .join("\n"),
   vtt: (segments) =>
     ["WEBVTT\n", ...cues(segments).map((s) => `${clock(s.start, ".")} --> ${clock(s.end, ".")}\n${escaped(s.text)}\n`)].join("\n"),
-  text: (segments) => `${segments.map((s) => oneLine(s.text)).join(" ")}\n`,
+  text: (segments) => `${paragraphs(segments)}\n`,
   json: (segments) =>
     JSON.stringify({
-      text: segments.map((s) => oneLine(s.text)).join(" "),
+      text: joined(segments.map((s) => oneLine(s.text))),
       segments: segments.map((s, id) => ({ id, start: s.start, end: s.end, text: oneLine(s.text) })),
     }),
 };
 
 export const canRender = (format) => format in RENDERERS;
 
-/** segments: { start, end, text }, seconds. */
+/** segments: { start, end, text, speaker }, seconds. */
 export const render = (segments, format) => RENDERERS[format](spoken(segments));
 
 /** The file name of a download. ending: with its leading dot. */

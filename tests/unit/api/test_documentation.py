@@ -72,6 +72,8 @@ def test_every_route_of_the_contract_is_documented(document: dict[str, Any]) -> 
         "/jobs/{job_id}/events",
         "/jobs/{job_id}/retry",
         "/jobs/{job_id}/speakers",
+        "/jobs/{job_id}/transcript",
+        "/jobs/{job_id}/transcript/versions",
         "/health",
         "/health/live",
         "/health/ready",

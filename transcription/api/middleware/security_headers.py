@@ -17,7 +17,7 @@ from transcription.core.settings import Settings
 HTML = "text/html"
 PREFLIGHT_SECONDS = 600
 EXPOSED_HEADERS = (
-    *(REQUEST_ID_HEADER, "Retry-After", "Location", CACHE_STATUS_HEADER),
+    *(REQUEST_ID_HEADER, "Retry-After", "Location", "ETag", CACHE_STATUS_HEADER),
     *(LIMIT_HEADER, REMAINING_HEADER, RESET_HEADER, SUBTITLE_WARNINGS_HEADER),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,6 +11,7 @@ from formats.registry import ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
 from transcription.core.errors import InvalidParameter
 
+MAX_VERSION = 2**31 - 1
 MAX_CHARACTERS = 500
 MAX_LINES = 10
 MAX_WORDS = 100
@@ -17,6 +19,9 @@ MAX_CUE_DURATION = 600.0  # seconds
 MIN_CUE_DURATION = 0.5  # seconds; the lowest value of max_cue_duration
 MAX_GAP = 10.0  # seconds
 MAX_CHARACTERS_PER_SECOND = 200.0
+
+
+VersionNumber = Annotated[int | None, Field(ge=0, le=MAX_VERSION)]
 
 
 class LayoutParameters(BaseModel):
@@ -81,3 +86,7 @@ class ResultParameters(LayoutParameters):
     """The query parameters of GET /jobs/{id}/result."""
 
     response_format: ResponseFormat | None = Field(None, description="Any format; by default that of the submission.")
+    version: VersionNumber = Field(
+        None,
+        description="A version of the transcript: 0 is what was transcribed. By default the present one.",
+    )

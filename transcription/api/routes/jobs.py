@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from formats import json as json_format
 from formats import registry
 from formats.registry import ResponseFormat
 from transcription.api.admission import check_room
@@ -23,19 +22,18 @@ from transcription.api.schemas.jobs import (
     EndedJob,
     JobAccepted,
     JobList,
-    JobSpeakers,
     UnfinishedJob,
     accepted,
     summary,
 )
 from transcription.api.schemas.transcript import JsonTranscript
 from transcription.api.shared_bodies import SharedResponse
-from transcription.api.speaker_names import NAMES_BODY, read_names
 from transcription.core.errors import (
     InsufficientStorage,
     InvalidParameter,
     ServiceUnavailable,
     UnknownJob,
+    UnknownVersion,
     UnreadableJob,
     WrongJobState,
 )
@@ -47,7 +45,6 @@ UNKNOWN = error_responses(UnknownJob)
 READABLE = error_responses(UnknownJob, ServiceUnavailable)
 UNKNOWN_OR_WRONG = error_responses(UnknownJob, WrongJobState, UnreadableJob)
 JOB = UnfinishedJob | CompletedJob | EndedJob
-INVALID = error_responses(InvalidParameter)
 NO_ROOM = error_responses(ServiceUnavailable, InsufficientStorage)
 
 router = APIRouter(tags=["jobs"])
@@ -102,6 +99,7 @@ async def jobs(
     responses={
         200: {"model": JsonTranscript, "description": "The transcript", "content": transcript_content()},
         **UNKNOWN_OR_WRONG,
+        **error_responses(UnknownJob, UnknownVersion),
     },
 )
 async def result(
@@ -123,7 +121,7 @@ async def result(
         )
     layout = parameters.to_layout(job.layout.layout if job.layout else None)
     registry.check_layout(parameters.requested_layout(), response_format)
-    return SharedResponse(await backend.results.in_format(job, response_format, layout))
+    return SharedResponse(await backend.results.in_format(job, response_format, layout, parameters.version))
 
 
 @router.delete("/jobs/{job_id}", operation_id="cancel_job", responses=UNKNOWN)
@@ -144,26 +142,6 @@ async def retry(
     answer = accepted(await backend.jobs.retry(job_id, access), request)
     response.headers["Location"] = answer.status_url
     return answer
-
-
-@router.post(
-    "/jobs/{job_id}/speakers",
-    operation_id="rename_speakers",
-    responses=UNKNOWN_OR_WRONG | INVALID,
-    openapi_extra={"requestBody": NAMES_BODY},
-)
-async def rename_speakers(
-    job_id: str, request: Request, backend: BackendDependency, access: AccessDependency
-) -> JobSpeakers:
-    """Give the speakers of a completed job other names, as an object of labels and names: `{"SPEAKER_00": "Ann"}`.
-
-    Its result has them in every format from then on. Speakers of one name become one.
-    """
-    await backend.jobs.get(job_id, access)  # before the body is read: a job of another client is unknown
-    speakers = await backend.jobs.rename_speakers(job_id, access, await read_names(request))
-    return JobSpeakers.model_validate(
-        {"job_id": job_id, "speakers": [json_format.speaker_to_dict(speaker) for speaker in speakers]}
-    )
 
 
 def _statuses(text: str) -> frozenset[JobStatus]:

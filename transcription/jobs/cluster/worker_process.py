@@ -18,6 +18,7 @@ from transcription.bentoml_patches import tracer_provider
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.folders import check_folders
 from transcription.core.settings import Settings
+from transcription.diarization.weights import check_weights
 from transcription.jobs.cluster.broker import Broker
 from transcription.jobs.cluster.dispatcher import WORKERS_POLL_SECONDS, Dispatcher
 from transcription.jobs.recordings.open import open_recordings
@@ -77,9 +78,11 @@ class WorkerProcess:
     def start(self) -> None:
         """Start the process, and return when the model is ready to decode.
 
-        Raises InvalidSettings, and any error that prevents the start, such as an unreachable recording store.
+        Raises InvalidSettings, ModelUnavailable, and any error that prevents the start, such as an unreachable
+        recording store.
         """
         check_folders(self._settings)
+        check_weights(self._settings.whisper_model_dir)
         if self._settings.metrics_port:
             serve_metrics(self._settings)
         self._thread.start()

@@ -1,4 +1,4 @@
-"""The interface of a job store, in five parts, one per kind of caller.
+"""The interface of a job store, in six parts, one per kind of caller.
 
 Every method except `expire` is one atomic step. A step that has returned survives a crash of the process; the
 acceptance and the end of a job survive a crash of the machine, too. Every method raises ServiceUnavailable when the
@@ -19,7 +19,7 @@ from typing import Protocol
 
 from transcription.core.errors import Failure, IdempotencyConflict, TooManyJobs
 from transcription.core.transcript import PlacedResult, Transcript
-from transcription.jobs.job import Delivery, Job, JobCounts, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import Delivery, Job, JobCounts, JobSnapshot, JobStatus, NewJob, Version
 
 TOO_MANY_RETRY_SECONDS = 30.0  # until a client with too many jobs should try again
 
@@ -107,12 +107,28 @@ class Jobs(Protocol):
         """
         ...
 
-    async def replace_result(self, shown: Job, transcript: Transcript) -> bool:
+
+class Versions(Protocol):
+    """Former transcripts of completed jobs, whose transcript was corrected or whose speakers were renamed."""
+
+    async def replace_result(self, shown: Job, transcript: Transcript) -> str:
         """Replace the transcript of a completed job, for this job alone. Expires with the job.
 
-        The former one is deleted unless another job has it, so `cached` has it only then. False if the job no longer
-        shows the result that `shown` does: nothing has changed then.
+        The former one becomes a version; of these the first and the latest policy.VERSIONS_KEPT are kept. As a result
+        it is deleted unless another job has it, so `cached` has it only then. Returns the `Job.result` of the new one;
+        "" if the job no longer shows the result that `shown` does: nothing has changed then.
         """
+        ...
+
+    async def versions(self, job_id: str) -> Sequence[Version]:
+        """The versions of a completed job's transcript that are kept, oldest first; the last is the present one.
+
+        Empty if there is no such job. A retry and a deletion delete them.
+        """
+        ...
+
+    async def former_result(self, job_id: str, number: int) -> Transcript | None:
+        """The transcript of a former version. None if it is not kept, or cannot be read."""
         ...
 
 
@@ -241,5 +257,5 @@ class Maintenance(Protocol):
         ...
 
 
-class JobStore(Jobs, Results, Queue, Deliveries, Maintenance, Protocol):
-    """Jobs with their checkpoints and results. One object has all five parts."""
+class JobStore(Jobs, Versions, Results, Queue, Deliveries, Maintenance, Protocol):
+    """Jobs with their checkpoints and results. One object has all six parts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import MultipartParseError
@@ -12,7 +13,8 @@ from transcription.core.errors import InvalidParameter
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 64 * 1024
 MAX_ALL_FIELDS_BYTES = 256 * 1024  # of all fields together: they are kept in memory
-SAMPLES = "known_speaker_references"  # fields with recordings of a few seconds, as data URLs
+SAMPLES = "known_speaker_references"  # recordings of a few seconds: files, or fields with data URLs, which files become
+FILE_AS_URL = "data:;base64,"
 MAX_SAMPLE_BYTES = 3 * 1024 * 1024  # 10 s of stereo at 48 kHz and 16 bits are 2.6 MB in base64
 MAX_ALL_SAMPLES_BYTES = 8 * 1024 * 1024  # in memory as well
 MAX_PART_HEADER_BYTES = 8 * 1024
@@ -78,6 +80,23 @@ class _Part:
     filename: str | None = None
     content_type: str = ""
     value: bytearray = field(default_factory=bytearray)
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it has the voice of a person."""
+        return self.name.startswith(SAMPLES)
+
+    @property
+    def text(self) -> str:
+        """The value; the content of a file as a data URL. Raises UnicodeDecodeError."""
+        if self.filename is None:
+            return self.value.decode()
+        return FILE_AS_URL + base64.b64encode(self.value).decode()
+
+    @property
+    def size(self) -> int:
+        """About the number of bytes of its text."""
+        return len(self.value) if self.filename is None else len(self.value) * 4 // 3
 
 
 class MultipartForm:
@@ -159,7 +178,7 @@ class MultipartForm:
     def _on_headers_finished(self) -> None:
         if self._part.name != self._file_field and self._part.content_type.lower().startswith(JSON):
             self._part.filename = None  # browsers send JSON as a Blob, to which they add a filename
-        if self._part.filename is None:
+        if self._is_field:
             if len(self.fields) >= MAX_FIELDS:
                 raise InvalidParameter(f"The form has more than {MAX_FIELDS} fields.")
             return
@@ -173,31 +192,36 @@ class MultipartForm:
         self.filename, self.content_type = self._part.filename, self._part.content_type
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._part.filename is not None:
+        if not self._is_field:
             self._file_data.append(data[start:end])
             return
         if self._part.name == self._file_field:
             raise InvalidParameter(no_filename(self._file_field), parameter=self._file_field)
+        before = self._part.size
         self._part.value += data[start:end]
-        is_sample = self._part.name.startswith(SAMPLES)
+        is_sample = self._part.is_sample
         longest = MAX_SAMPLE_BYTES if is_sample else MAX_FIELD_BYTES
-        if len(self._part.value) > longest:
+        if self._part.size > longest:
             raise InvalidParameter(f"The field '{self._part.name}' is longer than {longest} bytes.")
         if is_sample:
-            self._sample_bytes += end - start
+            self._sample_bytes += self._part.size - before
         else:
-            self._field_bytes += end - start
+            self._field_bytes += self._part.size - before
         if self._field_bytes > MAX_ALL_FIELDS_BYTES or self._sample_bytes > MAX_ALL_SAMPLES_BYTES:
             most = MAX_ALL_SAMPLES_BYTES if is_sample else MAX_ALL_FIELDS_BYTES
             raise InvalidParameter(f"The form's fields have more than {most} bytes together.")
 
     def _on_part_end(self) -> None:
-        if self._part.filename is not None:
+        if not self._is_field:
             return
         try:
-            self.fields.append((self._part.name, self._part.value.decode()))
+            self.fields.append((self._part.name, self._part.text))
         except UnicodeDecodeError:
             raise InvalidParameter(f"The field '{self._part.name}' is not UTF-8 text.") from None
+
+    @property
+    def _is_field(self) -> bool:
+        return self._part.filename is None or self._part.is_sample
 
     def _on_end(self) -> None:
         self._complete = True

@@ -4,7 +4,14 @@ import pytest
 
 from tests.unit.media.intake.forms import BOUNDARY, FORM, REFUSED, form, part
 from transcription.core.errors import InvalidParameter
-from transcription.media.intake.multipart import MultipartForm, NoFile, header_text, read_boundary
+from transcription.media.intake.multipart import (
+    MAX_ALL_SAMPLES_BYTES,
+    MAX_SAMPLE_BYTES,
+    MultipartForm,
+    NoFile,
+    header_text,
+    read_boundary,
+)
 
 
 def parsed(body: bytes, size: int = 1000) -> tuple[MultipartForm, bytes]:
@@ -30,6 +37,21 @@ def test_json_that_a_browser_sends_as_a_file_is_a_field():
         form(part("settings", b'{"a": 1}', "blob", "application/json; charset=utf-8"), part("file", b"x", "a.mp3"))
     )
     assert (parser.fields, content) == ([("settings", '{"a": 1}')], b"x")
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_sample_of_a_voice_that_is_sent_as_a_file_is_a_field_with_a_data_url(size):
+    samples = [part("known_speaker_references[]", b"RIFF\xff", name, "audio/wav, odd") for name in ("a.wav", "b.wav")]
+    parser, content = parsed(form(part("file", b"x", "a.mp3"), *samples), size)
+    assert (parser.filename, content) == ("a.mp3", b"x")
+    assert parser.fields == [("known_speaker_references[]", "data:;base64,UklGRv8=")] * 2
+
+
+@pytest.mark.parametrize(("samples", "size"), [(1, MAX_SAMPLE_BYTES), (5, MAX_ALL_SAMPLES_BYTES // 5)])
+def test_samples_that_are_sent_as_files_have_the_limits_of_data_urls(samples, size):
+    voice = part("known_speaker_references[]", bytes(size * 3 // 4 + 4), "a.wav")
+    with pytest.raises(InvalidParameter, match=r"longer than|together"):
+        parsed(form(part("file", b"x", "a.mp3"), *[voice] * samples), 65536)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 from collections.abc import Collection
 
@@ -11,7 +10,6 @@ from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus
 from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
 from transcription.jobs.store.redis.rows import fields_of, job_of, number_or_none
 from transcription.jobs.store.redis.steps import RedisSteps
-from transcription.jobs.store.rows import pack_transcript
 
 TOO_MANY = b"too many"
 
@@ -81,8 +79,3 @@ class RedisJobs(RedisSteps):
 
     async def result(self, job_id: str) -> Transcript | None:
         return await self._transcript("result", id=job_id)
-
-    async def replace_result(self, shown: Job, transcript: Transcript) -> bool:
-        packed = await asyncio.to_thread(pack_transcript, transcript)
-        values = {"id": shown.id, "result": shown.result, "duration": transcript.duration}
-        return bool(await self._step("replace_result", packed, **values))

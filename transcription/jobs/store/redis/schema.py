@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 # Raise it to SCHEMA_VERSION with a change that an older program would misread: docs/decisions/0034-unreadable-rows.md.
 MINIMUM_READER = 7
 NEWER = "NEWERSCHEMA"  # how the script's refusal begins

@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 # In this order: later files use the functions of earlier ones.
-FILES = ("common", "turns", "transitions", "jobs", "results", "queue", "messages", "deliveries", "maintenance")
+FILES = (
+    "common",
+    "turns",
+    "transitions",
+    "jobs",
+    "results",
+    "versions",
+    "queue",
+    "messages",
+    "deliveries",
+    "maintenance",
+)
 RUN_STEP = """
 local refusal = too_new()
 if refusal then return redis.error_reply(refusal) end

@@ -126,18 +126,6 @@ class SqliteJobs(SqliteSteps):
             await self._database.write(lambda db: execute(db, queries.FAIL_WITHOUT_RESULT, values), durable=True)
         return found
 
-    async def replace_result(self, shown: Job, transcript: Transcript) -> bool:
-        values = await self._packed(shown.id, transcript) | {"id": shown.id, "result": int(shown.result or 0)}
-
-        def step(db: sqlite3.Connection) -> bool:
-            if not execute(db, queries.REPLACEMENT, values):
-                return False
-            db.execute(queries.SHOW_REPLACEMENT, values)
-            db.execute(queries.DROP_RESULT_UNLESS_USED, (values["result"],))
-            return True
-
-        return await self._database.write(step, durable=True)
-
 
 def _check_room(db: sqlite3.Connection, caller: str, max_open: int | None) -> None:
     """Raise TooManyJobs if the caller has `max_open` unfinished jobs."""

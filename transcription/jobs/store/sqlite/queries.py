@@ -114,16 +114,41 @@ FAIL_WITHOUT_RESULT = """
     UPDATE jobs SET status = 'failed', failure = :failure, result = NULL WHERE id = :id AND status = 'completed'
     AND NOT EXISTS (SELECT 1 FROM results WHERE results.id = jobs.result)
 """
-# A result for one job: its work is the job's id, which no request has as its key.
-REPLACEMENT = """
-    INSERT INTO results (work, duration, expires_at, transcript)
-    SELECT id, :duration, expires_at, :transcript FROM jobs WHERE id = :id AND status = 'completed' AND result = :result
-"""
-SHOW_REPLACEMENT = "UPDATE jobs SET result = last_insert_rowid() WHERE id = :id"
 DROP_RESULT = "DELETE FROM results WHERE id = :result"
 KEEP_RESULT = """
     INSERT INTO results (work, duration, expires_at, transcript) VALUES (:work, :duration, :expires_at, :transcript)
 """
+
+# Versions
+
+# The transcript that a completed job shows, unless it shows another one by now.
+KEEP_VERSION = """
+    INSERT INTO versions (job, version, saved_at, replaced_at, transcript)
+    SELECT jobs.id, COALESCE(latest.version + 1, 0), COALESCE(latest.replaced_at, finished_at), :now,
+           results.transcript
+    FROM jobs JOIN results ON results.id = jobs.result
+    LEFT JOIN (SELECT * FROM versions WHERE job = :id ORDER BY version DESC LIMIT 1) AS latest
+    WHERE jobs.id = :id AND status = 'completed' AND result = :result
+"""
+# A result for one job: its work is the job's id, which no request has as its key.
+REPLACEMENT = """
+    INSERT INTO results (work, duration, expires_at, transcript)
+    SELECT id, :duration, expires_at, :transcript FROM jobs WHERE id = :id
+"""
+SHOW_REPLACEMENT = "UPDATE jobs SET result = :shown WHERE id = :id"
+DROP_OLD_VERSIONS = """
+    DELETE FROM versions WHERE job = :id AND version > 0
+    AND version <= (SELECT MAX(version) FROM versions WHERE job = :id) - :versions_kept
+"""
+VERSIONS = """
+    SELECT version, saved_at FROM versions WHERE job = :id
+    UNION ALL
+    SELECT COALESCE(MAX(versions.version) + 1, 0), COALESCE(MAX(replaced_at), finished_at)
+    FROM jobs LEFT JOIN versions ON versions.job = jobs.id
+    WHERE jobs.id = :id AND status = 'completed' GROUP BY jobs.id
+    ORDER BY version
+"""
+VERSION = "SELECT transcript FROM versions WHERE job = :id AND version = :version"
 
 # Queue
 

@@ -86,6 +86,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("CREATE TABLE readers (minimum INTEGER NOT NULL)", "INSERT INTO readers VALUES (1)"),
     (),  # requests have a script and an encoder context, which an older program refuses to read
     (),  # requests and transcripts have speakers, jobs the format rttm: an older program drops or refuses them
+    (
+        """
+        CREATE TABLE versions (                 -- former transcripts of jobs
+            job         TEXT NOT NULL,
+            version     INTEGER NOT NULL,
+            saved_at    REAL NOT NULL,
+            replaced_at REAL NOT NULL,
+            transcript  BLOB NOT NULL,          -- as in results
+            PRIMARY KEY (job, version)
+        )
+        """,
+        # Older programs do not know the table, and delete and retry jobs: the database itself deletes their versions.
+        "CREATE TRIGGER job_deleted AFTER DELETE ON jobs BEGIN DELETE FROM versions WHERE job = OLD.id; END",
+        """
+        CREATE TRIGGER job_retried AFTER UPDATE OF status ON jobs WHEN NEW.status = 'queued'
+        BEGIN DELETE FROM versions WHERE job = OLD.id; END
+        """,
+    ),
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 # Raise it to SCHEMA_VERSION with a change that an older program would misread: docs/decisions/0034-unreadable-rows.md.

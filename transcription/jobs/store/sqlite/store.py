@@ -7,7 +7,8 @@ from transcription.jobs.store.sqlite.jobs import SqliteJobs
 from transcription.jobs.store.sqlite.maintenance import SqliteMaintenance
 from transcription.jobs.store.sqlite.queue import SqliteQueue
 from transcription.jobs.store.sqlite.results import SqliteResults
+from transcription.jobs.store.sqlite.versions import SqliteVersions
 
 
-class SqliteStore(SqliteJobs, SqliteResults, SqliteQueue, SqliteDeliveries, SqliteMaintenance):
+class SqliteStore(SqliteJobs, SqliteVersions, SqliteResults, SqliteQueue, SqliteDeliveries, SqliteMaintenance):
     """A `transcription.jobs.store.base.JobStore` in the file folder/jobs.sqlite3."""

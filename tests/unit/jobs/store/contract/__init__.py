@@ -1,7 +1,8 @@
 """What every store of jobs does, one behaviour a test, through the interface alone.
 
 The test file of a store inherits `StoreContract` and has these fixtures: `clock`; `store`, which is empty and uses that
-clock; and those that damage what is stored, `poison`, `spoil_results` and `spoil_window`.
+clock; and those that damage what is stored, `poison`, `spoil_results`, `spoil_version` and
+`spoil_window`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from tests.unit.jobs.store.contract.jobs import AcceptanceContract, CommandContr
 from tests.unit.jobs.store.contract.maintenance import MaintenanceContract
 from tests.unit.jobs.store.contract.queue import ClaimContract, ProgressContract, SharedWorkContract
 from tests.unit.jobs.store.contract.unreadable import UnreadableContract
+from tests.unit.jobs.store.contract.versions import VersionContract
 
 
 class StoreContract(
     AcceptanceContract,
     QueryContract,
     CommandContract,
+    VersionContract,
     CallerContract,
     TurnContract,
     LimitContract,

@@ -235,50 +235,6 @@ class CommandContract:
         assert store.retry("a") == store.get("a")
         assert store.get("a").status == status
 
-    def test_the_result_of_a_job_can_be_replaced_for_this_job_alone(self, store: Calls) -> None:
-        finish(store, "a", work="shared")
-        store.submit(new_job("b", work="shared"))
-        before = store.get("a")
-        assert before.result == store.get("b").result != ""
-        assert store.replace_result(before, transcript(" named"))
-        assert [store.result(name).text for name in ("a", "b")] == ["named", "words"]
-        assert store.cached("shared").text == "words"
-        assert store.get("a").result != before.result
-
-    def test_a_replaced_result_that_no_other_job_has_is_deleted(self, store: Calls) -> None:
-        finish(store, "a", work="own")
-        store.replace_result(store.get("a"), transcript(" named"))
-        assert store.cached("own") is None
-
-    def test_a_result_that_was_replaced_since_is_not_replaced(self, store: Calls) -> None:
-        finish(store, "a")
-        before = store.get("a")
-        store.replace_result(before, transcript(" first"))
-        assert not store.replace_result(before, transcript(" second"))
-        assert store.result("a").text == "first"
-
-    def test_an_unfinished_job_has_no_result_to_replace(self, store: Calls) -> None:
-        store.submit(new_job("a"))
-        assert not store.replace_result(store.get("a"), transcript())
-
-    def test_a_replaced_result_expires_with_its_job(self, store: Calls, clock: Clock) -> None:
-        finish(store, "a")
-        clock.move(RESULT_TTL - 1)
-        store.replace_result(store.get("a"), transcript(" named"))
-        store.expire()
-        assert store.result("a").text == "named"
-        clock.move(1)
-        store.expire()
-        store.expire()
-        assert (store.get("a"), store.cached("a")) == (None, None)
-
-    def test_a_retried_job_loses_a_replaced_result(self, store: Calls) -> None:
-        finish(store, "a")
-        store.replace_result(store.get("a"), transcript(" named"))
-        store.retry("a")
-        assert store.get("a").result == ""
-        assert store.result("a") is None
-
     def test_a_finished_job_can_be_deleted(self, store: Calls) -> None:
         finish(store, "a")
         store.delete("a")

@@ -64,3 +64,9 @@ def spoil_results(keys: redis.Redis) -> Callable[[bytes | None], None]:
 def spoil_window(keys: redis.Redis) -> Callable[[int], None]:
     """Replaces the window at a position."""
     return lambda position: keys.lset(keys.keys(f"{PREFIX}:windows:*")[0], position, b"60 x\x9c truncated")
+
+
+@pytest.fixture
+def spoil_version(keys: redis.Redis) -> Callable[[str, int], None]:
+    """Replaces a former version of a job's transcript."""
+    return lambda job_id, number: keys.hset(f"{PREFIX}:version:{job_id}:{number}", "transcript", b"no transcript")

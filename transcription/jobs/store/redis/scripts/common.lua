@@ -21,6 +21,8 @@
 --   result:R          hash   work, duration, expires_at, transcript
 --   results:W         zset   ids of the results with request key W
 --   users:R           set    ids of the jobs that show result R
+--   versions:ID       zset   numbers of the former versions of the job's transcript
+--   version:ID:N      hash   one of them: transcript, saved_at, replaced_at
 --   keys, recordings  hash   id of the job by idempotency key; name of the recording by id
 --   expiry, result_expiry, deliveries, messages   zset   ids by the time something is due; messages: to workers
 --   speeds            list   of the latest completed jobs, newest first

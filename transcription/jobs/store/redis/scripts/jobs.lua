@@ -139,6 +139,7 @@ function steps.retry()
   if status == 'completed' then drop_windows_unless_unfinished(work) end
   local unused = release_result(id)
   if unused then drop_result(unused) end
+  drop_versions(id)
   clear(id, 'started_at', 'finished_at', 'expires_at', 'failure', 'not_before', 'delivery_state', 'delivery_attempts',
         'delivery_at', 'delivery_detail')
   set(id, 'failures', 0, 'seconds_done', resumed_from(work))

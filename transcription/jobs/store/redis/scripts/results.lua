@@ -19,19 +19,6 @@ function steps.drop_unreadable_result()
   drop_result(payload)
 end
 
--- The payload in place of the transcript that a completed job shows, unless it shows another one by now. It is for this
--- job alone: its work is the job's id, which no request has as its key.
-function steps.replace_result()
-  local id = arg.id
-  if get(id, 'status') ~= 'completed' or get(id, 'result') ~= arg.result then return false end
-  local unused = release_result(id)
-  if unused then drop_result(unused) end  -- first: a full Redis allows a script to add only after it has deleted
-  local result = keep_result(id, arg.duration, get_number(id, 'expires_at'))
-  set(id, 'result', result)
-  call('SADD', key('users', result), id)
-  return 1
-end
-
 function steps.remember() keep_result(arg.work, arg.duration) end
 
 function steps.drop_checkpoints()

@@ -146,6 +146,12 @@ local function release_result(id)
   return call('SCARD', key('users', result)) == 0 and result
 end
 
+local function drop_versions(id)
+  local members = redis.pcall('ZRANGE', key('versions', id), 0, -1)
+  for _, number in ipairs(members.err and {} or members) do call('DEL', key('version', id .. ':' .. number)) end
+  call('DEL', key('versions', id))
+end
+
 local function valid_result(work)
   local latest = call('ZREVRANGE', key('results', work), 0, 0)[1]
   if not latest then return false end
@@ -176,6 +182,7 @@ local function drop_job(id)
   if caller then call('ZREM', key('caller', caller), id) end
   if idempotency_key then call('HDEL', prefix .. 'keys', idempotency_key) end
   call('HDEL', prefix .. 'recordings', id)
+  drop_versions(id)
   call('DEL', job_key(id))
   if work and call('ZCARD', key('work', work)) == 0 then call('DEL', key('windows', work)) end
 end

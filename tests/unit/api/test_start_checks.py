@@ -1,0 +1,44 @@
+"""What is checked before any process starts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from transcription.api.start_checks import check_settings
+from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+
+
+@pytest.fixture
+def own_weights(tmp_path: Path) -> Path:
+    """Weights for telling speakers apart in a WHISPER_MODEL_DIR, which is their parent."""
+    return Path(shutil.copytree(EMBEDDED_MODEL_DIR / "diarization", tmp_path / "models" / "diarization"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, own_weights: Path) -> Settings:
+    folders = {"temp_dir": tmp_path / "temp", "jobs_dir": tmp_path / "jobs", "cache_dir": tmp_path / "cache"}
+    for folder in folders.values():
+        folder.mkdir()
+    return Settings(whisper_model="demo", whisper_model_dir=own_weights.parent, _env_file=None, **folders)
+
+
+def test_whole_weights_for_telling_speakers_apart_are_accepted(settings: Settings) -> None:
+    check_settings(settings)
+
+
+@pytest.mark.parametrize("name", ["segmentation.onnx", "embedding.onnx"])
+def test_damaged_weights_for_telling_speakers_apart_prevent_the_start(
+    settings: Settings, own_weights: Path, name: str
+) -> None:
+    (own_weights / name).write_bytes(b"not these")
+    with pytest.raises(SystemExit, match=rf"diarization/{name} is damaged: its SHA-256 .* Copy it again"):
+        check_settings(settings)
+
+
+def test_incomplete_weights_for_telling_speakers_apart_prevent_the_start(settings: Settings, own_weights: Path) -> None:
+    (own_weights / "SHA256SUMS").unlink()
+    with pytest.raises(SystemExit, match=r"needs segmentation.onnx, embedding.onnx and SHA256SUMS"):
+        check_settings(settings)

@@ -1,0 +1,205 @@
+// Correcting the open transcript, and saving it to its job.
+
+import { ServiceError, ask, askJson } from "./api.js";
+import { announce, showError } from "./alerts.js";
+import { TranscriptDocument } from "./document.js";
+import { Editor } from "./editor.js";
+import { Finder } from "./find.js";
+import { draftOf, dropDraft, keepDraft } from "./kept.js";
+import { Speakers, speakersOf } from "./speakers.js";
+
+const DRAFT_MS = 500;
+const CONFLICT = 412;
+const at = (id) => document.getElementById(id);
+
+export class Correcting {
+  #open = null; // { job, document, saved, version, tag }
+  #timer = 0;
+
+  /** transcript: the view. onShow: called when segments or speakers changed. onSaved: called after they were saved. */
+  constructor(transcript, onShow, onSaved) {
+    Object.assign(this, { transcript, onShow, onSaved });
+    const documentOf = () => this.#open?.document ?? null;
+    this.editor = new Editor(transcript, documentOf, () => this.#show());
+    const find = { form: at("finding"), find: at("find"), replacement: at("replacement"), count: at("found") };
+    const buttons = { next: at("find-next"), replace: at("replace"), all: at("replace-all") };
+    this.finder = new Finder({ ...find, ...buttons }, transcript, documentOf, () => this.editor.show());
+    this.speakers = new Speakers(at("people"), (names) => this.#rename(names).catch(showError), (only) => transcript.filter(only));
+    at("edit").addEventListener("click", () => this.#toggle());
+    at("undo").addEventListener("click", () => this.#step("undo"));
+    at("redo").addEventListener("click", () => this.#step("redo"));
+    at("save").addEventListener("click", () => this.save().catch(showError));
+    at("original").addEventListener("click", () => this.#original().catch(showError));
+    at("doubt").addEventListener("change", () => at("transcript").classList.toggle("shows-doubt", at("doubt").checked));
+    window.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  get isEditing() {
+    return at("edit").getAttribute("aria-pressed") === "true";
+  }
+
+  get isSaved() {
+    return !this.#open || this.#open.document.segments === this.#open.saved;
+  }
+
+  /** Start with the transcript of a job, and go on with corrections that were not saved. */
+  async start(job, signal) {
+    const { segments, version, tag } = await read(job, signal);
+    const draft = await draftOf(job);
+    const document = new TranscriptDocument(segments, () => this.#changed());
+    // With the draft's tag, the service refuses it if the transcript was changed since.
+    this.#open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag };
+    if (draft) document.restore(draft.segments);
+    this.#show();
+  }
+
+  /** Stop, without losing what was not saved: it is kept in this browser. */
+  stop() {
+    this.editor.close();
+    this.#press(false);
+    clearTimeout(this.#timer);
+    if (this.#open) this.#keep(this.#open);
+    this.#open = null;
+    at("people").hidden = true;
+  }
+
+  /** A word was chosen. Returns whether that opened its field. */
+  choose({ index, offset }) {
+    if (!this.#open || !this.isEditing) return false;
+    this.editor.open(index, offset);
+    return true;
+  }
+
+  /** Save corrections to the job, as a new version of its transcript. */
+  async save() {
+    if (this.isSaved) return;
+    const open = this.#open;
+    const { job, document, tag } = open;
+    const { segments } = document;
+    const body = JSON.stringify({ segments: segments.filter(({ text }) => text.trim()).map(sent) });
+    const headers = { "Content-Type": "application/json", ...(tag ? { "If-Match": tag } : {}) };
+    let response;
+    try {
+      response = await ask(`jobs/${job}/transcript`, { method: "PUT", headers, body });
+    } catch (error) {
+      if (error.status !== CONFLICT) throw error;
+      open.tag = null;
+      throw new ServiceError(CONFLICT, { message: "Somebody else has changed this transcript. Save again to replace it with yours." }, null);
+    }
+    clearTimeout(this.#timer);
+    await dropDraft(job);
+    Object.assign(open, { saved: segments, version: (await response.json()).version, tag: response.headers.get("ETag") });
+    if (this.#open !== open) return;
+    this.#note();
+    announce("Saved");
+    this.onSaved();
+  }
+
+  #press(pressed) {
+    at("edit").setAttribute("aria-pressed", String(pressed));
+    at("editing").hidden = !pressed;
+    at("transcript").classList.toggle("editing", pressed);
+  }
+
+  async #toggle() {
+    const starts = !this.isEditing;
+    this.#press(starts);
+    if (starts) return;
+    this.editor.close();
+    await this.save().catch(showError);
+  }
+
+  #show() {
+    this.#people();
+    this.editor.show();
+    this.finder.refresh();
+    this.#note();
+  }
+
+  #people() {
+    const { segments } = this.#open.document;
+    const named = speakersOf(segments);
+    // Colours stay with their speakers while segments change.
+    const kept = this.transcript.speakers.filter((label) => named.includes(label));
+    this.transcript.speakers = [...kept, ...named.filter((label) => !kept.includes(label))];
+    this.speakers.show(this.transcript.speakers, segments);
+    this.onShow(segments, this.transcript.speakers);
+  }
+
+  #changed() {
+    clearTimeout(this.#timer);
+    const open = this.#open;
+    this.#timer = setTimeout(() => this.#keep(open), DRAFT_MS);
+    this.#note();
+  }
+
+  #keep({ job, document, saved, tag }) {
+    if (document.segments === saved) dropDraft(job);
+    else keepDraft(job, document.segments, tag);
+  }
+
+  #note() {
+    const { document, version } = this.#open;
+    at("undo").disabled = !document.canUndo;
+    at("redo").disabled = !document.canRedo;
+    at("save").disabled = this.isSaved;
+    at("original").hidden = this.isSaved && version === 0;
+    const saved = version === 0 ? "" : `This is version ${version} of the transcript; the original is kept.`;
+    at("saved").textContent = this.isSaved ? saved : "Not saved yet; kept in this browser.";
+  }
+
+  #step(direction) {
+    this.#open?.document[direction]();
+    this.#show();
+  }
+
+  async #original() {
+    const { job, document } = this.#open;
+    const { segments } = await askJson(`jobs/${job}/transcript?version=0`);
+    if (this.#open?.document !== document) return;
+    document.restore(segments);
+    this.#show();
+  }
+
+  // Names are the job's, so what is not saved is saved before.
+  async #rename(names) {
+    await this.save();
+    const { job } = this.#open;
+    const headers = { "Content-Type": "application/json" };
+    await ask(`jobs/${job}/speakers`, { method: "POST", headers, body: JSON.stringify(names) });
+    if (this.#open?.job !== job) return;
+    this.transcript.speakers = [...new Set(this.transcript.speakers.map((label) => names[label] ?? label))];
+    if (this.speakers.only in names) this.speakers.only = names[this.speakers.only];
+    await this.start(job);
+    this.onSaved();
+  }
+
+  #key(event) {
+    if (!this.#open || !(event.ctrlKey || event.metaKey) || event.altKey) return;
+    const isElsewhere = event.target.closest?.("input, select, dialog");
+    const key = event.key.toLowerCase();
+    const act = {
+      s: this.isEditing && (() => this.save().catch(showError)),
+      z: this.isEditing && !isElsewhere && (() => this.#step(event.shiftKey ? "redo" : "undo")),
+      y: this.isEditing && !isElsewhere && (() => this.#step("redo")),
+      h: this.isEditing && (() => at("find").focus()),
+    }[key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+}
+
+async function read(job, signal) {
+  const response = await ask(`jobs/${job}/transcript`, { signal });
+  return { ...(await response.json()), tag: response.headers.get("ETag") };
+}
+
+/** A segment as the service takes it. */
+const sent = ({ start, end, text, speaker, words }) => ({
+  start,
+  end,
+  text,
+  ...(speaker ? { speaker } : {}),
+  ...(words?.length ? { words: words.map(({ word, start, end, confidence }) => ({ word, start, end, confidence })) } : {}),
+});

@@ -1,0 +1,127 @@
+// Corrects the transcript where it is: the segment that is clicked becomes a field, with the caret at the word.
+
+import { shortClock } from "./formats.js";
+
+export class Editor {
+  #field = null; // { index, input }
+
+  /** transcript: the view. documentOf: the document that is corrected, or null. onSpeaker: called after a segment was given to somebody else. */
+  constructor(transcript, documentOf, onSpeaker) {
+    Object.assign(this, { transcript, documentOf, onSpeaker });
+  }
+
+  get index() {
+    return this.#field?.index ?? null;
+  }
+
+  /** Open the field of a segment with the caret at a place in its text. */
+  open(index, offset) {
+    this.close();
+    const segment = this.documentOf().segments[index];
+    if (!segment) return;
+    const input = document.createElement("textarea");
+    input.dir = "auto";
+    input.rows = 1;
+    input.value = segment.text;
+    input.setAttribute("aria-label", `Text from ${shortClock(segment.start)} to ${shortClock(segment.end)}`);
+    input.addEventListener("input", () => this.#type());
+    input.addEventListener("keydown", (event) => this.#key(event));
+    this.transcript.textOf(index).replaceWith(input);
+    if (segment.speaker && this.transcript.speakers.length > 1) input.after(this.#speaker(index, segment.speaker));
+    this.#field = { index, input };
+    this.#fit();
+    input.focus();
+    input.setSelectionRange(offset, offset);
+    this.transcript.scrollTo(input.closest(".segment"));
+  }
+
+  /** Show the words again. */
+  close() {
+    if (!this.#field) return;
+    const { index } = this.#field;
+    this.#field = null;
+    this.transcript.redraw(index);
+  }
+
+  /** Show the document after something else than typing changed it. The field stays open where it was, if it can. */
+  show() {
+    const field = this.#field;
+    const caret = field?.input.selectionStart;
+    this.#field = null;
+    const { segments } = this.documentOf();
+    this.transcript.show(segments);
+    if (!field) return;
+    const index = Math.min(field.index, segments.length - 1);
+    this.open(index, Math.min(caret, segments[index]?.text.length ?? 0));
+  }
+
+  #speaker(index, speaker) {
+    const select = document.createElement("select");
+    select.setAttribute("aria-label", "Who speaks in this segment");
+    select.append(...this.transcript.speakers.map((label) => new Option(label, label, false, label === speaker)));
+    select.addEventListener("change", () => {
+      this.documentOf().assign(index, select.value);
+      this.onSpeaker();
+    });
+    return select;
+  }
+
+  #type() {
+    const { index, input } = this.#field;
+    const text = input.value.replace(/\s*\n\s*/g, " "); // pasted lines
+    if (text !== input.value) input.value = text;
+    const edited = this.documentOf();
+    edited.type(index, text);
+    this.transcript.adopt(index, edited.segments[index]);
+    this.#fit();
+  }
+
+  #fit() {
+    const { input } = this.#field;
+    input.style.height = "auto";
+    input.style.height = `${input.scrollHeight + 2}px`;
+  }
+
+  #key(event) {
+    if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
+    const { index, input } = this.#field;
+    const { selectionStart: start, selectionEnd: end, value } = input;
+    const count = this.documentOf().segments.length;
+    const isAtStart = start === 0 && end === 0;
+    const isAtEnd = start === value.length && end === value.length;
+    const act = {
+      Enter: () => this.#split(index, start, end),
+      Backspace: isAtStart && index > 0 && (() => this.#merge(index)),
+      Delete: isAtEnd && index + 1 < count && (() => this.#merge(index + 1)),
+      ArrowUp: isAtStart && index > 0 && (() => this.open(index - 1, Infinity)),
+      ArrowDown: isAtEnd && index + 1 < count && (() => this.open(index + 1, 0)),
+      Escape: () => {
+        this.close();
+        this.transcript.focusWord(index);
+      },
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  #split(index, start, end) {
+    const edited = this.documentOf();
+    const { text } = edited.segments[index];
+    if (start !== end) edited.type(index, text.slice(0, start) + text.slice(end));
+    if (!text.slice(0, start).trim() || !text.slice(end).trim()) return; // a segment has text
+    edited.split(index, start);
+    this.#show(index + 1, 0);
+  }
+
+  #merge(index) {
+    const offset = this.documentOf().merge(index);
+    this.#show(index - 1, offset);
+  }
+
+  #show(index, offset) {
+    this.#field = null;
+    this.transcript.show(this.documentOf().segments);
+    this.open(index, offset);
+  }
+}
