@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -71,13 +76,40 @@ def test_the_text_is_written_next_to_the_recording(
     assert done.returncode == 0, done.stderr
     assert talk.with_suffix(".txt").read_text() == f"{spoken_clip.text}\n"
     assert done.stderr == f"{talk}: {talk.with_suffix('.txt')}\n"
-    assert done.stdout == ""
+
+
+def test_the_text_is_printed_as_it_comes(
+    run: Run, recordings: Recordings, tmp_path: Path, anywhere: list[str], talk: Path, spoken_clip: SpokenClip
+) -> None:
+    """The first line is there while the recording is still being transcribed."""
+    long = recordings.speech("printed.mp3", 120)
+    with subprocess.Popen(
+        [*COMMAND, str(long), "-d", str(tmp_path), *anywhere],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        finished = (tmp_path / "printed.txt").exists()
+        rest = process.stdout.read()
+    assert re.fullmatch(r"\[\d\d:\d\d\.\d{3} --> \d\d:\d\d\.\d{3}\] \S.*\n", first)
+    assert not finished
+    assert len(rest.splitlines()) > 3
+    assert spoken_clip.text in run(talk, *anywhere).stdout
+    assert run(talk, *anywhere, "--overwrite", "--verbose", "False").stdout == ""
+
+
+def test_a_reader_of_the_text_that_leaves_does_not_stop_the_work(tmp_path: Path, talk: Path) -> None:
+    for target in (">/dev/full", ">&-"):
+        script = f"{' '.join(COMMAND)} --overwrite '{talk}' {target}"
+        done = subprocess.run(["bash", "-c", script], env=environment(tmp_path), capture_output=True, timeout=100)
+        assert (done.returncode, done.stderr.decode()) == (0, f"{talk}: {talk.with_suffix('.txt')}\n")
 
 
 def test_every_format_at_once_from_one_transcription(run: Run, talk: Path, anywhere: list[str]) -> None:
-    formats = ("json", "verbose_json", "srt", "vtt", "tsv", "lrc", "text")
-    done = run(talk, *anywhere, *(part for each in formats for part in ("-f", each)), "--words", "-q")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = run(talk, *anywhere, "--output_format", "all", "--word_timestamps", "True", "--max_line_width", "42", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     endings = {path.name.removeprefix("talk") for path in talk.parent.iterdir()}
     assert endings == {".mp3", ".json", ".verbose.json", ".srt", ".vtt", ".tsv", ".lrc", ".txt"}
     assert json.loads(talk.with_suffix(".json").read_text())["words"]
@@ -89,8 +121,8 @@ def test_a_bad_file_is_reported_and_the_others_are_transcribed(run: Run, talk: P
     done = run(bad, talk.with_name("nowhere.mp3"), talk, *anywhere)
     assert done.returncode == 1
     first, second, third = done.stderr.splitlines()
-    assert first.startswith(f"{bad}: 'bad.mp3' is not a supported audio or video file.")
-    assert second.endswith("cannot be read: No such file or directory")
+    assert first.endswith("nowhere.mp3: cannot be read: No such file or directory")  # before any work
+    assert second.startswith(f"{bad}: 'bad.mp3' is not a supported audio or video file.")
     assert third.startswith(f"{talk}: ")
     assert talk.with_suffix(".txt").exists()
 
@@ -198,7 +230,12 @@ def test_results_are_written_into_the_output_folder(run: Run, talk: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["a.mp3", "-f", "docx"], ["-", "-f", "srt", "-f", "vtt"], ["a.mp3", "--set", "async=true"]]
+    "arguments",
+    [
+        *([], ["a.mp3", "-f", "docx"], ["-", "-f", "srt", "-f", "vtt"], ["a.mp3", "--set", "async=true"]),
+        *(["a.mp3", "--max_line_width", "42"], ["a.mp3", "-s", "localhost", "--device", "cpu"], ["*.mp3"]),
+        *(["watch"], ["watch", "nowhere"], ["watch", ".", "--stdout"]),
+    ],
 )
 def test_wrong_usage_ends_with_2(run: Run, arguments: list[str]) -> None:
     done = run(*arguments)
@@ -246,6 +283,101 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
     if where == "server":
         jobs = httpx.get(f"{service.url}/jobs", params={"limit": "1"}).json()["jobs"]
         assert jobs[0]["status"] == "cancelled"
+
+
+def test_an_unknown_model_is_refused_with_a_suggestion(run: Run, talk: Path, anywhere: list[str]) -> None:
+    done = run(talk, *anywhere, "--model", "dmo")
+    assert done.returncode == 2
+    assert "no model 'dmo'. Did you mean 'demo'?" in done.stderr
+
+
+def test_models_are_listed(run: Run, anywhere: list[str]) -> None:
+    lines = run("--list-models", *anywhere).stdout.splitlines()
+    assert next(line.split() for line in lines if line.startswith("demo "))[-3:] == ["default,", "on", "disk"]
+
+
+def test_the_scheme_of_the_server_may_be_left_out(run: Run, talk: Path, service: LocalService) -> None:
+    done = run(talk, "--stdout", "-s", service.url.removeprefix("http://"))
+    assert (done.returncode, bool(done.stdout)) == (0, True)
+
+
+def test_a_folder_that_cannot_be_written_is_reported_before_any_work(run: Run, talk: Path, anywhere: list[str]) -> None:
+    done = run(talk, *anywhere, "-o", "/proc/nowhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{talk}: nothing can be written into /proc/nowhere: ")
+
+
+def test_a_recording_without_speech_is_said_to_have_none(
+    run: Run, recordings: Recordings, tmp_path: Path, anywhere: list[str]
+) -> None:
+    done = run(recordings.silence("quiet.wav", 3), *anywhere, "-o", tmp_path)
+    assert done.returncode == 0
+    assert "quiet.wav: no speech found" in done.stderr
+    assert (tmp_path / "quiet.txt").read_text() == ""
+
+
+def test_folders_and_patterns_are_their_recordings(
+    run: Run, talk: Path, tmp_path: Path, spoken_clip: SpokenClip, anywhere: list[str]
+) -> None:
+    assert run(talk.parent, *anywhere, "-q").returncode == 0
+    assert talk.with_suffix(".txt").read_text() == f"{spoken_clip.text}\n"
+    assert run(f"{talk.parent}/*.mp3", *anywhere, "-q", "-f", "srt").returncode == 0
+    assert talk.with_suffix(".srt").exists()
+
+
+def test_a_url_is_fetched_and_transcribed(
+    run: Run, talk: Path, tmp_path: Path, spoken_clip: SpokenClip, anywhere: list[str]
+) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(talk.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        done = run(f"{address}/talk.mp3", f"{address}/missing.mp3", *anywhere)
+        server.shutdown()
+    assert done.returncode == 1
+    assert (tmp_path / "talk.txt").read_text() == f"{spoken_clip.text}\n"
+    assert f"{address}/missing.mp3: the address was answered with status 404. Check it." in done.stderr
+
+
+def test_a_watched_folder_is_transcribed_once(
+    run: Run, talk: Path, tmp_path: Path, spoken_clip: SpokenClip, anywhere: list[str]
+) -> None:
+    talk.with_name("bad.mp3").write_text("no recording")
+    talk.with_name("done.mp3").write_bytes(talk.read_bytes())
+    talk.with_name("done.txt").write_text("corrected by hand")
+    done = run("watch", talk.parent, "--once", "--settle", "0", *anywhere)
+    assert done.returncode == 1
+    assert "'bad.mp3' is not a supported audio or video file." in done.stderr
+    assert talk.with_suffix(".txt").read_text() == f"{spoken_clip.text}\n"
+    assert talk.with_name("done.txt").read_text() == "corrected by hand"
+
+
+def test_what_is_put_into_a_watched_folder_is_transcribed_until_an_interrupt(
+    service: LocalService, talk: Path, tmp_path: Path, spoken_clip: SpokenClip
+) -> None:
+    """A file that is still being written is waited for, and one that fails does not end the watch."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    sound = talk.read_bytes()
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", *COMMAND, "watch", str(inbox), "-s", service.url, "--settle", "0.7"],
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        (inbox / "bad.mp3").write_text("no recording")
+        with (inbox / "talk.mp3").open("wb") as file:
+            for place in range(0, len(sound), len(sound) // 5 + 1):
+                file.write(sound[place : place + len(sound) // 5 + 1])
+                file.flush()
+                time.sleep(0.3)
+        assert wait_until((inbox / "talk.txt").exists, 30)
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert (inbox / "talk.txt").read_text() == f"{spoken_clip.text}\n"
+    assert "'bad.mp3' is not a supported audio or video file." in complaints
+    assert f"{inbox}/talk.mp3: {inbox}/talk.txt" in complaints
 
 
 def test_the_help_lists_the_exit_codes_and_shell_completion_works(run: Run) -> None:
