@@ -121,9 +121,9 @@ def test_bentomls_client_finds_its_routes(proxied: Proxied, spoken_clip: SpokenC
         assert client.transcribe(file=spoken_clip.path)["text"] == spoken_clip.text
 
 
-def test_the_prefix_alone_leads_to_bentomls_page(prefixed: LocalService) -> None:
+def test_the_prefix_alone_leads_to_the_page(prefixed: LocalService) -> None:
     answer = httpx.get(prefixed.url + CONFIGURED)
-    assert (answer.status_code, answer.headers["location"]) == (307, f"{CONFIGURED}/")
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{CONFIGURED}/ui")
 
 
 def test_probes_need_no_prefix(prefixed: LocalService) -> None:

@@ -60,9 +60,9 @@ def test_probes_are_probes_for_every_method() -> None:
     assert all(TABLE.facts(request(method, path)).probe for path in PROBES for method in ("GET", "HEAD", "POST"))
 
 
-def test_only_the_files_of_the_page_are_public() -> None:
-    assert "/ui" in TABLE.public_paths
-    assert all(path == "/ui" or path.startswith("/ui/") for path in TABLE.public_paths)
+def test_only_the_files_of_the_page_and_the_way_to_it_are_public() -> None:
+    assert {"/", "/ui"} <= TABLE.public_paths
+    assert all(path in ("/", "/ui") or path.startswith("/ui/") for path in TABLE.public_paths)
 
 
 def test_protected_probes_are_not_open() -> None:
