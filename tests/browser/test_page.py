@@ -305,7 +305,7 @@ def test_swagger_ui_works_under_its_policy_without_another_host(visit: OpenPage,
 
 
 def test_bentomls_page_shows_the_native_api(visit: OpenPage, site: LocalService) -> None:
-    visited = visit(path="/")
+    visited = visit(path="/bentoml")
     expect(visited.page.get_by_text("/api/transcribe", exact=True).first).to_be_visible(timeout=PATIENCE_MS)
     # It would load a tracker from elsewhere; the policy keeps it out.
     assert visited.reached == {site.url.removeprefix("http://")}

@@ -57,11 +57,17 @@ def test_every_language_of_whisper_is_listed(client: httpx.Client) -> None:
     assert len(languages) == 100
 
 
-@pytest.mark.parametrize("page", ["/", "/docs", "/redoc"])
+@pytest.mark.parametrize("page", ["/ui", "/docs", "/bentoml"])
 def test_the_pages_are_served(client: httpx.Client, page: str) -> None:
     answer = client.get(page)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(("path", "page"), [("/", "/ui"), ("/redoc", "/docs")])
+def test_paths_without_a_page_lead_to_one(client: httpx.Client, path: str, page: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["location"]) == (307, page)
 
 
 def test_swagger_needs_no_content_network(client: httpx.Client) -> None:

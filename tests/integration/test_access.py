@@ -38,7 +38,7 @@ HEAD_TIMEOUT = 10  # seconds, transcription/bentoml_patches/bounded_connections.
 MULTIPART = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n"
 FILE_BEGINS = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF'
 PROBE_PATHS, PAGE_PATHS = route_table().probe_paths, route_table().public_paths
-PAGES = ("/", "/docs", "/redoc")
+PAGES = ("/bentoml", "/docs")
 UPLOAD_ROUTES = ("/transcribe", "/api/transcribe", "/api/transcribe_job/submit")
 
 
@@ -108,9 +108,10 @@ def test_every_route_but_the_probes_needs_a_key(anyone: httpx.Client, routes: li
 
 
 def test_the_page_for_people_needs_no_key_and_what_it_asks_for_does(anyone: httpx.Client) -> None:
-    for path in PAGE_PATHS:
+    for path in PAGE_PATHS - {"/"}:
         assert anyone.get(path).status_code == 200
-    for path in ("/ui/nothing.js", "/ui/%2e%2e/service.py", "/ui/", "/languages"):
+    assert anyone.get("/").headers["location"] == "/ui"
+    for path in ("/ui/nothing.js", "/ui/%2e%2e/service.py", "/ui/", "/languages", "/bentoml"):
         assert anyone.get(path).status_code == 401
 
 
@@ -164,7 +165,7 @@ def test_a_wrong_key_is_refused(anyone: httpx.Client, key: str) -> None:
 @pytest.mark.parametrize("key", [KEY, SINGLE], ids=["listed", "single"])
 @pytest.mark.parametrize(("header", "scheme"), [("X-API-Key", ""), ("api-key", ""), ("Authorization", "Bearer ")])
 def test_a_right_key_opens_in_every_header(anyone: httpx.Client, key: str, header: str, scheme: str) -> None:
-    for path in ("/models", "/docs", "/", "/schema.json", "/openapi.json"):
+    for path in ("/models", "/docs", "/bentoml", "/schema.json", "/openapi.json"):
         assert anyone.get(path, headers={header: scheme + key}).status_code == 200
 
 

@@ -62,7 +62,7 @@ def test_a_file_given_as_a_url_is_never_fetched(service: LocalService) -> None:
 
 
 def test_bentomls_page_shows_the_native_api(client: httpx.Client) -> None:
-    assert "swagger" in client.get("/").text.lower()
+    assert "swagger" in client.get("/bentoml").text.lower()
     operation = client.get("/docs.json").json()["paths"]["/api/transcribe"]["post"]
     assert "multipart/form-data" in operation["requestBody"]["content"]
 

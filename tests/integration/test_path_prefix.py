@@ -86,7 +86,7 @@ def test_the_last_event_of_a_job_leads_to_its_result(proxied: Proxied, submissio
     assert proxied.client.get(end["data"]["result_url"]).status_code == 200
 
 
-@pytest.mark.parametrize("page", ["/ui", "/docs", "/redoc", "/"])
+@pytest.mark.parametrize("page", ["/ui", "/docs", "/bentoml"])
 def test_everything_that_a_page_loads_is_behind_the_prefix(proxied: Proxied, page: str) -> None:
     answer = proxied.client.get(proxied.at(page))
     assert answer.status_code == 200
@@ -102,6 +102,12 @@ def test_the_api_document_says_where_its_paths_are(proxied: Proxied) -> None:
     assert "/transcribe" in document["paths"]
 
 
+@pytest.mark.parametrize(("path", "page"), [("/", "/ui"), ("/redoc", "/docs")])
+def test_pages_that_lead_to_others_stay_behind_the_prefix(proxied: Proxied, path: str, page: str) -> None:
+    answer = proxied.client.get(proxied.at(path))
+    assert (answer.status_code, answer.headers["location"]) == (307, proxied.at(page))
+
+
 @pytest.mark.parametrize("path", ["/ui/", "/models/?a=1", "/health/live/"])
 def test_a_redirect_stays_behind_the_prefix_and_on_the_host(proxied: Proxied, path: str) -> None:
     answer = proxied.client.get(proxied.at(path))
@@ -115,9 +121,9 @@ def test_bentomls_client_finds_its_routes(proxied: Proxied, spoken_clip: SpokenC
         assert client.transcribe(file=spoken_clip.path)["text"] == spoken_clip.text
 
 
-def test_the_prefix_alone_leads_to_bentomls_page(prefixed: LocalService) -> None:
+def test_the_prefix_alone_leads_to_the_page(prefixed: LocalService) -> None:
     answer = httpx.get(prefixed.url + CONFIGURED)
-    assert (answer.status_code, answer.headers["location"]) == (307, f"{CONFIGURED}/")
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{CONFIGURED}/ui")
 
 
 def test_probes_need_no_prefix(prefixed: LocalService) -> None:

@@ -47,7 +47,7 @@ DESCRIPTION = """Transcribes audio and video files into text with timestamps.
 
 All errors of all routes have the same shape: `error`, `message`, `detail`, `timestamp`, `request_id`. The header
 `X-Request-ID` is taken from the request or generated; it is in every response and every log line.
-BentoML's clients use `POST /api/transcribe`, which the page at `/` documents."""
+BentoML's clients use `POST /api/transcribe`, which the page at `/bentoml` documents."""
 # Errors that any route may answer with.
 COMMON_ERRORS = (
     *(TranscriptionError, InvalidParameter, MissingApiKey, InvalidApiKey),

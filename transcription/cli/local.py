@@ -10,8 +10,9 @@ from formats import registry
 from formats.registry import ResponseFormat
 from runners.client.interface import RunnerState
 from runners.host import ModelHost
+from runners.models.catalogue import list_models
 from transcription.api.parameters.parsing import parse_parameters
-from transcription.cli.transcriber import RecordingFailed, RecordingRequest, ReportProgress
+from transcription.cli.transcriber import ModelLine, RecordingFailed, RecordingRequest, ReportProgress, state_of
 from transcription.core.audio import Window
 from transcription.core.errors import TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket, TranscriptionRequest
@@ -19,6 +20,7 @@ from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.intake.upload import accept_file
 from transcription.media.sandbox.process import warm_up
+from transcription.pipeline.assemble import Draft
 from transcription.pipeline.transcribe import Pipeline
 from transcription.telemetry.logs import configure_logging
 
@@ -59,6 +61,19 @@ class LocalTranscriber:
         configure_logging(self._settings)
         self._runner: InProcessRunner | None = None
 
+    def models(self) -> list[ModelLine]:
+        """The released models, and the folders of WHISPER_MODEL_DIR."""
+        default = self._settings.whisper_model
+        return [
+            ModelLine(
+                each.name,
+                each.entry.size if each.entry else "",
+                each.entry.accuracy if each.entry else "",
+                state_of(is_default=each.name == default, is_on_disk=each.on_disk),
+            )
+            for each in list_models(self._settings)
+        ]
+
     def close(self) -> None:
         """Stop the model."""
         if self._runner:
@@ -68,16 +83,13 @@ class LocalTranscriber:
         """The transcript in each format. The pipeline runs once, for all of them."""
         try:
             parameters = [parse_parameters([*request.parameters.items(), *_format(each)]) for each in request.formats]
-            layouts = [each.checked_layout() for each in parameters]
+            layout = parameters[0].to_layout()
             wanted = [each.to_request(self._settings) for each in parameters]
             with_words = next((each for each in wanted if each.decode.word_timestamps), wanted[0])
             transcript = asyncio.run(self._transcribe(request, with_words, report))
             for notice in transcript.notices:
                 request.warn(notice.message)
-            return {
-                each: registry.render(transcript, each, layout).body
-                for each, layout in zip(request.formats, layouts, strict=True)
-            }
+            return {each: registry.render(transcript, each, layout).body for each in request.formats}
         except TranscriptionError as error:
             raise RecordingFailed(f"{error.message} {error.detail}".strip()) from None
 
@@ -89,7 +101,11 @@ class LocalTranscriber:
         self._runner = self._runner or InProcessRunner(self._settings)
         pipeline = Pipeline(self._settings, self._runner)
 
+        draft = Draft(request)
+
         def report_window(placed: PlacedResult, seconds: float | None) -> None:
+            for segment in draft.add(placed):
+                recording.show(segment.start, segment.end, segment.text.strip())
             report("transcribing", min(1.0, placed.timeline.end / seconds) if seconds else None)
 
         async with accept_file(recording.path, self._settings, recording.name) as upload:

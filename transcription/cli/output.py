@@ -23,6 +23,7 @@ class Output:
     def __init__(self, overwrite: bool = False) -> None:
         self._overwrite = overwrite
         self._written: dict[tuple[int, int], Path] = {}  # by device and inode
+        self._writable: set[Path] = set()  # folders
 
     def check(self, targets: Targets) -> None:
         """Raises RecordingFailed if a file exists and must not be replaced."""
@@ -33,6 +34,21 @@ class Output:
         existing = [str(path) for path in targets.values() if path.exists() or path.is_symlink()]
         if existing and not self._overwrite:
             raise RecordingFailed(f"{', '.join(existing)} exists. Use --overwrite or another --output-dir.")
+
+    def prepare(self, targets: Targets) -> None:
+        """Create the folders of the files, and see that files can be written there. Raises RecordingFailed."""
+        for folder in {path.parent for path in targets.values()}:
+            if folder in self._writable:
+                continue
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                # Tried, not asked: access rights say nothing about file systems that are read-only or full.
+                with tempfile.NamedTemporaryFile(prefix=".transcribe-", dir=folder):
+                    self._writable.add(folder)
+            except OSError as error:
+                raise RecordingFailed(
+                    f"nothing can be written into {folder}: {error.strerror or error}. Use another --output-dir."
+                ) from None
 
     def write(self, results: Mapping[ResponseFormat, str], targets: Targets) -> None:
         """Write the results into `targets`, or print them if there are none. Raises RecordingFailed."""

@@ -12,13 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from transcription.cli.transcriber import RecordingFailed
+import httpx
+
+from transcription.cli.transcriber import RecordingFailed, ReportProgress
 
 STDIN = "-"
 STDIN_DESCRIPTOR = 0
 # /dev/fd/63 is what <(...) becomes. None is a place to write results to.
 DESCRIPTOR = re.compile(r"-|/dev/stdin|/dev/fd/\d+|/proc/[^/]+/fd/\d+")
 NAMELESS = "recording"
+DOWNLOAD_TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # seconds: the longest pause
 
 
 def is_nameless(file: Path) -> bool:
@@ -53,6 +56,45 @@ def open_recording(file: Path) -> Iterator[Path]:
             except OSError as error:
                 raise RecordingFailed(f"cannot be read: {error.strerror or error}") from None
             yield Path(copy.name)
+
+
+@contextmanager
+def fetched(url: str, report: ReportProgress) -> Iterator[Path]:
+    """A temporary file with what is at a URL. Raises RecordingFailed.
+
+    It is fetched here, not by the server: what this user may read is not for the server to decide, nor the reverse.
+    """
+    with tempfile.NamedTemporaryFile(prefix="transcribe-") as copy:
+        try:
+            with httpx.stream("GET", url, follow_redirects=True, timeout=DOWNLOAD_TIMEOUT) as answer:
+                if not answer.is_success:
+                    raise RecordingFailed(f"the address was answered with status {answer.status_code}. Check it.")
+                declared = answer.headers.get("content-length", "")
+                size = int(declared) if declared.isdigit() and "content-encoding" not in answer.headers else 0
+                received = 0
+                for block in answer.iter_bytes():
+                    copy.write(block)
+                    received += len(block)
+                    report("downloading", min(1.0, received / size) if size else None)
+            copy.flush()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise RecordingFailed(f"the address cannot be fetched: {error or type(error).__name__}") from None
+        except OSError as error:
+            raise RecordingFailed(f"no room for the download: {error.strerror or error}") from None
+        yield Path(copy.name)
+
+
+def reason_unreadable(file: Path) -> str:
+    """Why a file cannot be read, "" if it can or if only reading would tell."""
+    if is_nameless(file):
+        return ""
+    try:
+        mode = file.stat().st_mode
+        if stat.S_ISREG(mode):
+            file.open("rb").close()
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return "cannot be read: Is a directory" if stat.S_ISDIR(mode) else ""
 
 
 @contextmanager

@@ -10,7 +10,15 @@ from typing import Any, BinaryIO
 import httpx
 
 from formats.registry import ResponseFormat
-from transcription.cli.transcriber import RecordingFailed, RecordingRequest, ReportProgress, ServerUnavailable
+from transcription.cli.job_events import ENDS, events_in
+from transcription.cli.transcriber import (
+    ModelLine,
+    RecordingFailed,
+    RecordingRequest,
+    ReportProgress,
+    ServerUnavailable,
+    state_of,
+)
 
 POLL_SECONDS = 0.5
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -25,6 +33,7 @@ class RemoteTranscriber:
     """
 
     def __init__(self, url: str, api_key: str, timeout: float) -> None:
+        url = url if "://" in url else f"http://{url}"
         self._url = url
         self._timeout = timeout
         self._http = httpx.Client(
@@ -72,9 +81,7 @@ class RemoteTranscriber:
                         timeout=httpx.Timeout(left, connect=TIMEOUT.connect),
                     )
                 except httpx.ConnectError as error:
-                    raise ServerUnavailable(
-                        f"{self._url} cannot be reached: {error}. Is the service running?"
-                    ) from None
+                    raise _unreachable(self._url, error) from None
                 except httpx.TransportError as error:
                     raise RecordingFailed(f"the connection was lost: {error or type(error).__name__}") from None
             if answer.status_code not in RETRIED_STATUSES:
@@ -90,7 +97,38 @@ class RemoteTranscriber:
         report("waiting for the server", None)
         time.sleep(seconds)
 
+    def models(self) -> list[ModelLine]:
+        """The models of GET /models. Raises ServerUnavailable."""
+        try:
+            return [
+                ModelLine(
+                    each["name"],
+                    each["size"],
+                    each["accuracy"],
+                    state_of(is_default=each["default"], is_on_disk=each["on_disk"]),
+                )
+                for each in _accepted(self._http.get("/models")).json()["models"]
+            ]
+        except httpx.HTTPError as error:
+            raise _unreachable(self._url, error) from None
+        except RecordingFailed as error:
+            raise ServerUnavailable(f"{self._url}: {error}") from None
+
+    def _listen(self, job: str, deadline: float, request: RecordingRequest, report: ReportProgress) -> None:
+        """Show text and progress as they come, until the job ends or the events break off: `_follow` does the rest."""
+        with suppress(httpx.TransportError), self._http.stream("GET", f"/jobs/{job}/events") as answer:
+            if not answer.is_success:
+                return
+            for kind, data in events_in(answer.iter_lines()):
+                if kind == "segment":
+                    request.show(data["start"], data["end"], data["text"])
+                elif kind == "progress":
+                    _report_status(data, report)
+                if kind in ENDS or time.monotonic() > deadline:
+                    return
+
     def _follow(self, job: str, deadline: float, request: RecordingRequest, report: ReportProgress) -> None:
+        self._listen(job, deadline, request, report)
         while True:
             status = self._get(f"/status/{job}").json()
             if status["status"] == "completed":
@@ -104,8 +142,7 @@ class RemoteTranscriber:
                 raise RecordingFailed(
                     f"not finished within {self._timeout:g} s; the job was cancelled. Use a longer --timeout."
                 )
-            share = status.get("progress")
-            report("queued" if status["status"] == "queued" else "transcribing", None if share is None else share / 100)
+            _report_status(status, report)
             time.sleep(POLL_SECONDS)
 
     def _result(self, job: str, each: ResponseFormat) -> str:
@@ -148,6 +185,15 @@ class UploadedFile:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)  # seek, tell and fileno, by which httpx finds the length
+
+
+def _unreachable(url: str, error: Exception) -> ServerUnavailable:
+    return ServerUnavailable(f"{url} cannot be reached: {error or type(error).__name__}. Is the service running?")
+
+
+def _report_status(status: Mapping[str, Any], report: ReportProgress) -> None:
+    share = status.get("progress")
+    report("queued" if status["status"] == "queued" else "transcribing", None if share is None else share / 100)
 
 
 def _accepted(answer: httpx.Response) -> httpx.Response:

@@ -60,9 +60,9 @@ def test_probes_are_probes_for_every_method() -> None:
     assert all(TABLE.facts(request(method, path)).probe for path in PROBES for method in ("GET", "HEAD", "POST"))
 
 
-def test_only_the_files_of_the_page_are_public() -> None:
-    assert "/ui" in TABLE.public_paths
-    assert all(path == "/ui" or path.startswith("/ui/") for path in TABLE.public_paths)
+def test_only_the_files_of_the_page_and_the_way_to_it_are_public() -> None:
+    assert {"/", "/ui"} <= TABLE.public_paths
+    assert all(path in ("/", "/ui") or path.startswith("/ui/") for path in TABLE.public_paths)
 
 
 def test_protected_probes_are_not_open() -> None:
@@ -81,8 +81,8 @@ def test_a_route_with_a_parameter_cannot_be_open_without_a_key() -> None:
 
 
 def test_pages_with_their_own_scripts_have_their_own_policies() -> None:
-    policies = {path: TABLE.facts(request("GET", path)).content_security_policy for path in ("/docs", "/redoc", "/ui")}
-    assert len({*policies.values(), DEFAULT_POLICY}) == 4
+    policies = {path: TABLE.facts(request("GET", path)).content_security_policy for path in ("/docs", "/ui")}
+    assert len({*policies.values(), DEFAULT_POLICY}) == 3
     assert TABLE.facts(request("GET", "/")).content_security_policy == DEFAULT_POLICY
 
 

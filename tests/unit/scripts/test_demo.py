@@ -49,3 +49,8 @@ def test_the_embedded_model_is_used_offline_and_the_reason_given(
 def test_the_embedded_model_can_be_asked_for(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.choose_model(settings.model_copy(update={"whisper_model": "demo"})) == "demo"
     assert "WHISPER_MODEL names it" in capsys.readouterr().out
+
+
+def test_the_end_says_how_to_get_a_real_model_if_the_embedded_one_was_used() -> None:
+    assert "scripts.download_models --model base" in demo.farewell("demo")
+    assert "`make serve` runs the service with base" in demo.farewell("base")

@@ -20,6 +20,9 @@ from transcription.core.settings import Settings
 
 PREFIX = "transcription.path_prefix"  # key in the ASGI scope
 FORWARDED_PREFIX = b"x-forwarded-prefix"
+FRONT = "/"
+FRONT_PAGE = "/ui"  # where / leads
+BENTOML_PAGE = "/bentoml"  # the page that BentoML serves at /; its addresses are relative to the folder, which stays
 
 
 class PathPrefix:
@@ -60,7 +63,10 @@ class RemovePrefixMiddleware:
 
 
 class RootPathMiddleware:
-    """Tells the applications the prefix, and makes their redirects relative to the host. The innermost middleware."""
+    """Tells the applications the prefix, and makes their redirects relative to the host. The innermost middleware.
+
+    It also leads from / to the web page, and serves BentoML's own page, which is there otherwise, at another path.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -73,10 +79,11 @@ class RootPathMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if not scope["path"]:
-            # Without the final slash, the relative addresses in BentoML's page would lead out of the prefix.
-            await RedirectResponse(f"{prefix}/")(scope, receive, send)
+        if scope["path"] in ("", FRONT):
+            await RedirectResponse(f"{prefix}{FRONT_PAGE}")(scope, receive, send)
             return
+        if scope["path"] == BENTOML_PAGE:
+            scope = {**scope, "path": FRONT}
         host = Headers(scope=scope).get("host", "")
 
         async def send_relative(message: Message) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from transcription.api.middleware.root_path import BENTOML_PAGE, FRONT
 from transcription.api.route_facts import Route, RouteFacts
 
 PROBES = ("/healthz", "/livez", "/readyz", "/metrics")
-PAGES = ("/", "/docs.json", "/schema.json", "/static_content/{file}")
+PAGES = (BENTOML_PAGE, "/docs.json", "/schema.json", "/static_content/{file}")
 ROUTES = (
+    Route("GET", FRONT, RouteFacts(public=True)),  # leads to the web page, which is public
     *(Route("GET", path, RouteFacts(probe=True)) for path in PROBES),
     *(Route("GET", path) for path in PAGES),
 )

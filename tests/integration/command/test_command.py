@@ -7,61 +7,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.support.clips import SpokenClip
+from tests.support.command import COMMAND, Run, environment
 from tests.support.leftovers import media_processes
 from tests.support.recordings import Recordings
-from tests.support.service import ROOT, LocalService, free_port
+from tests.support.service import LocalService, free_port
 from tests.support.waiting import wait_until
 
-CONVERSATION = Path(__file__).parents[1] / "data" / "diarization" / "two-speakers.ogg"
-COMMAND = [sys.executable, "-m", "transcription.cli"]
-Done = subprocess.CompletedProcess[str]
-Run = Callable[..., Done]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    ours = {"WHISPER_MODEL": "demo", "TEMP_DIR": str(folder / "uploads"), "CACHE_DIR": str(folder / "cache")}
-    return {**os.environ, **ours, "PYTHONPATH": str(ROOT), "BENTOML_DO_NOT_TRACK": "True"}
-
-
-@pytest.fixture
-def talk(tmp_path: Path, spoken_clip: SpokenClip) -> Path:
-    """A recording in a folder of its own."""
-    path = tmp_path / "talks" / "talk.mp3"
-    path.parent.mkdir()
-    path.write_bytes(spoken_clip.path.read_bytes())
-    return path
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Runs the command with these arguments until it ends."""
-
-    def call(*arguments: object, input: bytes | None = None, **more: str) -> Done:
-        done = subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            cwd=tmp_path,
-            env={**environment(tmp_path), **more},
-            input=input,
-            stdin=None if input is not None else subprocess.DEVNULL,
-            capture_output=True,
-            timeout=100,
-        )
-        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    return call
-
-
-@pytest.fixture(params=["server", "here"])
-def anywhere(request: pytest.FixtureRequest, service: LocalService) -> list[str]:
-    """The arguments that select the server, or none for this process."""
-    return ["--server", service.url] if request.param == "server" else []
+CONVERSATION = Path(__file__).parents[2] / "data" / "diarization" / "two-speakers.ogg"
 
 
 def test_the_text_is_written_next_to_the_recording(
@@ -71,13 +29,11 @@ def test_the_text_is_written_next_to_the_recording(
     assert done.returncode == 0, done.stderr
     assert talk.with_suffix(".txt").read_text() == f"{spoken_clip.text}\n"
     assert done.stderr == f"{talk}: {talk.with_suffix('.txt')}\n"
-    assert done.stdout == ""
 
 
 def test_every_format_at_once_from_one_transcription(run: Run, talk: Path, anywhere: list[str]) -> None:
-    formats = ("json", "verbose_json", "srt", "vtt", "tsv", "lrc", "text")
-    done = run(talk, *anywhere, *(part for each in formats for part in ("-f", each)), "--words", "-q")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = run(talk, *anywhere, "--output_format", "all", "--word_timestamps", "True", "--max_line_width", "42", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     endings = {path.name.removeprefix("talk") for path in talk.parent.iterdir()}
     assert endings == {".mp3", ".json", ".verbose.json", ".srt", ".vtt", ".tsv", ".lrc", ".txt"}
     assert json.loads(talk.with_suffix(".json").read_text())["words"]
@@ -89,8 +45,8 @@ def test_a_bad_file_is_reported_and_the_others_are_transcribed(run: Run, talk: P
     done = run(bad, talk.with_name("nowhere.mp3"), talk, *anywhere)
     assert done.returncode == 1
     first, second, third = done.stderr.splitlines()
-    assert first.startswith(f"{bad}: 'bad.mp3' is not a supported audio or video file.")
-    assert second.endswith("cannot be read: No such file or directory")
+    assert first.endswith("nowhere.mp3: cannot be read: No such file or directory")  # before any work
+    assert second.startswith(f"{bad}: 'bad.mp3' is not a supported audio or video file.")
     assert third.startswith(f"{talk}: ")
     assert talk.with_suffix(".txt").exists()
 
@@ -198,7 +154,12 @@ def test_results_are_written_into_the_output_folder(run: Run, talk: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["a.mp3", "-f", "docx"], ["-", "-f", "srt", "-f", "vtt"], ["a.mp3", "--set", "async=true"]]
+    "arguments",
+    [
+        *([], ["a.mp3", "-f", "docx"], ["-", "-f", "srt", "-f", "vtt"], ["a.mp3", "--set", "async=true"]),
+        *(["a.mp3", "--max_line_width", "42"], ["a.mp3", "-s", "localhost", "--device", "cpu"], ["*.mp3"]),
+        *(["watch"], ["watch", "nowhere"], ["watch", ".", "--stdout"]),
+    ],
 )
 def test_wrong_usage_ends_with_2(run: Run, arguments: list[str]) -> None:
     done = run(*arguments)
@@ -246,6 +207,37 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
     if where == "server":
         jobs = httpx.get(f"{service.url}/jobs", params={"limit": "1"}).json()["jobs"]
         assert jobs[0]["status"] == "cancelled"
+
+
+def test_an_unknown_model_is_refused_with_a_suggestion(run: Run, talk: Path, anywhere: list[str]) -> None:
+    done = run(talk, *anywhere, "--model", "dmo")
+    assert done.returncode == 2
+    assert "no model 'dmo'. Did you mean 'demo'?" in done.stderr
+
+
+def test_models_are_listed(run: Run, anywhere: list[str]) -> None:
+    lines = run("--list-models", *anywhere).stdout.splitlines()
+    assert next(line.split() for line in lines if line.startswith("demo "))[-3:] == ["default,", "on", "disk"]
+
+
+def test_the_scheme_of_the_server_may_be_left_out(run: Run, talk: Path, service: LocalService) -> None:
+    done = run(talk, "--stdout", "-s", service.url.removeprefix("http://"))
+    assert (done.returncode, bool(done.stdout)) == (0, True)
+
+
+def test_a_folder_that_cannot_be_written_is_reported_before_any_work(run: Run, talk: Path, anywhere: list[str]) -> None:
+    done = run(talk, *anywhere, "-o", "/proc/nowhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{talk}: nothing can be written into /proc/nowhere: ")
+
+
+def test_a_recording_without_speech_is_said_to_have_none(
+    run: Run, recordings: Recordings, tmp_path: Path, anywhere: list[str]
+) -> None:
+    done = run(recordings.silence("quiet.wav", 3), *anywhere, "-o", tmp_path)
+    assert done.returncode == 0
+    assert "quiet.wav: no speech found" in done.stderr
+    assert (tmp_path / "quiet.txt").read_text() == ""
 
 
 def test_the_help_lists_the_exit_codes_and_shell_completion_works(run: Run) -> None:

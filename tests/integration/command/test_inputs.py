@@ -1,0 +1,111 @@
+"""Folders, patterns, URLs and watched folders as inputs of the command, and the text as it comes."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.support.clips import SpokenClip
+from tests.support.command import COMMAND, Run, environment
+from tests.support.recordings import Recordings
+from tests.support.service import LocalService
+from tests.support.waiting import wait_until
+
+
+def test_the_text_is_printed_as_it_comes(
+    run: Run, recordings: Recordings, tmp_path: Path, anywhere: list[str], talk: Path, spoken_clip: SpokenClip
+) -> None:
+    """The first line is there while the recording is still being transcribed."""
+    long = recordings.speech("printed.mp3", 120)
+    with subprocess.Popen(
+        [*COMMAND, str(long), "-d", str(tmp_path), *anywhere],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        finished = (tmp_path / "printed.txt").exists()
+        rest = process.stdout.read()
+    assert re.fullmatch(r"\[\d\d:\d\d\.\d{3} --> \d\d:\d\d\.\d{3}\] \S.*\n", first)
+    assert not finished
+    assert len(rest.splitlines()) > 3
+    assert spoken_clip.text in run(talk, *anywhere).stdout
+    assert run(talk, *anywhere, "--overwrite", "--verbose", "False").stdout == ""
+
+
+def test_a_reader_of_the_text_that_leaves_does_not_stop_the_work(tmp_path: Path, talk: Path) -> None:
+    for target in (">/dev/full", ">&-"):
+        script = f"{' '.join(COMMAND)} --overwrite '{talk}' {target}"
+        done = subprocess.run(["bash", "-c", script], env=environment(tmp_path), capture_output=True, timeout=100)
+        assert (done.returncode, done.stderr.decode()) == (0, f"{talk}: {talk.with_suffix('.txt')}\n")
+
+
+def test_folders_and_patterns_are_their_recordings(
+    run: Run, talk: Path, tmp_path: Path, spoken_clip: SpokenClip, anywhere: list[str]
+) -> None:
+    assert run(talk.parent, *anywhere, "-q").returncode == 0
+    assert talk.with_suffix(".txt").read_text() == f"{spoken_clip.text}\n"
+    assert run(f"{talk.parent}/*.mp3", *anywhere, "-q", "-f", "srt").returncode == 0
+    assert talk.with_suffix(".srt").exists()
+
+
+def test_a_url_is_fetched_and_transcribed(
+    run: Run, talk: Path, tmp_path: Path, spoken_clip: SpokenClip, anywhere: list[str]
+) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(talk.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        done = run(f"{address}/talk.mp3", f"{address}/missing.mp3", *anywhere)
+        server.shutdown()
+    assert done.returncode == 1
+    assert (tmp_path / "talk.txt").read_text() == f"{spoken_clip.text}\n"
+    assert f"{address}/missing.mp3: the address was answered with status 404. Check it." in done.stderr
+
+
+def test_a_watched_folder_is_transcribed_once(
+    run: Run, talk: Path, tmp_path: Path, spoken_clip: SpokenClip, anywhere: list[str]
+) -> None:
+    talk.with_name("bad.mp3").write_text("no recording")
+    talk.with_name("done.mp3").write_bytes(talk.read_bytes())
+    talk.with_name("done.txt").write_text("corrected by hand")
+    done = run("watch", talk.parent, "--once", "--settle", "0", *anywhere)
+    assert done.returncode == 1
+    assert "'bad.mp3' is not a supported audio or video file." in done.stderr
+    assert talk.with_suffix(".txt").read_text() == f"{spoken_clip.text}\n"
+    assert talk.with_name("done.txt").read_text() == "corrected by hand"
+
+
+def test_what_is_put_into_a_watched_folder_is_transcribed_until_an_interrupt(
+    service: LocalService, talk: Path, tmp_path: Path, spoken_clip: SpokenClip
+) -> None:
+    """A file that is still being written is waited for, and one that fails does not end the watch."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    sound = talk.read_bytes()
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", *COMMAND, "watch", str(inbox), "-s", service.url, "--settle", "0.7"],
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        (inbox / "bad.mp3").write_text("no recording")
+        with (inbox / "talk.mp3").open("wb") as file:
+            for place in range(0, len(sound), len(sound) // 5 + 1):
+                file.write(sound[place : place + len(sound) // 5 + 1])
+                file.flush()
+                time.sleep(0.3)
+        assert wait_until((inbox / "talk.txt").exists, 30)
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert (inbox / "talk.txt").read_text() == f"{spoken_clip.text}\n"
+    assert "'bad.mp3' is not a supported audio or video file." in complaints
+    assert f"{inbox}/talk.mp3: {inbox}/talk.txt" in complaints

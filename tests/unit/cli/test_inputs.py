@@ -1,0 +1,53 @@
+"""What the arguments of the command stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transcription.cli.inputs import NoRecordings, Recording, recordings_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("b.MP3", "a.wav", "notes.txt", ".hidden.mp3", "inner/c.mkv", ".trash/d.mp3", "[1].ogg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def paths(*arguments: str) -> list[str]:
+    return [str(each.path) for each in recordings_of(arguments)]
+
+
+def test_a_file_is_itself_whatever_its_name(folder: Path) -> None:
+    assert paths("notes.txt", "missing.mp3", "-", "[1].ogg") == ["notes.txt", "missing.mp3", "-", "[1].ogg"]
+
+
+def test_a_folder_is_the_recordings_in_it_and_in_its_folders(folder: Path) -> None:
+    assert paths(str(folder)) == [str(folder / name) for name in ("[1].ogg", "a.wav", "b.MP3", "inner/c.mkv")]
+
+
+def test_a_pattern_is_the_files_that_match(folder: Path) -> None:
+    assert paths("*.wav", "**/*.mkv", "?.MP3") == ["a.wav", "inner/c.mkv", "b.MP3"]
+
+
+@pytest.mark.parametrize("argument", ["*.flac", "empty"])
+def test_what_stands_for_nothing_is_refused(folder: Path, argument: str) -> None:
+    (folder / "empty").mkdir()
+    with pytest.raises(NoRecordings):
+        recordings_of([argument])
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://example.com/talks/my%20talk.mp3?session=1", "my talk.mp3"),
+        ("HTTP://example.com/a%2Fb.mp3", "b.mp3"),
+        ("https://example.com", "example.com"),
+    ],
+)
+def test_the_results_of_a_url_are_named_after_its_file(url: str, name: str) -> None:
+    assert recordings_of([url]) == [Recording(Path(name), url)]

@@ -1,0 +1,84 @@
+"""The arguments of the command as recordings: files, pipes, folders, patterns and URLs."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from transcription.cli.recordings import is_nameless
+from transcription.media.intake.containers import ALL
+
+SCHEMES = ("http://", "https://")
+ENDINGS = frozenset(ending for container in ALL for ending in container.extensions)
+WATCH = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording to transcribe.
+
+    path: its file; for a URL a path in the working folder with the name of its file, beside which its results go.
+    """
+
+    path: Path
+    url: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called in messages."""
+        return self.url or str(self.path)
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether it has no name of its own, so that its result is printed."""
+        return not self.url and is_nameless(self.path)
+
+
+class NoRecordings(Exception):
+    """An argument stands for no recording. The message is shown to the user."""
+
+
+def recordings_of(arguments: Iterable[str]) -> list[Recording]:
+    """The recordings that the arguments stand for, those of a folder by name. Raises NoRecordings."""
+    return [recording for argument in arguments for recording in _recordings_of(argument)]
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """The recordings in a folder and in the folders in it, by name; hidden ones and those in hidden folders are not."""
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (Path(root) / name for name in sorted(names) if not name.startswith("."))
+        found += [path for path in paths if path.suffix.lower() in ENDINGS]
+    return found
+
+
+def _recordings_of(argument: str) -> Iterator[Recording]:
+    if argument.lower().startswith(SCHEMES):
+        yield Recording(Path(_name_in(argument)), argument)
+        return
+    path = Path(argument)
+    if path.is_dir():
+        found = recordings_in(path)
+        if not found:
+            raise NoRecordings(f"The folder {argument} has no recordings, by the endings of their names.")
+        yield from map(Recording, found)
+    elif glob.has_magic(argument) and not path.exists():
+        matches = [Path(each) for each in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207  # may be absolute
+        files = [each for each in matches if not each.is_dir()]
+        if not files:
+            raise NoRecordings(f"No file matches {argument}.")
+        yield from map(Recording, files)
+    else:
+        yield Recording(path)
+
+
+def _name_in(url: str) -> str:
+    """The name of the file at a URL; that of its host if the path has none."""
+    parts = urlsplit(url)
+    name = PurePosixPath(unquote(parts.path)).name.replace("\0", "")
+    return name or parts.hostname or "recording"
