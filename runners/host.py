@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from runners.batching.delivery import ORDINARY, Delivery
 from runners.batching.device import Device
 from runners.batching.layout import likely_layout
 from runners.batching.measuring import Subject, measure_in_background
@@ -119,13 +120,15 @@ class ModelHost:
         """Decode one window. Cancelling takes it out of the queue. Raises the errors listed by the interface."""
         return await self.decode(window.samples, options, ticket)
 
-    async def decode(self, samples: Any, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+    async def decode(
+        self, samples: Any, options: DecodeOptions, ticket: Ticket, delivery: Delivery = ORDINARY
+    ) -> WindowResult:
         """Decode one window. samples: int16, shape (n,), 16 kHz mono, 0 < n <= 480 000. Raises as `transcribe`."""
         task = self._checked(samples, options)
         if task.options.model not in self._models.loaded():
             # Outside the slots: a download of minutes must not hold up the windows of other models.
             await asyncio.to_thread(self._models.load, task.options.model)
-        result = await self._device.decode(task, ticket)
+        result = await self._device.decode(task, ticket, delivery)
         metrics.WINDOWS.labels(model=task.options.model).inc()
         if any(segment.temperature > task.options.temperatures[0] for segment in result.segments):
             metrics.FALLBACKS.labels(model=task.options.model).inc()

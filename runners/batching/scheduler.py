@@ -45,6 +45,11 @@ class _Estimates:
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
+    @property
+    def typical(self) -> float:
+        """Mean of the models that have been measured."""
+        return sum(self._seconds.values()) / len(self._seconds) if self._seconds else FIRST_ESTIMATE
+
     def total(self, items: Iterable[Item]) -> float:
         """Seconds of one slot for all of them."""
         return sum(item.size * self._seconds.get(item.key.model, FIRST_ESTIMATE) for item in items)
@@ -114,6 +119,11 @@ class Scheduler:
         running = (item for batch in self._running.values() for item in batch.items)
         return self._estimates.total((*running, *self._queue.ahead_of(priority))) / self._slots
 
+    @property
+    def window_seconds(self) -> float:
+        """Estimated seconds by which one more window of size 1 moves the backlog."""
+        return self._estimates.typical / self._slots
+
     def submit(self, item: Item, now: float) -> None:
         """Put a window at the end of its request's queue.
 
@@ -127,7 +137,7 @@ class Scheduler:
         }
         owner = item.ticket.owner
         is_new = owner not in self._admitted
-        if is_new:
+        if is_new and not item.admitted:
             self._check_admission(item.ticket.priority)
         self._admitted[owner] = now
         self._queue.put(item, now, is_new=is_new)
