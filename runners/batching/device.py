@@ -14,20 +14,22 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runners.batching.delivery import ORDINARY, Delivery
+from runners.batching.delivery import ORDINARY, Delivery, Started, tell
 from runners.batching.out_of_memory import is_out_of_memory, no_memory
 from runners.batching.quarantine import REFUSED_FROM, Journal, Verdict, fingerprint, refused_window
 from runners.batching.queue import Item, batch_key, size_of
 from runners.batching.scheduler import Batch, Scheduler
 from runners.client.interface import RESTART_SECONDS
-from runners.decode.engine import WindowTask
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.options import Priority, Ticket
 from transcription.core.transcript import WindowResult
 from transcription.telemetry.background import going_on
 from transcription.telemetry.tracing import QUEUE, Stage, past_span, recorded
+
+if TYPE_CHECKING:
+    from runners.decode.engine import WindowTask  # its module imports the model's library
 
 STOP_SECONDS = 30.0  # a running batch delays a shutdown by at most this
 WATCH_SECONDS = 0.5  # between checks for overdue batches
@@ -85,7 +87,7 @@ class _Waiting:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[WindowResult]
     trace: _Trace
-    started: Callable[[], None]
+    started: Started
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,11 @@ class Load:
     backlog: float
     longest_wait: float
     window_seconds: float = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is any work."""
+        return self.waiting + self.running > 0
 
 
 class Device:
@@ -256,8 +263,7 @@ class Device:
         self._events.batch_formed(len(callers), self._max_batch, gpu)
         if self._journal:
             self._journal.begin(batch.id, (caller.fingerprint for caller in callers))
-        for caller in callers:
-            caller.started()
+        tell([caller.started for caller in callers])
         try:
             taken = time.time_ns()
             with self._lease(batch.key.model) as models, recorded() as stages:

@@ -22,8 +22,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import structlog
 
 from transcription.core.errors import RefusedWindow
+from transcription.core.options import DecodeOptions
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from runners.decode.engine import WindowTask  # its module imports the model's library
 
 QUARANTINE_SECONDS = 3600.0  # a death counts against a window for this long
@@ -175,8 +179,13 @@ def refused_window() -> RefusedWindow:
 
 def fingerprint(task: WindowTask) -> str:
     """SHA-256 over samples and options, hexadecimal."""
-    digest = hashlib.sha256(task.samples.tobytes())
-    digest.update(repr(task.options).encode())
+    return window_fingerprint(task.samples, task.options)
+
+
+def window_fingerprint(samples: NDArray[np.int16], options: DecodeOptions) -> str:
+    """As `fingerprint`, before the window is a task of the engine."""
+    digest = hashlib.sha256(samples.tobytes())
+    digest.update(repr(options).encode())
     return digest.hexdigest()
 
 

@@ -138,7 +138,7 @@ class Scheduler:
         owner = item.ticket.owner
         is_new = owner not in self._admitted
         if is_new and not item.admitted:
-            self._check_admission(item.ticket.priority)
+            _check_wait(self.backlog(item.ticket.priority), self._max_queue_seconds)
         self._admitted[owner] = now
         self._queue.put(item, now, is_new=is_new)
 
@@ -202,12 +202,12 @@ class Scheduler:
             items.append(self._queue.take(companion, now))
         return items
 
-    def _check_admission(self, priority: Priority) -> None:
-        wait = self.backlog(priority)
-        if wait <= self._max_queue_seconds:
-            return
-        raise ServiceUnavailable(
-            f"Too much work is waiting: about {wait:.0f} s, the limit is {self._max_queue_seconds:.0f} s. "
-            "Try again later, or raise MAX_QUEUE_SECONDS.",
-            retry_after=max(1.0, wait - self._max_queue_seconds),
-        )
+
+def _check_wait(wait: float, limit: float) -> None:
+    if wait <= limit:
+        return
+    raise ServiceUnavailable(
+        f"Too much work is waiting: about {wait:.0f} s, the limit is {limit:.0f} s. "
+        "Try again later, or raise MAX_QUEUE_SECONDS.",
+        retry_after=max(1.0, wait - limit),
+    )

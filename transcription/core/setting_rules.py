@@ -71,3 +71,18 @@ def redis_server(value: str) -> str:
     if not known:
         raise ValueError("must be redis://HOST:PORT/DATABASE, or rediss:// for TLS")
     return value
+
+
+def runner_urls(value: str) -> str:
+    """Addresses of runners, comma-separated."""
+    for part in value.split(","):
+        if not part.strip():
+            continue
+        try:
+            url = urlsplit(part.strip())
+            known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:  # the port is not a number
+            known = False
+        if not known or url.path.strip("/") or url.query or url.fragment or url.username:
+            raise ValueError(f"'{part.strip()}' is not http://HOST:PORT or https://HOST:PORT")
+    return value

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from transcription.core import setting_rules
 from transcription.core.options import EncoderContext
+from transcription.core.pool_settings import PoolSettings
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
 
@@ -25,7 +26,7 @@ def default_jobs() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "transcription-service" / "jobs"
 
 
-class Settings(BaseSettings):
+class Settings(PoolSettings):
     """One field per environment variable; the variable's name is the field's name in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
