@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from runners.batching.quarantine import REFUSED_FROM, Quarantine, refused_window, window_fingerprint
+from runners.batching.quarantine import QUARANTINE_SECONDS, REFUSED_FROM, Quarantine, refused_window, window_fingerprint
 from runners.client.interface import RESTART_SECONDS, RunnerState
 from runners.models.catalogue import canonical
 from runners.pool.addresses import Address
@@ -57,6 +57,7 @@ class RunnerPool:
         self._wall = wall
         self._admissions = Admissions()
         self._quarantine = Quarantine()
+        self._died: dict[str, float] = {}  # times by instance, seconds since the epoch
 
     @property
     def ready_runners(self) -> int:
@@ -131,12 +132,18 @@ class RunnerPool:
         if not loss.was_running:
             return message
         name, now = window_fingerprint(message.samples, message.options), self._wall()
-        self._quarantine.forget_old(now)
-        self._quarantine.add(name, (*message.deaths, now))
+        # One time for the whole process: several windows that were on its device may have the same audio.
+        died = self._died.setdefault(instance, now)
+        self._forget(now)
+        self._quarantine.add(name, (*message.deaths, died))
         deaths = tuple(self._quarantine.recent(name, now))
         if len(deaths) >= REFUSED_FROM:
             raise refused_window()
         return replace(message, deaths=deaths)
+
+    def _forget(self, now: float) -> None:
+        self._quarantine.forget_old(now)
+        self._died = {name: died for name, died in self._died.items() if now - died < QUARANTINE_SECONDS}
 
     def _next(self, model: str, attempts: _Attempts) -> Member | None:
         waiting = {
