@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from tests.support.pool import TOKEN
+from tests.support.pool import TOKEN, pool_of, window
 from tests.support.service import LocalService, ask, connected, local_service
 from tests.support.waiting import wait_until
+from transcription.core.options import DecodeOptions, Ticket
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech" / "2412-153954-0011.mp3"
 
@@ -97,3 +99,25 @@ def test_the_api_is_not_ready_while_no_runner_is_and_its_answers_name_the_wait(p
     assert int(answer.headers["Retry-After"]) > 0
     assert wait_until(lambda: readiness() == 200)  # the supervisor replaces the process
     assert transcribe(pool.api, language="en").status_code == 200
+
+
+def test_a_runner_that_is_stopped_sends_clients_away_and_finishes_what_it_has(pool: Pool) -> None:
+    port = int(pool.runner.url.rpartition(":")[2])
+
+    async def scenario() -> None:
+        async with pool_of([port]) as client:
+            options = DecodeOptions("demo", language="en")
+            windows = [window(number, 15.0) for number in range(12)]
+            calls = [
+                asyncio.create_task(client.transcribe(each, options, Ticket(str(number))))
+                for number, each in enumerate(windows)
+            ]
+            while not any(call.done() for call in calls):
+                await asyncio.sleep(0.01)
+            pool.runner.process.send_signal(signal.SIGTERM)
+            while client.ready_runners:
+                await asyncio.sleep(0.01)
+            assert not all(call.done() for call in calls)
+            assert len(await asyncio.gather(*calls)) == len(windows)
+
+    asyncio.run(scenario())
