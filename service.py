@@ -1,4 +1,4 @@
-"""The two BentoML services, composed. `bentoml serve service:TranscriptionService` starts both."""
+"""The BentoML services, composed. `bentoml serve service:TranscriptionService` starts both; with RUNNER_URL, one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TIMEOUT_MARGIN = 60  # seconds
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
 connections = connections_within(raise_descriptor_limit())  # in each process: all import this module
-whisper_runner = make_whisper_runner(settings)
+WhisperRunner = whisper_runner = make_whisper_runner(settings)
 native_routes = tuple(api.route for api in whisper_runner.apis.values())
 bentoml_patches.install(native_routes)
 
@@ -57,7 +57,7 @@ def edge() -> Edge:
 class TranscriptionService:
     """Transcribes audio and video files into text with timestamps."""
 
-    runner = bentoml.depends(whisper_runner)
+    runner = None if settings.runner_url else bentoml.depends(whisper_runner)
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod

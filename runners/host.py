@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from runners.batching.delivery import ORDINARY, Delivery
 from runners.batching.device import Device
 from runners.batching.layout import likely_layout
 from runners.batching.measuring import Subject, measure_in_background
@@ -25,7 +26,7 @@ from runners.decode.tokenizers import LANGUAGE_CODES
 from runners.device_metrics import DeviceMetrics
 from runners.loader import ModelLoader
 from runners.models.cache import ModelCache
-from runners.models.catalogue import canonical, check_known, list_models, resolve
+from runners.models.catalogue import canonical, check_known, check_served, is_served, list_models, resolve
 from runners.placement import CUDA, available_cores, choose_placement
 from runners.start_layout import choose_start, layout_store
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES, Window
@@ -95,6 +96,11 @@ class ModelHost:
         """Whether the default model has decoded something since the process started."""
         return self._ready.is_set()
 
+    @property
+    def window_seconds(self) -> float:
+        """Estimated seconds by which one more window lengthens the backlog."""
+        return self._device.load().window_seconds
+
     def start(self) -> None:
         """Choose the layout, start the slots and load the default model, all in the background."""
         threading.Thread(target=self._prepare, name="prepare", daemon=True).start()
@@ -119,13 +125,15 @@ class ModelHost:
         """Decode one window. Cancelling takes it out of the queue. Raises the errors listed by the interface."""
         return await self.decode(window.samples, options, ticket)
 
-    async def decode(self, samples: Any, options: DecodeOptions, ticket: Ticket) -> WindowResult:
+    async def decode(
+        self, samples: Any, options: DecodeOptions, ticket: Ticket, delivery: Delivery = ORDINARY
+    ) -> WindowResult:
         """Decode one window. samples: int16, shape (n,), 16 kHz mono, 0 < n <= 480 000. Raises as `transcribe`."""
         task = self._checked(samples, options)
         if task.options.model not in self._models.loaded():
             # Outside the slots: a download of minutes must not hold up the windows of other models.
             await asyncio.to_thread(self._models.load, task.options.model)
-        result = await self._device.decode(task, ticket)
+        result = await self._device.decode(task, ticket, delivery)
         metrics.WINDOWS.labels(model=task.options.model).inc()
         if any(segment.temperature > task.options.temperatures[0] for segment in result.segments):
             metrics.FALLBACKS.labels(model=task.options.model).inc()
@@ -141,6 +149,7 @@ class ModelHost:
             models=tuple(
                 ModelState(model.name, model.on_disk, canonical(model.name) in loaded)
                 for model in list_models(self._settings)
+                if is_served(model.name, self._settings)
             ),
             error="" if self.ready else self._error,
             backlog_seconds=self._device.load().backlog,
@@ -158,6 +167,7 @@ class ModelHost:
                 "have it detected."
             )
         check_known(options.model, self._settings)
+        check_served(options.model, self._settings)
         return WindowTask(pcm, replace(options, model=canonical(options.model)))
 
     def _prepare(self) -> None:
@@ -193,14 +203,10 @@ class ModelHost:
             Subject(self._unmeasured, self._cores, self._likely_layout),
             layout_store(self._settings),
             [name, self._placement.device, self._placement.compute_type, str(folder)],
-            self._is_busy,
+            lambda: self._device.load().is_busy,
             self._stopping,
             self._settings.memory_limit_percent,
         )
-
-    def _is_busy(self) -> bool:
-        load = self._device.load()
-        return load.waiting + load.running > 0
 
     def _decode_probe(self) -> None:
         noise = np.random.default_rng(0).normal(0, PROBE_LOUDNESS, PROBE_SECONDS * SAMPLE_RATE).astype(np.int16)

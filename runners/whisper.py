@@ -9,32 +9,41 @@ Behaviour of BentoML 1.4.39, found by experiment:
 - An exception loses its type and message on the way, therefore `wire.Reply`.
 - A client that disconnects closes its connection, which BentoML does not notice: `cancel_on_disconnect` does.
 - A process that stands still is not noticed: `Watchdog` kills it.
+- Served alone, the runner refuses pickles, and `RunnerAccess` everything but the wire in `runners/pool/`.
 - A killed process is replaced within seconds; calls that arrive meanwhile wait in the socket's backlog, calls that were
   in flight fail at once.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import bentoml
 import numpy as np
 import structlog
+from bentoml import server_context
 from bentoml.validators import DType
 from starlette.requests import ClientDisconnect
 
 from runners.client.interface import RUNNER_NAME, RunnerState
 from runners.client.wire import Reply, as_failure
 from runners.placement import CUDA, available_cores, choose_placement
+from runners.pool.access import RunnerAccess
+from runners.pool.messages import PREFIX
+from runners.pool.server import RunnerServer
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.settings import Settings
 from transcription.system.garbage import collect_as_usual
 from transcription.system.malloc import KEEP_MEMORY
+from transcription.system.signals import call_on_sigterm
 from transcription.system.supervision import end_with_supervisor
 from transcription.system.watchdog import Watchdog
 from transcription.telemetry.logs import request_context
+
+if TYPE_CHECKING:
+    from runners.host import ModelHost
 
 log = structlog.get_logger(__name__)
 
@@ -99,18 +108,32 @@ class WhisperRunner:
             return Reply(failure=as_failure(error))
 
 
+def is_alone() -> bool:
+    """Whether this process serves the runner as its own deployment, not as a dependency of the API."""
+    return server_context.service_type == "entry_service"
+
+
 def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
     """The BentoML service of the runner, for `bentoml.depends`.
 
     Raises InvalidSettings when this machine cannot do what the settings ask.
     """
     placement = choose_placement(settings)
+    hosts: list[ModelHost] = []  # the one of this process, once it has started
+    server = RunnerServer(lambda: hosts[-1])
 
     class ConfiguredRunner(WhisperRunner):
         __doc__ = WhisperRunner.__doc__
 
         def __init__(self) -> None:
             super().__init__(settings)
+            hosts.append(self._host)
+
+        @bentoml.on_startup  # type: ignore[untyped-decorator]
+        async def drain_before_the_end(self) -> None:
+            """Send clients elsewhere as soon as the process is told to stop; what it has accepted is finished."""
+            if is_alone():
+                call_on_sigterm(server.drain)
 
     if placement.device == CUDA:
         # BentoML shows the process the first so many GPUs, whichever of them WHISPER_DEVICE names.
@@ -124,5 +147,8 @@ def make_whisper_runner(settings: Settings) -> bentoml.Service[WhisperRunner]:
         envs=[{"name": name, "value": value} for name, value in KEEP_MEMORY.items()],
         # The queue is bounded by the scheduler, not by a number of connections.
         traffic={"timeout": settings.request_timeout},
+        http={"host": settings.host, "port": settings.port},  # served alone
     )(ConfiguredRunner)
+    service.mount_asgi_app(server.app, path=PREFIX, name="pool")
+    service.add_asgi_middleware(RunnerAccess, token=settings.runner_token, is_alone=is_alone)
     return service

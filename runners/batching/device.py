@@ -14,23 +14,25 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runners.batching.quarantine import Journal, Verdict, fingerprint
+from runners.batching.delivery import ORDINARY, Delivery, Started, tell
+from runners.batching.out_of_memory import is_out_of_memory, no_memory
+from runners.batching.quarantine import REFUSED_FROM, Journal, Verdict, fingerprint, refused_window
 from runners.batching.queue import Item, batch_key, size_of
-from runners.batching.refusals import being_replaced, no_memory, stopping
+from runners.batching.refusals import being_replaced, stopping
 from runners.batching.scheduler import Batch, Scheduler
-from runners.decode.engine import WindowTask
-from transcription.core.errors import RefusedWindow, Superseded, TranscriptionError
+from transcription.core.errors import Superseded, TranscriptionError
 from transcription.core.options import Priority, Ticket
 from transcription.core.transcript import WindowResult
 from transcription.telemetry.background import going_on
 from transcription.telemetry.tracing import QUEUE, Stage, past_span, recorded
 
+if TYPE_CHECKING:
+    from runners.decode.engine import WindowTask  # its module imports the model's library
+
 STOP_SECONDS = 30.0  # a running batch delays a shutdown by at most this
 WATCH_SECONDS = 0.5  # between checks for overdue batches
-# What CTranslate2, torch and cuBLAS say; none of them has an exception of its own for it.
-OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class Decoder(Protocol):
@@ -85,16 +87,23 @@ class _Waiting:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[WindowResult]
     trace: _Trace
+    started: Started
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Windows waiting and batches running. backlog, longest_wait: seconds, see `Scheduler`."""
+    """Windows waiting and batches running. backlog, longest_wait, window_seconds: see `Scheduler`."""
 
     waiting: int
     running: int
     backlog: float
     longest_wait: float
+    window_seconds: float = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is any work."""
+        return self.waiting + self.running > 0
 
 
 class Device:
@@ -162,23 +171,26 @@ class Device:
                 self._scheduler.running,
                 self._scheduler.backlog(Priority.INTERACTIVE),
                 self._scheduler.longest_wait(self._clock()),
+                self._scheduler.window_seconds,
             )
 
-    async def decode(self, task: WindowTask, ticket: Ticket) -> WindowResult:
+    async def decode(self, task: WindowTask, ticket: Ticket, delivery: Delivery = ORDINARY) -> WindowResult:
         """Queue one window and wait for its result.
 
         Cancelling takes it out of the queue; a batch that is already running is not interrupted, its result is dropped.
         Raises ServiceUnavailable when the queue is full, Superseded, RefusedWindow, and what the model raises.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(task, fingerprint(task), loop, loop.create_future(), _Trace(time.time_ns()))
-        alone = self._must_run_alone(waiting.fingerprint)
+        name = fingerprint(task)
+        waiting = _Waiting(task, name, loop, loop.create_future(), _Trace(time.time_ns()), delivery.started)
+        alone = self._must_run_alone(name, delivery.deaths)
         with self._work:
             if self._stopping.is_set():
                 raise stopping()
             if self._hanging:
                 raise being_replaced()
-            item = Item(next(self._ids), ticket, batch_key(task.options), size_of(len(task.samples)), alone)
+            size = size_of(len(task.samples))
+            item = Item(next(self._ids), ticket, batch_key(task.options), size, alone, delivery.admitted)
             replaced = self._scheduler.submit(item, self._clock())
             self._waiting[item.id] = waiting
             if replaced and (old := self._waiting.get(replaced.id)):
@@ -192,14 +204,13 @@ class Device:
                 self._scheduler.cancel(item.id)
                 self._waiting.pop(item.id, None)
 
-    def _must_run_alone(self, name: str) -> bool:
+    def _must_run_alone(self, name: str, deaths: Sequence[float]) -> bool:
+        if self._journal and deaths:
+            self._journal.add_deaths(name, deaths)
         verdict = self._journal.verdict(name) if self._journal else Verdict.CLEAR
-        if verdict is Verdict.REFUSED:
-            raise RefusedWindow(
-                "The model's process crashed twice while it worked on this recording, which is not tried again for an "
-                "hour. Convert the recording, cut out the part, or use another model."
-            )
-        return verdict is Verdict.ALONE
+        if verdict is Verdict.REFUSED or len(deaths) >= REFUSED_FROM:
+            raise refused_window()
+        return verdict is Verdict.ALONE or bool(deaths)
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         """A thread that does the work, again if an error ends it."""
@@ -252,6 +263,7 @@ class Device:
         self._events.batch_formed(len(callers), self._max_batch, gpu)
         if self._journal:
             self._journal.begin(batch.id, (caller.fingerprint for caller in callers))
+        tell([caller.started for caller in callers])
         try:
             taken = time.time_ns()
             with self._lease(batch.key.model) as models, recorded() as stages:
@@ -300,11 +312,6 @@ class Device:
         with self._work:
             for waiting in self._waiting.values():
                 _settle(waiting, error)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether the device or the machine ran out of memory."""
-    return isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)
 
 
 def _settle(caller: _Waiting, outcome: Outcome) -> None:

@@ -17,11 +17,18 @@ import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
-from runners.decode.engine import WindowTask
+from transcription.core.errors import RefusedWindow
+from transcription.core.options import DecodeOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from runners.decode.engine import WindowTask  # its module imports the model's library
 
 QUARANTINE_SECONDS = 3600.0  # a death counts against a window for this long
 REFUSED_FROM = 2  # deaths
@@ -56,19 +63,28 @@ class Quarantine:
         for fingerprint in set(fingerprints):  # several windows of a recording may have the same audio
             self.deaths.setdefault(fingerprint, []).append(now)
 
+    def add(self, fingerprint: str, deaths: Iterable[float]) -> bool:
+        """Merge deaths that others have seen. Returns whether one of them is new."""
+        known = self.deaths.get(fingerprint, [])
+        new = set(deaths).difference(known)
+        if new:
+            self.deaths[fingerprint] = sorted({*known, *new})
+        return bool(new)
+
+    def recent(self, fingerprint: str, now: float) -> list[float]:
+        """The deaths that count against a window at this time."""
+        return [death for death in self.deaths.get(fingerprint, ()) if now - death < QUARANTINE_SECONDS]
+
     def verdict(self, fingerprint: str, now: float) -> Verdict:
         """The decision about a window at this time."""
-        recent = [death for death in self.deaths.get(fingerprint, ()) if now - death < QUARANTINE_SECONDS]
+        recent = self.recent(fingerprint, now)
         if len(recent) >= REFUSED_FROM:
             return Verdict.REFUSED
         return Verdict.ALONE if recent else Verdict.CLEAR
 
     def forget_old(self, now: float) -> None:
         """Drop deaths that affect no verdict any more."""
-        recent = {
-            fingerprint: [death for death in deaths if now - death < QUARANTINE_SECONDS]
-            for fingerprint, deaths in self.deaths.items()
-        }
+        recent = {fingerprint: self.recent(fingerprint, now) for fingerprint in self.deaths}
         self.deaths = {fingerprint: deaths for fingerprint, deaths in recent.items() if deaths}
 
 
@@ -94,6 +110,22 @@ class Journal:
     def verdict(self, fingerprint: str) -> Verdict:
         """The decision about a window, based on the deaths of earlier processes."""
         return self._quarantine.verdict(fingerprint, self._clock())
+
+    def add_deaths(self, fingerprint: str, deaths: Iterable[float]) -> None:
+        """Record deaths of other runners of the pool. deaths: seconds since the epoch."""
+        with self._lock:
+            if not self._quarantine.add(fingerprint, deaths):
+                return
+            # A full disk must not stop decoding.
+            with contextlib.suppress(OSError), (self._path.parent / DEATHS_FILE).open("a+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.seek(0)
+                stored = Quarantine(_read_json(file.read(), {}))
+                stored.add(fingerprint, deaths)
+                stored.forget_old(self._clock())
+                file.seek(0)
+                file.truncate()
+                json.dump(stored.deaths, file)
 
     def begin(self, batch_id: int, fingerprints: Iterable[str]) -> None:
         """Record that these windows are on the device from now on."""
@@ -137,10 +169,23 @@ def open_journal(cache_dir: Path) -> Journal | None:
         return None
 
 
+def refused_window() -> RefusedWindow:
+    """The error for a window with the verdict REFUSED."""
+    return RefusedWindow(
+        "The model's process crashed twice while it worked on this recording, which is not tried again for an hour. "
+        "Convert the recording, cut out the part, or use another model."
+    )
+
+
 def fingerprint(task: WindowTask) -> str:
     """SHA-256 over samples and options, hexadecimal."""
-    digest = hashlib.sha256(task.samples.tobytes())
-    digest.update(repr(task.options).encode())
+    return window_fingerprint(task.samples, task.options)
+
+
+def window_fingerprint(samples: NDArray[np.int16], options: DecodeOptions) -> str:
+    """As `fingerprint`, before the window is a task of the engine."""
+    digest = hashlib.sha256(samples.tobytes())
+    digest.update(repr(options).encode())
     return digest.hexdigest()
 
 

@@ -68,6 +68,7 @@ class Item:
 
     id: unique for the life of the scheduler. size: see `size_of`.
     alone: it may crash the process, so nothing else runs on the device beside it.
+    admitted: another runner has admitted its request.
     """
 
     id: int
@@ -75,6 +76,7 @@ class Item:
     key: BatchKey
     size: float = 1.0
     alone: bool = False
+    admitted: bool = False
 
 
 @dataclass(slots=True)

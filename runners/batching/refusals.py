@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from runners.batching.scheduler import HALVED_SECONDS
 from runners.client.interface import RESTART_SECONDS
 from transcription.core.errors import ServiceUnavailable
-
-
-def no_memory(error: Exception) -> ServiceUnavailable:
-    """Not even one window fits into memory. error: what the device said."""
-    return ServiceUnavailable(
-        "The device has no memory for even one window. Try again in a minute, use a smaller model, or lower "
-        "MAX_LOADED_MODELS.",
-        detail=str(error),
-        retry_after=HALVED_SECONDS,
-    )
 
 
 def stopping() -> ServiceUnavailable:

@@ -68,6 +68,11 @@ class _Estimates:
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
+    @property
+    def typical(self) -> float:
+        """Mean of the models that have been measured."""
+        return sum(self._seconds.values()) / len(self._seconds) if self._seconds else FIRST_ESTIMATE
+
     def total(self, items: Iterable[Item]) -> float:
         """Seconds of one slot for all of them."""
         return sum(item.size * self._seconds.get(item.key.model, FIRST_ESTIMATE) for item in items)
@@ -138,6 +143,11 @@ class Scheduler:
         running = (item for batch in self._running.values() for item in batch.items)
         return self._estimates.total((*running, *self._queue.ahead_of(priority))) / self._slots
 
+    @property
+    def window_seconds(self) -> float:
+        """Estimated seconds by which one more window of size 1 moves the backlog."""
+        return self._estimates.typical / self._slots
+
     def submit(self, item: Item, now: float) -> Item | None:
         """Put a window at the end of its request's queue. Returns the window of a live session that it replaces there.
 
@@ -151,8 +161,8 @@ class Scheduler:
         }
         owner = item.ticket.owner
         is_new = owner not in self._admitted
-        if is_new:
-            self._check_admission(item.ticket.priority)
+        if is_new and not item.admitted:
+            _check_wait(self.backlog(item.ticket.priority), self._max_queue_seconds)
         self._admitted[owner] = now
         if item.ticket.priority is Priority.LIVE:
             self._live.heard_at = now
@@ -225,16 +235,16 @@ class Scheduler:
             items.append(self._queue.take(companion, now))
         return items
 
-    def _check_admission(self, priority: Priority) -> None:
-        wait = self.backlog(priority)
-        if wait <= self._max_queue_seconds:
-            return
-        raise ServiceUnavailable(
-            f"Too much work is waiting: about {wait:.0f} s, the limit is {self._max_queue_seconds:.0f} s. "
-            "Try again later, or raise MAX_QUEUE_SECONDS.",
-            retry_after=max(1.0, wait - self._max_queue_seconds),
-        )
-
 
 def _is_live(item: Item) -> bool:
     return item.ticket.priority is Priority.LIVE
+
+
+def _check_wait(wait: float, limit: float) -> None:
+    if wait <= limit:
+        return
+    raise ServiceUnavailable(
+        f"Too much work is waiting: about {wait:.0f} s, the limit is {limit:.0f} s. "
+        "Try again later, or raise MAX_QUEUE_SECONDS.",
+        retry_after=max(1.0, wait - limit),
+    )

@@ -118,11 +118,23 @@ def check_known(name: str, settings: Settings) -> None:
 
     Raises UnknownModel.
     """
-    if not is_complete(folder_of(name, settings)) and name not in CATALOGUE:
+    if not is_complete(folder_of(name, settings)) and name not in CATALOGUE and name not in _of_the_pool(settings):
         raise UnknownModel(
             f"No model is named '{name}'. GET /models lists the names; to add one, put a folder with "
             f"{' and '.join(REQUIRED_FILES)} in WHISPER_MODEL_DIR."
         )
+
+
+def is_served(name: str, settings: Settings) -> bool:
+    """Whether this runner serves the model: MODELS."""
+    served = settings.served_model_names
+    return not served or canonical(name) in {ALIASES.get(each, each) for each in served}
+
+
+def check_served(name: str, settings: Settings) -> None:
+    """Refuse a model that other runners serve. Raises ModelUnavailable."""
+    if not is_served(name, settings):
+        raise ModelUnavailable(f"This runner does not serve the model '{name}'. Add it to MODELS, or ask another one.")
 
 
 def check_allowed(name: str, settings: Settings) -> None:
@@ -164,13 +176,21 @@ def resolve(name: str, settings: Settings) -> Path:
 def list_models(settings: Settings) -> tuple[ModelOnDisk, ...]:
     """Every known model: the catalogue, then other folders in WHISPER_MODEL_DIR by name."""
     known = [ModelOnDisk(name, is_complete(folder_of(name, settings)), entry) for name, entry in CATALOGUE.items()]
-    others = [ModelOnDisk(name, True, None) for name in _custom_names(settings)]
-    return (*known, *others)
+    here = list(_custom_names(settings))
+    elsewhere = [name for name in _of_the_pool(settings) if name not in CATALOGUE and name not in here]
+    return (*known, *(ModelOnDisk(name, True, None) for name in (*here, *elsewhere)))
 
 
 def list_allowed(settings: Settings) -> tuple[ModelOnDisk, ...]:
     """Every model that requests may name, in the same order."""
     return tuple(model for model in list_models(settings) if _is_allowed(model.name, settings))
+
+
+def _of_the_pool(settings: Settings) -> list[str]:
+    """Models that are on the disks of runners elsewhere, as the settings name them; none without RUNNER_URL."""
+    if not settings.runner_url:
+        return []
+    return sorted({settings.whisper_model, *settings.allowed_model_names} - {"*"})
 
 
 def _custom_names(settings: Settings) -> Iterator[str]:

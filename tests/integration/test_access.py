@@ -38,8 +38,7 @@ HEAD_TIMEOUT = 10  # seconds, transcription/bentoml_patches/bounded_connections.
 MULTIPART = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n"
 FILE_BEGINS = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF'
 PROBE_PATHS, PAGE_PATHS = route_table().probe_paths, route_table().public_paths
-PAGES = ("/bentoml", "/docs")
-UPLOAD_ROUTES = ("/transcribe", "/api/transcribe", "/api/transcribe_job/submit")
+PAGES, UPLOAD_ROUTES = ("/bentoml", "/docs"), ("/transcribe", "/api/transcribe", "/api/transcribe_job/submit")
 
 
 @pytest.fixture(scope="module")

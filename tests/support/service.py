@@ -86,11 +86,13 @@ def local_service(
     target: str = "service:TranscriptionService",
     cwd: Path = ROOT,
     wait_until_ready: bool = True,
+    ready_path: str = "/health/ready",
     measured: bool = False,
 ) -> Iterator[LocalService]:
     """Serve `target` with the embedded model and all its files beside `log`, unless `environment` says otherwise.
 
     wait_until_ready: False waits only until the port answers, for services that must not become ready.
+    ready_path: answers 200 once it is ready.
     measured: whether its coverage is measured, where that of the tests is.
     Raises DidNotStart.
     """
@@ -119,7 +121,7 @@ def local_service(
         )
     service = LocalService(f"http://127.0.0.1:{port}", log, process)
     try:
-        path = "/health/ready" if wait_until_ready else "/health/live"
+        path = ready_path if wait_until_ready else "/health/live"
         _wait(service, path, {"X-API-Key": environment.get("API_KEY", "")})
         yield service
     finally:

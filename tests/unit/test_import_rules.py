@@ -44,6 +44,9 @@ FORBIDDEN = [
     ("transcription.cli.main", "runners.decode.engine"),
     ("formats.text", "transcription.telemetry.logs"),
     ("formats.json", "runners.client.interface"),
+    ("transcription.pipeline.single_flight", "runners.pool.pool"),
+    ("transcription.api.dependencies", "runners.pool.pool"),
+    ("runners.pool.pool", "transcription.outbound.http_client"),
     ("runners.client.wire", "transcription.media.probe"),
     ("runners.client.interface", "formats.registry"),
 ]

@@ -12,10 +12,9 @@ import bentoml
 from fastapi import FastAPI
 from starlette.types import Scope
 
-from runners.client.client import RunnerClient
 from transcription.api.app import create_app, route_table
 from transcription.api.client_secrets import ClientSecrets
-from transcription.api.lifecycle import start_process
+from transcription.api.lifecycle import connect, start_process
 from transcription.api.middleware.root_path import PathPrefix
 from transcription.api.middleware_stack import middleware_stack
 from transcription.api.routes.health import is_ready
@@ -60,10 +59,10 @@ class Edge:
     async def start(self, runner: Any) -> None:
         """Connect to the runner and start the background tasks.
 
-        runner: the BentoML dependency that calls the runner's process.
+        runner: the BentoML dependency that calls the runner's process; None with RUNNER_URL.
         """
-        await RunnerClient.prepare(runner)
-        self._process = start_process(self._settings, runner, self._connections, self._secrets)
+        client = await connect(self._settings, runner)
+        self._process = start_process(self._settings, client, self._connections, self._secrets)
         self.app.state.backend = self._process.backend
 
     async def stop(self) -> None:

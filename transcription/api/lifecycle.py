@@ -8,7 +8,9 @@ from typing import Any
 import structlog
 
 from runners.client.client import RunnerClient
+from runners.client.interface import Runner
 from runners.client.recent_state import RecentState
+from runners.pool.pool import RunnerPool
 from transcription.api.client_secrets import ClientSecrets
 from transcription.api.dependencies import Backend
 from transcription.api.job_feeds import JobFeeds
@@ -47,13 +49,11 @@ log = structlog.get_logger(__name__)
 class ApiProcess:
     """The parts of one process from start to stop. backend: the parts that route handlers use.
 
-    runner: the BentoML dependency that calls the runner's process. streams: number of event streams at the same time.
-    secrets: makes client secrets.
+    streams: number of event streams at the same time. secrets: makes client secrets.
     """
 
-    def __init__(self, settings: Settings, runner: Any, streams: int, secrets: ClientSecrets) -> None:
+    def __init__(self, settings: Settings, client: Runner, streams: int, secrets: ClientSecrets) -> None:
         self._settings = settings
-        client = RunnerClient(runner)
         pipeline = Pipeline(settings, client)
 
         async def callback_body(jobs: JobService, job: Job) -> bytes:
@@ -103,18 +103,30 @@ class ApiProcess:
         await self._conversations.aclose()
         await self._housekeeping.stop()
         await self._background.stop()
+        if isinstance(self.backend.runner, RunnerPool):
+            await self.backend.runner.close()
 
 
-def start_process(settings: Settings, runner: Any, connections: int, secrets: ClientSecrets) -> ApiProcess:
+async def connect(settings: Settings, dependency: Any) -> Runner:
+    """The runner of this process. dependency: BentoML's, which calls the runner's process; None with RUNNER_URL."""
+    if settings.runner_url:
+        pool = RunnerPool(settings)
+        pool.start()
+        return pool
+    await RunnerClient.prepare(dependency)
+    return RunnerClient(dependency)
+
+
+def start_process(settings: Settings, client: Runner, connections: int, secrets: ClientSecrets) -> ApiProcess:
     """Prepare this process and start to serve. Call in the event loop.
 
-    runner, secrets: as for ApiProcess. connections: that the process may have at the same time.
+    connections: that the process may have at the same time. secrets: as for ApiProcess.
     """
     give_memory_back_early()  # not at import: the runner's process also imports service.py, and needs the opposite
     warm_up()
     streams = min(settings.max_streams, int(connections * STREAMS_SHARE))
     log.info("reading_limits", connections=connections, streams=streams)
-    process = ApiProcess(settings, runner, streams, secrets)
+    process = ApiProcess(settings, client, streams, secrets)
     process.start()
     collect_while_serving()
     return process

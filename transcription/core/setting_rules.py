@@ -6,6 +6,8 @@ import re
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from transcription.core.redis_url import parse_sentinels
+
 # No empty segment, which would name another host in a link, and none that begins with a dot.
 ROOT_PATH = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 MODEL_NAME = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -64,10 +66,29 @@ def networks(value: str) -> str:
 
 def redis_server(value: str) -> str:
     """The URL of a Redis, or none."""
+    if "+sentinel:" in value.partition("/")[0]:
+        if parse_sentinels(value):
+            return value
+        raise ValueError("must be redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY/DATABASE, or rediss+sentinel:// for TLS")
     try:
         known = not value or (urlsplit(value).scheme in ("redis", "rediss") and urlsplit(value).port != 0)
     except ValueError:  # the port is not a number
         known = False
     if not known:
         raise ValueError("must be redis://HOST:PORT/DATABASE, or rediss:// for TLS")
+    return value
+
+
+def runner_urls(value: str) -> str:
+    """Addresses of runners, comma-separated."""
+    for part in value.split(","):
+        if not part.strip():
+            continue
+        try:
+            url = urlsplit(part.strip())
+            known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:  # the port is not a number
+            known = False
+        if not known or url.path.strip("/") or url.query or url.fragment or url.username:
+            raise ValueError(f"'{part.strip()}' is not http://HOST:PORT or https://HOST:PORT")
     return value

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from transcription.core import setting_rules
 from transcription.core.default_folders import default_cache, default_jobs
 from transcription.core.options import EncoderContext
+from transcription.core.pool_settings import PoolSettings
 
 EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
 
 
-class Settings(BaseSettings):
+class Settings(PoolSettings):
     """One field per environment variable; the variable's name is the field's name in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)

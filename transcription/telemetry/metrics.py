@@ -91,6 +91,14 @@ LONGEST_WAIT = Gauge(
     "Age of the oldest waiting request, in seconds",
     multiprocess_mode="livemax",
 )
+POOL_RUNNERS = Gauge(
+    "transcription_pool_runners", "Runners of the pool that take windows from this process", multiprocess_mode="livemin"
+)
+POOL_RETRIES = Counter(
+    "transcription_pool_retries",
+    "Windows sent to another runner, by reason: lost or refused",
+    ("reason",),
+)
 LOADS = Counter(
     "transcription_model_loads", "Attempts to load a model, by outcome: loaded or failed", ("model", "outcome")
 )

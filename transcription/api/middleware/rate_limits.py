@@ -6,11 +6,14 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.storage import MemoryStorage, RedisSentinelStorage, RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+from transcription.core.redis_url import parse_sentinels
 
 REDIS_SECONDS = 0.2  # maximum time that a request waits for Redis
 PAUSE_SECONDS = 2.0  # after a failure, during which Redis is not called
@@ -89,10 +92,19 @@ def _storage_in(redis_url: str) -> tuple[Storage, tuple[type[Exception], ...]]:
     # Imported here, because the client of Redis takes 0.3 s of CPU to import and a single machine does without it.
     from redis.exceptions import RedisError
 
-    storage = RedisStorage(
-        f"async+{redis_url}",
-        implementation="redispy",
-        socket_timeout=REDIS_SECONDS,
-        socket_connect_timeout=REDIS_SECONDS,
-    )
+    limits: dict[str, Any] = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
+    if sentinels := parse_sentinels(redis_url):
+        hosts = ",".join(f"{host}:{port}" for host, port in sentinels.hosts)
+        tls: dict[str, Any] = {"ssl": True} if sentinels.tls else {}
+        names: dict[str, Any] = {"username": sentinels.user or None, "password": sentinels.password or None}
+        of_sentinels = RedisSentinelStorage(
+            f"async+redis+sentinel://{hosts}/{sentinels.primary}",
+            implementation="redispy",
+            use_replicas=False,
+            sentinel_kwargs={**limits, **tls},
+            db=sentinels.database,
+            **{**limits, **tls, **names},
+        )
+        return of_sentinels, (RedisError, *failures)
+    storage = RedisStorage(f"async+{redis_url}", implementation="redispy", **limits)
     return storage, (RedisError, *failures)

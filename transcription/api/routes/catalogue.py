@@ -91,5 +91,7 @@ def _entry(model: ModelOnDisk, loaded: frozenset[str], settings: Settings) -> Mo
 
 
 def _size_on_disk(folder: Path) -> str:
+    if not folder.is_dir():
+        return UNKNOWN  # on the disks of runners elsewhere
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     return f"{max(1, round(size / MEGABYTE))} MB"

@@ -7,16 +7,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from transcription.core.errors import ServiceUnavailable
+from transcription.core.redis_url import parse_sentinels
 from transcription.core.settings import Settings
 from transcription.jobs.policy import LONG_WAIT_SECONDS, SHORT_SECONDS
+from transcription.jobs.store.redis.connection import open_redis
 
 QUEUE = "transcription"
 TASK = "transcription.transcribe"
@@ -51,7 +52,7 @@ def make_celery(settings: Settings) -> Celery:
     A message only asks for an attempt of a job. The job is in the store, whose lease decides which worker runs it, so
     a message may arrive twice, late or not at all.
     """
-    app = Celery(QUEUE, broker=settings.broker_url)
+    app = Celery(QUEUE, broker=_url_of_kombu(settings.broker_url))
     app.conf.update(
         task_default_queue=QUEUE,
         task_serializer="json",
@@ -76,13 +77,34 @@ def make_celery(settings: Settings) -> Celery:
             "socket_connect_timeout": ANSWER_SECONDS,
             "socket_timeout": ANSWER_SECONDS,
             "socket_keepalive": True,
+            **_sentinel_options(settings.broker_url),
         },
     )
     return app
 
 
+def _url_of_kombu(url: str) -> str:
+    """kombu takes a URL for each Sentinel, separated by semicolons."""
+    sentinels = parse_sentinels(url)
+    if sentinels is None:
+        return url
+    name = f"{quote(sentinels.user, safe='')}:{quote(sentinels.password, safe='')}@" if sentinels.password else ""
+    return ";".join(f"sentinel://{name}{host}:{port}/{sentinels.database}" for host, port in sentinels.hosts)
+
+
+def _sentinel_options(url: str) -> dict[str, Any]:
+    sentinels = parse_sentinels(url)
+    if sentinels is None:
+        return {}
+    limits = {"socket_connect_timeout": ANSWER_SECONDS, "socket_timeout": ANSWER_SECONDS}
+    tls = {"ssl": True, "ssl_cert_reqs": "required"} if sentinels.tls else {}
+    return {"master_name": sentinels.primary, "sentinel_kwargs": {**limits, **tls}}
+
+
 def _tls_of(url: str) -> dict[str, Any] | None:
     """TLS options for the broker. Without them kombu 5.7 connects to a rediss:// URL unencrypted."""
+    if sentinels := parse_sentinels(url):
+        return {"ssl_cert_reqs": "required"} if sentinels.tls else None
     parts = urlsplit(url)
     if parts.scheme != "rediss":
         return None
@@ -103,9 +125,7 @@ class Broker:
 
     def __init__(self, settings: Settings) -> None:
         self._app = make_celery(settings)
-        self._redis: Redis = Redis.from_url(
-            settings.broker_url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS
-        )
+        self._redis = open_redis(settings.broker_url, connect_seconds=ANSWER_SECONDS, answer_seconds=ANSWER_SECONDS)
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Append messages to the queue, in this order."""

@@ -25,6 +25,7 @@ from transcription.core.settings import InvalidSettings, Settings, load_settings
 from transcription.jobs.cluster.broker import ANSWER_SECONDS, PRIORITIES, QUEUE, UNACKNOWLEDGED, queue_key
 from transcription.jobs.job import JobCounts, JobStatus
 from transcription.jobs.store.open import open_shared_store
+from transcription.jobs.store.redis.connection import open_redis
 from transcription.telemetry.logs import configure_logging
 from transcription.telemetry.metrics import serve_metrics
 
@@ -52,9 +53,7 @@ class QueueState:
 async def read(settings: Settings) -> QueueState:
     """Read the state from Redis. Raises ServiceUnavailable."""
     store = open_shared_store(settings)
-    broker: Redis = Redis.from_url(
-        settings.broker_url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS
-    )
+    broker = open_redis(settings.broker_url, connect_seconds=ANSWER_SECONDS, answer_seconds=ANSWER_SECONDS)
     try:
         queues = tuple([await _queued(broker, priority) for priority in PRIORITIES])
         return QueueState(queues, int(await broker.hlen(UNACKNOWLEDGED)), await store.count())

@@ -1,4 +1,7 @@
-"""The process of a Celery worker: the model, the pipeline and one event loop. Threads of Celery pass it ids of jobs."""
+"""The process of a Celery worker: the model or the way to the pool, the pipeline and one event loop.
+
+Threads of Celery pass it ids of jobs.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from runners.client.interface import Runner
-from runners.host import ModelHost
+from runners.pool.pool import RunnerPool
 from transcription.bentoml_patches import tracer_provider
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.folders import check_folders
@@ -43,16 +46,26 @@ PAUSE_SECONDS = 1.0  # before a message that could not be served is returned to 
 log = structlog.get_logger(__name__)
 
 
-class InProcessRunner(Runner, Protocol):
-    """A runner in this process."""
+class OwnRunner(Runner, Protocol):
+    """A runner whose start and end are those of this process."""
 
     def start(self) -> None:
-        """Start to load in the background, and return at once."""
+        """Start to load, or to look for runners, in the background, and return at once."""
         ...
 
     def stop(self) -> None:
         """Finish the running batch, and fail the queued windows."""
         ...
+
+
+def open_runner(settings: Settings) -> OwnRunner:
+    """The pool at RUNNER_URL, or a model in this process."""
+    if settings.runner_url:
+        return RunnerPool(settings)
+    # Imported here: with a pool, a worker has no use for the libraries of the model.
+    from runners.host import ModelHost
+
+    return ModelHost(settings)
 
 
 class CannotServe(Exception):
@@ -62,7 +75,7 @@ class CannotServe(Exception):
 class WorkerProcess:
     """Runs the jobs of one device. The windows of all its jobs share one queue and are decoded in batches."""
 
-    def __init__(self, settings: Settings, make_runner: Callable[[Settings], InProcessRunner] = ModelHost) -> None:
+    def __init__(self, settings: Settings, make_runner: Callable[[Settings], OwnRunner] = open_runner) -> None:
         """Starts nothing yet; call `start`."""
         self._settings = settings
         self._make_runner = make_runner
@@ -156,7 +169,7 @@ class WorkerProcess:
             background.start("dispatch", Dispatcher(store, broker, WORKERS_POLL_SECONDS).run)
             background.start(SWEEP, partial(sweep_regularly, settings))
             background.start(PROCESS_METRICS, partial(update_regularly, WORKER, {"temp": settings.temp_dir}))
-            while not (await runner.state()).ready:
+            while not await _is_ready(runner):
                 await asyncio.sleep(READY_POLL_SECONDS)
             self._started.set()
             await self._stop_requested.wait()
@@ -166,3 +179,10 @@ class WorkerProcess:
             await self._worker.stop()
             await asyncio.gather(store.close(), broker.close())
             await asyncio.to_thread(runner.stop)
+
+
+async def _is_ready(runner: Runner) -> bool:
+    try:
+        return (await runner.state()).ready
+    except ServiceUnavailable:  # no runner of the pool answers yet
+        return False

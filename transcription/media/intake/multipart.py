@@ -189,7 +189,7 @@ class MultipartForm:
         if self._has_file:
             raise InvalidParameter("The form has more than one file. Send one file per request.")
         self._has_file = True
-        self.filename, self.content_type = self._part.filename, self._part.content_type
+        self.filename, self.content_type = self._part.filename or "", self._part.content_type
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if not self._is_field:

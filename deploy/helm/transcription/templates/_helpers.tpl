@@ -99,6 +99,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 - name: REDIS_URL
   value: redis://:$(REDIS_PASSWORD)@{{ include "transcription.fullname" . }}-redis:6379/0
 {{- end }}
+{{- if .Values.runners }}
+{{- $urls := list }}
+{{- range $group, $_ := .Values.runners }}
+{{- $urls = append $urls (printf "http://%s-runner-%s:3000" (include "transcription.fullname" $) $group) }}
+{{- end }}
+- name: RUNNER_URL
+  value: {{ join "," $urls }}
+{{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}

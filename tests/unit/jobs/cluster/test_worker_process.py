@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from runners.pool.pool import RunnerPool
 from tests.support.service import ROOT
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
-from transcription.jobs.cluster.worker_process import CannotServe, WorkerProcess
+from transcription.jobs.cluster.worker_process import CannotServe, WorkerProcess, open_runner
 
 COMMAND = [sys.executable, "-m", "celery", "-A", "transcription.jobs.cluster.celery", "worker"]
 PASSWORD = "never-to-be-seen"
@@ -83,3 +84,9 @@ def run_worker(folder: Path, *options: str, metrics_port: int = 0) -> subprocess
     return subprocess.run(
         [*COMMAND, *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def test_a_worker_with_a_pool_has_no_model() -> None:
+    with_pool = Settings(_env_file=None, runner_url="http://127.0.0.1:9")
+
+    assert isinstance(open_runner(with_pool), RunnerPool)

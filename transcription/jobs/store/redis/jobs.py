@@ -20,7 +20,7 @@ class RedisJobs(RedisSteps):
     async def submit(self, new: NewJob, max_open: int | None = None) -> tuple[Job, bool]:
         if self._caching:  # what it deletes would complete this job
             await self._transcript("cached", work=new.work)
-        outcome, shown = await self._step(
+        outcome, shown = await self._replicated_step(
             "submit",
             fields=fields_of(new),
             recording_name=new.recording.name,

@@ -17,10 +17,12 @@ from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from transcription.core.errors import InsufficientStorage, NewerStore, OutcomeUnknown, ServiceUnavailable
+from transcription.core.redis_url import parse_sentinels
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job
 from transcription.jobs.policy import STORE_POLICY
 from transcription.jobs.store.base import LeaseLost
+from transcription.jobs.store.redis.connection import open_redis
 from transcription.jobs.store.redis.rows import job_of
 from transcription.jobs.store.redis.schema import MINIMUM_READER, NEWER, SCHEMA_VERSION
 from transcription.jobs.store.redis.script import load_script
@@ -33,6 +35,7 @@ log = structlog.get_logger(__name__)
 PREFIX = "{transcription}"
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
+REPLICA_SECONDS = 1.0  # for the confirmation of a replica; usually a millisecond
 RETRIES = 2  # of a command whose connection broke
 MAX_RETRY_SECONDS = 0.5  # the pause before a retry
 MAX_CONNECTIONS = 64  # per process
@@ -51,30 +54,47 @@ class RedisSteps:
     ) -> None:
         """Connects at the first step. All steps must run in one event loop.
 
-        url: redis:// or rediss://. result_ttl: seconds for which finished jobs and results are kept. caching: whether
+        url: as REDIS_URL. result_ttl: seconds for which finished jobs and results are kept. caching: whether
         a stored result answers later identical requests. clock: seconds since the epoch; None for the clock of Redis.
         """
-        self._redis = Redis.from_url(
+        self._redis = open_redis(
             url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
+            connect_seconds=CONNECT_SECONDS,
+            answer_seconds=ANSWER_SECONDS,
             max_connections=MAX_CONNECTIONS,
             retry=Retry(
                 ExponentialBackoff(MAX_RETRY_SECONDS, base=0.05), RETRIES, (RedisConnectionError, RedisTimeoutError)
             ),
         )
+        self._has_replicas = parse_sentinels(url) is not None
         self._script = self._redis.register_script(load_script())
         self._ttl = result_ttl
         self._caching = caching
         self._clock = clock
 
     async def _step(self, name: str, payload: str | bytes = b"", **values: Any) -> Any:
+        return await self._run(self._redis, name, payload, values)
+
+    async def _run(self, client: Redis, name: str, payload: str | bytes, values: dict[str, Any]) -> Any:
         given = {"ttl": self._ttl, "policy": STORE_POLICY, "schema": (SCHEMA_VERSION, MINIMUM_READER), **values}
         if self._clock:
             given["now"] = self._clock()
         arguments = json.dumps({key: value for key, value in given.items() if value is not None})
         with redis_errors():
-            return await self._script(keys=[PREFIX], args=[name, arguments, payload])
+            return await self._script(keys=[PREFIX], args=[name, arguments, payload], client=client)
+
+    async def _replicated_step(self, name: str, **values: Any) -> Any:
+        """As `_step`; with Sentinels a replica has the change as well, if one confirms it within REPLICA_SECONDS."""
+        if not self._has_replicas:
+            return await self._step(name, **values)
+        # WAIT is about the changes of its own connection.
+        async with self._redis.client() as one:
+            answer = await self._run(one, name, b"", values)
+            with redis_errors():
+                confirmed = await one.wait(1, int(REPLICA_SECONDS * 1000))
+        if not confirmed:
+            log.warning("not_replicated", step=name, remedy="check the replicas of the Redis at REDIS_URL")
+        return answer
 
     async def _job(self, name: str, **values: Any) -> Job | None:
         shown = await self._step(name, **values)

@@ -1,0 +1,31 @@
+"""Addresses of Sentinels."""
+
+from __future__ import annotations
+
+import pytest
+
+from transcription.core.redis_url import Sentinels, parse_sentinels
+from transcription.core.setting_rules import redis_server
+
+
+def test_all_parts_are_read():
+    url = "rediss+sentinel://me:p%40ss@a:1,b.example.org/jobs/3"
+
+    assert parse_sentinels(url) == Sentinels((("a", 1), ("b.example.org", 26379)), "jobs", 3, "me", "p@ss", True)
+    assert redis_server(url) == url
+
+
+def test_a_user_and_a_database_need_not_be_given():
+    assert parse_sentinels("redis+sentinel://:pass@a/jobs") == Sentinels((("a", 26379),), "jobs", 0, "", "pass", False)
+
+
+@pytest.mark.parametrize("url", ["redis://a:1/0", "rediss://a", ""])
+def test_one_server_has_no_sentinels(url):
+    assert parse_sentinels(url) is None
+    assert redis_server(url) == url
+
+
+@pytest.mark.parametrize("url", ["redis+sentinel://a", "redis+sentinel://a:b/jobs", "redis+sentinel://a/jobs/x"])
+def test_an_incomplete_address_is_refused_with_the_form(url):
+    with pytest.raises(ValueError, match="PRIMARY"):
+        redis_server(url)
