@@ -252,6 +252,8 @@ async def test_killed_runners_cost_no_text_and_a_window_that_kills_is_refused_af
             for _ in range(2):  # the second time without a death
                 with pytest.raises(RefusedWindow):
                     await pool.transcribe(poisoned, OPTIONS, TICKET)
+            # A connection ends a little earlier than its process.
+            await until(lambda: sum(process.poll() is not None for process in runners.processes) >= 2)
             ended = [process.poll() for process in runners.processes]
             assert sorted(ended, key=str) == [-signal.SIGKILL, -signal.SIGKILL, None]
             assert await text(pool, 1) == expected(1)
