@@ -10,7 +10,7 @@ export BENTOML_CONFIG ?= $(CURDIR)/configuration.yaml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage test-extras fuzz tools audit check serve eval-demo train-demo bench-quick lock bento clean
+.PHONY: help install demo image-test test coverage test-extras fuzz tools audit check serve eval-demo train-demo bench-quick lock bento clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ train-demo: .venv/dev  ## train the embedded model again: resumable, about 75 mi
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[train]'
 	@# Features are computed in parallel with training: BLAS threads would compete with it for the cores.
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m models.training.train
+
+image-test: .venv/runtime  ## build the image without Docker, run it hardened, stop it with a job (as root)
+	@scripts/image_test.sh
 
 bento: .venv/runtime  ## build the Bento
 	@$(BIN)/bentoml build

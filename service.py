@@ -27,8 +27,7 @@ from transcription.telemetry.logs import configure_logging
 if TYPE_CHECKING:
     from transcription.api.edge import Edge
 
-# Our own time limit takes effect first and answers in our shape; BentoML's is the safety net.
-TIMEOUT_MARGIN = 60  # seconds
+TIMEOUT_MARGIN = 60  # seconds: our own time limit answers first, in our shape; BentoML's is the safety net
 
 settings = with_uploads_beside_jobs(load_settings())
 configure_logging(settings)
@@ -50,6 +49,7 @@ def edge() -> Edge:
 
 @bentoml.service(
     name="transcription",
+    image=bentoml_patches.IMAGE,
     workers=settings.workers,
     http={"host": settings.host, "port": settings.port},
     traffic={"timeout": settings.request_timeout + TIMEOUT_MARGIN},

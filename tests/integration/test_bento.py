@@ -78,8 +78,17 @@ def test_it_installs_what_the_lock_file_names_with_hashes(bento: Path) -> None:
     assert pinned <= pins((bento / "env" / "python" / "requirements.txt").read_text())
 
 
-def test_its_container_has_ffmpeg(container_file: list[str]) -> None:
-    assert any("apt-get install" in line and "ffmpeg" in line for line in container_file)
+def test_its_container_has_no_compiler_and_one_ffmpeg(container_file: list[str], bento: Path) -> None:
+    assert not any("apt-get" in line for line in container_file)
+    assert any(line.startswith("imageio-ffmpeg==") for line in (bento / "src" / "requirements.lock").open())
+
+
+def test_a_change_of_the_code_installs_nothing_again(container_file: list[str]) -> None:
+    def position(text: str) -> int:
+        return next(number for number, line in enumerate(container_file) if text in line)
+
+    assert position("pip install -r") < position("COPY --chown=bentoml:bentoml . ./")
+    assert not any("./src" in line for line in container_file if line.startswith("COPY"))
 
 
 def test_its_container_runs_as_an_ordinary_user(container_file: list[str]) -> None:

@@ -2,8 +2,8 @@
 
 Written for BentoML 1.4.39 and uvicorn 0.54. Check each file when one of them is upgraded.
 
-`install` and `install_edge` replace parts of the server for the whole process. `RunnerSession`, `UnreadInput` and
-`Deferred` are used where they are needed: in the runner's client, the native API and service.py.
+`install` and `install_edge` replace parts of the server for the whole process. `RunnerSession`, `UnreadInput`,
+`Deferred` and `IMAGE` are used where they are needed: in the runner's client, the native API and service.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from starlette.types import Scope
 
 from transcription.bentoml_patches import route_metrics, time_limit, tracer_provider
+from transcription.bentoml_patches.container_image import IMAGE as IMAGE
 
 
 def install(routes: Iterable[str]) -> None:

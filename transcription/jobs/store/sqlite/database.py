@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 DATABASE_NAME = "jobs.sqlite3"
 BACKUPS_NAME = "backups"
 LOCK_NAME = ".opening"
-FOLDERS = (BACKUPS_NAME, "spool", "uploads")  # in JOBS_DIR
+FOLDERS = (BACKUPS_NAME, "cache", "spool", "uploads")  # in JOBS_DIR; in a container also those of CACHE_DIR, TEMP_DIR
 BACKUPS_KEPT = 3
 ABANDONED_SECONDS = 3600  # an unfinished copy older than this is deleted
 

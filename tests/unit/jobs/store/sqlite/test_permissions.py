@@ -75,6 +75,13 @@ def test_a_folder_with_files_of_others_keeps_its_rights_and_the_database_is_priv
     assert stat.S_IMODE((folder / DATABASE_NAME).stat().st_mode) == 0o600
 
 
+def test_the_folders_that_containers_keep_beside_the_database_are_not_those_of_others(folder: Path) -> None:
+    for name in ("cache", "spool", "uploads"):
+        (folder / name).mkdir()
+    Calls(SqliteStore(folder, result_ttl=RESULT_TTL)).close()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
 def test_a_spool_that_was_there_before_becomes_private_with_its_recordings(folder: Path, settings: Settings) -> None:
     (folder / JOB).write_bytes(b"sound")
     FolderStore(folder, settings)
