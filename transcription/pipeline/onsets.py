@@ -49,7 +49,8 @@ def snap_segments(segments: Sequence[Interval], voices: Sequence[Interval]) -> l
     """
     between = [(earlier[1], later[0]) for earlier, later in pairwise(voices)]
     pauses = [(-inf, voices[0][0]), *between, (voices[-1][1], inf)]
-    voiced = [any(start < voice[1] and voice[0] < end for voice in voices) for start, end in segments]
+    # One without duration had no time left in its window, and may lie on the border to this one.
+    voiced = [start < end and any(start < voice[1] and voice[0] < end for voice in voices) for start, end in segments]
 
     def may_start_after(index: int, pause: Interval) -> bool:
         return voiced[index] and pause[1] < segments[index][1]
@@ -102,6 +103,8 @@ def snap_words(words: Sequence[Interval], voices: Sequence[Interval]) -> list[In
 
 def _home(word: Interval, voices: Sequence[Interval]) -> Interval | None:
     """The voice that most of the word is in, or else the nearest one if it is soon after the word."""
+    if word[0] == word[1]:
+        return None  # as of segments
     start, end = word[0], word[1] + EARLY
     overlap, home = max((min(end, voice[1]) - max(start, voice[0]), voice) for voice in voices)
     return home if overlap > 0 or (start < home[0] and overlap > -REACH) else None

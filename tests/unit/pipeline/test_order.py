@@ -90,6 +90,16 @@ def results(draw):
     return placed
 
 
+def test_a_segment_without_duration_on_the_border_of_two_windows_stays_in_the_first():
+    border = 16_079  # samples; voices begin at hundredths of a second, a little earlier here
+    time = border / SAMPLE_RATE
+    placed = [
+        PlacedResult(Timeline((Span(0, border),)), WindowResult("en", 1.0, (segment(0.0, 1.0), segment(2.0, 2.0)))),
+        PlacedResult(Timeline((Span(border, 32_000),)), WindowResult("en", 1.0, ()), voice=(Span(border, 3_000),)),
+    ]
+    assert [(each.start, each.end) for each in judged(placed, REQUEST, 3.0).segments] == [(0.0, 1.0), (time, time)]
+
+
 @given(results(), st.floats(0, 1))
 def test_times_are_in_order_inside_the_audio_and_the_window(placed, share):
     duration = placed[-1].timeline.end - share * placed[-1].timeline.length / SAMPLE_RATE
