@@ -95,6 +95,7 @@ class PlacedResult:
     computed_by: of `transcription.pipeline.request_key.computed_by`, "" if unknown. One that was stored by another
     version, or with another model or setting, is not used again.
     channel: 0; with Channel.SPLIT 0 for left and 1 for right.
+    heard: what was found out about speakers since the window before, see `SpeakerStage.heard`; "" for nothing.
     """
 
     timeline: Timeline
@@ -103,6 +104,7 @@ class PlacedResult:
     computed_by: str = ""
     voice: tuple[Span, ...] | None = None
     channel: int = 0
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True)

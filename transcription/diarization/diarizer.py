@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +15,7 @@ from transcription.diarization.observations import Observation, observe
 from transcription.diarization.people import people_in, people_of_pieces
 from transcription.diarization.sessions import SpeakerModels
 from transcription.diarization.turns import order_of_appearance, turns_of
-from transcription.diarization.windows import WindowCutter
+from transcription.diarization.windows import SoundWindow, WindowCutter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,15 +37,27 @@ class Diarizer:
     Keeps 15 s of sound, and about 1 KB for each second of the recording. Not for several threads at once.
     """
 
-    def __init__(self, models: SpeakerModels, options: SpeakerOptions) -> None:
+    def __init__(self, models: SpeakerModels, options: SpeakerOptions, known: Sequence[Observation] = ()) -> None:
+        """known: observations of an earlier run on the same recording, from its first window on."""
         self._models = models
         self._options = options
         self._cutter = WindowCutter()
+        self._known = deque(known)
         self._seen: list[Observation] = []
 
     def feed(self, samples: NDArray[np.int16]) -> None:
         """More of the recording. samples: shape (n,), 16 kHz mono."""
-        self._seen.extend(observe(window, self._models) for window in self._cutter.feed(samples))
+        self._seen.extend(self._observed(window) for window in self._cutter.feed(samples))
+
+    def seen(self, first: int) -> list[Observation]:
+        """The observations so far, from this window on. May be called while another thread is in `feed`."""
+        return self._seen[first:]
+
+    def _observed(self, window: SoundWindow) -> Observation:
+        if self._known and self._known[0].first_frame == window.first_frame:
+            return self._known.popleft()
+        self._known.clear()
+        return observe(window, self._models)
 
     def finish(self) -> Diarization:
         """The result. To be called once, after the last `feed`."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.speakers import LETTERS, KnownVoice, SpeakerOptions, SpeakerTurns, Turn
 from transcription.core.transcript import Transcript
+from transcription.pipeline.request_key import speakers_by
 from transcription.pipeline.speakers import labels_of, letters_of, with_speakers
 from transcription.system.thread_priority import lower_priority
 from transcription.telemetry.metrics import DIARIZATION_SECONDS
@@ -50,10 +51,14 @@ def speaker_models(model_dir: Path) -> SpeakerModels:
 class SpeakerStage:
     """The speakers of one recording. Keeps at most MOST_WAITING blocks, and about 1 KB for each second before them."""
 
-    def __init__(self, options: SpeakerOptions, model_dir: Path) -> None:
-        """model_dir: WHISPER_MODEL_DIR."""
+    def __init__(self, options: SpeakerOptions, model_dir: Path, heard: Sequence[str] = ()) -> None:
+        """model_dir: WHISPER_MODEL_DIR. heard: what `heard` returned in an earlier run on the same recording."""
         self._options = options
         self._model_dir = model_dir
+        self._earlier = heard
+        self._kept = 0  # windows that `heard` has returned
+        self._diarizer: Diarizer | None = None
+        self._made_by = ""
         self._blocks: asyncio.Queue[Samples] = asyncio.Queue(MOST_WAITING)
         self._work = asyncio.create_task(self._listen())
 
@@ -69,6 +74,20 @@ class SpeakerStage:
             putting.cancel()
         if self._work.done():
             self._work.result()
+
+    def heard(self) -> str:
+        """What was found out since the last call, as text, so that another run can go on from there; "" for nothing.
+
+        It begins with what computed it.
+        """
+        from transcription.diarization.kept import packed
+
+        seen = self._diarizer.seen(self._kept) if self._diarizer else []
+        if not seen:
+            return ""
+        text = packed(self._kept, seen)
+        self._kept += len(seen)
+        return f"{self._made_by}{text}"
 
     async def label(self, transcript: Transcript) -> Transcript:
         """The transcript of all that was fed, with its speakers. Raises ModelUnavailable."""
@@ -88,17 +107,22 @@ class SpeakerStage:
         await asyncio.gather(self._work, return_exceptions=True)
 
     async def _listen(self) -> Diarization:
-        diarizer = await _in_thread(self._diarizer)
+        diarizer = self._diarizer = await _in_thread(self._start)
         while len(samples := await self._next_step()):
             with traced(DIARIZATION, seconds=len(samples) / SAMPLE_RATE):
                 await _in_thread(partial(diarizer.feed, samples))
         with traced(DIARIZATION):
             return await _in_thread(diarizer.finish)
 
-    def _diarizer(self) -> Diarizer:
+    def _start(self) -> Diarizer:
         from transcription.diarization.diarizer import Diarizer
+        from transcription.diarization.kept import restored
 
-        return Diarizer(speaker_models(self._model_dir), self._options)
+        self._made_by = "".join((*speakers_by(self._model_dir), ":"))
+        own = [text.removeprefix(self._made_by) for text in self._earlier if text.startswith(self._made_by)]
+        known = restored(own)
+        self._kept = len(known)
+        return Diarizer(speaker_models(self._model_dir), self._options, known)
 
     async def _next_step(self) -> Samples:
         """The next STEP_SAMPLES or a little more; fewer at the end, and none after it."""

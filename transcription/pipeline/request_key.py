@@ -50,9 +50,7 @@ def request_key(
     name_and_type = (PurePath(content.filename).suffix.lower(), content.content_type) if checked else ("", "")
     options = _REQUEST.dump_python(request, mode="json")
     engine = computed_by(request.decode.model, settings)
-    speakers: tuple[str, ...] = ()
-    if request.speakers:
-        speakers = digest_of_sources(SPEAKER_RULES), digest_of_model(weights_folder(settings.whisper_model_dir))
+    speakers = speakers_by(settings.whisper_model_dir) if request.speakers else ()
     work = digest(content.sha256, *name_and_type, engine, options, *speakers)
     return digest(caller, work) if caller else work
 
@@ -68,6 +66,11 @@ def computed_by(model: str, settings: Settings) -> str:
     chosen = settings.whisper_device, settings.whisper_compute_type, settings.max_duration, has_gpu
     rules = digest_of_sources(TEXT_RULES)
     return digest(settings.app_version, chosen, libraries(), rules, _digest_of(model, settings), _ffmpeg(settings))
+
+
+def speakers_by(model_dir: Path) -> tuple[str, ...]:
+    """What tells speakers apart here and now: our own rules, and the weights. model_dir: WHISPER_MODEL_DIR."""
+    return digest_of_sources(SPEAKER_RULES), digest_of_model(weights_folder(model_dir))
 
 
 def still_valid(known: Sequence[PlacedResult], engine: str) -> list[PlacedResult]:

@@ -106,7 +106,8 @@ class Pipeline:
         async with AsyncExitStack() as stack:
             speakers = None
             if request.speakers:
-                stage = SpeakerStage(request.speakers, self._settings.whisper_model_dir)
+                heard = [item.heard for item in known if item.heard]
+                stage = SpeakerStage(request.speakers, self._settings.whisper_model_dir, heard)
                 speakers = await stack.enter_async_context(aclosing(stage))
             blocks = decode(media, self._settings, notices, request.sound.channel)
             pcm = CountedSamples(blocks, speakers.feed if speakers else None)
@@ -115,6 +116,8 @@ class Pipeline:
             windows = windows_of(pcm, request)
             results = await stack.enter_async_context(aclosing(self._results(windows, request, ticket, known)))
             async for item in results:
+                if speakers and len(placed) >= len(known):  # the others are stored already
+                    item = replace(item, heard=speakers.heard())
                 placed.append(item)
                 if on_result:
                     on_result(item, media.duration)

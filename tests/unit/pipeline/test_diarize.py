@@ -18,10 +18,14 @@ from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import ModelUnavailable
 from transcription.core.options import Channel, DecodeOptions, SoundOptions, TranscriptionRequest
 from transcription.core.speakers import SpeakerOptions
+from transcription.diarization import diarizer
+from transcription.diarization.kept import restored
+from transcription.diarization.observations import observe
 from transcription.pipeline import diarize
 from transcription.pipeline.assemble import Draft
 from transcription.pipeline.transcribe import Pipeline
 
+WINDOWS = 12  # that the models hear of a minute
 CONVERSATION = Path(__file__).parents[2] / "data" / "diarization" / "two-speakers.ogg"
 REQUEST = TranscriptionRequest(
     DecodeOptions(model="demo", language="en"), EVERYTHING, speakers=SpeakerOptions(labels="P")
@@ -71,13 +75,78 @@ def test_noise_has_no_speakers(told_apart):
     assert told_apart(noise(3), ScriptedRunner()).speakers == ()
 
 
-def test_a_resumed_run_hears_the_whole_recording_and_has_the_same_speakers(told_apart, conversation):
+@pytest.fixture
+def models_run(monkeypatch):
+    """The number of windows that the models have heard."""
+    counted = []
+
+    def count(window, models):
+        counted.append(window)
+        return observe(window, models)
+
+    monkeypatch.setattr(diarizer, "observe", count)
+    return lambda: len(counted)
+
+
+class Patient(ScriptedRunner):
+    """Answers its n-th window after the models of the speakers have heard 3 n of theirs, which are so many."""
+
+    def __init__(self, models_run, theirs=WINDOWS):
+        super().__init__()
+        self._models_run, self._before = models_run, models_run()
+        self._theirs = theirs
+        self._windows = 0
+
+    async def transcribe(self, window, options, ticket):
+        self._windows += 1
+        # One more has begun then. The last is heard at the end of the sound.
+        wanted = min(3 * self._windows + 1, self._theirs - 1)
+        while self._models_run() - self._before < wanted:
+            await asyncio.sleep(0.01)
+        return await super().transcribe(window, options, ticket)
+
+
+@pytest.fixture
+def interrupted(told_apart, conversation, models_run):
+    """A minute of speech, the results of a run on it, and its transcript."""
+    samples = np.tile(conversation, 2)[: 60 * SAMPLE_RATE]
     seen = []
-    whole = told_apart(conversation, ScriptedRunner(), on_result=lambda item, _: seen.append(item))
-    rest = ScriptedRunner()
-    resumed = told_apart(conversation, rest, known=seen[:1])
+    whole = told_apart(samples, Patient(models_run), on_result=lambda item, _: seen.append(item))
+    return samples, seen, replace(whole, processing_time=0)
+
+
+def heard_by(results):
+    """The windows whose speakers are in the results."""
+    return len(restored(item.heard.partition(":")[2] for item in results if item.heard))
+
+
+def test_a_resumed_run_goes_on_where_the_speakers_of_the_first_one_were_heard(told_apart, interrupted, models_run):
+    samples, seen, whole = interrupted
+    assert heard_by(seen[:1]) >= 3
+    before, rest = models_run(), ScriptedRunner()
+    resumed = told_apart(samples, rest, known=seen[:1])
     assert len(rest.options) == len(seen) - 1
-    assert replace(resumed, processing_time=0) == replace(whole, processing_time=0)
+    assert replace(resumed, processing_time=0) == whole
+    assert models_run() - before == WINDOWS - heard_by(seen[:1])
+
+
+def test_what_other_rules_or_weights_have_heard_is_heard_again(told_apart, interrupted, models_run):
+    samples, seen, whole = interrupted
+    before, known = models_run(), [replace(item, heard=f"other:{item.heard.partition(':')[2]}") for item in seen]
+    assert replace(told_apart(samples, ScriptedRunner(), known=known), processing_time=0) == whole
+    assert models_run() - before == WINDOWS
+
+
+def test_a_run_that_was_resumed_can_be_resumed_again(told_apart, interrupted, models_run):
+    samples, seen, whole = interrupted
+    second = []
+    left = Patient(models_run, WINDOWS - heard_by(seen[:1]))
+    told_apart(samples, left, known=seen[:1], on_result=lambda item, _: second.append(item))
+    assert second[0] == seen[0]
+    assert heard_by(second) > heard_by(seen[:1])
+    before = models_run()
+    assert replace(told_apart(samples, ScriptedRunner(), known=second), processing_time=0) == whole
+    assert models_run() - before == WINDOWS - heard_by(second)
 
 
 def test_damaged_weights_fail_the_request_even_while_the_decoder_waits(told_apart, settings, tmp_path, monkeypatch):
