@@ -15,6 +15,7 @@ from transcription.core.audio import SAMPLE_RATE
 
 DEFAULT = "default"
 STOP_SECONDS = 5.0
+END_SECONDS = 0.5  # between the end of the audio of ffmpeg and its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,11 @@ class Recorder:
 
     def check(self) -> None:
         """After the end of the audio. Raises RecordingFailed if ffmpeg itself has ended with an error."""
-        if self._process.poll():
+        try:
+            failed = self._process.wait(END_SECONDS) != 0
+        except subprocess.TimeoutExpired:  # it records still: Ctrl-C has ended the audio
+            return
+        if failed:
             self._messages.seek(0)
             lines = self._messages.read().decode(errors="replace").split("\n")
             reason = next((line for line in reversed(lines) if line.strip()), "ffmpeg gave no reason")
