@@ -15,6 +15,7 @@ from transcription.media.intake.containers import ALL
 SCHEMES = ("http://", "https://")
 ENDINGS = frozenset(ending for container in ALL for ending in container.extensions)
 WATCH = "watch"
+LIVE = "live"
 
 
 @dataclass(frozen=True, slots=True)

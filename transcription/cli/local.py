@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from formats import registry
 from formats.registry import ResponseFormat
@@ -12,6 +13,7 @@ from runners.client.interface import RunnerState
 from runners.host import ModelHost
 from runners.models.catalogue import list_models
 from transcription.api.parameters.parsing import parse_parameters
+from transcription.cli.live_local import LocalLive
 from transcription.cli.transcriber import ModelLine, RecordingFailed, RecordingRequest, ReportProgress, state_of
 from transcription.core.audio import Window
 from transcription.core.errors import TranscriptionError
@@ -92,6 +94,16 @@ class LocalTranscriber:
             return {each: registry.render(transcript, each, layout).body for each in request.formats}
         except TranscriptionError as error:
             raise RecordingFailed(f"{error.message} {error.detail}".strip()) from None
+
+    @asynccontextmanager
+    async def live(self, parameters: Mapping[str, str]) -> AsyncIterator[LocalLive]:
+        """A session for live audio. Raises RecordingFailed."""
+        self._runner = self._runner or InProcessRunner(self._settings)
+        engine = LocalLive(self._runner, self._settings, parameters)
+        try:
+            yield engine
+        finally:
+            await engine.aclose()
 
     async def _transcribe(
         self, recording: RecordingRequest, request: TranscriptionRequest, report: ReportProgress

@@ -1,4 +1,4 @@
-"""`transcribe FILE...` and `transcribe watch FOLDER`: from the command line to an exit code."""
+"""`transcribe FILE...`, `transcribe watch FOLDER` and `transcribe live`: from the command line to an exit code."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import click
 
 from formats.registry import ResponseFormat
 from transcription.cli.checks import check_layout_of, check_model, check_settings_of_server, formats_of
-from transcription.cli.inputs import WATCH, NoRecordings, Recording, recordings_of
-from transcription.cli.names import SameName, Targets, different, result_files
+from transcription.cli.inputs import LIVE, WATCH, NoRecordings, Recording, recordings_of
+from transcription.cli.names import NO_TARGETS, SameName, different, result_files
 from transcription.cli.options import Whisperlike, parameters_of, with_options
 from transcription.cli.output import Output
 from transcription.cli.remote import RemoteTranscriber
@@ -23,7 +23,6 @@ from transcription.cli.session import Session, Work
 from transcription.cli.transcriber import RecordingFailed, ServerUnavailable, Transcriber
 from transcription.core.settings import Settings
 
-NO_TARGETS: Targets = {}
 SOME_FAILED, SERVER_UNAVAILABLE, INTERRUPTED = 1, 3, 130  # click itself exits with 2 on wrong usage
 PROGRAM = "transcribe"
 CONTEXT = {
@@ -37,6 +36,7 @@ Examples:
   transcribe -f srt --max_line_width 42 *.mp4  subtitles
   transcribe -s localhost:3000 recordings/     a folder, on a server
   transcribe watch inbox -o texts              what is put into a folder
+  transcribe live --microphone                 what is being said
 
 \b
 Exit codes: 0 success, 1 a recording failed, 2 wrong usage, 3 the server cannot be reached or has no capacity,
@@ -58,6 +58,8 @@ def main(files: tuple[str, ...], **choices: Any) -> None:
     is printed. Results are written next to the recordings.
 
     `transcribe watch FOLDER` transcribes what is put into a folder, until it is interrupted.
+
+    `transcribe live` transcribes raw PCM or WAV from standard input, or a microphone, while it is spoken.
     """
     write_errors_as_utf8()
     screen = Screen(quiet=choices["quiet"], verbose=choices["verbose"])
@@ -82,6 +84,9 @@ def run(files: Sequence[str], choices: Mapping[str, Any], screen: Screen) -> int
             print_models(transcriber)
         return 0
     formats = formats_of(choices["formats"], parameters)
+    if choices["live"] or (files[:1] == (LIVE,) and not Path(LIVE).is_file()):
+        rest = files if choices["live"] else files[1:]
+        return transcribe_live(rest, formats, choices, parameters, screen)
     check_layout_of(parameters, formats)
     if files[:1] == (WATCH,) and not Path(WATCH).is_file():
         return watch_folder(files[1:], formats, choices, parameters, screen)
@@ -156,6 +161,27 @@ def watch_folder(
             overwrite=choices["overwrite"],
         )
         return SOME_FAILED if watch.run(once=choices["once"]) else 0
+
+
+def transcribe_live(
+    files: Sequence[str],
+    formats: tuple[ResponseFormat, ...],
+    choices: Mapping[str, Any],
+    parameters: dict[str, str],
+    screen: Screen,
+) -> int:
+    """The exit code of `transcribe live`. Raises ServerUnavailable and click.UsageError."""
+    from transcription.cli.live import check_live, listen
+
+    check_live(files, parameters, choices, is_terminal=sys.stdin is None or sys.stdin.isatty())
+    with transcriber_for(choices, parameters) as transcriber:
+        check_model_of(transcriber, choices)
+        try:
+            listen(transcriber, formats, choices, parameters, screen)
+        except RecordingFailed as error:
+            screen.complain(LIVE, error)
+            return SOME_FAILED
+    return 0
 
 
 def check_model_of(transcriber: Transcriber, choices: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from formats.registry import ResponseFormat
 
 Targets = Mapping[ResponseFormat, Path]
+NO_TARGETS: Targets = {}
 
 
 class SameName(Exception):

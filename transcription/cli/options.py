@@ -22,6 +22,7 @@ from transcription.core.speakers import MAX_SPEAKERS
 DEFAULT_TIMEOUT = 3600.0  # seconds
 COMPUTE_TYPES = ("auto", "int8", "int8_float16", "float16", "float32")  # of the setting WHISPER_COMPUTE_TYPE
 MAX_THREADS = 512
+LEAST_RATE, MOST_RATE = 8_000, 48_000  # Hz; of live audio. Not imported: the module that has them loads ffmpeg.
 # Options with the name of the parameter.
 SAME_NAME = (
     *("language", "model", "task", "initial_prompt", "hotwords", "audio_track", "channel", "num_speakers", "diarize"),
@@ -275,6 +276,21 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="SECONDS",
         help="A file that did not change for so long is complete.",
     ),
+    optgroup.group("transcribe live"),
+    optgroup.option(
+        "--microphone",
+        is_flag=False,
+        flag_value="default",
+        metavar="[DEVICE]",
+        help="Listen to a microphone, through ffmpeg; to the default one without a name.",
+    ),
+    optgroup.option(
+        "--sample-rate",
+        type=click.IntRange(LEAST_RATE, MOST_RATE),
+        metavar="HZ",
+        help="Of raw PCM on standard input: 16 bits, little-endian, mono.  [default: 16000]",
+    ),
+    optgroup.option("--live", is_flag=True, help="The same as `transcribe live`."),
     optgroup.group("Information"),
     optgroup.option("--list-models", is_flag=True, help="List the models, those of the server with --server."),
     optgroup.option(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, BinaryIO
 
 import httpx
 
 from formats.registry import ResponseFormat
 from transcription.cli.job_events import ENDS, events_in
+from transcription.cli.live_engine import LiveEngine
 from transcription.cli.transcriber import (
     ModelLine,
     RecordingFailed,
@@ -35,6 +36,7 @@ class RemoteTranscriber:
     def __init__(self, url: str, api_key: str, timeout: float) -> None:
         url = url if "://" in url else f"http://{url}"
         self._url = url
+        self._api_key = api_key
         self._timeout = timeout
         self._http = httpx.Client(
             base_url=url.rstrip("/"), headers={"X-API-Key": api_key} if api_key else {}, timeout=TIMEOUT
@@ -96,6 +98,12 @@ class RemoteTranscriber:
             raise ServerUnavailable(f"{self._url} has no capacity: {_message(answer)}")
         report("waiting for the server", None)
         time.sleep(seconds)
+
+    def live(self, parameters: Mapping[str, str]) -> AbstractAsyncContextManager[LiveEngine]:
+        """A session for live audio. Raises RecordingFailed and ServerUnavailable when it is entered."""
+        from transcription.cli.live_remote import opened  # late: files need no WebSocket
+
+        return opened(self._url, self._api_key, parameters)
 
     def models(self) -> list[ModelLine]:
         """The models of GET /models. Raises ServerUnavailable."""

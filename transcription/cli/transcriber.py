@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from formats.registry import ResponseFormat
+from transcription.cli.live_engine import LiveEngine
 
 # Called with the current step and the share of it that is done, 0..1, or None if unknown.
 ReportProgress = Callable[[str, float | None], None]
@@ -63,6 +65,9 @@ class Transcriber(Protocol):
 
         Raises RecordingFailed and ServerUnavailable. On KeyboardInterrupt all work on the recording is undone.
         """
+
+    def live(self, parameters: Mapping[str, str]) -> AbstractAsyncContextManager[LiveEngine]:
+        """A session for live audio. Raises RecordingFailed and ServerUnavailable when it is entered."""
 
     def models(self) -> list[ModelLine]:
         """The models that may be named. Raises ServerUnavailable."""

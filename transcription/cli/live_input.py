@@ -1,0 +1,121 @@
+"""Live audio from a pipe: raw PCM, or WAV, converted to 16 kHz mono while it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+import threading
+from collections.abc import AsyncIterator
+
+from transcription.cli.transcriber import RecordingFailed
+from transcription.core.errors import InvalidParameter
+from transcription.live.pcm import Encoding, PcmFormat, PcmStream
+
+READ_BYTES = 6400  # 0.2 s at 16 kHz
+MOST_READ = 8  # blocks that were read and not transcribed; the pipe holds back what follows
+MOST_HEADER_BYTES = 65_536  # of a WAV file, up to its samples
+# What a stream of a container begins with, and where. MP3 without tags has no such mark.
+CONTAINERS = ((0, b"OggS"), (0, b"fLaC"), (0, b"ID3"), (0, b"\x1aE\xdf\xa3"), (4, b"ftyp"))
+WAV_ENCODINGS = {(1, 16): Encoding.INT16, (0xFFFE, 16): Encoding.INT16, (6, 8): Encoding.A_LAW, (7, 8): Encoding.MU_LAW}
+
+
+class LiveInput:
+    """Reads a pipe until its end, or until `stop`. Needs a running event loop. descriptor: of the pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._loop = asyncio.get_running_loop()
+        self._blocks: asyncio.Queue[bytes] = asyncio.Queue()
+        self._room = threading.Semaphore(MOST_READ)
+
+    def stop(self) -> None:
+        """End the audio after what has been read."""
+        self._blocks.put_nowait(b"")
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """The bytes as they come."""
+        # A thread of its own that ends with the process: nothing else can leave a read from a silent terminal or pipe.
+        threading.Thread(target=self._read, daemon=True).start()
+        while block := await self._blocks.get():
+            yield block
+            self._room.release()
+
+    def _read(self) -> None:
+        block = b"begin"
+        while block:
+            self._room.acquire()
+            try:
+                block = os.read(self._descriptor, READ_BYTES)
+            except OSError:
+                block = b""
+            if self._loop.is_closed():
+                return
+            self._loop.call_soon_threadsafe(self._blocks.put_nowait, block)
+
+
+class PcmReader:
+    """Finds out what a stream is, and converts it. rate: of raw PCM, Hz."""
+
+    def __init__(self, rate: int) -> None:
+        self._raw = PcmFormat(rate=rate)
+        self._rest = b""
+        self._stream: PcmStream | None = None
+        self._frame_bytes = self._raw.frame_bytes
+
+    def convert(self, data: bytes) -> bytes:
+        """The samples that are complete: int16, little-endian, 16 kHz mono. Raises RecordingFailed."""
+        self._rest += data
+        if self._stream is None and not self._begin():
+            return b""
+        assert self._stream is not None
+        whole = len(self._rest) // self._frame_bytes * self._frame_bytes
+        samples, self._rest = self._rest[:whole], self._rest[whole:]
+        return self._stream.convert(samples).astype("<i2").tobytes()
+
+    def _begin(self) -> bool:
+        """Whether enough has arrived to know the format."""
+        head = self._rest
+        if len(head) < 12:  # as long as the longest mark
+            return False
+        if any(head.startswith(mark, at) for at, mark in CONTAINERS):
+            raise RecordingFailed(
+                "standard input is a file, not raw samples or WAV. Decode it while it arrives: "
+                "ffmpeg -i FILE -f wav - | transcribe live"
+            )
+        pcm = self._raw
+        if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
+            found = wav_format(head)
+            if found is None:
+                return False
+            pcm, start = found
+            self._rest = head[start:]
+        self._stream = PcmStream(pcm)
+        self._frame_bytes = pcm.frame_bytes
+        return True
+
+
+def wav_format(head: bytes) -> tuple[PcmFormat, int] | None:
+    """The format of a WAV file and where its samples start; None if its header is longer than `head`.
+
+    The stated lengths of the file and of the samples are ignored: a stream has none. Raises RecordingFailed.
+    """
+    pcm: PcmFormat | None = None
+    at = 12
+    while at + 8 <= len(head):
+        name, size = struct.unpack_from("<4sI", head, at)
+        at += 8
+        if name == b"data" and pcm:
+            return pcm, at
+        if name == b"fmt " and at + 16 <= len(head):
+            kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, at)
+            if (kind, bits) not in WAV_ENCODINGS:
+                raise RecordingFailed("the WAV stream has no samples of 16 bits. Use ffmpeg with -c:a pcm_s16le.")
+            try:
+                pcm = PcmFormat(WAV_ENCODINGS[kind, bits], rate, channels)
+            except InvalidParameter as error:
+                raise RecordingFailed(error.message) from None
+        at += size + size % 2
+    if len(head) > MOST_HEADER_BYTES:
+        raise RecordingFailed("the header of the WAV stream is too long. Send raw samples with --sample_rate.")
+    return None
