@@ -18,6 +18,7 @@ PARAMETER = re.compile(r"\{[^}]+\}")
 OF_THE_MOMENT = {"date", "x-request-id", "x-bentoml-request-id", "x-bentoml-trace-id"}
 CHANGING_BODIES = {"/metrics", "/health", "/jobs"}
 FILE = "/static_content/swagger-ui.css"
+STATUSES = {"/": 307, "/redoc": 307}  # they lead to other pages; all others are 200
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_head_has_the_status_and_the_headers_of_get_on_every_route(client: httpx
     for path in readable:
         head, get = client.head(path), get_headers(client, path)
         assert (path, head.status_code, lasting(head)) == (path, get.status_code, lasting(get))
-        assert head.status_code == 200, path
+        assert head.status_code == STATUSES.get(path, 200), path
 
 
 def test_head_has_no_body(service: LocalService, readable: list[str]) -> None:
@@ -72,7 +73,7 @@ def test_head_has_no_body(service: LocalService, readable: list[str]) -> None:
             answer = b""
             while block := connection.recv(65536):
                 answer += block
-        assert answer.startswith(b"HTTP/1.1 200 "), path
+        assert answer.startswith(f"HTTP/1.1 {STATUSES.get(path, 200)} ".encode()), path
         assert answer.endswith(b"\r\n\r\n"), path
         assert answer.count(b"\r\n\r\n") == 1, path
 

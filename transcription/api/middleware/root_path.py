@@ -79,10 +79,10 @@ class RootPathMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["path"] in ("", FRONT):
+        if scope["path"] in ("", FRONT) and scope["method"] in ("GET", "HEAD"):
             await RedirectResponse(f"{prefix}{FRONT_PAGE}")(scope, receive, send)
             return
-        if scope["path"] == BENTOML_PAGE:
+        if scope["path"] in ("", BENTOML_PAGE):
             scope = {**scope, "path": FRONT}
         host = Headers(scope=scope).get("host", "")
 
