@@ -27,7 +27,7 @@ from runners.placement import CPU
 from transcription.core.audio import ENCODER_FRAMES
 from transcription.core.errors import ModelUnavailable
 from transcription.core.languages import DOUBTFUL
-from transcription.core.options import DecodeOptions
+from transcription.core.options import DecodeOptions, EncoderContext
 from transcription.core.transcript import Segment, WindowResult
 from transcription.telemetry import metrics
 from transcription.telemetry.tracing import MODEL_DECODE, MODEL_ENCODE, stage
@@ -125,7 +125,11 @@ class Engine:
             for given in (options.hotwords, options.initial_prompt)
         )
         prompt = fit(hotwords, text, self._context_tokens, self._tokenizers.start_length)
-        return _WindowState(features, options, language, 1.0 if language else 0.0, prompt)
+        state = _WindowState(features, options, language, 1.0 if language else 0.0, prompt)
+        if options.encoder_context is not EncoderContext.FULL and not task.samples.any():
+            # Of digital silence the model makes a language and a loop of words, at every temperature.
+            state.seek = state.content_frames
+        return state
 
     def _decode_next(self, states: Sequence[_WindowState]) -> None:
         """Decode the rest of each window, at most 30 s, and advance its `seek`."""

@@ -94,9 +94,7 @@ def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, dura
     segments = in_order([_placed_segments(item) for item in placed], duration)
     language, probability = options.language or UNDETERMINED_LANGUAGE, 1.0 if options.language else 0.0
     if placed:
-        first = placed[0].result
-        detected = first.language, first.language_probability
-        language, probability = main_language(placed) if request.multilingual else detected
+        language, probability = main_language(placed if request.multilingual else _with_language(placed)[:1])
     return Transcript(
         language=language,
         language_probability=probability,
@@ -125,6 +123,7 @@ def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:
 
     placed: not empty; each window with the language detected in it.
     """
+    placed = _with_language(placed)
     # Windows are weighted by their speech, because the language of silence is a guess. Without detected speech, or
     # without voice activity detection, they are weighted by their length.
     spoken = [sum(span.length for span in item.speech or ()) for item in placed]
@@ -137,6 +136,11 @@ def main_language(placed: Sequence[PlacedResult]) -> tuple[str, float]:
         certainty[language] = certainty.get(language, 0.0) + weight * item.result.language_probability
     longest = max(totals, key=lambda language: totals[language])
     return longest, certainty[longest] / totals[longest]
+
+
+def _with_language(placed: Sequence[PlacedResult]) -> Sequence[PlacedResult]:
+    """The windows that have a language; all, if none has, because there is nothing but digital silence."""
+    return [item for item in placed if item.result.language_probability] or placed
 
 
 def prompt_notices(placed: Sequence[PlacedResult]) -> list[Notice]:

@@ -223,7 +223,7 @@ class Pipeline:
             ahead = Lookahead(windows)
             async with aclosing(windows):
                 async for window in ahead:
-                    # The first window determines the language of the rest.
+                    # The first window with a sound determines the language of the rest.
                     first = not options.language and not request.multilingual
                     placed = reusable.result_of(window)
                     if not placed:
@@ -237,7 +237,7 @@ class Pipeline:
                         placed = await _first(waiting, engine)
                         if first and guess:
                             placed = await self._confirmed(placed, window, guess, options, ticket)
-                    if first:
+                    if first and placed.result.language_probability:  # none in digital silence
                         options = replace(options, language=placed.result.language)
                     yield placed
             while waiting:

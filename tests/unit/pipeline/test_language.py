@@ -54,6 +54,14 @@ def test_a_doubtful_language_stays_unless_the_second_window_has_a_better_one(tra
     assert (first, second, set(rest)) == (None, None, {"ru"})
 
 
+def test_digital_silence_at_the_start_has_no_language(transcribed):
+    runner = ScriptedRunner(languages=("en", "en", "en", "fr"), probabilities=(0.0, 0.0, 0.0, 0.9))
+    transcript = transcribed(noise(100), runner)
+    assert (transcript.language, transcript.language_probability) == ("fr", 0.9)
+    asked = [options.language for options in runner.options]
+    assert asked[:3] == [None] * 3 and set(asked[4:]) <= {None, "fr"} and asked[-1] == "fr"
+
+
 def test_a_doubtful_language_of_the_only_window_stays(transcribed):
     runner = ScriptedRunner(languages=("ru",), probabilities=(0.2,))
     assert transcribed(noise(10), runner).language == "ru"
@@ -98,6 +106,10 @@ def test_the_main_language_is_the_one_that_is_spoken_longest():
 
 def test_silence_does_not_influence_the_main_language():
     assert main_language([placed("la", 0.3, 30, speech=0), placed("en", 0.9, 3, speech=2)]) == ("en", 0.9)
+
+
+def test_digital_silence_does_not_influence_the_main_language_either():
+    assert main_language([placed("en", 0.0, 30), placed("fr", 0.9, 3)]) == ("fr", 0.9)
 
 
 def test_without_detected_speech_the_longest_windows_determine_the_main_language():

@@ -155,6 +155,17 @@ def test_a_short_window_is_encoded_shortly(model: Watched, clip: Pcm) -> None:
     assert "meeting" in texts([result])[0]
 
 
+def test_digital_silence_has_neither_words_nor_a_language_and_costs_nothing(model: Watched, clip: Pcm) -> None:
+    silence = np.zeros(15 * SAMPLE_RATE, np.int16)
+
+    unknown, spoken, known = model.decode((silence, AUTO), (clip, AUTO), (silence, replace(AUTO, language="fr")))
+
+    assert model.encoded == [1000]
+    assert (unknown.segments, unknown.language_probability) == ((), 0.0)
+    assert "meeting" in texts([spoken])[0]
+    assert (known.segments, known.language) == ((), "fr")
+
+
 def test_a_full_context_is_encoded_on_request(model: Watched, clip: Pcm) -> None:
     model.decode((clip, FULL))
 

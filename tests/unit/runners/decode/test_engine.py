@@ -218,7 +218,7 @@ def test_a_window_is_encoded_once_for_detection_every_temperature_and_word_times
 def test_a_window_without_speech_has_no_segments(demo_engine: Engine) -> None:
     options = DecodeOptions(model="demo", temperatures=(0.0,), no_speech_threshold=-1.0, log_prob_threshold=100.0)
 
-    [result] = demo_engine.decode([WindowTask(np.zeros(SAMPLE_RATE, np.int16), options)])
+    [result] = demo_engine.decode([WindowTask(np.ones(SAMPLE_RATE, np.int16), options)])
 
     assert result.segments == ()
 
@@ -234,7 +234,7 @@ def test_text_decoded_without_speech_is_kept_apart(demo_engine: Engine, recordin
 
 @pytest.mark.parametrize("count", [1, 160, 1600])
 def test_a_window_of_any_length_is_decoded_to_its_end(demo_engine: Engine, count: int) -> None:
-    [result] = demo_engine.decode([WindowTask(np.zeros(count, np.int16), CERTAIN)])
+    [result] = demo_engine.decode([WindowTask(np.ones(count, np.int16), CERTAIN)])
 
     assert isinstance(result, WindowResult)
 
@@ -243,7 +243,7 @@ def test_a_language_that_does_not_exist_is_refused(demo_engine: Engine) -> None:
     options = DecodeOptions(model="demo", language="xx")
 
     with pytest.raises(InvalidParameter, match="'xx'"):
-        demo_engine.decode([WindowTask(np.zeros(SAMPLE_RATE, np.int16), options)])
+        demo_engine.decode([WindowTask(np.ones(SAMPLE_RATE, np.int16), options)])
 
 
 def test_a_broken_model_is_unavailable(tmp_path: Path) -> None:
