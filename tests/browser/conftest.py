@@ -24,14 +24,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
 
 # Not for the session: while Playwright runs, no other test of this thread can have an event loop of its own.
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium, into whose microphone a sample is spoken again and again, with a pause."""
     chromium = shutil.which("chromium")
     if not chromium:
         pytest.skip("needs chromium: make tools installs it where there are Debian's packages")
     expect.set_options(timeout=PATIENCE_MS)
     sandbox = [] if os.getuid() else ["--no-sandbox"]  # Chromium has none for root
+    said = tmp_path_factory.mktemp("microphone") / "said.wav"
+    run_ffmpeg("-i", str(SHORT), "-af", "apad=pad_dur=1.5", "-ar", "48000", str(said))
+    microphone = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={said}"]
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=sandbox)
+        yield playwright.chromium.launch(executable_path=chromium, args=[*sandbox, *microphone])
 
 
 @pytest.fixture

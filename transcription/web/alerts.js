@@ -25,6 +25,12 @@ export function showError(error, again = null) {
   }
 }
 
+/** Show a sentence that is no answer of the service. */
+export function showMessage(text) {
+  at("alert").textContent = text;
+  at("alert").hidden = false;
+}
+
 export function hideError() {
   at("alert").hidden = true;
   at("again").hidden = true;

@@ -9,6 +9,7 @@ import { fields, start as startOptions } from "./options.js";
 import { Picker } from "./picker.js";
 import { Player } from "./player.js";
 import { Recordings } from "./recordings.js";
+import { start as startSpeaking } from "./speaking.js";
 import { Transcript } from "./transcript.js";
 import { Uploads } from "./uploads.js";
 import { Waveform } from "./waveform.js";
@@ -145,6 +146,7 @@ function openLink() {
 window.addEventListener("hashchange", openLink);
 at("kept").textContent = `For listening, this browser keeps recordings of up to ${MAX_FILE_BYTES / 1e6} MB, ${MAX_ALL_BYTES / 1e9} GB together; the oldest go first.`;
 startOptions(() => recordings.refresh());
+startSpeaking(send);
 list.show();
 recordings.poll();
 openLink();

@@ -1,0 +1,130 @@
+// Speech from the microphone: its text while it is spoken (docs/LIVE.md), then a recording like any other.
+
+import { keptKey } from "./api.js";
+
+// What browsers record, the best first, and what the service calls it; "" if it cannot read it while it grows.
+const ENCODINGS = { "audio/webm;codecs=opus": "webm", "audio/ogg;codecs=opus": "ogg", "audio/mp4": "" };
+const PIECE_MS = 250;
+const KEEPALIVE_MS = 20_000; // the service ends a session that says nothing for a minute
+const REFUSALS = {
+  NotAllowedError: "The browser does not let this page use the microphone. Allow it beside the address, and try again.",
+  NotFoundError: "There is no microphone.",
+  NotReadableError: "The microphone is in use, or cannot be read.",
+};
+const LOST = "There is no text while you speak now, but the recording goes on. It is transcribed when you stop.";
+
+export class MicrophoneError extends Error {}
+
+/** One recording. events: onText(confirmed, tentative), onUtterance(), onProblem(message), onLevel(0..1), onStop(file). */
+export class Microphone {
+  /** Ask for the microphone and begin. options: `language`, `model`, `task` and `hotwords`. Throws MicrophoneError. */
+  static async start(options, events) {
+    if (!navigator.mediaDevices?.getUserMedia) {
+      throw new MicrophoneError("Browsers lend the microphone to pages at https addresses and localhost only.");
+    }
+    try {
+      return new Microphone(await navigator.mediaDevices.getUserMedia({ audio: true }), options, events);
+    } catch (error) {
+      throw new MicrophoneError(REFUSALS[error.name] ?? `The microphone cannot be used: ${error.message}`);
+    }
+  }
+
+  #events;
+  #stream;
+  #recorder;
+  #pieces = [];
+  #socket = null;
+  #heartbeat = 0;
+  #sound = new AudioContext();
+
+  constructor(stream, options, events) {
+    this.#events = events;
+    this.#stream = stream;
+    const type = Object.keys(ENCODINGS).find((each) => MediaRecorder.isTypeSupported(each));
+    this.#recorder = new MediaRecorder(stream, { mimeType: type });
+    this.#recorder.ondataavailable = ({ data }) => this.#add(data);
+    this.#recorder.onstop = () => this.#ended();
+    this.#connect({ type: "start", encoding: ENCODINGS[type], ...options });
+    this.#measure();
+  }
+
+  get isPaused() {
+    return this.#recorder.state === "paused";
+  }
+
+  pause() {
+    this.#recorder.pause();
+  }
+
+  resume() {
+    this.#recorder.resume();
+  }
+
+  stop() {
+    this.#recorder.stop();
+  }
+
+  #connect(start) {
+    const address = new URL("live", document.baseURI);
+    address.protocol = address.protocol.replace("http", "ws");
+    const key = keptKey();
+    // Nothing is recorded before the session has begun: its first bytes describe the rest.
+    const begin = () => this.#recorder.state === "inactive" && this.#recorder.start(PIECE_MS);
+    if (!start.encoding) {
+      this.#events.onProblem(LOST);
+      begin();
+      return;
+    }
+    this.#socket = new WebSocket(address, ["transcription.live", ...(key ? [`api-key.${key}`] : [])]);
+    this.#socket.onopen = () => {
+      this.#socket.send(JSON.stringify(start));
+      begin();
+    };
+    this.#socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
+    this.#socket.onclose = ({ code }) => {
+      if (code !== 1000 && this.#stream.active) this.#events.onProblem(LOST);
+      if (this.#stream.active) begin();
+    };
+    this.#heartbeat = setInterval(() => this.#tell({ type: "keepalive" }), KEEPALIVE_MS);
+  }
+
+  #tell(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #add(piece) {
+    this.#pieces.push(piece);
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(piece);
+  }
+
+  #hear(event) {
+    if (event.type === "partial") this.#events.onText(event.confirmed, event.tentative);
+    else if (event.type === "final") this.#events.onUtterance();
+    else if (event.type === "error") this.#events.onProblem(event.message);
+    else if (event.type === "finished") this.#socket.close(1000);
+  }
+
+  #ended() {
+    this.#tell({ type: "finish" });
+    clearInterval(this.#heartbeat);
+    for (const track of this.#stream.getTracks()) track.stop();
+    this.#sound.close();
+    const type = this.#recorder.mimeType.split(";")[0];
+    const at = new Date().toLocaleString("sv").replaceAll(":", "."); // 2026-11-27 17.40.00
+    this.#events.onStop(new File(this.#pieces, `Recording ${at}.${type.split("/")[1]}`, { type }));
+  }
+
+  #measure() {
+    const analyser = this.#sound.createAnalyser();
+    this.#sound.createMediaStreamSource(this.#stream).connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    const look = () => {
+      if (!this.#stream.active) return;
+      analyser.getFloatTimeDomainData(samples);
+      const loudest = samples.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
+      this.#events.onLevel(this.isPaused ? 0 : loudest);
+      requestAnimationFrame(look);
+    };
+    look();
+  }
+}

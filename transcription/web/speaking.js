@@ -1,0 +1,78 @@
+// The part of the page in which people speak.
+
+import { hideError, showMessage } from "./alerts.js";
+import { Microphone } from "./microphone.js";
+import { fields } from "./options.js";
+
+const at = (id) => document.getElementById(id);
+
+let microphone = null;
+
+function live() {
+  const { language, model, task, hotwords } = fields();
+  return Object.fromEntries(Object.entries({ language, model, task, hotwords }).filter(([, value]) => value));
+}
+
+function show(isSpeaking) {
+  at("speak").hidden = isSpeaking;
+  for (const id of ["hold", "stop", "level"]) at(id).hidden = !isSpeaking;
+  at("hold").textContent = "Pause";
+}
+
+function utterance() {
+  const confirmed = document.createElement("span");
+  const tentative = document.createElement("span");
+  tentative.className = "tentative";
+  const line = document.createElement("p");
+  line.dir = "auto";
+  line.append(confirmed, tentative);
+  return { line, confirmed, tentative };
+}
+
+/** send: gets the recording when it has ended. */
+export function start(send) {
+  let current = null;
+
+  const events = {
+    onText(confirmed, tentative) {
+      if (!current) at("spoken").append((current = utterance()).line);
+      current.confirmed.append(confirmed);
+      current.tentative.textContent = tentative;
+    },
+    onUtterance() {
+      current?.tentative.replaceChildren();
+      current = null;
+    },
+    onProblem: showMessage,
+    onLevel(loudness) {
+      at("level").value = loudness;
+    },
+    onStop(file) {
+      microphone = null;
+      current = null;
+      show(false);
+      if (file.size) send(file);
+    },
+  };
+
+  at("speak").addEventListener("click", async () => {
+    hideError();
+    at("speak").disabled = true;
+    at("spoken").replaceChildren();
+    try {
+      microphone = await Microphone.start(live(), events);
+      show(true);
+      at("stop").focus();
+    } catch (error) {
+      showMessage(error.message);
+    } finally {
+      at("speak").disabled = false;
+    }
+  });
+  at("hold").addEventListener("click", () => {
+    if (microphone.isPaused) microphone.resume();
+    else microphone.pause();
+    at("hold").textContent = microphone.isPaused ? "Go on" : "Pause";
+  });
+  at("stop").addEventListener("click", () => microphone.stop());
+}
