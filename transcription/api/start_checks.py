@@ -1,4 +1,7 @@
-"""Checks the settings before any process starts. Imports little: the supervisor of the processes runs this."""
+"""Checks the settings before any process starts, and says where the service will be.
+
+Imports little: the supervisor of the processes runs this.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable
+from ipaddress import ip_address
+
+import structlog
 
 from transcription.api.client_secrets import KEY_BYTES
 from transcription.api.middleware.api_keys import InvalidKeys, open_keys
@@ -18,6 +24,8 @@ from transcription.jobs.recordings.open import open_recordings
 from transcription.jobs.store.open import open_store
 from transcription.media.intake.uploads_folder import open_uploads
 from transcription.outbound.address_rules import AllowList
+
+log = structlog.get_logger(__name__)
 
 
 def check_settings(settings: Settings) -> None:
@@ -41,6 +49,21 @@ def check_settings(settings: Settings) -> None:
         raise SystemExit(f"Invalid settings:\n  {error}") from None
     except TranscriptionError as error:
         raise SystemExit(f"{error.message} {error.detail}".strip()) from None
+    log.info("starting", **addresses(settings), model=settings.whisper_model, version=settings.app_version)
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """Where people and probes on this machine find the service."""
+    host = "localhost" if _is_every_interface(settings.host) else settings.host
+    base = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.root_path}"
+    return {"page": f"{base}/ui", "docs": f"{base}/docs", "health": f"{base}/health"}
+
+
+def _is_every_interface(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:  # a name
+        return False
 
 
 async def _check_store(settings: Settings) -> None:

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from transcription.api.start_checks import check_settings
+from transcription.api.start_checks import addresses, check_settings
 from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
 
 
@@ -27,6 +28,29 @@ def settings(tmp_path: Path, own_weights: Path) -> Settings:
 
 def test_whole_weights_for_telling_speakers_apart_are_accepted(settings: Settings) -> None:
     check_settings(settings)
+
+
+def test_a_start_says_where_to_go_and_what_is_served(settings: Settings) -> None:
+    with capture_logs() as lines:
+        check_settings(settings)
+    [line] = [each for each in lines if each["event"] == "starting"]
+    assert (line["page"], line["model"]) == ("http://localhost:3000/ui", "demo")
+
+
+@pytest.mark.parametrize(
+    ("host", "prefix", "page"),
+    [
+        ("0.0.0.0", "", "http://localhost:8080/ui"),
+        ("::", "/speech", "http://localhost:8080/speech/ui"),
+        ("192.0.2.7", "", "http://192.0.2.7:8080/ui"),
+        ("2001:db8::7", "", "http://[2001:db8::7]:8080/ui"),
+    ],
+)
+def test_the_addresses_are_those_that_a_person_on_this_machine_uses(
+    settings: Settings, host: str, prefix: str, page: str
+) -> None:
+    changed = settings.model_copy(update={"host": host, "port": 8080, "root_path": prefix})
+    assert addresses(changed)["page"] == page
 
 
 @pytest.mark.parametrize("name", ["segmentation.onnx", "embedding.onnx"])
