@@ -17,15 +17,19 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from runners.batching.queue import size_of
 from runners.batching.scheduler import PATIENCE
+from runners.host import LAST_ANSWERS_SECONDS
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
 from tests.support.load import sample
 from tests.support.recordings import Recordings
 from tests.support.service import UNSHARED, LocalService, ask, local_service
 from tests.support.waiting import wait_until
+from transcription.core.audio import SAMPLE_RATE
 
 RECOVERY_SECONDS = 120.0  # the limit of a failure; it takes a few seconds on an idle machine
+LONGER = 14  # seconds; than the clip, and still one window
 TRIES = 5  # to stop the process while it has work, which a quick machine has done at once
 RUNNER = "whisper_runner"
 
@@ -159,15 +163,19 @@ def test_a_recording_that_killed_two_runners_is_refused_and_others_are_not(
 def test_a_runner_that_freezes_is_replaced_and_its_clients_get_a_retry_after(
     fragile: FragileService, recordings: Recordings, spoken_clip: SpokenClip
 ) -> None:
-    recording = recordings.speech("slow.mp3", 14)  # one window, whose deadline is known
-    assert fragile.transcribe(spoken_clip.path).status_code == 200
-    victim = fragile.runner()
-    # The runner has learned its speed from what it served; from the first of it, too, which took longer.
-    past_deadline = PATIENCE * max(seconds for runner, seconds in fragile.served if runner == victim) + 2.0
+    recording = recordings.speech("slow.mp3", LONGER)  # one window, whose deadline is known
+    longer = size_of(LONGER * SAMPLE_RATE) / size_of(3 * SAMPLE_RATE)
     for _ in range(TRIES):
-        outcome = fragile.transcribe_frozen(recording, victim, past_deadline)
-        if outcome.status_code != 200:  # else it had answered before it was stopped
+        assert fragile.transcribe(spoken_clip.path).status_code == 200
+        victim = fragile.runner()
+        # The runner has learned its speed from what it served, of which the clip is shortest; from the first of it,
+        # too, which took longer.
+        slowest = max(seconds for runner, seconds in fragile.served if runner == victim)
+        outcome = fragile.transcribe_frozen(recording, victim, PATIENCE * longer * slowest + 2.0)
+        if outcome.status_code != 200:  # else it had answered before it was stopped, or as it was to be replaced
             break
+        time.sleep(LAST_ANSWERS_SECONDS + 1.0)
+        fragile.wait_until_ready()
 
     assert_error(outcome, 503, "service_unavailable")
     assert int(outcome.headers["retry-after"]) > 0
