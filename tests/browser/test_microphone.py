@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.support.browser import PATIENCE_MS, OpenPage, violations
 
@@ -16,6 +16,7 @@ def test_what_is_spoken_is_seen_at_once_and_is_a_recording_afterwards(visit: Ope
     expect(page.locator("#spoken")).to_contain_text("meeting", timeout=PATIENCE_MS)
     assert violations(page) == []
     page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_label("Loudness")).to_have_js_property("value", 0)  # the sample goes on being spoken
     page.get_by_role("button", name="Go on").click()
     page.get_by_role("button", name="Stop").click()
     visited.wait_until_done()
@@ -35,10 +36,29 @@ def test_without_the_right_to_the_microphone_the_page_says_what_to_do(visit: Ope
 def test_without_a_connection_the_recording_goes_on(visit: OpenPage) -> None:
     visited = visit(permissions=["microphone"])
     page = visited.page
-    page.route_web_socket("**/live", lambda socket: socket.close(code=1013))
+    busy = '{"type": "error", "error": "service_unavailable", "message": "Too many sessions.", "retry_after": 5}'
+
+    def refuse(socket: WebSocketRoute) -> None:
+        socket.on_message(lambda _: (socket.send(busy), socket.close(code=1013)))
+
+    page.route_web_socket("**/live", refuse)
     page.get_by_role("button", name="Speak").click()
-    expect(page.get_by_role("alert")).to_contain_text("the recording goes on")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "Too many sessions. There is no text while you speak now, but the recording goes on"
+    )
     page.wait_for_timeout(4000)  # a sentence
     page.get_by_role("button", name="Stop").click()
     visited.wait_until_done()
     expect(page.locator("#transcript")).to_contain_text("monday")
+
+
+def test_stop_before_the_session_has_begun_gives_the_microphone_back(visit: OpenPage) -> None:
+    visited = visit(permissions=["microphone"])
+    page = visited.page
+    page.add_init_script("window.WebSocket = class { static OPEN = 1; readyState = 0; send() {} close() {} }")
+    page.reload()
+    page.get_by_role("button", name="Speak").click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Speak")).to_be_visible()
+    expect(page.locator("#work")).to_be_hidden()
+    assert visited.complaints == []

@@ -22,9 +22,12 @@ export class Microphone {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new MicrophoneError("Browsers lend the microphone to pages at https addresses and localhost only.");
     }
+    let stream = null;
     try {
-      return new Microphone(await navigator.mediaDevices.getUserMedia({ audio: true }), options, events);
+      stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+      return new Microphone(stream, options, events);
     } catch (error) {
+      for (const track of stream?.getTracks() ?? []) track.stop();
       throw new MicrophoneError(REFUSALS[error.name] ?? `The microphone cannot be used: ${error.message}`);
     }
   }
@@ -35,6 +38,7 @@ export class Microphone {
   #pieces = [];
   #socket = null;
   #heartbeat = 0;
+  #reason = ""; // of the newest problem that the service told
   #sound = new AudioContext();
 
   constructor(stream, options, events) {
@@ -61,7 +65,8 @@ export class Microphone {
   }
 
   stop() {
-    this.#recorder.stop();
+    if (this.#recorder.state === "inactive") this.#ended(); // the session has not begun yet
+    else this.#recorder.stop();
   }
 
   #connect(start) {
@@ -69,7 +74,7 @@ export class Microphone {
     address.protocol = address.protocol.replace("http", "ws");
     const key = keptKey();
     // Nothing is recorded before the session has begun: its first bytes describe the rest.
-    const begin = () => this.#recorder.state === "inactive" && this.#recorder.start(PIECE_MS);
+    const begin = () => this.#stream.active && this.#recorder.state === "inactive" && this.#recorder.start(PIECE_MS);
     if (!start.encoding) {
       this.#events.onProblem(LOST);
       begin();
@@ -77,13 +82,17 @@ export class Microphone {
     }
     this.#socket = new WebSocket(address, ["transcription.live", ...(key ? [`api-key.${key}`] : [])]);
     this.#socket.onopen = () => {
+      if (!this.#stream.active) {
+        this.#socket.close(1000);
+        return;
+      }
       this.#socket.send(JSON.stringify(start));
       begin();
     };
     this.#socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
     this.#socket.onclose = ({ code }) => {
-      if (code !== 1000 && this.#stream.active) this.#events.onProblem(LOST);
-      if (this.#stream.active) begin();
+      if (code !== 1000 && this.#stream.active) this.#events.onProblem([this.#reason, LOST].filter(Boolean).join(" "));
+      begin();
     };
     this.#heartbeat = setInterval(() => this.#tell({ type: "keepalive" }), KEEPALIVE_MS);
   }
@@ -100,7 +109,10 @@ export class Microphone {
   #hear(event) {
     if (event.type === "partial") this.#events.onText(event.confirmed, event.tentative);
     else if (event.type === "final") this.#events.onUtterance();
-    else if (event.type === "error") this.#events.onProblem(event.message);
+    else if (event.type === "error") {
+      this.#reason = event.message;
+      this.#events.onProblem(event.message);
+    }
     else if (event.type === "finished") this.#socket.close(1000);
   }
 

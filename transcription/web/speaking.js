@@ -29,13 +29,14 @@ function utterance() {
   return { line, confirmed, tentative };
 }
 
-/** send: gets the recording when it has ended. */
-export function start(send) {
+/** What one recording does to the page. The last text of an earlier one may come late, and goes to its own, hidden lines. */
+function eventsOf(send) {
+  const lines = document.createElement("div");
+  at("spoken").replaceChildren(lines);
   let current = null;
-
-  const events = {
+  return {
     onText(confirmed, tentative) {
-      if (!current) at("spoken").append((current = utterance()).line);
+      if (!current) lines.append((current = utterance()).line);
       current.confirmed.append(confirmed);
       current.tentative.textContent = tentative;
     },
@@ -49,18 +50,19 @@ export function start(send) {
     },
     onStop(file) {
       microphone = null;
-      current = null;
       show(false);
       if (file.size) send(file);
     },
   };
+}
 
+/** send: gets the recording when it has ended. */
+export function start(send) {
   at("speak").addEventListener("click", async () => {
     hideError();
     at("speak").disabled = true;
-    at("spoken").replaceChildren();
     try {
-      microphone = await Microphone.start(live(), events);
+      microphone = await Microphone.start(live(), eventsOf(send));
       show(true);
       at("stop").focus();
     } catch (error) {
@@ -75,4 +77,7 @@ export function start(send) {
     at("hold").textContent = microphone.isPaused ? "Go on" : "Pause";
   });
   at("stop").addEventListener("click", () => microphone.stop());
+  window.addEventListener("beforeunload", (event) => {
+    if (microphone) event.preventDefault(); // the browser asks: what was recorded is nowhere else
+  });
 }
