@@ -12,12 +12,10 @@ from transcription.cli.live_engine import Complete, Event, Heard, Problem
 from transcription.cli.transcriber import RecordingFailed
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
-from transcription.core.transcript import Transcript
 from transcription.live.events import Failed, Final, LiveEvent, Partial
 from transcription.live.options import LiveOptions
 from transcription.live.session import LiveSession
-
-UNDETERMINED_LANGUAGE = "und"
+from transcription.live.transcript import transcript_of
 
 
 class LocalLive:
@@ -55,17 +53,7 @@ class LocalLive:
 
     async def results(self, formats: Sequence[ResponseFormat]) -> Mapping[ResponseFormat, str]:
         """The text of all complete utterances in each format."""
-        decode = self._options.decode
-        spoken = [final for final in self._finals if final.text]
-        transcript = Transcript(
-            language=spoken[0].language if spoken else decode.language or UNDETERMINED_LANGUAGE,
-            language_probability=1.0 if spoken or decode.language else 0.0,
-            duration=self._session.seconds,
-            segments=tuple(segment for final in self._finals for segment in final.segments),
-            model=decode.model,
-            task=decode.task,
-            word_timestamps=self._options.words,
-        )
+        transcript = transcript_of(self._finals, self._options, self._session.seconds)
         return {each: (await asyncio.to_thread(render, transcript, each)).body for each in formats}
 
     async def aclose(self) -> None:

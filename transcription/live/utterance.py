@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import TranscriptionError
+from transcription.core.languages import UNDETERMINED
 from transcription.core.transcript import Segment, Word
 from transcription.live.agreement import after_confirmed, confirmable
 from transcription.live.cutting import FULL_SECONDS, cut_time
@@ -16,7 +17,6 @@ from transcription.live.events import Final, Partial
 from transcription.live.options import LiveOptions
 from transcription.live.segments import SpokenWord, segments_of, words_in
 
-UNDETERMINED_LANGUAGE = "und"  # ISO 639-2; of an utterance without text
 PAUSE_SAMPLES = SAMPLE_RATE * 3 // 10  # of a pause that stay, as padding of what follows
 OVERLAP_SECONDS = 0.3  # by which a word may be heard again after a cut
 
@@ -30,7 +30,7 @@ class Utterance:
         self.base = start
         self.options = options
         self.fruitless = 0  # decodes in a row of audio that has to be cut, without words
-        self.language = UNDETERMINED_LANGUAGE  # of the newest decode
+        self.language = UNDETERMINED  # of the newest decode
         self.error: TranscriptionError | None = None  # why some of the audio could not be decoded
         self._confirmed: list[SpokenWord] = []
         self._tentative: list[SpokenWord] = []
@@ -85,7 +85,7 @@ class Utterance:
             text,
             tuple(each.word for each in self._confirmed) if self.options.words else (),
             segments_of(self._confirmed),
-            self.language if text else UNDETERMINED_LANGUAGE,
+            self.language if text else UNDETERMINED,
             self.start / SAMPLE_RATE,
             end / SAMPLE_RATE,
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from transcription.core.audio import FRAMES_PER_SECOND, Timeline
+from transcription.core.languages import UNDETERMINED
 from transcription.core.options import TranscriptionRequest
 from transcription.core.transcript import PROMPT_CUT, Concern, Notice, PlacedResult, Segment, Transcript, Word
 from transcription.media.voice_activity import Activity
@@ -17,7 +18,6 @@ from transcription.pipeline.onsets import snapped
 from transcription.pipeline.order import in_order
 from transcription.pipeline.scripts import segment_in_script, transcript_in_script
 
-UNDETERMINED_LANGUAGE = "und"  # ISO 639-2; of a file without speech
 JUDGED_TOGETHER = 4  # windows of a draft, two minutes; loops of the decoder repeat within less
 
 
@@ -92,7 +92,7 @@ def assemble(placed: Sequence[PlacedResult], request: TranscriptionRequest, dura
     """
     options = request.decode
     segments = in_order([_placed_segments(item) for item in placed], duration)
-    language, probability = options.language or UNDETERMINED_LANGUAGE, 1.0 if options.language else 0.0
+    language, probability = options.language or UNDETERMINED, 1.0 if options.language else 0.0
     if placed:
         language, probability = main_language(placed if request.multilingual else _with_language(placed)[:1])
     return Transcript(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
 from transcription.core.errors import InvalidParameter, ServiceUnavailable, TranscriptionError
-from transcription.core.languages import DOUBTFUL
+from transcription.core.languages import DOUBTFUL, UNDETERMINED
 from transcription.core.options import Channel, DecodeOptions, SoundOptions, Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.core.speakers import LONGEST_SAMPLE, REFERENCES, KnownVoice, SpeakerOptions, SpeakerTurns
@@ -27,7 +27,7 @@ from transcription.media.open import open_media
 from transcription.media.quarantine import DecoderQuarantine
 from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows, longest_window
-from transcription.pipeline.assemble import UNDETERMINED_LANGUAGE, judged, prompt_notices
+from transcription.pipeline.assemble import judged, prompt_notices
 from transcription.pipeline.counted_samples import CountedSamples
 from transcription.pipeline.diarize import SpeakerStage, voice_in
 from transcription.pipeline.request_key import computed_by, still_valid
@@ -204,7 +204,7 @@ class Pipeline:
                 found.append(Detection(result.language, result.language_probability))
                 if len(found) == MOST_DETECTIONS or found[-1].probability >= DOUBTFUL:
                     break
-        return max(found, key=lambda detection: detection.probability, default=Detection(UNDETERMINED_LANGUAGE, 0.0))
+        return max(found, key=lambda detection: detection.probability, default=Detection(UNDETERMINED, 0.0))
 
     async def _results(
         self,

@@ -21,16 +21,16 @@ from transcription.api.live.messages import (
     event_document,
     with_words,
 )
-from transcription.core.errors import AudioTooLong, InvalidParameter, TranscriptionError
+from transcription.api.session_length import check_length
+from transcription.core.errors import InvalidParameter, TranscriptionError
 from transcription.core.settings import Settings
-from transcription.core.transcript import Transcript
 from transcription.live.events import Final
 from transcription.live.session import LiveSession
+from transcription.live.transcript import transcript_of
 from transcription.media.piped import PipedDecoder, piped_decoder
 from transcription.media.resample import Resampler
 
 KEPT_EVENTS = 1000  # for a client that comes back; older ones are lost
-UNDETERMINED_LANGUAGE = "und"
 
 log = structlog.get_logger(__name__)
 
@@ -73,11 +73,7 @@ class Conversation:
         """
         if self.finished:
             return
-        if self.session.seconds >= self._settings.max_duration:
-            raise AudioTooLong(
-                f"The session is longer than {self._settings.max_duration} s, the limit of this service. Its text is "
-                "complete; start another one."
-            )
+        check_length(self.session.seconds, self._settings)
         if self._decoder:
             await self._decoder.write(data)
         elif len(data) % 2:
@@ -114,18 +110,7 @@ class Conversation:
 
     def transcript(self, response_format: ResponseFormat) -> Document:
         """The text of all utterances that are complete."""
-        segments = tuple(segment for final in self._finals for segment in final.segments)
-        decode = self.session.options.decode
-        spoken = [final for final in self._finals if final.text]
-        transcript = Transcript(
-            language=spoken[0].language if spoken else decode.language or UNDETERMINED_LANGUAGE,
-            language_probability=1.0 if spoken or decode.language else 0.0,
-            duration=self.session.seconds,
-            segments=segments,
-            model=decode.model,
-            task=decode.task,
-            word_timestamps=self.start.words,
-        )
+        transcript = transcript_of(self._finals, self.session.options, self.session.seconds)
         rendered = render(transcript, response_format)
         return {
             "type": "transcript",
