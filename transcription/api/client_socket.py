@@ -43,27 +43,33 @@ class ClientSocket:
         """Send documents as JSON, one frame each. Raises WebSocketDisconnect, also if the client does not read."""
         async with self._sending:
             for document in documents:
-                try:
-                    async with asyncio.timeout(self._write_timeout):
-                        await self._websocket.send_text(json.dumps(document, ensure_ascii=False))
-                except (TimeoutError, RuntimeError):  # the latter is Starlette's, after a close
-                    raise WebSocketDisconnect(GOING_AWAY) from None
+                await self._write(json.dumps(document, ensure_ascii=False))
+
+    async def send_text(self, text: str) -> None:
+        """Send one frame. Raises as `send`."""
+        async with self._sending:
+            await self._write(text)
 
     async def close(self, code: int, reason: str = "") -> None:
         """Close the connection, unless it is closed. reason: at most 123 bytes."""
         if self._websocket.application_state is WebSocketState.CONNECTED:
             await self._websocket.close(code, reason)
 
+    async def _write(self, text: str) -> None:
+        try:
+            async with asyncio.timeout(self._write_timeout):
+                await self._websocket.send_text(text)
+        except (TimeoutError, RuntimeError):  # the latter is Starlette's, after a close
+            raise WebSocketDisconnect(GOING_AWAY) from None
+
 
 async def until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
-    """Run them together until one ends, and cancel the others. A disconnect is an end; other errors are raised."""
+    """Run them together until one ends, and cancel the others. Raises what ended it, such as WebSocketDisconnect."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             await task
-    except WebSocketDisconnect:
-        pass
     finally:
         for task in tasks:
             task.cancel()

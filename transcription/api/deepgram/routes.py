@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import cast
 
 from fastapi import APIRouter
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from transcription.api.caller import client_key
 from transcription.api.client_socket import NORMAL, ClientSocket, Silent, until_one_ends
@@ -64,7 +65,8 @@ class ListenConnection:
 
     async def serve(self) -> None:
         """Serve until the client leaves, is silent for too long, or the session ends. The caller closes `live`."""
-        await until_one_ends(self._receive_all(), self._send_all())
+        with suppress(WebSocketDisconnect):
+            await until_one_ends(self._receive_all(), self._send_all())
 
     async def _receive_all(self) -> None:
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from transcription.api.client_socket import GOING_AWAY, NORMAL, ClientSocket, Silent, until_one_ends
 from transcription.api.errors import public_message
 from transcription.api.live.conversation import Conversation
 from transcription.api.live.conversations import RESUME_SECONDS, Conversations
@@ -31,11 +31,8 @@ from transcription.core.errors import (
 
 SUBPROTOCOL = "transcription.live"
 MOST_BYTES = 1_048_576  # of a frame
-IDLE_SECONDS = 60.0  # without any frame; `keepalive` is one
-NORMAL, GOING_AWAY, TRY_AGAIN_LATER, POLICY_VIOLATION = 1000, 1001, 1013, 1008  # close codes, RFC 6455 and IANA
+TRY_AGAIN_LATER, POLICY_VIOLATION = 1013, 1008  # close codes, IANA and RFC 6455
 DELIBERATE = frozenset({NORMAL})  # codes with which a client ends a session; it may come back after any other
-
-log = structlog.get_logger(__name__)
 
 
 class Connection:
@@ -44,12 +41,10 @@ class Connection:
     def __init__(
         self, websocket: WebSocket, conversations: Conversations, caller: str, request_id: str, write_timeout: float
     ) -> None:
-        self._socket = websocket
+        self._socket = ClientSocket(websocket, write_timeout)
         self._conversations = conversations
         self._caller = caller
         self._request_id = request_id
-        self._write_timeout = write_timeout
-        self._sending = asyncio.Lock()
         self._conversation: Conversation | None = None
 
     async def serve(self) -> None:
@@ -58,11 +53,9 @@ class Connection:
         try:
             opened = await self._open()
             if opened is not None:
-                await self._converse(*opened)
+                await until_one_ends(self._send_events(*opened), self._receive(opened[0]))
         except WebSocketDisconnect as end:
             code = end.code
-        except TimeoutError:  # the client does not read
-            code = GOING_AWAY
         finally:
             if conversation := self._conversation:
                 if code in DELIBERATE or conversation.finished or self._conversations.stopping:
@@ -75,9 +68,6 @@ class Connection:
         while True:
             try:
                 message = await self._message()
-                if message is None:
-                    await self._close(POLICY_VIOLATION)
-                    return None
                 if isinstance(message, Start):
                     conversation = await self._conversations.open(message, self._caller, self._request_id)
                     self._conversation = conversation  # before anything is sent: the client may be gone
@@ -90,10 +80,13 @@ class Connection:
                 raise InvalidParameter(
                     'The first frame must be a message {"type":"start"} or {"type":"resume"}. It was ignored.'
                 )
+            except Silent as end:
+                await self._end_silence(end, POLICY_VIOLATION)
+                return None
             except TranscriptionError as error:
                 await self._send(error_document(error, public_message(error)))
                 if isinstance(error, ServiceUnavailable | TooManyRequests):
-                    await self._close(TRY_AGAIN_LATER)
+                    await self._socket.close(TRY_AGAIN_LATER)
                     return None
 
     async def _greet(self, conversation: Conversation, *, resumed: bool) -> None:
@@ -108,38 +101,24 @@ class Connection:
             }
         )
 
-    async def _converse(self, conversation: Conversation, after: int) -> None:
-        sender = asyncio.create_task(self._send_events(conversation, after))
-        receiver = asyncio.create_task(self._receive(conversation))
-        try:
-            await asyncio.wait((sender, receiver), return_when=asyncio.FIRST_COMPLETED)
-            for task in (sender, receiver):
-                if task.done():
-                    task.result()  # raises what ended it
-        finally:
-            for task in (sender, receiver):
-                task.cancel()
-            await asyncio.gather(sender, receiver, return_exceptions=True)
-
     async def _send_events(self, conversation: Conversation, number: int) -> None:
         """Send what happens. Stays when all has been sent: the client may want the transcript."""
         while events := await conversation.after(number):
             for _, text in events:
-                await self._send_text(text)
+                await self._socket.send_text(text)
             number = events[-1][0]
         if self._conversations.stopping:
-            await self._close(GOING_AWAY)
+            await self._socket.close(GOING_AWAY)
             raise WebSocketDisconnect(GOING_AWAY)
         await asyncio.Event().wait()
 
     async def _receive(self, conversation: Conversation) -> None:
         while True:
             try:
-                message = await self._message()
-                if message is None:
-                    await self._close(GOING_AWAY)
-                    raise WebSocketDisconnect(GOING_AWAY)
-                await self._do(message, conversation)
+                await self._do(await self._message(), conversation)
+            except Silent as end:
+                await self._end_silence(end, GOING_AWAY)
+                raise WebSocketDisconnect(GOING_AWAY) from None
             except AudioTooLong as error:
                 await self._send(error_document(error))
                 await conversation.finish()
@@ -162,40 +141,20 @@ class Connection:
             raise InvalidParameter("The session has started already. Open another connection for another session.")
 
     async def _message(self) -> object:
-        """The next frame: bytes, or a checked message. None if the client has been silent for too long.
-
-        Raises InvalidParameter, and WebSocketDisconnect.
-        """
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                frame = await self._socket.receive()
-        except TimeoutError:
-            error = UploadTooSlow(
-                f"Nothing arrived for {IDLE_SECONDS:g} s. Send audio, or a message keepalive while there is none."
-            )
-            await self._send(error_document(error))
-            return None
-        if frame["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(frame.get("code", GOING_AWAY))
-        data, text = frame.get("bytes"), frame.get("text")
-        size = len(data) if data is not None else len(text or "")
-        if size > MOST_BYTES:
+        """The next frame: bytes, or a checked message. Raises Silent, InvalidParameter, and WebSocketDisconnect."""
+        frame = await self._socket.receive()
+        if len(frame) > MOST_BYTES:
             raise InvalidParameter(
-                f"A frame of {size} bytes is larger than the limit, {MOST_BYTES}; it was ignored. Send smaller ones."
+                f"A frame of {len(frame)} bytes is larger than the limit, {MOST_BYTES}; it was ignored. Send smaller "
+                "ones."
             )
-        return data if data is not None else parse(text or "")
+        return frame if isinstance(frame, bytes) else parse(frame)
+
+    async def _end_silence(self, end: Silent, code: int) -> None:
+        """Tell the client why the connection is closed, and close it."""
+        error = UploadTooSlow(f"{end} Send audio, or a message keepalive while there is none.")
+        await self._send(error_document(error))
+        await self._socket.close(code)
 
     async def _send(self, document: Document) -> None:
-        await self._send_text(encode(document))
-
-    async def _send_text(self, text: str) -> None:
-        """Raises TimeoutError if the client does not read, WebSocketDisconnect if it is gone."""
-        async with self._sending, asyncio.timeout(self._write_timeout):
-            try:
-                await self._socket.send_text(text)
-            except RuntimeError:  # Starlette's, after a close
-                raise WebSocketDisconnect(GOING_AWAY) from None
-
-    async def _close(self, code: int) -> None:
-        if self._socket.application_state is WebSocketState.CONNECTED:
-            await self._socket.close(code)
+        await self._socket.send_text(encode(document))

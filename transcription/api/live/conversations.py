@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
+from typing import Any
 
 from transcription.api.admission import memory_shortage
 from transcription.api.live.conversation import Conversation
@@ -82,7 +84,7 @@ class Conversations:
     def _expire(self, conversation: Conversation) -> None:
         self._start(self.close(conversation))
 
-    def _start(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

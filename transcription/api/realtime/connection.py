@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
+
+from starlette.websockets import WebSocketDisconnect
 
 from transcription.api.client_socket import GOING_AWAY, NORMAL, ClientSocket, Silent, until_one_ends
 from transcription.api.realtime import server_events
@@ -55,7 +58,8 @@ class RealtimeConnection:
 
     async def serve(self) -> None:
         """Serve until the client leaves, is silent for too long, or the session ends. The caller closes `live`."""
-        await until_one_ends(self._receive_all(), self._send_all())
+        with suppress(WebSocketDisconnect):
+            await until_one_ends(self._receive_all(), self._send_all())
 
     async def _receive_all(self) -> None:
         kind = "transcription_session" if self._conversation.is_beta else "session"

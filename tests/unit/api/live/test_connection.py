@@ -7,7 +7,8 @@ import pytest
 from starlette.websockets import WebSocket
 
 from benchmarks.simulated import SimulatedLoop
-from transcription.api.live.connection import IDLE_SECONDS, Connection
+from transcription.api.client_socket import IDLE_SECONDS
+from transcription.api.live.connection import Connection
 from transcription.api.live.conversations import RESUME_SECONDS, Conversations
 from transcription.core.settings import Settings
 from transcription.live.sessions import LiveSessions
