@@ -8,10 +8,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from transcription.api.caller import CALLER, Caller
 from transcription.api.client_secrets import GRANT, Grant
-from transcription.api.errors import error_response
 from transcription.api.middleware.api_keys import KeyRing, open_keys
+from transcription.api.middleware.checked import serve_checked
 from transcription.api.route_facts import RouteTable
-from transcription.core.errors import InvalidApiKey, MissingApiKey, TooManyHeaders, TranscriptionError
+from transcription.core.errors import InvalidApiKey, MissingApiKey, TooManyHeaders
 from transcription.core.settings import Settings
 
 KEY_HEADERS = (b"x-api-key", b"api-key")  # ours, and Azure's
@@ -42,12 +42,9 @@ class AuthenticationMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] in ("http", "websocket"):
-            try:
-                self._check(scope)
-            except TranscriptionError as error:
-                await error_response(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+            await serve_checked(self._app, self._check, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         """Check the key of a request. Raises TooManyHeaders, MissingApiKey, InvalidApiKey."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from transcription.api.client_secrets import GRANT, PREFIX, ClientSecrets
-from transcription.api.errors import error_response
-from transcription.core.errors import InvalidApiKey, TranscriptionError
+from transcription.api.middleware.checked import serve_checked
+from transcription.core.errors import InvalidApiKey
 
 SUBPROTOCOL = f"openai-insecure-api-key.{PREFIX}"  # OpenAI's
 ROUTE = "/v1/realtime"  # what a secret is for; the end of the path
@@ -26,12 +26,9 @@ class ClientSecretMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "websocket":
-            try:
-                self._check(scope)
-            except TranscriptionError as error:
-                await error_response(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+            await serve_checked(self._app, self._check, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         """Raises InvalidApiKey."""

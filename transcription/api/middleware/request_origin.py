@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from transcription.api.errors import error_response
+from transcription.api.middleware.checked import serve_checked
 from transcription.api.middleware.client_address import is_from_proxy, parse_networks
 from transcription.api.middleware.hosts import AllowedHosts, Authority
 from transcription.api.route_facts import RouteTable
-from transcription.core.errors import CrossSiteRequest, HostNotAllowed, TranscriptionError
+from transcription.core.errors import CrossSiteRequest, HostNotAllowed
 from transcription.core.settings import Settings
 
 HOST = b"host"
@@ -49,12 +49,9 @@ class RequestOriginMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] in ("http", "websocket"):
-            try:
-                self._check(scope)
-            except TranscriptionError as error:
-                await error_response(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+            await serve_checked(self._app, self._check, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         """Raises HostNotAllowed, CrossSiteRequest."""
