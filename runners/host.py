@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 
 from runners.batching.delivery import ORDINARY, Delivery
-from runners.batching.device import Device
+from runners.batching.device import Device, Load
 from runners.batching.layout import likely_layout
 from runners.batching.measuring import Subject, measure_in_background
 from runners.batching.quarantine import open_journal
@@ -97,9 +97,9 @@ class ModelHost:
         return self._ready.is_set()
 
     @property
-    def window_seconds(self) -> float:
-        """Estimated seconds by which one more window lengthens the backlog."""
-        return self._device.load().window_seconds
+    def load(self) -> Load:
+        """The load at this moment. Cheaper than the state, which looks for models on the disk."""
+        return self._device.load()
 
     def start(self) -> None:
         """Choose the layout, start the slots and load the default model, all in the background."""
@@ -152,7 +152,7 @@ class ModelHost:
                 if is_served(model.name, self._settings)
             ),
             error="" if self.ready else self._error,
-            backlog_seconds=self._device.load().backlog,
+            backlog_seconds=self.load.backlog,
         )
 
     def _checked(self, samples: Any, options: DecodeOptions) -> WindowTask:

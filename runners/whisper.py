@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import bentoml
 import numpy as np
-import structlog
 from bentoml import server_context
 from bentoml.validators import DType
 from starlette.requests import ClientDisconnect
 
 from runners.client.interface import RUNNER_NAME, RunnerState
-from runners.client.wire import Reply, as_failure
+from runners.client.wire import Reply
+from runners.failed import failed
 from runners.placement import CUDA, available_cores, choose_placement
 from runners.pool.access import RunnerAccess
 from runners.pool.messages import PREFIX
@@ -44,8 +44,6 @@ from transcription.telemetry.logs import request_context
 
 if TYPE_CHECKING:
     from runners.host import ModelHost
-
-log = structlog.get_logger(__name__)
 
 Pcm = Annotated[np.ndarray, DType("int16")]  # BentoML's way to state the type, so that JSON becomes int16 too
 
@@ -101,11 +99,9 @@ class WhisperRunner:
         except ClientDisconnect:
             # No client reads this. Without an answer BentoML's time limit would keep the request, and a shutdown,
             # waiting.
-            return Reply(failure=as_failure(ServiceUnavailable("The client disconnected.")))
+            return failed(ServiceUnavailable("The client disconnected."))
         except TranscriptionError as error:
-            if type(error) is TranscriptionError:  # none of the expected kinds
-                log.error("decode_failed", exc_info=error.__cause__)
-            return Reply(failure=as_failure(error))
+            return failed(error)
 
 
 def is_alone() -> bool:

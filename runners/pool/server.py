@@ -7,7 +7,7 @@ import contextlib
 import threading
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import structlog
@@ -20,7 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from runners.batching.delivery import Delivery
 from runners.client.interface import RunnerState
-from runners.client.wire import Reply, as_failure
+from runners.client.wire import Reply
+from runners.failed import failed
 from runners.pool.messages import (
     EVENTS_TYPE,
     HEARTBEAT_SECONDS,
@@ -44,6 +45,9 @@ from transcription.core.options import DecodeOptions, Ticket
 from transcription.core.transcript import WindowResult
 from transcription.telemetry.logs import request_context
 
+if TYPE_CHECKING:
+    from runners.batching.device import Load
+
 log = structlog.get_logger(__name__)
 
 
@@ -51,8 +55,8 @@ class Host(Protocol):
     """A device and its models, such as `runners.host.ModelHost`."""
 
     @property
-    def window_seconds(self) -> float:
-        """Estimated seconds by which one more window lengthens the backlog."""
+    def load(self) -> Load:
+        """The load at this moment. Cheaper than the state, which looks for models on the disk."""
         ...
 
     async def decode(
@@ -131,7 +135,7 @@ class RunnerServer:
             wire=self.versions,
             instance=self._instance,
             draining=self._draining.is_set(),
-            window_seconds=host.window_seconds,
+            window_seconds=host.load.window_seconds,
             state=await host.state(),
         )
 
@@ -156,8 +160,7 @@ class RunnerServer:
             try:
                 await asyncio.sleep(0)  # a full queue refuses the window at once
                 if not decoding.done():
-                    backlog = (await self._host().state()).backlog_seconds
-                    yield render_line(Event(progress=Progress.QUEUED, backlog_seconds=backlog))
+                    yield render_line(Event(progress=Progress.QUEUED, backlog_seconds=self._host().load.backlog))
                 async for line in _signs_of_life(decoding, running, told):
                     yield line
                 yield await _last(decoding)
@@ -213,13 +216,11 @@ async def _last(decoding: asyncio.Task[WindowResult]) -> bytes:
     try:
         return render_line(Event(reply=Reply(result=await decoding)))
     except TranscriptionError as error:
-        if type(error) is TranscriptionError:  # none of the expected kinds
-            log.error("decode_failed", exc_info=error.__cause__)
         return _failed(error)
 
 
 def _failed(error: TranscriptionError) -> bytes:
-    return render_line(Event(reply=Reply(failure=as_failure(error))))
+    return render_line(Event(reply=failed(error)))
 
 
 async def _read(request: Request) -> bytes | None:

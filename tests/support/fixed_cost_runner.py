@@ -26,7 +26,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from runners.batching.delivery import Delivery
-from runners.batching.device import Device
+from runners.batching.device import Device, Load
 from runners.batching.quarantine import Journal
 from runners.batching.scheduler import Scheduler
 from runners.client.interface import ModelState, RunnerState
@@ -95,8 +95,8 @@ class FixedCostHost:
         self.device.start(1, batch)
 
     @property
-    def window_seconds(self) -> float:
-        return self.device.load().window_seconds
+    def load(self) -> Load:
+        return self.device.load()
 
     async def decode(
         self, samples: NDArray[np.int16], options: DecodeOptions, ticket: Ticket, delivery: Delivery
@@ -107,7 +107,7 @@ class FixedCostHost:
 
     async def state(self) -> RunnerState:
         models = tuple(ModelState(name, True, True) for name in self._models)
-        return RunnerState(True, "none", "none", models, backlog_seconds=self.device.load().backlog)
+        return RunnerState(True, "none", "none", models, backlog_seconds=self.load.backlog)
 
 
 def server_of(runner: RunnerServer, token: str, **where: Any) -> uvicorn.Server:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runners.batching.device import Load
 from runners.client.interface import RESTART_SECONDS, ModelState, RunnerState
 from runners.pool import messages, server
 from runners.pool.messages import MAX_BODY_BYTES, PREFIX, WINDOW_TYPE, WINDOWS_PATH
@@ -33,10 +34,9 @@ ADDRESS = f"{PREFIX}{WINDOWS_PATH}"
 class Refusing:
     """A host whose windows all fail with the same error. asked: how many there were."""
 
-    window_seconds = 0.1
-
     def __init__(self, error: TranscriptionError | None = None, backlog: float = 0.0) -> None:
-        self.error, self.backlog, self.asked = error, backlog, 0
+        self.error, self.asked = error, 0
+        self.load = Load(waiting=0, running=0, backlog=backlog, longest_wait=0.0, window_seconds=0.1)
 
     async def decode(self, *_: Any) -> WindowResult:
         self.asked += 1
@@ -45,7 +45,7 @@ class Refusing:
         raise type(self.error)(*self.error.__reduce__()[1])
 
     async def state(self) -> RunnerState:
-        return RunnerState(True, "cpu", "int8", (ModelState("demo", True, True),), "", self.backlog)
+        return RunnerState(True, "cpu", "int8", (ModelState("demo", True, True),), "", self.load.backlog)
 
 
 class Recording(FixedCostHost):
