@@ -23,8 +23,8 @@ class Delivery:
     deaths: when other runners died with it on their device, seconds since the epoch.
     admitted: a runner of the pool has admitted its request, so that it is not refused for the length of the queue.
     started: called from a thread of the device before the window is decoded; must return at once. The event that it
-        returns is set when the caller has been told: whoever holds the window must know that it was on the device if
-        the process dies now.
+        returns is set when the caller has been told: it must know that the window was on the device if this process
+        dies now.
     """
 
     deaths: Sequence[float] = ()

@@ -53,7 +53,7 @@ class _LiveSessions:
     heard_at = -math.inf
 
     def are_on(self, now: float) -> bool:
-        """Whether somebody is speaking."""
+        """Whether a live session has been heard of lately."""
         return now - self.heard_at <= LIVE_SECONDS
 
     def have_last_slot(self, now: float, running: Mapping[int, Batch], slots: int) -> bool:

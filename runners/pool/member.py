@@ -139,7 +139,7 @@ class Member:
         raise Lost("The answer ended early.", was_running=running)
 
     async def has_died(self, instance: str) -> bool:
-        """Whether the process with this instance is gone: another one answers, or nobody does."""
+        """Whether the process with this instance is gone: another one answers, or none does."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return (await self._ask_state()).instance != instance

@@ -149,7 +149,7 @@ class RunnerServer:
             def started() -> threading.Event:
                 try:
                     loop.call_soon_threadsafe(running.set)
-                except RuntimeError:  # the loop is closed: nobody waits for the window
+                except RuntimeError:  # the loop is closed: no client waits for the window
                     told.set()
                 return told
 

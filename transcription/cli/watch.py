@@ -93,7 +93,7 @@ class FolderWatch:
         self._progress = Progress(settle)
 
     def run(self, *, once: bool) -> int:
-        """Work until nothing is left to do, or for ever. Returns the number of recordings that failed.
+        """Work until nothing is left to do, or until interrupted. Returns the number of recordings that failed.
 
         Raises ServerUnavailable only if `once`; otherwise the server is tried again.
         """

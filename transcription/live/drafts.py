@@ -85,7 +85,7 @@ class Drafts:
         return self._followed is not None
 
     def follow(self, utterance: Utterance | None, audio: AudioBuffer | None, voice_end: int) -> None:
-        """The utterance that is being spoken, with its audio so far; None if nobody speaks."""
+        """The utterance that is being spoken, with its audio so far; None if there is none."""
         if utterance is None or audio is None:
             self._followed = None
             self.cancel()

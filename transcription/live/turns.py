@@ -39,7 +39,7 @@ class Turns:
         self._detection = detection
         self._release = max(detection.threshold - HYSTERESIS, LEAST_RELEASE)
         self._speaking = False
-        self._voiced = 0  # chunks of voice in a row, while nobody speaks
+        self._voiced = 0  # chunks of voice in a row, between utterances
         self._silent = 0  # chunks without voice in a row, while someone speaks
 
     @property

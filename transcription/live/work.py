@@ -61,7 +61,7 @@ class Work:
         self._tools.language = language
 
     def follow(self, utterance: Utterance | None, audio: AudioBuffer | None = None, voice_end: int = 0) -> None:
-        """The utterance that is being spoken, with its audio so far; None if nobody speaks."""
+        """The utterance that is being spoken, with its audio so far; None if there is none."""
         self._drafts.follow(utterance, audio, voice_end)
         self._awake.set()
 

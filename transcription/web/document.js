@@ -52,7 +52,7 @@ export class TranscriptDocument {
     return offset;
   }
 
-  /** Let somebody else have said a segment. */
+  /** Give a segment to another speaker. */
   assign(index, speaker) {
     const segment = this.segments[index];
     const words = placed(segment).map(({ from, to, ...word }) => ({ ...word, speaker }));

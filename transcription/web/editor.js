@@ -5,7 +5,7 @@ import { shortClock } from "./formats.js";
 export class Editor {
   #field = null; // { index, input }
 
-  /** transcript: the view. documentOf: the document that is corrected, or null. onSpeaker: called after a segment was given to somebody else. */
+  /** transcript: the view. documentOf: the document that is corrected, or null. onSpeaker: called after a segment was given to another speaker. */
   constructor(transcript, documentOf, onSpeaker) {
     Object.assign(this, { transcript, documentOf, onSpeaker });
   }

@@ -1,4 +1,4 @@
-"""The chart and Compose put the models into runners, and nobody but API and workers reaches them."""
+"""The chart and Compose put the models into runners, which only the API and the workers can reach."""
 
 from __future__ import annotations
 

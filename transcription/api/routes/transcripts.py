@@ -91,7 +91,7 @@ async def save(
         str | None,
         Header(
             description="ETags of which the present transcript has one; otherwise 412. Without it, the transcript is "
-            "replaced whoever changed it.",
+            "replaced, whichever request changed it.",
         ),
     ] = None,
 ) -> SavedTranscript:

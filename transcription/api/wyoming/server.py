@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class WyomingServer:
-    """Listens on WYOMING_PORT. Wyoming has no keys: whoever reaches the port may use it."""
+    """Listens on WYOMING_PORT. Wyoming has no keys: anyone who can reach the port may use it."""
 
     def __init__(self, settings: Settings, live: LiveSessions) -> None:
         self._settings = settings
