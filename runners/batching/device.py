@@ -17,10 +17,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from runners.batching.delivery import ORDINARY, Delivery, Started, tell
-from runners.batching.out_of_memory import is_out_of_memory, no_memory
 from runners.batching.quarantine import REFUSED_FROM, Journal, Verdict, fingerprint, refused_window
 from runners.batching.queue import Item, batch_key, size_of
-from runners.batching.refusals import being_replaced, stopping
+from runners.batching.refusals import being_replaced, is_out_of_memory, no_memory, stopping
 from runners.batching.scheduler import Batch, Scheduler
 from transcription.core.errors import Superseded, TranscriptionError
 from transcription.core.options import Priority, Ticket
