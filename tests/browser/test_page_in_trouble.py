@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit
 from tests.support.media_files import convert
@@ -34,13 +34,11 @@ def uploads(visited: Visit) -> int:
     return sum(url.endswith("/transcribe") for url in visited.asked)
 
 
-def cancel_all(page: Page) -> None:
+def cancel_all(site: LocalService) -> None:
     """Give the cores back to the next test."""
-    while page.locator('[data-action^="Cancel-"]').count():
-        button = page.locator('[data-action^="Cancel-"]').first
-        action = button.get_attribute("data-action")
-        button.click()
-        expect(page.locator(f'[data-action="{action}"]')).to_have_count(0)
+    unfinished = httpx.get(f"{site.url}/jobs", params={"status": "queued,processing"}).json()["jobs"]
+    for job in unfinished:
+        httpx.delete(f"{site.url}/jobs/{job['job_id']}")
 
 
 # Answers that fail
@@ -71,7 +69,9 @@ def test_a_recording_that_arrived_is_not_sent_again(visit: OpenPage) -> None:
     expect(page.locator("#player")).to_be_visible()  # and the sound is still there
 
 
-def test_events_that_break_off_are_taken_up_where_they_broke_off(visit: OpenPage, long: Path) -> None:
+def test_events_that_break_off_are_taken_up_where_they_broke_off(
+    visit: OpenPage, site: LocalService, long: Path
+) -> None:
     visited = visit()
     page = visited.page
     asked_after: list[str | None] = []
@@ -89,7 +89,7 @@ def test_events_that_break_off_are_taken_up_where_they_broke_off(visit: OpenPage
     expect(page.locator(".segment").nth(1)).to_be_visible(timeout=PATIENCE_MS)
     assert asked_after == [None, "0.1"]
     assert "before the break" in page.locator(".segment").first.inner_text()
-    cancel_all(page)
+    cancel_all(site)
 
 
 def test_a_recording_that_the_service_forgot_is_expired(visit: OpenPage, site: LocalService) -> None:
@@ -115,7 +115,9 @@ def test_a_failed_recording_says_why_in_the_list(visit: OpenPage, tmp_path: Path
 # Several recordings
 
 
-def test_another_recording_does_not_hide_the_progress_of_the_new_one(visit: OpenPage, long: Path) -> None:
+def test_another_recording_does_not_hide_the_progress_of_the_new_one(
+    visit: OpenPage, site: LocalService, long: Path
+) -> None:
     visited = visit()
     page = visited.page
     visited.transcribe(long)
@@ -127,10 +129,10 @@ def test_another_recording_does_not_hide_the_progress_of_the_new_one(visit: Open
     expect(page.locator("#jobs li")).to_have_count(2)
     page.wait_for_timeout(500)  # long enough for the old one to be given up
     expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_visible()
-    cancel_all(page)
+    cancel_all(site)
 
 
-def test_an_upload_goes_on_when_another_recording_is_opened(visit: OpenPage, long: Path) -> None:
+def test_an_upload_goes_on_when_another_recording_is_opened(visit: OpenPage, site: LocalService, long: Path) -> None:
     visited = visit()
     page = visited.page
     visited.transcribe(SHORT)
@@ -145,7 +147,7 @@ def test_an_upload_goes_on_when_another_recording_is_opened(visit: OpenPage, lon
     upload.continue_()
     expect(page.locator("#jobs li")).to_have_count(2, timeout=PATIENCE_MS)
     expect(page.locator("#work-title")).to_have_text("en-meeting.mp3")
-    cancel_all(page)
+    cancel_all(site)
 
 
 def test_what_is_deleted_is_not_shown_any_more_and_the_focus_has_a_place(visit: OpenPage) -> None:
