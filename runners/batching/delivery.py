@@ -12,7 +12,7 @@ TELL_SECONDS = 0.2  # a batch waits no longer for callers that stand still
 Started = Callable[[], threading.Event | None]
 
 
-def _nobody() -> None:
+def _no_caller_to_tell() -> None:
     return None
 
 
@@ -29,7 +29,7 @@ class Delivery:
 
     deaths: Sequence[float] = ()
     admitted: bool = False
-    started: Started = _nobody
+    started: Started = _no_caller_to_tell
 
 
 ORDINARY = Delivery()

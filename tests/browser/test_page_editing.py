@@ -120,7 +120,7 @@ def test_somebody_elses_corrections_are_not_overwritten_unasked(editing: Visit, 
     editing.wait_until_done()
     edit(page)
     page.keyboard.press("Control+s")
-    expect(page.get_by_role("alert")).to_contain_text("Somebody else has changed this transcript")
+    expect(page.get_by_role("alert")).to_contain_text("Someone else has changed this transcript")
     assert result(site, page, response_format="text").text.strip() == "theirs"
     page.get_by_role("button", name="Save", exact=True).click()
     saved(page, 2)

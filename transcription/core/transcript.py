@@ -151,7 +151,7 @@ class Transcript:
     processing_time: seconds from the accepted file to this transcript.
     warnings: the segments that were dropped or marked, in file order.
     notices: about the file as a whole.
-    speakers: in the order in which they first speak; empty if they were not asked for, or nobody speaks.
+    speakers: in the order in which they first speak; empty if they were not asked for, or no one speaks.
     """
 
     language: str

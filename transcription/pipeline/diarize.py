@@ -152,7 +152,7 @@ def labels_for(found: Diarization, options: SpeakerOptions) -> dict[int, str]:
 
 
 def labels_with(turns: Sequence[Turn], options: SpeakerOptions) -> dict[int, str]:
-    """The label of each speaker of the turns as if nobody were known."""
+    """The label of each speaker of the turns as if no speaker were known."""
     return letters_of(turns) if options.labels == LETTERS else labels_of(turns, options.labels)
 
 

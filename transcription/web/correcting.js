@@ -84,7 +84,7 @@ export class Correcting {
     } catch (error) {
       if (error.status !== CONFLICT) throw error;
       open.tag = null;
-      throw new ServiceError(CONFLICT, { message: "Somebody else has changed this transcript. Save again to replace it with yours." }, null);
+      throw new ServiceError(CONFLICT, { message: "Someone else has changed this transcript. Save again to replace it with yours." }, null);
     }
     clearTimeout(this.#timer);
     await dropDraft(job);
