@@ -72,13 +72,13 @@ FULL = Plan(
     fallback=True,
 )
 QUICK = Plan(
-    clips=(3.0, 11.0),
+    clips=(3.0,),
     variants=2,
-    clients=(1, 4),
+    clients=(2,),
     beams=(5,),
     repetitions=1,
     requests=1,
-    mix=60.0,
+    mix=30.0,
     mix_requests=2,
     fallback=False,  # its model knows English only
 )

@@ -14,14 +14,15 @@ load_profile()
 
 
 SHORT = "tests/unit/"  # no services: these files come last, and fill all workers to the end
-TOGETHER = "tests/browser"  # one worker, one service and one Chromium for all files
+TOGETHER = ("tests/browser", "tests/weights")  # one worker each, with one service for all files
 
 
 class FilesTogether(LoadFileScheduling):
     """Gives each worker file after file, or the folder whose files share what is slow to start."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+        folder = next((folder for folder in TOGETHER if nodeid.startswith(folder)), None)
+        return folder or super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -229,11 +229,11 @@ def test_rttm_of_a_job_without_speakers_is_refused(client: httpx.Client, spoken_
 
 def test_an_interrupted_job_has_the_speakers_of_one_that_was_not(tmp_path: Path) -> None:
     recording = tmp_path / "long.ogg"
-    run_ffmpeg("-stream_loop", "-1", "-i", str(CONVERSATION), "-t", "150", "-c", "copy", str(recording))
+    run_ffmpeg("-stream_loop", "-1", "-i", str(CONVERSATION), "-t", "100", "-c", "copy", str(recording))
     fields = {"diarize": "true", "language": "en", "hallucinations": "keep"}
     with serve(tmp_path) as service, connected(service) as http:
-        whole = post(http, recording, UNSHARED, beam_size="10", **fields).json()
-        job = submit(http, recording, UNSHARED, beam_size="10", **fields)
+        whole = post(http, recording, UNSHARED, **fields).json()
+        job = submit(http, recording, UNSHARED, **fields)
         assert wait_until(lambda: status(http, job)["progress"] >= 20, PATIENCE)
         service.process.terminate()
         service.process.wait()

@@ -235,7 +235,7 @@ def test_identical_requests_at_the_same_time_cost_one(http: httpx.Client, record
 def test_a_client_that_gives_up_and_retries_does_not_begin_again(
     http: httpx.Client, keeper: LocalService, recordings: Recordings
 ) -> None:
-    path, query = long_recording(recordings, 160), "?language=en&beam_size=8"
+    path, query = long_recording(recordings, 160), "?language=en"
     before = windows_begun(http)
     assert post(http, path, UNSHARED, query).status_code == 200
     alone = windows_begun(http) - before
