@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.evaluate import results as figures
 from benchmarks.evaluate.bootstrap import Estimate
 from benchmarks.evaluate.results import Result
+from benchmarks.evaluate.times import TimeErrors
 from benchmarks.report import table
 
 NONE = "–"
@@ -27,7 +28,7 @@ def render(results: Results) -> str:
     """All tables. results: by system, of the same recordings in the same order."""
     parts = ["### Words and characters", _errors(results, characters=False), _errors(results, characters=True)]
     parts += ["### Languages", _by_language(results), "### Detected language and cost", _cost(results)]
-    if any(each.segments for each in _any(results)):
+    if any(each.times for each in _any(results)):
         parts += ["### Times", _times(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -125,13 +126,19 @@ def _times(results: Results) -> str:
     for kind in ("segment", "word"):
         for edge in ("start", "end"):
             for name, some in results.items():
-                timed = [each.segments if kind == "segment" else each.words for each in some]
-                errors = [each for each in timed if each]
-                values = [each.starts if edge == "start" else each.ends for each in errors]
-                found, edges = sum(map(len, values)), sum(each.edges for each in errors)
-                median, high = figures.median_error(values), figures.percentile_error(values)
-                rows.append((f"{kind} {edge}, {name}", decimal(median), decimal(high), f"{found} of {edges}"))
-    return table(("time error, seconds", "median", "95th percentile", "edges compared"), rows)
+                times = [each.times for each in some if each.times]
+                given = [each.segments if kind == "segment" else each.words for each in times]
+                sound = [each.segments_to_sound if kind == "segment" else each.words_to_sound for each in times]
+                cells = [*_time_errors(sound, edge), *_time_errors(given, edge)]
+                found = sum(len(each.starts if edge == "start" else each.ends) for each in given)
+                rows.append((f"{kind} {edge}, {name}", *cells, f"{found} of {sum(each.edges for each in given)}"))
+    head = ("median, to the sound", "95th percentile", "median, to the reference", "95th percentile")
+    return table(("time error, seconds", *head, "edges compared"), rows)
+
+
+def _time_errors(errors: Sequence[TimeErrors], edge: str) -> tuple[str, str]:
+    values = [each.starts if edge == "start" else each.ends for each in errors]
+    return decimal(figures.median_error(values)), decimal(figures.percentile_error(values))
 
 
 def _any(results: Results) -> Sequence[Result]:

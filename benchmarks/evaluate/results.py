@@ -7,10 +7,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from faster_whisper import decode_audio
+
 from benchmarks.evaluate import bootstrap
 from benchmarks.evaluate.bootstrap import Estimate
 from benchmarks.evaluate.references import Reference
 from benchmarks.evaluate.scoring import CHARACTER_LANGUAGES, Errors, count_errors, units
+from benchmarks.evaluate.sound import RATE, to_sound
 from benchmarks.evaluate.systems import Heard, Transcriber, cpu_seconds
 from benchmarks.evaluate.times import TimeErrors, time_errors
 from benchmarks.report import percentile
@@ -19,10 +22,20 @@ PERCENTILE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Time errors against the times of the reference, and against those of the sound in them."""
+
+    segments: TimeErrors
+    words: TimeErrors
+    segments_to_sound: TimeErrors
+    words_to_sound: TimeErrors
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One recording by one system. cpu, seconds: what it took, CPU time and elapsed time in seconds.
 
-    duration: of the recording, seconds; the same for all systems. words: None if the reference has no times.
+    duration: of the recording, seconds; the same for all systems. times: None if the reference has none.
     """
 
     reference: Reference
@@ -31,8 +44,7 @@ class Result:
     cpu: float
     seconds: float
     duration: float
-    segments: TimeErrors | None = None
-    words: TimeErrors | None = None
+    times: Times | None = None
 
     @property
     def language_correct(self) -> bool:
@@ -69,16 +81,11 @@ def _measure(system: Transcriber, reference: Reference) -> Result:
         return Result(reference, heard, errors, cpu, seconds, heard.duration)
     # Once more: word times cost CPU time, and are not part of the default.
     words = system.transcribe(reference.path, words=True).words
-    return Result(
-        reference,
-        heard,
-        errors,
-        cpu,
-        seconds,
-        heard.duration,
-        time_errors(reference.times, heard.segments, language),
-        time_errors(reference.times, words, language),
+    sound = to_sound(reference.times, decode_audio(str(reference.path), sampling_rate=RATE))
+    times = Times(
+        *(time_errors(said, found, language) for said in (reference.times, sound) for found in (heard.segments, words))
     )
+    return Result(reference, heard, errors, cpu, seconds, heard.duration, times)
 
 
 def error_rate(results: Sequence[Result]) -> Estimate | None:

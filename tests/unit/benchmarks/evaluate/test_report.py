@@ -9,7 +9,7 @@ import pytest
 from benchmarks.evaluate.bootstrap import Estimate
 from benchmarks.evaluate.references import Reference, Spoken
 from benchmarks.evaluate.report import NoMarkers, insert, percent, render, write_details
-from benchmarks.evaluate.results import Result, percentile_error
+from benchmarks.evaluate.results import Result, Times, percentile_error
 from benchmarks.evaluate.scoring import count_errors, units
 from benchmarks.evaluate.systems import Heard
 from benchmarks.evaluate.times import time_errors
@@ -20,8 +20,9 @@ def result(text: str, heard: str, *, language: str = "en", detected: str = "en",
     segments = (Spoken(1.5, 2.0, heard),)
     reference = Reference("a.wav", Path("a.wav"), language, text, said if timed else ())
     errors = count_errors(units(text, language), units(heard, language))
-    times = time_errors(said, segments, language) if timed else None
-    return Result(reference, Heard(detected, 10.0, segments, ()), errors, 2.0, 4.0, 10.0, times, times)
+    given, sound = (time_errors(spoken, segments, language) for spoken in (said, (Spoken(1.25, 2.0, text),)))
+    times = Times(given, given, sound, sound) if timed else None
+    return Result(reference, Heard(detected, 10.0, segments, ()), errors, 2.0, 4.0, 10.0, times)
 
 
 def cells(text: str, first: str) -> list[str]:
@@ -47,7 +48,7 @@ def test_cost_is_per_second_of_audio() -> None:
 
 def test_times_are_shown_where_a_reference_has_them() -> None:
     text = render({"one": [result("a b", "a b", timed=True), result("c", "c")]})
-    assert cells(text, "segment start, one") == ["segment start, one", "0.50", "0.50", "1 of 1"]
+    assert cells(text, "segment start, one") == ["segment start, one", "0.25", "0.25", "0.50", "0.50", "1 of 1"]
     assert "### Times" not in render({"one": [result("c", "c")]})
 
 
