@@ -17,11 +17,17 @@ def recording(voice: tuple[float, float], noise: float = 0.0) -> np.ndarray:
     return samples.astype(np.float32)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.005])
+@pytest.mark.parametrize("noise", [0.0, 0.005, 0.03])
 def test_silence_at_the_ends_of_a_clip_is_no_part_of_the_utterance(noise: float) -> None:
     [heard] = to_sound([Spoken(1.0, 3.0, "six")], recording((1.42, 2.58), noise))
     assert (heard.start, heard.end) == pytest.approx((1.42, 2.58), abs=0.03)
     assert heard.text == "six"
+
+
+def test_a_click_before_the_utterance_is_no_part_of_it() -> None:
+    samples = recording((1.42, 2.58)) + recording((1.1, 1.11))
+    [heard] = to_sound([Spoken(1.0, 3.0, "six")], samples)
+    assert heard.start == pytest.approx(1.42, abs=0.03)
 
 
 def test_a_pause_inside_an_utterance_stays() -> None:
