@@ -20,6 +20,8 @@ Interval = tuple[float, float]  # start and end, seconds
 # Furthest that an edge that lies in a voice is moved to a pause, in seconds. From further away it is as likely the edge
 # of a segment or word inside a phrase, with a short pause nearby.
 REACH = 0.3
+# The same for the edges of segments at a long pause, in seconds. A sentence seldom goes on after one.
+LONG_PAUSE, LONG_REACH = 0.8, 0.5
 EARLY = 0.1  # seconds by which the alignment places the ends of words too early, in the median
 LEAST_WORD = 0.1  # seconds that are left of a word when its start moves
 
@@ -78,9 +80,13 @@ def _nearest(
     )
     found: dict[int, Interval] = {}
     for distance, index, pause in near:
-        if distance <= REACH and index not in found and pause not in found.values():
+        if distance <= _reach(pause) and index not in found and pause not in found.values():
             found[index] = pause
     return found
+
+
+def _reach(pause: Interval) -> float:
+    return LONG_REACH if LONG_PAUSE <= pause[1] - pause[0] < inf else REACH
 
 
 def _distance(time: float, pause: Interval) -> float:

@@ -53,6 +53,17 @@ def test_two_segments_that_meet_in_a_pause_are_divided_by_it():
     assert snap_segments([(0.0, 4.0), (4.0, 9.0)], PHRASES) == PHRASES
 
 
+@pytest.mark.parametrize("pause", [0.85, 2.0])
+def test_two_segments_that_meet_soon_after_a_long_pause_are_divided_by_it(pause):
+    voices = [(1.0, 3.0), (3.0 + pause, 8.0)]
+    assert snap_segments([(1.0, 3.45 + pause), (3.45 + pause, 8.0)], voices) == voices
+
+
+def test_two_segments_that_meet_soon_after_a_short_pause_stay():
+    segments = [(1.0, 4.0), (4.0, 8.0)]
+    assert snap_segments(segments, [(1.0, 3.0), (3.55, 8.0)]) == segments
+
+
 def test_the_second_segment_of_a_phrase_stays_where_it_is():
     assert snap_segments([(5.0, 5.4), (5.4, 8.0)], PHRASES) == [(5.0, 5.4), (5.4, 8.0)]
 
