@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from transcription.core.options import Channel
 from transcription.jobs.job import Job, JobSnapshot, JobStatus
+from transcription.pipeline.diarize import MOST_WAITING, SPEED
 
 
 def progress_of(job: Job) -> int:
@@ -19,17 +21,33 @@ def seconds_left(snapshot: JobSnapshot, at_once: int, now: float) -> float | Non
 
     at_once: number of jobs that one process works on concurrently, each at the measured speed; the number of jobs in
     progress if that is larger. Without a measured speed the job's own is used. now: seconds since the epoch.
+    The voices of a job's recording are told apart beside its windows, and the slower of the two decides.
     """
     job = snapshot.job
     speed = snapshot.speed or _own_speed(job, now)
     if not speed or job.seconds_total is None:
         return None
-    left = max(0.0, job.seconds_total - job.seconds_done)
+    own = max(_of_windows(job, job.seconds_total, speed), _of_voices(job, job.seconds_total, speed))
     if job.status is JobStatus.PROCESSING:
-        return left / speed
+        return own
     # Recordings of unknown duration count as long as this one.
     waiting = snapshot.ahead.seconds + snapshot.ahead.unknown * job.seconds_total
-    return left / speed + waiting / (speed * max(at_once, snapshot.processing))
+    return own + waiting / (speed * max(at_once, snapshot.processing))
+
+
+def _of_windows(job: Job, total: float, speed: float) -> float:
+    return max(0.0, total - job.seconds_done) / speed
+
+
+def _of_voices(job: Job, total: float, speed: float) -> float:
+    """Seconds until the voices are told apart; 0 for a job that needs no voices.
+
+    If windows are faster, voices fall behind them, by MOST_WAITING at most: then the windows wait for them.
+    """
+    if job.request.speakers is None or job.request.sound.channel is Channel.SPLIT:
+        return 0.0
+    behind = min(MOST_WAITING, job.seconds_done * max(0.0, 1 - SPEED / speed))
+    return (max(0.0, total - job.seconds_done) + behind) / SPEED
 
 
 def _own_speed(job: Job, now: float) -> float | None:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
+from transcription.core.options import Channel, DecodeOptions, SoundOptions, TranscriptionRequest, VadOptions
+from transcription.core.speakers import SpeakerOptions
 from transcription.jobs.estimate import progress_of, seconds_left
 from transcription.jobs.job import Ahead, Job, JobSnapshot, JobStatus, Recording
+from transcription.pipeline.diarize import MOST_WAITING, SPEED
 
 JOB = Job(
     id="a",
@@ -21,6 +23,7 @@ JOB = Job(
     created_at=0.0,
     seconds_total=100.0,
 )
+DIARIZED = replace(JOB, request=replace(JOB.request, speakers=SpeakerOptions()))
 NOTHING = Ahead(0, 0.0, 0)
 
 
@@ -68,3 +71,30 @@ def test_there_is_no_estimate_while_nothing_is_known():
     assert left(JOB) is None
     assert left(replace(JOB, seconds_total=None), speed=5.0) is None
     assert left(replace(JOB, started_at=1000.0), now=1000.0) is None
+
+
+def test_a_job_with_speakers_is_not_faster_than_their_voices_are_told_apart():
+    fast = 10 * SPEED
+    assert left(DIARIZED, speed=fast) == pytest.approx(100 / SPEED)
+    assert left(replace(DIARIZED, status=JobStatus.QUEUED), Ahead(1, 280.0, 0), speed=fast) == pytest.approx(
+        100 / SPEED + 280 / fast
+    )
+    assert left(DIARIZED, speed=SPEED / 10) == left(JOB, speed=SPEED / 10)  # windows that are slower decide alone
+
+
+def test_channels_that_are_split_need_no_voices():
+    split = replace(DIARIZED.request, sound=SoundOptions(channel=Channel.SPLIT))
+    assert left(replace(DIARIZED, request=split), speed=10 * SPEED) == left(JOB, speed=10 * SPEED)
+
+
+@given(st.floats(0.1, 1000.0), st.floats(1.0, 100_000.0))
+def test_the_completion_time_of_a_job_with_speakers_stays_where_it_was_told_from_the_start(speed, total):
+    """Windows are decoded at their speed until they are as far ahead of the voices as they may be."""
+    job = replace(DIARIZED, seconds_total=total)
+    first = left(job, speed=speed)
+    for share in (0.1, 0.5, 0.9):
+        after = share * first
+        done = min(total, after * speed, after * SPEED + MOST_WAITING)
+        told = after + left(replace(job, seconds_done=done), speed=speed)
+        # When all windows are decoded, it is not known how far the voices are.
+        assert first * 0.999 <= told <= first * 1.001 + (MOST_WAITING / SPEED if done == total else 0)
