@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -154,6 +155,17 @@ class ProgressContract:
         placed = replace(window(0), result=WindowResult("en", 1.0, (odd,)))
         store.checkpoint(store.claim("me"), 0, placed, None)
         assert store.checkpoints("work of a") == [placed]
+
+    def test_what_was_found_out_about_speakers_survives_storage(self, store: Calls) -> None:
+        """Observations of a minute: base 85 has quotes, braces and backticks."""
+        store.submit(new_job("a"))
+        heard = "made by:" + base64.b85encode(bytes(range(256)) * 64).decode()
+        placed = [replace(window(0), heard=heard), window(1), replace(window(2), heard=heard[::-1])]
+        lease = store.claim("me")
+        for position, each in enumerate(placed):
+            store.checkpoint(lease, position, each, None)
+        store.release(lease)
+        assert store.checkpoints("work of a") == placed
 
     def test_the_duration_of_a_recording_is_stored_before_the_first_attempt(self, store: Calls) -> None:
         store.submit(new_job("a"))
