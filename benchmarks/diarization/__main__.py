@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.diarization.conversations import (
+    HARDER,
     RECIPES,
     SHARED,
     Conversation,
@@ -107,7 +108,7 @@ def _conversations(options: argparse.Namespace) -> Iterator[Conversation]:
     for path in sorted(options.given.glob("*.rttm")):
         yield read_conversation(path.with_suffix(".flac"))
     voices = by_speaker(options.voices)
-    for recipe in RECIPES:
+    for recipe in (*RECIPES, *HARDER) if options.harder else RECIPES:
         if voices and recipe.name not in options.without:
             yield from (build(recipe, voices, seed) for seed in range(options.seeds))
 
@@ -124,6 +125,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--without", nargs="+", choices=[recipe.name for recipe in RECIPES], default=[], help="kinds not built"
     )
+    parser.add_argument("--harder", action="store_true", help="noise, rooms, music, very short turns and the like, too")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=[OURS], help=f"default: {OURS}")
     parser.add_argument("--told", action="store_true", help="tell the systems the number of speakers")
     parser.add_argument("--rttm", type=Path, help="folder for what the systems found")

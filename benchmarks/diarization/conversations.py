@@ -27,6 +27,8 @@ PAUSES = (0.1, 1.0)  # seconds between turns
 OVERLAPS = (0.3, 1.5)  # seconds, of the turns that begin before the last one ends
 LEAST_UTTERANCES = 3  # of a speaker, so that turns do not sound alike
 TELEPHONE_HZ = (300, 3400)
+MUSIC_SHARE = 1 / 3  # of the pauses
+MUSIC_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,11 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a conversation is built. seconds: at least. overlapping: share of the turns that begin in the last one."""
+    """How a conversation is built. seconds: at least. overlapping: share of the turns that begin in the last one.
+
+    pauses: seconds between the other turns, least and most. music: in a third of the pauses, which are 4 s longer
+    then. echo: seconds until the echo of a room is at -60 dB, 0 for none. noise_db: how far noise is below speech.
+    """
 
     name: str
     speakers: int
@@ -65,6 +71,10 @@ class Recipe:
     overlapping: float = 0.15
     telephone: bool = False
     longest_turn: float = 12.0  # seconds
+    pauses: tuple[float, float] = PAUSES
+    music: bool = False
+    echo: float = 0.0
+    noise_db: float | None = None
 
 
 # Built from recordings of other people than those in the conversations that are given.
@@ -78,6 +88,18 @@ RECIPES = (
     Recipe("eight", 8, 240),
     Recipe("three-much-overlap", 3, 150, overlapping=0.5),
     Recipe("four-half-hour", 4, 1800),
+)
+# What else recordings are like: rooms, noise, telephones, music, people who say little at a time or nothing for long.
+HARDER = (
+    Recipe("one-with-pauses", 1, 600, pauses=(0.2, 8.0)),
+    Recipe("one-echo", 1, 120, echo=0.6, noise_db=15.0),
+    Recipe("two-very-short-turns", 2, 120, longest_turn=1.2),
+    Recipe("two-noise", 2, 150, noise_db=10.0),
+    Recipe("two-echo", 2, 150, echo=0.6),
+    Recipe("two-long-silences", 2, 240, pauses=(2.0, 30.0)),
+    Recipe("three-music", 3, 180, music=True),
+    Recipe("three-telephone", 3, 180, telephone=True),
+    Recipe("six-room", 6, 240, echo=0.4, noise_db=20.0),
 )
 
 
@@ -106,10 +128,13 @@ def build(recipe: Recipe, voices: Mapping[str, Sequence[Path]], seed: int) -> Co
         if not pools[name]:
             pools[name] = [utterance(voices[name][index]) for index in draw.permutation(len(voices[name]))]
         sound = _turn(pools[name], recipe.longest_turn) * 10 ** ((gains[name] + draw.uniform(-1.5, 1.5)) / 20)
-        begins = at + int(draw.uniform(*PAUSES) * SAMPLE_RATE)
+        begins = at + int(draw.uniform(*recipe.pauses) * SAMPLE_RATE)
         if last and draw.random() < recipe.overlapping:
             back = min(draw.uniform(*OVERLAPS), 0.7 * len(sound) / SAMPLE_RATE, 0.7 * len(placed[-1][1]) / SAMPLE_RATE)
             begins = at - int(back * SAMPLE_RATE)
+        elif recipe.music and draw.random() < MUSIC_SHARE:
+            placed.append((at, _music(MUSIC_SECONDS, draw), ""))
+            begins += int(MUSIC_SECONDS * SAMPLE_RATE)
         placed.append((begins, sound.astype(np.float32), name))
         at, last = begins + len(sound), name
     return _mixed(recipe, placed, draw)
@@ -143,14 +168,41 @@ def _mixed(recipe: Recipe, placed: list[tuple[int, Samples, str]], draw: np.rand
     mix = np.zeros(max(begins + len(sound) for begins, sound, _ in placed) + SAMPLE_RATE // 2, np.float32)
     for begins, sound, _ in placed:
         mix[begins : begins + len(sound)] += sound
-    mix += draw.normal(0, NOISE_LEVEL, len(mix)).astype(np.float32)
+    if recipe.echo:
+        mix = _in_a_room(mix, recipe.echo, draw)
+    level = NOISE_LEVEL if recipe.noise_db is None else LEVEL * 10 ** (-recipe.noise_db / 20)
+    mix += draw.normal(0, level, len(mix)).astype(np.float32)
     if recipe.telephone:
         mix = telephone(mix)
     stretches = (
-        Stretch(begins / SAMPLE_RATE, (begins + len(sound)) / SAMPLE_RATE, name) for begins, sound, name in placed
+        Stretch(begins / SAMPLE_RATE, (begins + len(sound)) / SAMPLE_RATE, name)
+        for begins, sound, name in placed
+        if name
     )
     samples = (np.clip(mix, -1, 1) * (INT16_SCALE - 1)).astype(np.int16)
     return Conversation(recipe.name, samples, tuple(sorted(stretches, key=lambda each: each.start)))
+
+
+def _in_a_room(sound: Samples, echo: float, draw: np.random.Generator) -> Samples:
+    """The sound with the echo of a room: noise that decays by 60 dB in `echo` seconds, as loud as the sound itself."""
+    times = np.arange(1, int(echo * SAMPLE_RATE)) / SAMPLE_RATE
+    tail = draw.normal(size=len(times)) * 10 ** (-3 * times / echo)
+    response = np.concatenate(([1.0], tail / np.sqrt((tail**2).sum()))) / np.sqrt(2)
+    points = len(sound) + len(response)  # so that the end does not come round to the beginning
+    spectrum = np.fft.rfft(sound, points) * np.fft.rfft(response, points)
+    return np.fft.irfft(spectrum, points)[: len(sound)].astype(np.float32)
+
+
+def _music(seconds: float, draw: np.random.Generator) -> Samples:
+    """Chords of half a second on decaying strings, at LEVEL."""
+    times = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
+    chords = []
+    for _ in range(int(2 * seconds)):
+        root = 110 * 2 ** (draw.integers(0, 12) / 12)
+        tones = [root * third * partial for third in (1, 1.26, 1.5) for partial in range(1, 7)]
+        chords.append(sum(np.sin(2 * np.pi * tone * times) * 100 / tone for tone in tones) * np.exp(-3 * times))
+    sound = np.concatenate(chords)
+    return (sound * LEVEL / np.sqrt((sound**2).mean())).astype(np.float32)
 
 
 def telephone(sound: Samples) -> Samples:

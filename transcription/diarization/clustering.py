@@ -40,6 +40,14 @@ class Clusters:
         weights = members.sum(axis=1)
         return Clusters(np.asarray(members @ self.means / weights[:, None], np.float32), weights)
 
+    def of(self, chosen: NDArray[np.bool_]) -> Clusters:
+        """Those that are chosen, shape (n,)."""
+        return Clusters(self.means[chosen], self.weights[chosen])
+
+    def with_one_less(self, first: int, second: int) -> Clusters:
+        """The clusters after two of them are merged. first: the lower number."""
+        return self.merged(np.insert(np.arange(len(self) - 1), second, first))
+
 
 def joined(parts: Sequence[Clusters]) -> Clusters:
     """All clusters of the parts, in their order; there must be at least one part."""
@@ -82,5 +90,5 @@ def reduced(clusters: Clusters, count: int) -> Clusters:
         mixed = weights[:, None] * weights / (weights[:, None] + weights) * (1.0 - clusters.means @ clusters.means.T)
         np.fill_diagonal(mixed, np.inf)
         first, second = sorted(divmod(int(mixed.argmin()), len(clusters)))
-        clusters = clusters.merged(np.insert(np.arange(len(clusters) - 1), second, first))
+        clusters = clusters.with_one_less(first, second)
     return clusters

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.speakers import SpeakerOptions
 from transcription.diarization.clustering import Clusters, joined, linkage, reduced
+from transcription.diarization.encounters import encounters
 from transcription.diarization.observations import NO_OWNER, VOICE_NUMBERS, Observation
 from transcription.diarization.powerset import LOCAL_SPEAKERS
 
 # Tuned on conversations that benchmarks.diarization builds; docs/SPEAKERS.md has the figures.
-CUT = 0.44  # average cosine distance from which two clusters are two people
-TELEPHONE_CUT = 0.35  # the same where there is only the telephone's band: its voices are more alike
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Average cosine distances between clusters.
+
+    near: closer ones are merged. likely: between that and this they are one person, unless they take turns much.
+    far: between `likely` and this they are two people, unless they never take turns. From this on they are two.
+    """
+
+    near: float
+    likely: float
+    far: float
+
+
+CUTS = Cuts(0.40, 0.44, 0.49)
+TELEPHONE_CUTS = Cuts(0.32, 0.35, 0.40)  # where there is only the telephone's band: its voices are more alike
+MANY_TURNS = 6  # encounters, and more than twice those in which they seem one person, that make two of likely one
+EXPECTED_TURNS = 1.0  # encounters that two people would have had
 TELEPHONE_GAP = 8.0  # features.band_gap from which there is: 10 to 11 on telephones, at most 6 on others
 RELIABLE_SECONDS = 1.5  # of a piece that takes part in clustering; the voices of shorter ones vary too much
 SMALLEST_SECONDS = 4.0  # of reliable pieces of a person
@@ -38,8 +57,11 @@ def people_in(observations: Sequence[Observation], options: SpeakerOptions) -> N
     told = reliable & voices.any(axis=1)
     if not told.any():
         return np.empty((0, VOICE_NUMBERS), np.float32)
-    cut = TELEPHONE_CUT if is_telephone(observations) else CUT
-    return _clustered(voices[told], seconds[told].astype(np.float64), cut, options).directions
+    cuts = TELEPHONE_CUTS if is_telephone(observations) else CUTS
+    found = _clustered(voices[told], seconds[told].astype(np.float64), cuts, options.least)
+    while len(found) > options.least and (pair := _one_twice(observations, found, cuts)):
+        found = found.with_one_less(*pair)
+    return reduced(found, options.most).directions
 
 
 def is_telephone(observations: Sequence[Observation]) -> bool:
@@ -77,28 +99,47 @@ def best_path(evidence: NDArray[np.float32], cost: float) -> list[int]:
     return path[::-1]
 
 
-def _clustered(
-    voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float, options: SpeakerOptions
-) -> Clusters:
-    large = _large(voices, seconds, cut)
-    while len(large) < options.least and cut > _CUT_STEP:
+def _clustered(voices: NDArray[np.float32], seconds: NDArray[np.float64], cuts: Cuts, least: int) -> Clusters:
+    """At least so many, if voices allow. Small ones are gone: they would be kept as people, and real ones merged."""
+    large, cut = _large(voices, seconds, cuts.near, cuts.likely), cuts.near
+    while len(large) < least and cut > _CUT_STEP:
         cut -= _CUT_STEP
-        large = _large(voices, seconds, cut)
-    # Small clusters are gone before: they would be kept as people, and real ones merged.
-    return reduced(large, options.most)
+        large = _large(voices, seconds, cut, cut)
+    return large
 
 
-def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float) -> Clusters:
-    """The clusters with enough speech; the largest if none has."""
+def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float, small_cut: float) -> Clusters:
+    """The clusters with enough speech; the largest if none has. small_cut: for those that have not enough at `cut`."""
     found = [
         _linked(Clusters(voices[first : first + BLOCK], seconds[first : first + BLOCK]), cut)
         for first in range(0, len(voices), BLOCK)
     ]
     clusters = found[0] if len(found) == 1 else _linked(joined(found), cut)
     least = min(SMALLEST_SECONDS, SMALLEST_SHARE * clusters.weights.sum())
-    enough = clusters.weights >= min(least, clusters.weights.max())
-    return Clusters(clusters.means[enough], clusters.weights[enough])
+    enough = clusters.weights >= least
+    if not enough.all():
+        clusters = joined((clusters.of(enough), _linked(clusters.of(~enough), small_cut)))
+    return clusters.of(clusters.weights >= min(least, clusters.weights.max()))
 
 
 def _linked(clusters: Clusters, cut: float) -> Clusters:
     return clusters.merged(linkage(clusters, cut))
+
+
+def _one_twice(observations: Sequence[Observation], found: Clusters, cuts: Cuts) -> tuple[int, int] | None:
+    """The closest two clusters that are one person, whose voice varies; the lower number first."""
+    people = found.directions
+    owners = [people_of_pieces(window, people) for window in observations]
+    seen = encounters(observations, owners, len(people))
+    strangers = (seen.together == 0) & (seen.expected < EXPECTED_TURNS)
+    distances = 1.0 - found.means @ found.means.T
+    two = np.where(
+        distances < cuts.likely,
+        (seen.apart >= MANY_TURNS) & (seen.apart > 2 * seen.together),
+        (seen.apart > 0) | strangers | (distances >= cuts.far),
+    )
+    np.fill_diagonal(two, True)
+    if two.all():
+        return None
+    first, second = sorted(divmod(int(np.where(two, np.inf, distances).argmin()), len(found)))
+    return first, second

@@ -81,11 +81,48 @@ def test_without_voices_there_are_no_people() -> None:
 
 def test_a_telephones_voices_are_told_apart_at_a_smaller_distance() -> None:
     def pieces(band_gap: float) -> list[Observation]:
-        near = voice(1, 0, 0.75)  # cosine distance 0.4
+        near = voice(1, 0, 0.7)  # cosine distance 0.43
         return [window(*[(0, 2.0, each) for each in (voice(0), near) for _ in range(5)], band_gap=band_gap)]
 
     assert len(people_in(pieces(WIDE), SpeakerOptions())) == 1
     assert len(people_in(pieces(TELEPHONE), SpeakerOptions())) == 2
+
+
+NEAR, FAR = voice(1, 0, 0.7), voice(1, 0, 0.62)  # from voice(0): cosine distances 0.43 and 0.47
+
+
+def dialogue(*people: np.ndarray, turns: int) -> list[Observation]:
+    """Two or more people who speak in each window, told apart by the segmentation."""
+    return [window(*[(local, 2.0, each) for local, each in enumerate(people)]) for _ in range(turns)]
+
+
+def test_similar_voices_that_take_turns_are_two_people() -> None:
+    assert len(people_in(dialogue(voice(0), NEAR, turns=10), SpeakerOptions())) == 2
+    assert len(people_in(dialogue(voice(0), turns=10) + dialogue(NEAR, turns=10), SpeakerOptions())) == 1
+
+
+def test_similar_voices_that_the_segmentation_takes_for_one_as_often_are_one_person() -> None:
+    together = [window((0, 2.0, voice(0)), (0, 2.0, NEAR)) for _ in range(10)]
+    assert len(people_in(dialogue(voice(0), NEAR, turns=10) + together, SpeakerOptions())) == 1
+
+
+def test_different_voices_that_talk_to_others_and_never_to_each_other_are_one_person() -> None:
+    """Someone whose voice varies, as on the telephone and in the room, does not take turns with himself."""
+    other = voice(2)
+    heard = dialogue(voice(0), other, turns=5) + dialogue(FAR, other, turns=5)
+    assert len(people_in(heard, SpeakerOptions())) == 2
+    assert len(people_in(heard + dialogue(voice(0), FAR, turns=1), SpeakerOptions())) == 3
+    assert len(people_in(heard, SpeakerOptions(num_speakers=3))) == 3
+
+
+def test_different_voices_that_had_no_occasion_to_talk_are_two_people() -> None:
+    assert len(people_in(dialogue(voice(0), turns=5) + dialogue(FAR, turns=5), SpeakerOptions())) == 2
+
+
+def test_what_little_a_person_says_is_not_lost_because_the_voice_varies() -> None:
+    pieces = [(0, 2.0, voice(0)), (0, 2.0, NEAR)]  # 4 s, none of them alike enough to be a cluster of 4 s
+    long = conversation((2, 60), (3, 60))
+    assert len(people_in([*long, window(*pieces)], SpeakerOptions())) == 3
 
 
 @given(st.integers(1, 6))
