@@ -35,6 +35,8 @@ MIN_UNIT_SECONDS = 0.02  # the resolution of Whisper's times: the aligner gives 
 ROUNDING = 1e-6  # seconds; sums of floats differ by this much, speech does not
 # Categories of characters that no name has: controls, halves of surrogate pairs, separators of lines and paragraphs.
 NOT_IN_NAMES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Bidirectional classes of controls that would reorder the text after a name, too.
+REORDERING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 Run = tuple[int, int, int]  # units from, to (exclusive), and the index of their speaker
 
@@ -275,6 +277,10 @@ def checked_name(name: str) -> str:
         raise InvalidParameter(
             f"The name of a speaker has {len(stripped)} characters. Send at most {MAX_NAME_CHARACTERS}."
         )
-    if any(unicodedata.category(character) in NOT_IN_NAMES for character in stripped):
+    if any(_is_control(character) for character in stripped):
         raise InvalidParameter(f"The name {stripped!a} has control characters or line breaks. Send it without them.")
     return stripped
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in NOT_IN_NAMES or unicodedata.bidirectional(character) in REORDERING
