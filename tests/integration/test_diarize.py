@@ -160,6 +160,36 @@ def test_known_speakers_need_diarize(diarize: Diarize, sample: str) -> None:
     assert "diarize=true" in assert_error(diarize(diarize="", **known), 422, "invalid_parameter")["message"]
 
 
+@pytest.mark.parametrize(
+    ("door", "fields"),
+    [
+        ("/transcribe", {"diarize": "true"}),
+        ("/v1/audio/transcriptions", {"model": "gpt-4o-transcribe-diarize", "response_format": "diarized_json"}),
+        ("/v1/audio/diarization", {}),
+    ],
+)
+def test_names_of_known_speakers_are_checked_before_their_samples(
+    client: httpx.Client, door: str, fields: dict[str, str]
+) -> None:
+    no_recording = "data:audio/wav;base64,AAAA"
+    known = {"known_speaker_names[]": ["Bo", "Bo"], "known_speaker_references[]": [no_recording] * 2}
+    answer = client.post(door, files={"file": CONVERSATION.read_bytes()}, data=fields | known)
+    assert answer.is_client_error
+    assert "Two known speakers have the same name" in answer.text
+
+
+def test_a_sample_of_hours_is_read_no_further_than_it_may_be_long(client: httpx.Client, tmp_path: Path) -> None:
+    path = tmp_path / "two-hours.flac"  # more than MAX_DURATION
+    run_ffmpeg("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", "7200", str(path))
+    known = {
+        "known_speaker_names[]": "Bo",
+        "known_speaker_references[]": f"data:audio/flac;base64,{base64.b64encode(path.read_bytes()).decode()}",
+    }
+    answer = client.post("/v1/audio/diarization", files={"file": CONVERSATION.read_bytes()}, data=known)
+    assert answer.status_code == 400
+    assert "longer than 10 s" in answer.json()["error"]["message"]
+
+
 @pytest.fixture(scope="module")
 def named(client: httpx.Client) -> str:
     """A completed job, with words."""

@@ -65,6 +65,11 @@ def samples_of(names: Sequence[str], references: Sequence[str]) -> list[Sample]:
     return [Sample(_name(name), _content(name, url)) for name, url in zip(names, references, strict=True)]
 
 
+def unheard(samples: Sequence[Sample]) -> tuple[KnownVoice, ...]:
+    """The people without their voices: to check the names before the work for the samples."""
+    return tuple(KnownVoice(sample.name, ()) for sample in samples)
+
+
 async def known_voices(samples: Sequence[Sample], backend: Backend) -> tuple[KnownVoice, ...]:
     """The voice in each sample. Raises InvalidParameter, and the errors of media/ and of the models."""
     return tuple([await _voice(sample, backend) for sample in samples])

@@ -42,9 +42,9 @@ def known_voice(name: str, samples: NDArray[np.int16], models: SpeakerModels) ->
     """
     length = len(samples) / SAMPLE_RATE
     if not SHORTEST_SAMPLE <= length <= LONGEST_SAMPLE:
+        long = f"longer than {LONGEST_SAMPLE:g} s" if length > LONGEST_SAMPLE else f"{length:.1f} s long"
         raise InvalidParameter(
-            f"The sample of '{name}' is {length:.1f} s long. Send {SHORTEST_SAMPLE:g} to {LONGEST_SAMPLE:g} s "
-            "of this person alone.",
+            f"The sample of '{name}' is {long}. Send {SHORTEST_SAMPLE:g} to {LONGEST_SAMPLE:g} s of this person alone.",
             parameter=REFERENCES,
         )
     cutter = WindowCutter()

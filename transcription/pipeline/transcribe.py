@@ -169,7 +169,7 @@ class Pipeline:
         seconds = 0.0
         try:
             with self._quarantine.watching(upload.sha256):
-                media = await open_media(upload, SoundOptions(), self._settings)
+                media = await open_media(upload, SoundOptions(), self._settings, whole=False)
                 async with aclosing(decode(media, self._settings)) as pcm:
                     async for block in pcm:
                         blocks.append(block)

@@ -14,7 +14,7 @@ from formats.registry import Rendered, ResponseFormat
 from transcription.api.answer import answer_recording, rendered_response
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import Responses, enumeration, field_schemas, file_schema, multipart_body
-from transcription.api.known_speakers import KNOWN_SCHEMAS, known_voices, samples_of
+from transcription.api.known_speakers import KNOWN_SCHEMAS, known_voices, samples_of, unheard
 from transcription.api.openai.documentation import ERRORS
 from transcription.api.openai.errors import PREFIX
 from transcription.api.openai.form import SPEAKER_NAMES, Form, read_form
@@ -91,8 +91,9 @@ async def diarization(request: Request, backend: BackendDependency) -> Response:
         form = read_form(upload.fields, NAMES)
         chosen = as_choice(TurnsFormat, form.singles.get("response_format", TurnsFormat.JSON), "response_format")
         parameters = _parameters(form)
-        parameters.to_request(backend.settings)  # before the work for the samples
-        known = await known_voices(samples_of(*(form.list_of(name) for name in SPEAKER_NAMES)), backend)
+        samples = samples_of(*(form.list_of(name) for name in SPEAKER_NAMES))
+        parameters.to_request(backend.settings, known=unheard(samples))
+        known = await known_voices(samples, backend)
         options = parameters.to_request(backend.settings, known=known)
         assert options.speakers is not None
         work = backend.pipeline.diarize(upload, options.speakers, options.sound)

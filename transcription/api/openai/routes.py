@@ -17,7 +17,7 @@ from runners.models.catalogue import list_allowed
 from transcription.api.answer import answer_recording, answer_transcript, name_codes
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
-from transcription.api.known_speakers import known_voices
+from transcription.api.known_speakers import known_voices, unheard
 from transcription.api.openai.documentation import (
     ERRORS,
     TRANSCRIPTION_BODY,
@@ -117,7 +117,8 @@ async def with_known_voices(parsed: OpenAIRequest, backend: Backend) -> OpenAIRe
     """The request with the voices in its samples. Raises InvalidParameter, and the errors of media/."""
     if not (parsed.samples and parsed.request.speakers):
         return parsed
-    speakers = replace(parsed.request.speakers, known=await known_voices(parsed.samples, backend))
+    speakers = replace(parsed.request.speakers, known=unheard(parsed.samples))
+    speakers = replace(speakers, known=await known_voices(parsed.samples, backend))
     return replace(parsed, request=replace(parsed.request, speakers=speakers))
 
 

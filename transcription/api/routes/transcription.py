@@ -24,7 +24,7 @@ from transcription.api.documentation import (
 )
 from transcription.api.errors import KINDS
 from transcription.api.examples import transcript_content
-from transcription.api.known_speakers import KNOWN_SCHEMAS, NAMES, known_voices, split_known
+from transcription.api.known_speakers import KNOWN_SCHEMAS, NAMES, known_voices, split_known, unheard
 from transcription.api.parameters.parsing import FILE, URL, parse_parameters
 from transcription.api.parameters.transcription import MAX_URL_CHARACTERS, Granularity, TranscriptionParameters
 from transcription.api.recording import check_url as check_url_parameter
@@ -165,7 +165,7 @@ async def answer_upload(
         samples, fields = split_known(list(read_fields(upload.fields)))
         parameters = parse_parameters(query, fields)
         parameters.check_speakers(*([NAMES] if samples else []))
-        parameters.to_request(backend.settings)  # before the work for the samples
+        parameters.to_request(backend.settings, known=unheard(samples))
         known = await known_voices(samples, backend)
         if parameters.async_:
             return await accept_job(request, backend, upload, parameters, known)
