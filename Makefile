@@ -17,8 +17,8 @@ help:  ## show this list
 
 install: .venv/runtime  ## create .venv from the hash-checked lock file
 
-demo: .venv/runtime  ## start the service with base (offline: the embedded model), transcribe samples/, stop it
-	@$(BIN)/python -m scripts.demo
+demo: .venv/runtime  ## start the service with MODEL (base; offline: the embedded one), transcribe samples/, stop it
+	@$(BIN)/python -m scripts.demo $(if $(MODEL),--model '$(MODEL)')
 
 test: .venv/dev  ## run every test
 	$(BIN)/python $(PYTEST)

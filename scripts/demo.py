@@ -1,22 +1,24 @@
 """Start the service, transcribe the recordings in samples/ and stop it.
 
 Run it with `make demo`. It uses `base`, downloaded if it is missing, and the embedded model if it cannot be had or if
-WHISPER_MODEL is `demo`.
+WHISPER_MODEL is `demo`. `make demo MODEL=small` uses that model, or ends by saying how it can be had.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 
 from runners.models.catalogue import EMBEDDED_MODEL, folder_of, is_complete
-from scripts.download_models import fetch_model
+from scripts.download_models import complain, ensure_model, fetch_model
 from tests.support.service import ROOT, DidNotStart, local_service
-from transcription.core.errors import ModelUnavailable
+from transcription.core.errors import ModelUnavailable, TranscriptionError
 from transcription.core.settings import Settings, load_settings
 
 RELEASED_MODEL = "base"
@@ -48,7 +50,7 @@ def show(url: str, sample: Path) -> float:
 
 
 def choose_model(settings: Settings) -> str:
-    """The released model if it is on disk or can be downloaded, else the embedded one; prints which, and why."""
+    """`base` if it is on disk or can be downloaded, else the embedded model; prints which, and why."""
     if settings.whisper_model == EMBEDDED_MODEL:
         print("Model: demo, the embedded one, because WHISPER_MODEL names it.")
         return EMBEDDED_MODEL
@@ -66,7 +68,8 @@ def choose_model(settings: Settings) -> str:
 def farewell(model: str) -> str:
     """The last line: how to go on, with the embedded model how to get one that knows more than its few words."""
     if model != EMBEDDED_MODEL:
-        return f"Stopped. `make serve` runs the service with {model}; then open http://localhost:3000."
+        serve = "make serve" if model == RELEASED_MODEL else f"WHISPER_MODEL={model} make serve"
+        return f"Stopped. `{serve}` runs the service with {model}; then open http://localhost:3000."
     return (
         "Stopped. The embedded model knows a few hundred words. For a real one, run `python -m scripts.download_models "
         f"--model {RELEASED_MODEL}` in .venv, here or with --output DIR on a machine that reaches the model hub or the "
@@ -74,10 +77,20 @@ def farewell(model: str) -> str:
     )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.demo", description=__doc__)
+    parser.add_argument("--model", metavar="NAME", help=f"instead of {RELEASED_MODEL}, or of {EMBEDDED_MODEL} offline")
     settings = load_settings()
-    model = choose_model(settings)
+    model = parser.parse_args(arguments).model
+    if model:
+        try:
+            ensure_model(model, settings)
+        except TranscriptionError as error:
+            complain(error)
+            return 1
+    else:
+        model = choose_model(settings)
     samples = sorted(path for path in SAMPLES.iterdir() if path.suffix in AUDIO)
     with tempfile.TemporaryDirectory(prefix="transcription-demo-") as folder:
         environment = {

