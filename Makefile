@@ -41,7 +41,7 @@ fuzz: .venv/dev  ## try properties with many examples; FUZZ_SECONDS (60) of host
 	@# More than 3,000 requests by schema.
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/integration/test_contract.py --timeout 0
 
-tools: .venv/bin/promtool  ## install the Debian and npm packages that some tests need (as root)
+tools: .venv/bin/prometheus  ## install the Debian and npm packages that some tests need (as root)
 	@command -v redis-server >/dev/null || scripts/get_packages.sh redis-server
 	@command -v chromium >/dev/null || scripts/get_packages.sh chromium fonts-liberation
 	@/usr/bin/python3 -c 'import swift' 2>/dev/null || scripts/get_packages.sh python3-swift
@@ -111,8 +111,8 @@ endef
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/bin/promtool: | .venv/bin/python
-	@scripts/get_promtool.sh $(CURDIR)/.venv/bin
+.venv/bin/prometheus: | .venv/bin/python
+	@scripts/get_prometheus.sh $(CURDIR)/.venv/bin
 
 .venv/bin/render_chart: scripts/render_chart/main.go | .venv/bin/python
 	@scripts/get_render_chart.sh $(CURDIR)/.venv/bin

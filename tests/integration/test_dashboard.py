@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,7 +15,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.clips import SpokenClip, Transcribe
-from tests.support.service import ROOT
+from tests.support.prometheus import prometheus
+from tests.support.service import ROOT, LocalService, free_port
+from tests.support.tools import tool
 from transcription.telemetry import metrics
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"
@@ -136,10 +137,23 @@ def test_every_metric_is_in_the_operators_handbook() -> None:
 
 
 def test_promtool_accepts_the_rules() -> None:
-    promtool = shutil.which("promtool", path=f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    if not promtool:
-        pytest.skip("needs promtool: make tools fetches it where there are Debian's packages")
     environment = {"PATH": os.defpath}
-    for command in (("check", "rules", ALERTS), ("test", "rules", Path(__file__).with_name("alerts_test.yaml"))):
-        checked = subprocess.run([promtool, *command], capture_output=True, text=True, env=environment, check=False)
+    for rest in (("check", "rules", ALERTS), ("test", "rules", Path(__file__).with_name("alerts_test.yaml"))):
+        command = [tool("promtool"), *rest]
+        checked = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_prometheus_raises_no_alert_for_a_service_that_works(
+    service: LocalService, transcribe: Transcribe, spoken_clip: SpokenClip, client: httpx.Client, tmp_path: Path
+) -> None:
+    assert transcribe(spoken_clip.path).status_code == 200
+    with prometheus(service.url, tmp_path) as watching:
+        assert transcribe(spoken_clip.path).status_code == 200
+        assert client.get("/health/ready").status_code == 200
+        watching.expect(set(), after='rate(bentoml_service_request_total{endpoint="/transcribe"}[1m])')
+
+
+def test_prometheus_raises_the_alert_for_a_service_that_does_not_answer(tmp_path: Path) -> None:
+    with prometheus(f"http://127.0.0.1:{free_port()}", tmp_path) as watching:
+        watching.expect({"TranscriptionDown"}, after="up == bool 0")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
+from tests.support.prometheus import prometheus
 from tests.support.service import local_service
 from transcription.api.routes.health import CHECKS
 
@@ -52,3 +54,17 @@ def test_its_transcriptions_are_refused_with_the_two_ways_out(
 def test_other_models_still_work(waiting_client: httpx.Client, spoken_clip: SpokenClip) -> None:
     file = {"file": ("a.mp3", spoken_clip.path.read_bytes())}
     assert waiting_client.post("/transcribe", files=file, data={"model": "demo"}).status_code == 200
+
+
+def test_prometheus_raises_the_alert_for_its_answers_but_not_for_its_probes(
+    waiting_client: httpx.Client, spoken_clip: SpokenClip, tmp_path: Path
+) -> None:
+    counted = 'rate(bentoml_service_request_total{{endpoint="{}", http_response_code="503"}}[1m])'.format
+    file = {"file": ("a.mp3", spoken_clip.path.read_bytes())}
+    waiting_client.get("/health/ready")
+    waiting_client.post("/transcribe", files=file)
+    with prometheus(str(waiting_client.base_url), tmp_path) as watching:
+        waiting_client.get("/health/ready")
+        watching.expect(set(), after=counted("/health/ready"))
+        waiting_client.post("/transcribe", files=file)
+        watching.expect({"TranscriptionErrors", "TranscriptionServerErrors"}, after=counted("/transcribe"))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from tests.support.deployment import DEPLOY, ROOT, Document, load
+from tests.support.tools import tool
 from transcription.jobs.cluster.exporter import QueueState, _of_jobs, _of_queues
 from transcription.jobs.job import JobCounts
 from transcription.telemetry import metrics
@@ -29,16 +28,8 @@ OF_PROMETHEUS = frozenset({"job", "instance"})
 HANDBOOK = ROOT / "docs" / "DEPLOYMENT.md"
 
 
-@cache
-def promtool() -> str:
-    command = shutil.which("promtool", path=f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    if not command:
-        pytest.skip("needs promtool: make tools fetches it where there are Debian's packages")
-    return command
-
-
 def accepted(*arguments: str | Path) -> None:
-    command = [promtool(), *map(str, arguments)]
+    command = [tool("promtool"), *map(str, arguments)]
     checked = subprocess.run(command, capture_output=True, text=True, env={"PATH": os.defpath}, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
