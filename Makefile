@@ -46,7 +46,7 @@ tools: .venv/bin/prometheus  ## install the Debian and npm packages that some te
 	@command -v chromium >/dev/null || scripts/get_packages.sh chromium fonts-liberation
 	@/usr/bin/python3 -c 'import swift' 2>/dev/null || scripts/get_packages.sh python3-swift
 	@command -v npm >/dev/null || scripts/get_packages.sh nodejs npm
-	@$(MAKE) --no-print-directory .venv/bin/render_chart .venv/typescript/node_modules .venv/voice_agents/installed
+	@$(MAKE) --no-print-directory .venv/typescript/node_modules .venv/voice_agents/installed
 
 audit: .venv/dev  ## check the deployed packages for vulnerabilities and licences
 	@$(BIN)/python -m scripts.audit
@@ -113,9 +113,6 @@ endef
 
 .venv/bin/prometheus: | .venv/bin/python
 	@scripts/get_prometheus.sh $(CURDIR)/.venv/bin
-
-.venv/bin/render_chart: scripts/render_chart/main.go | .venv/bin/python
-	@scripts/get_render_chart.sh $(CURDIR)/.venv/bin
 
 .venv/typescript/node_modules: tests/support/typescript/package-lock.json | .venv/bin/python
 	@mkdir -p $(@D)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from transcription.core.settings import Settings
@@ -24,6 +20,8 @@ EXAMPLES = sorted((DEPLOY / "helm" / "examples").glob("*.yaml"))
 SETTINGS = frozenset(name.upper() for name in Settings.model_fields)
 OF_BENTOML = frozenset({"BENTOML_HOME", "BENTOML_CONFIG", "BENTOML_DO_NOT_TRACK"})
 SECRETS = frozenset({"API_KEY", "WEBHOOK_SECRET", "REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"})
+
+INFORMATION = 1  # severity in a report of Helm
 
 Document = dict[str, Any]
 
@@ -47,28 +45,41 @@ def load(path: Path) -> Document:
     return document
 
 
-@cache
-def render_chart_command() -> str:
-    """The program that renders charts. Skips the test where it is not built."""
-    command = shutil.which("render_chart", path=f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    if not command:
-        pytest.skip("needs render_chart: make tools builds it with Debian's Go")
-    return command
+def laid_over(base: Document, over: Document) -> Document:
+    """As Helm does it: maps key by key."""
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = laid_over(merged[key], value) if isinstance(value, dict) and key in merged else value
+    return merged
 
 
-def render(*values: Path, namespace: str = "speech") -> subprocess.CompletedProcess[str]:
-    """The chart with these files of values over its own, as YAML in stdout."""
-    files = [argument for path in values for argument in ("-f", str(path))]
-    command = [render_chart_command(), "-release", "try", "-namespace", namespace, *files, str(CHART)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def values_in(paths: Iterable[Path]) -> Document:
+    """The values of several files, each over those before it."""
+    return reduce(laid_over, map(load, paths), {})
+
+
+def render(*values: Path, namespace: str = "speech") -> dict[str, str]:
+    """What Helm makes of the chart with these files of values, by the name of the template. Raises HelmError."""
+    import helm_python  # late: its library is 85 MB
+
+    with helm_python.Chart.load(CHART) as chart:
+        rendered: dict[str, str] = chart.render(values_in(values), name="try", namespace=namespace)
+    return rendered
+
+
+def lint(*values: Path) -> list[str]:
+    """What `helm lint` has against the chart with these files of values, apart from recommendations."""
+    import helm_python  # late, as above
+
+    report = helm_python.lint(CHART, values_in(values), strict=True, namespace="speech")
+    return [each["error"] for each in report["messages"] if each["severity"] > INFORMATION] + report["errors"]
 
 
 @cache
 def manifests(*values: Path) -> tuple[Document, ...]:
     """Every manifest of the chart with these files of values."""
-    rendered = render(*values)
-    assert rendered.returncode == 0, rendered.stderr
-    return tuple(document for document in yaml.safe_load_all(rendered.stdout) if document)
+    texts = [text for name, text in render(*values).items() if not name.endswith("NOTES.txt")]
+    return tuple(document for text in texts for document in yaml.safe_load_all(text) if document)
 
 
 def of_kind(kind: str, documents: tuple[Document, ...]) -> list[Document]:

@@ -15,6 +15,7 @@ from tests.support.deployment import (
     SETTINGS,
     Document,
     containers,
+    lint,
     load,
     manifests,
     of_kind,
@@ -41,6 +42,15 @@ def variant(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def documents(variant: str) -> Documents:
     return manifests(*VARIANTS[variant])
+
+
+def test_helm_lints_the_chart_without_a_warning(variant: str) -> None:
+    assert lint(*VARIANTS[variant]) == []
+
+
+def test_what_is_wrong_with_values_would_be_found_by_helm(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("worker: {replicas: many}")
+    assert "got string, want" in str(lint(*VARIANTS["minimal"], tmp_path / "values.yaml"))
 
 
 @pytest.mark.parametrize("version", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
