@@ -1,6 +1,7 @@
 #!/bin/bash
 # Build the image without Docker, start it as deploy/compose/single.yaml says, transcribe with it, and stop it with a job
-# in progress. Needs root and Debian's packages, which it installs; everything it makes is under build/image-test.
+# in progress; then start it with the command in README.md. Needs root and Debian's packages, which it installs;
+# everything it makes is under build/image-test.
 #
 # The base image, python:3.11-slim, comes from a registry otherwise. Here it is Debian with its own Python 3.11.
 set -euo pipefail
@@ -62,11 +63,13 @@ services:
 END
 run_compose() { "$root/compose/bin/podman-compose" -f single.yaml -f here.yaml "$@" >>"$root/compose.log" 2>&1; }
 url=http://127.0.0.1:3000
+wait_until_ready() { curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null "$url/health/ready"; }
+readme=$(sed -n 's/^docker run /podman run --detach --name readme --env WHISPER_MODEL=demo /p' README.md)
 cd "$root/site"
-trap 'run_compose down --volumes || true' EXIT
+trap 'run_compose down --volumes || true; podman rm --force --ignore readme >/dev/null || true' EXIT
 run_compose up --detach
 container=$(podman ps --quiet --filter name=transcription_transcription)
-curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null "$url/health/ready"
+wait_until_ready
 echo "ready"
 
 words="the meeting starts at ten on monday"
@@ -99,3 +102,10 @@ podman stop --time 60 "$container" >/dev/null 2>&1
 seconds=$(($(date +%s) - started))
 echo "stopped with a job in progress: $seconds s"
 [ "$seconds" -lt "$stop_limit" ]
+
+eval "$readme" >/dev/null
+wait_until_ready
+curl --silent --fail --form "file=@$sample" --form response_format=text "$url/transcribe" | grep --quiet "$words"
+podman rm --force readme >/dev/null
+podman volume rm transcription-models transcription-jobs >/dev/null
+echo "transcribed by the command in README.md"
