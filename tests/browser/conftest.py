@@ -19,7 +19,7 @@ LONG_SECONDS = 900
 
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    yield from start(tmp_path_factory.mktemp("site"))
+    yield from start(tmp_path_factory.mktemp("site"), JOB_RETRIES="0")
 
 
 # Not for the session: while Playwright runs, no other test of this thread can have an event loop of its own.

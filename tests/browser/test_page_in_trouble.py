@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit
+from tests.support.leftovers import decoders
 from tests.support.media_files import convert
 from tests.support.service import LocalService
 
@@ -102,6 +103,34 @@ def test_a_recording_that_the_service_forgot_is_expired(visit: OpenPage, site: L
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("There is no job")
     expect(page.locator("#jobs .state")).to_have_text("expired")
+
+
+def test_a_link_to_a_job_that_is_gone_leaves_nothing_in_the_list(visit: OpenPage) -> None:
+    page = visit(path="/ui#job=00000000-0000-4000-8000-000000000000").page
+    expect(page.get_by_role("alert")).to_contain_text("There is no job")
+    expect(page.locator("#work")).to_be_hidden()
+    expect(page.locator("#recent")).to_be_hidden()
+
+
+def test_what_was_transcribed_before_a_failure_can_be_read_copied_and_downloaded(
+    visit: OpenPage, site: LocalService, long: Path
+) -> None:
+    visited = visit(permissions=["clipboard-read", "clipboard-write"])
+    page = visited.page
+    visited.transcribe(long)
+    page.wait_for_selector(".word", timeout=PATIENCE_MS)
+    for decoder in decoders(site):
+        decoder.kill()
+    expect(page.locator("#incomplete")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#jobs .state")).to_have_text("failed")
+    expect(page.get_by_role("alert")).to_contain_text("decoder")
+    said = page.locator(".segment p").first.inner_text()
+    page.get_by_role("button", name="Copy the text").click()
+    expect(page.locator("#note")).to_have_text("The text is copied.")
+    assert page.evaluate("navigator.clipboard.readText()").startswith(said)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert said in Path(waiting.value.path()).read_text(encoding="utf-8")
 
 
 def test_a_failed_recording_says_why_in_the_list(visit: OpenPage, tmp_path: Path) -> None:

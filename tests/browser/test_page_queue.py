@@ -6,9 +6,11 @@ import json
 import zipfile
 from pathlib import Path
 
+import httpx
 from playwright.sync_api import Page, Route, expect
 
 from tests.support.browser import PATIENCE_MS, SHORT, OpenPage
+from tests.support.service import LocalService
 
 SAMPLES = sorted(path for path in SHORT.parent.iterdir() if path.suffix != ".tsv")
 BUSY = {"error": "service_unavailable", "message": "The service is busy.", "detail": "", "request_id": "r-1"}
@@ -21,7 +23,9 @@ def states(page: Page, state: str, count: int) -> None:
     expect(page.locator("#jobs .state", has_text=state)).to_have_count(count, timeout=PATIENCE_MS)
 
 
-def test_all_recordings_of_a_folder_are_transcribed_and_downloaded_together(visit: OpenPage) -> None:
+def test_all_recordings_of_a_folder_are_transcribed_and_downloaded_together(
+    visit: OpenPage, site: LocalService
+) -> None:
     page = visit().page
     page.set_input_files("#folder", SHORT.parent)
     expect(page.locator("#chosen")).to_contain_text(f"{len(SAMPLES)} recordings")  # the table in it is none
@@ -30,11 +34,44 @@ def test_all_recordings_of_a_folder_are_transcribed_and_downloaded_together(visi
     page.get_by_label("All of them as").select_option("text")
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download ZIP").click()
+    expect(page.locator("#all-note")).to_have_text(f"{len(SAMPLES)} of {len(SAMPLES)}")
     with zipfile.ZipFile(waiting.value.path()) as archive:
         assert sorted(archive.namelist()) == sorted(f"{path.stem}.txt" for path in SAMPLES)
         assert archive.read("en-meeting.txt").decode() == "the meeting starts at ten on monday\n"
     page.get_by_label("Search").fill("REUNION")
     expect(page.locator("#jobs .name")).to_have_count(2)
+    gone = next(job["id"] for job in page.evaluate("JSON.parse(localStorage.jobs)") if "reunion" in job["name"])
+    httpx.delete(f"{site.url}/jobs/{gone}").raise_for_status()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download ZIP").click()
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        assert len(archive.namelist()) == 1
+    expect(page.locator("#all-note")).to_have_text("1 of 2")
+    states(page, "expired", 1)
+
+
+def test_no_two_transcripts_in_a_zip_have_the_same_name(visit: OpenPage) -> None:
+    names = visit().page.evaluate(
+        """async (recordings) => {
+            const { nameBeside } = await import("/ui/downloads.js");
+            const taken = new Set();
+            return recordings.map((recording) => nameBeside(taken, recording, ".srt"));
+        }""",
+        ["talk.mp3", "talk.wav", "Talk.WAV", "talk.mp3", "talk", "v1.2.mp3"],
+    )
+    assert names == ["talk.srt", "talk.wav.srt", "Talk (2).srt", "talk.mp3.srt", "talk (3).srt", "v1.2.srt"]
+
+
+def test_the_browser_asks_before_recordings_that_wait_are_lost(visit: OpenPage) -> None:
+    page = visit().page
+    page.route("**/transcribe", lambda route: None)
+    page.set_input_files("#file", SAMPLES[:3])
+    page.get_by_role("button", name="Transcribe").click()
+    states(page, "waiting", 1)
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    assert asked == ["beforeunload"]
 
 
 def test_a_folder_and_a_file_may_be_dropped_together(visit: OpenPage, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,21 @@ def files_under(folder: Path) -> list[Path]:
 
 def media_processes(parent: LocalService | subprocess.Popen[Any]) -> list[str]:
     """Names of the media children of a service or of the command: those of its launchers."""
+    names = []
+    for child in decoders(parent):
+        with suppress(psutil.NoSuchProcess):
+            names.append(child.name())
+    return names
+
+
+def decoders(parent: LocalService | subprocess.Popen[Any]) -> list[psutil.Process]:
+    """The media children of a service or of the command."""
     pid = parent.process.pid if isinstance(parent, LocalService) else parent.pid
     found = []
     for process in psutil.Process(pid).children(recursive=True):
         try:
             if "transcription.media.sandbox.launcher" in process.cmdline():
-                found += [child.name() for child in process.children()]
+                found += process.children()
         except psutil.NoSuchProcess:
             continue
     return found

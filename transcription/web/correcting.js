@@ -10,10 +10,12 @@ import { Speakers, speakersOf } from "./speakers.js";
 
 const DRAFT_MS = 500;
 const CONFLICT = 412;
+const CHANGED =
+  "Someone else has changed this transcript. Save again to replace it with yours, or reload the page and press Undo to have theirs.";
 const at = (id) => document.getElementById(id);
 
 export class Correcting {
-  #open = null; // { job, document, saved, version, tag }
+  #open = null; // { job, document, saved, version, tag, isKept }
   #timer = 0;
 
   /** transcript: the view. onShow: called when segments or speakers changed. onSaved: called after they were saved. */
@@ -32,6 +34,10 @@ export class Correcting {
     at("original").addEventListener("click", () => this.#original().catch(showError));
     at("doubt").addEventListener("change", () => at("transcript").classList.toggle("shows-doubt", at("doubt").checked));
     window.addEventListener("keydown", (event) => this.#key(event));
+    window.addEventListener("pagehide", () => this.#open && this.#keep(this.#open));
+    window.addEventListener("beforeunload", (event) => {
+      if (!this.isSaved && !this.#open.isKept) event.preventDefault(); // the browser asks
+    });
   }
 
   get isEditing() {
@@ -48,7 +54,7 @@ export class Correcting {
     const draft = await draftOf(job);
     const document = new TranscriptDocument(segments, () => this.#changed());
     // With the draft's tag, the service refuses it if the transcript was changed since.
-    this.#open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag };
+    this.#open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag, isKept: true };
     if (draft) document.restore(draft.segments);
     this.#show();
   }
@@ -84,7 +90,7 @@ export class Correcting {
     } catch (error) {
       if (error.status !== CONFLICT) throw error;
       open.tag = null;
-      throw new ServiceError(CONFLICT, { message: "Someone else has changed this transcript. Save again to replace it with yours." }, null);
+      throw new ServiceError(CONFLICT, { message: CHANGED }, null);
     }
     clearTimeout(this.#timer);
     await dropDraft(job);
@@ -133,19 +139,25 @@ export class Correcting {
     this.#note();
   }
 
-  #keep({ job, document, saved, tag }) {
-    if (document.segments === saved) dropDraft(job);
-    else keepDraft(job, document.segments, tag);
+  async #keep(open) {
+    const { job, document, saved, tag } = open;
+    if (document.segments === saved) {
+      await dropDraft(job);
+      return;
+    }
+    open.isKept = await keepDraft(job, document.segments, tag);
+    if (this.#open === open) this.#note();
   }
 
   #note() {
-    const { document, version } = this.#open;
+    const { document, version, isKept } = this.#open;
     at("undo").disabled = !document.canUndo;
     at("redo").disabled = !document.canRedo;
     at("save").disabled = this.isSaved;
     at("original").hidden = this.isSaved && version === 0;
     const saved = version === 0 ? "" : `This is version ${version} of the transcript; the original is kept.`;
-    at("saved").textContent = this.isSaved ? saved : "Not saved yet; kept in this browser.";
+    const unsaved = isKept ? "Not saved yet; kept in this browser." : "Not saved yet, and this browser has no room to keep it.";
+    at("saved").textContent = this.isSaved ? saved : unsaved;
   }
 
   #step(direction) {

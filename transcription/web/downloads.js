@@ -47,19 +47,36 @@ export function offer(select, isWhole) {
   if (optionOf(select)?.disabled) select.value = "srt";
 }
 
-/** Download the transcripts of many jobs, { id, name }, in one ZIP file. onProgress: called with how many are in it. */
-export async function downloadAll(jobs, select, layout, onProgress) {
-  const taken = new Map(); // number of files by name
+/** A name of a transcript that none of those taken so far is, also where case does not matter; takes it. */
+export function nameBeside(taken, recording, ending) {
+  const names = function* () {
+    yield nameOf(recording, ending);
+    yield recording + ending; // talk.wav beside talk.mp3
+    for (let number = 2; ; number += 1) yield nameOf(recording, ` (${number})${ending}`);
+  };
+  for (const name of names()) {
+    if (taken.has(name.toLowerCase())) continue;
+    taken.add(name.toLowerCase());
+    return name;
+  }
+}
+
+/** Download the transcripts of many jobs, { id, name }, in one ZIP file, without those that the service does not have any more.
+ * onProgress: called with how many are in it. onMissing: called with the id of a job that is not, and the error. */
+export async function downloadAll(jobs, select, layout, onProgress, onMissing) {
+  const taken = new Set();
   const files = [];
   for (const { id, name } of jobs) {
-    const { content } = await rendered(id, select, layout);
-    const number = (taken.get(name) ?? 0) + 1;
-    taken.set(name, number);
-    const stem = number === 1 ? name : nameOf(name, ` (${number}).x`);
-    files.push({ name: nameOf(stem, optionOf(select).dataset.ending), input: content, lastModified: new Date() });
+    try {
+      const { content } = await rendered(id, select, layout);
+      files.push({ name: nameBeside(taken, name, optionOf(select).dataset.ending), input: content, lastModified: new Date() });
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      onMissing(id, error);
+    }
     onProgress(files.length);
   }
-  give(await downloadZip(files).blob(), "transcripts.zip");
+  if (files.length) give(await downloadZip(files).blob(), "transcripts.zip");
 }
 
 /** Copy text. Where the clipboard is closed to pages, as it is without HTTPS, the old way is tried. */

@@ -86,15 +86,15 @@ export class Editor {
     if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
     const { index, input } = this.#field;
     const { selectionStart: start, selectionEnd: end, value } = input;
-    const count = this.documentOf().segments.length;
+    const [before, after] = [this.transcript.shownBeside(index, -1), this.transcript.shownBeside(index, 1)];
     const isAtStart = start === 0 && end === 0;
     const isAtEnd = start === value.length && end === value.length;
     const act = {
       Enter: () => this.#split(index, start, end),
-      Backspace: isAtStart && index > 0 && (() => this.#merge(index)),
-      Delete: isAtEnd && index + 1 < count && (() => this.#merge(index + 1)),
-      ArrowUp: isAtStart && index > 0 && (() => this.open(index - 1, Infinity)),
-      ArrowDown: isAtEnd && index + 1 < count && (() => this.open(index + 1, 0)),
+      Backspace: isAtStart && before === index - 1 && (() => this.#merge(index)),
+      Delete: isAtEnd && after === index + 1 && (() => this.#merge(index + 1)),
+      ArrowUp: isAtStart && before !== null && (() => this.open(before, Infinity)),
+      ArrowDown: isAtEnd && after !== null && (() => this.open(after, 0)),
       Escape: () => {
         this.close();
         this.transcript.focusWord(index);
@@ -108,8 +108,8 @@ export class Editor {
   #split(index, start, end) {
     const edited = this.documentOf();
     const { text } = edited.segments[index];
-    if (start !== end) edited.type(index, text.slice(0, start) + text.slice(end));
     if (!text.slice(0, start).trim() || !text.slice(end).trim()) return; // a segment has text
+    if (start !== end) edited.type(index, text.slice(0, start) + text.slice(end));
     edited.split(index, start);
     this.#show(index + 1, 0);
   }

@@ -15,8 +15,8 @@ export class Finder {
       event.preventDefault();
       this.#go(this.#current + 1);
     });
-    parts.replace.addEventListener("click", () => this.#replace(() => [this.#places[this.#current]].filter(Boolean)));
-    parts.all.addEventListener("click", () => this.#replace(() => this.#places));
+    parts.replace.addEventListener("click", () => this.#replaceOne());
+    parts.all.addEventListener("click", () => this.#replaceAll());
   }
 
   /** Search again, after the text or the transcript changed. */
@@ -42,14 +42,27 @@ export class Finder {
     CSS.highlights.set(CURRENT, new Highlight(...[ranges[this.#current]].filter(Boolean)));
   }
 
-  #replace(choose) {
-    this.refresh(); // the text may have been typed in since
-    const places = choose();
-    const count = places.length;
+  #replace(places) {
     this.documentOf().replace(places, this.parts.replacement.value);
     this.onReplace();
     this.refresh();
-    if (count) this.parts.count.textContent = `${count} replaced`;
+    if (places.length) this.parts.count.textContent = `${places.length} replaced`;
+  }
+
+  #replaceAll() {
+    this.refresh(); // the text may have been typed in since
+    this.#replace(this.#places);
+  }
+
+  #replaceOne() {
+    this.refresh();
+    const place = this.#places[this.#current];
+    if (!place) return;
+    this.#replace([place]);
+    // The next one is behind what was put in, which may have the text in it.
+    const end = place.from + this.parts.replacement.value.length;
+    const next = this.#places.findIndex(({ index, from }) => index > place.index || (index === place.index && from >= end));
+    this.#go(Math.max(next, 0));
   }
 }
 

@@ -25,6 +25,7 @@ async function run(store, mode, act, otherwise = null) {
   try {
     const transaction = (await database()).transaction(store, mode);
     const request = act(transaction.objectStore(store));
+    transaction.commit?.(); // now, because a page that is being closed does not learn when the request is done
     return await new Promise((resolve, reject) => {
       transaction.oncomplete = () => resolve(request.result ?? otherwise);
       transaction.onabort = transaction.onerror = () => reject(transaction.error);
@@ -52,7 +53,8 @@ export async function keepFile(job, file) {
 
 /** Corrections that were not saved, or null: { segments, tag }. tag: the ETag of the transcript that they correct. */
 export const draftOf = (job) => run(DRAFTS, "readonly", (store) => store.get(job));
-export const keepDraft = (job, segments, tag) => run(DRAFTS, "readwrite", (store) => store.put({ job, segments, tag }));
+/** Keep corrections. Returns whether they are kept. */
+export const keepDraft = async (job, segments, tag) => (await run(DRAFTS, "readwrite", (store) => store.put({ job, segments, tag }))) === job;
 export const dropDraft = (job) => run(DRAFTS, "readwrite", (store) => store.delete(job));
 
 /** Forget everything about a job. */

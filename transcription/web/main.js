@@ -1,5 +1,6 @@
 // Connects the parts of the page.
 
+import { askJson } from "./api.js";
 import { hideError, showError } from "./alerts.js";
 import { Correcting } from "./correcting.js";
 import { downloadAll } from "./downloads.js";
@@ -127,25 +128,39 @@ at("all").addEventListener("submit", async (event) => {
   try {
     await recordings.refresh(list.found.map(({ id }) => id).filter((id) => !id.startsWith("upload-")));
     const completed = list.found.filter(({ status }) => status === "completed");
-    await downloadAll(completed, at("all-format"), at("download"), (count) => {
+    const note = (count) => {
       at("all-note").textContent = `${count} of ${completed.length}`;
-    });
+    };
+    await downloadAll(completed, at("all-format"), at("download"), note, (id, error) => recordings.missed(id, error));
   } catch (error) {
     showError(error);
   }
 });
 
 // A link opens its job, which may be one of another browser.
-function openLink() {
-  const id = new URLSearchParams(location.hash.slice(1)).get("job");
-  if (!id || id === work.current?.job) return;
-  if (!recordings.nameOf(id)) recordings.add(id, `Recording ${id.slice(0, 8)}`);
-  open({ id, name: recordings.nameOf(id) });
+async function openLink() {
+  const id = new URLSearchParams(location.hash.slice(1)).get("job") ?? "";
+  if (!/^[\w-]+$/.test(id) || id === work.current?.job) return; // it becomes a part of addresses
+  try {
+    if (!recordings.nameOf(id)) {
+      await askJson(`status/${id}?include=none`);
+      recordings.add(id, `Recording ${id.slice(0, 8)}`);
+    }
+    await open({ id, name: recordings.nameOf(id) });
+  } catch (error) {
+    showError(error);
+  }
 }
 
 window.addEventListener("hashchange", openLink);
+window.addEventListener("beforeunload", (event) => {
+  if (uploads.all.some(({ status }) => status !== "not sent")) event.preventDefault(); // the browser asks
+});
 at("kept").textContent = `For listening, this browser keeps recordings of up to ${MAX_FILE_BYTES / 1e6} MB, ${MAX_ALL_BYTES / 1e9} GB together; the oldest go first.`;
-startOptions(() => recordings.refresh());
+startOptions(() => {
+  recordings.refresh();
+  openLink();
+});
 startSpeaking(send);
 list.show();
 recordings.poll();

@@ -104,6 +104,17 @@ export class Transcript {
     element.classList.toggle("elsewhere", this.#only !== null && speaker !== this.#only);
   }
 
+  /** The index of the next segment that is shown, or null. step: 1, or -1 for the one before. */
+  shownBeside(index, step) {
+    let other = index + step;
+    while (this.#rows[other] && !this.#isShown(other)) other += step;
+    return this.#rows[other] ? other : null;
+  }
+
+  #isShown(index) {
+    return !this.#rows[index].element.classList.contains("elsewhere");
+  }
+
   focusWord(index) {
     this.#rove(this.#rows[index]?.words[0]?.element);
   }
@@ -217,13 +228,13 @@ export class Transcript {
   #neighbour(word, key) {
     const forward = getComputedStyle(word.parentElement).direction === "rtl" ? -1 : 1;
     const steps = { ArrowRight: forward, ArrowLeft: -forward, ArrowDown: 1, ArrowUp: -1 };
-    const all = this.element.getElementsByClassName("word");
+    const all = this.element.querySelectorAll(".segment:not(.elsewhere) .word");
     if (key === "Home") return all[0];
     if (key === "End") return all[all.length - 1];
     if (!(key in steps)) return undefined;
     let { index, number } = this.#place(word);
     number += steps[key];
-    while (this.#rows[index] && !this.#rows[index].words[number]) {
+    while (this.#rows[index] && !(this.#isShown(index) && this.#rows[index].words[number])) {
       index += steps[key];
       number = steps[key] > 0 ? 0 : (this.#rows[index]?.words.length ?? 0) - 1;
     }
