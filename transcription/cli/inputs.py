@@ -39,13 +39,27 @@ class Recording:
         return not self.url and is_nameless(self.path)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What arguments stand for. nothing: the reason of each argument that stands for no recording, for the user."""
+
+    recordings: list[Recording]
+    nothing: dict[str, str]
+
+
 class NoRecordings(Exception):
     """An argument stands for no recording. The message is shown to the user."""
 
 
-def recordings_of(arguments: Iterable[str]) -> list[Recording]:
-    """The recordings that the arguments stand for, those of a folder by name. Raises NoRecordings."""
-    return [recording for argument in arguments for recording in _recordings_of(argument)]
+def find_recordings(arguments: Iterable[str]) -> Found:
+    """The recordings that the arguments stand for, those of a folder by name."""
+    found = Found([], {})
+    for argument in arguments:
+        try:
+            found.recordings.extend(_recordings_of(argument))
+        except NoRecordings as error:
+            found.nothing[argument] = str(error)
+    return found
 
 
 def recordings_in(folder: Path) -> list[Path]:
@@ -66,13 +80,13 @@ def _recordings_of(argument: str) -> Iterator[Recording]:
     if path.is_dir():
         found = recordings_in(path)
         if not found:
-            raise NoRecordings(f"The folder {argument} has no recordings, by the endings of their names.")
+            raise NoRecordings("the folder has no recordings, by the endings of their names")
         yield from map(Recording, found)
     elif glob.has_magic(argument) and not path.exists():
         matches = [Path(each) for each in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207  # may be absolute
         files = [each for each in matches if not each.is_dir()]
         if not files:
-            raise NoRecordings(f"No file matches {argument}.")
+            raise NoRecordings("no file matches it")
         yield from map(Recording, files)
     else:
         yield Recording(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import click
 
 from formats.registry import ResponseFormat
 from transcription.cli.checks import check_layout_of, check_model, check_settings_of_server, formats_of
-from transcription.cli.inputs import LIVE, WATCH, NoRecordings, Recording, recordings_of
+from transcription.cli.inputs import LIVE, WATCH, Recording, find_recordings
 from transcription.cli.names import NO_TARGETS, SameName, different, result_files
 from transcription.cli.options import Whisperlike, parameters_of, with_options
 from transcription.cli.output import Output
@@ -62,6 +63,7 @@ def main(files: tuple[str, ...], **choices: Any) -> None:
     `transcribe live` transcribes raw PCM or WAV from standard input, or a microphone, while it is spoken.
     """
     write_errors_as_utf8()
+    clean_up_when_ended()
     screen = Screen(quiet=choices["quiet"], verbose=choices["verbose"])
     title = files[0] if files else PROGRAM
     try:
@@ -92,11 +94,16 @@ def run(files: Sequence[str], choices: Mapping[str, Any], screen: Screen) -> int
         return watch_folder(files[1:], formats, choices, parameters, screen)
     if not files:
         raise click.UsageError("Missing argument 'FILE...'. transcribe --help lists what can be given.")
-    work = work_for(files, formats, choices)
+    found = find_recordings(files)
+    if not found.recordings:
+        raise click.UsageError("\n".join(f"{argument}: {reason}" for argument, reason in found.nothing.items()))
+    work = work_for(found.recordings, formats, choices)
     with transcriber_for(choices, parameters) as transcriber:
         check_model_of(transcriber, choices)
         session = Session(transcriber, Output(choices["overwrite"]), screen, parameters)
-        failures = 0
+        failures = len(found.nothing)
+        for argument, reason in found.nothing.items():
+            screen.complain(argument, reason)
         good = []
         for each in work:
             try:
@@ -114,12 +121,10 @@ def run(files: Sequence[str], choices: Mapping[str, Any], screen: Screen) -> int
     return SOME_FAILED if failures else 0
 
 
-def work_for(files: Sequence[str], formats: tuple[ResponseFormat, ...], choices: Mapping[str, Any]) -> list[Work]:
+def work_for(
+    recordings: Sequence[Recording], formats: tuple[ResponseFormat, ...], choices: Mapping[str, Any]
+) -> list[Work]:
     """The recordings and where their results go. Raises click.UsageError."""
-    try:
-        recordings = recordings_of(files)
-    except NoRecordings as error:
-        raise click.UsageError(str(error)) from None
     to_stdout = choices["stdout"] or any(each.is_nameless for each in recordings)
     if to_stdout and len(formats) > 1:
         raise click.UsageError("Standard output takes one --format.")
@@ -228,6 +233,14 @@ def settings_of(choices: Mapping[str, Any], parameters: Mapping[str, str]) -> di
         "whisper_layout": f"{threads}x1x1" if threads else None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def clean_up_when_ended() -> None:
+    """Undo what has begun when the program is told to end, or its terminal is closed, as after Ctrl-C."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup lets it be ignored
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def write_errors_as_utf8() -> None:

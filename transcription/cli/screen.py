@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from transcription.cli.recordings import as_text
 from transcription.cli.transcriber import RecordingFailed, ReportProgress, ShowText
 
 MS_PER_SECOND = 1000
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Screen:
@@ -39,11 +41,13 @@ class Screen:
             yield (lambda step, share: None), self._text_to(_print)
             return
         columns = (
-            *(TextColumn("{task.fields[name]}"), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()),
+            # Without markup: a name may have brackets.
+            *(TextColumn("{task.fields[name]}", markup=False), TextColumn("{task.description}")),
+            *(BarColumn(), TaskProgressColumn()),
             *(TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn()),
         )
         with Progress(*columns, console=self._console, transient=True) as progress:
-            task = progress.add_task("", total=None, name=as_text(name))
+            task = progress.add_task("", total=None, name=_shown(name))
             last = ""
 
             def report(step: str, share: float | None) -> None:
@@ -62,16 +66,16 @@ class Screen:
 
     def wrote(self, title: str, targets: Mapping[ResponseFormat, Path]) -> None:
         """Name the files that were written."""
-        self.tell(title, ", ".join(as_text(str(path)) for path in targets.values()))
+        self.tell(title, ", ".join(_shown(str(path)) for path in targets.values()))
 
     def tell(self, title: str, message: str) -> None:
         """Print a message that is not an error."""
         if not self._quiet:
-            click.echo(f"{as_text(title)}: {message}", err=True)
+            click.echo(f"{_shown(title)}: {message}", err=True)
 
     def complain(self, title: str, error: Exception | str) -> None:
         """Print an error or a warning on one line."""
-        click.echo(f"{as_text(title)}: {' '.join(str(error).split())}", err=True)
+        click.echo(f"{_shown(title)}: {_shown(' '.join(str(error).split()))}", err=True)
 
     def _text_to(self, write: Callable[[str], None]) -> ShowText:
         closed = not self._verbose
@@ -86,6 +90,11 @@ class Screen:
                 closed = True  # its reader, such as head, has seen enough; the results are written all the same
 
         return show
+
+
+def _shown(text: str) -> str:
+    """Text for one line of a terminal. Control characters, which a name may have, would break it or be obeyed."""
+    return CONTROL.sub(lambda each: repr(each[0])[1:-1], as_text(text))
 
 
 def _print(line: str) -> None:

@@ -52,7 +52,9 @@ def test_folders_and_patterns_are_their_recordings(
 ) -> None:
     assert run(talk.parent, *anywhere, "-q").returncode == 0
     assert talk.with_suffix(".txt").read_text() == f"{spoken_clip.text}\n"
-    assert run(f"{talk.parent}/*.mp3", *anywhere, "-q", "-f", "srt").returncode == 0
+    (tmp_path / "empty").mkdir()
+    done = run(f"{talk.parent}/*.mp3", "empty", *anywhere, "-q", "-f", "srt")
+    assert (done.returncode, done.stderr) == (1, "empty: the folder has no recordings, by the endings of their names\n")
     assert talk.with_suffix(".srt").exists()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transcription.cli.inputs import NoRecordings, Recording, recordings_of
+from transcription.cli.inputs import Recording, find_recordings
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def paths(*arguments: str) -> list[str]:
-    return [str(each.path) for each in recordings_of(arguments)]
+    return [str(each.path) for each in find_recordings(arguments).recordings]
 
 
 def test_a_file_is_itself_whatever_its_name(folder: Path) -> None:
@@ -35,10 +35,11 @@ def test_a_pattern_is_the_files_that_match(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("argument", ["*.flac", "empty"])
-def test_what_stands_for_nothing_is_refused(folder: Path, argument: str) -> None:
+def test_what_stands_for_nothing_is_told_beside_what_was_found(folder: Path, argument: str) -> None:
     (folder / "empty").mkdir()
-    with pytest.raises(NoRecordings):
-        recordings_of([argument])
+    found = find_recordings([argument, "a.wav"])
+    assert found.recordings == [Recording(Path("a.wav"))]
+    assert list(found.nothing) == [argument]
 
 
 @pytest.mark.parametrize(
@@ -50,4 +51,4 @@ def test_what_stands_for_nothing_is_refused(folder: Path, argument: str) -> None
     ],
 )
 def test_the_results_of_a_url_are_named_after_its_file(url: str, name: str) -> None:
-    assert recordings_of([url]) == [Recording(Path(name), url)]
+    assert find_recordings([url]).recordings == [Recording(Path(name), url)]
