@@ -17,7 +17,7 @@ from transcription.cli.checks import check_layout_of, check_model, check_setting
 from transcription.cli.inputs import LIVE, WATCH, Recording, find_recordings
 from transcription.cli.names import NO_TARGETS, SameName, different, result_files
 from transcription.cli.options import Whisperlike, parameters_of, with_options
-from transcription.cli.output import Output
+from transcription.cli.output import Output, write_to_stdout
 from transcription.cli.remote import RemoteTranscriber
 from transcription.cli.screen import Screen
 from transcription.cli.session import Session, Work
@@ -197,9 +197,14 @@ def check_model_of(transcriber: Transcriber, choices: Mapping[str, Any]) -> None
 
 
 def print_models(transcriber: Transcriber) -> None:
-    """Print the models as a table."""
-    for each in transcriber.models():
-        click.echo(f"{each.name:<18} {each.size:>8}  {each.accuracy:<42} {each.state}".rstrip())
+    """Print the models as a table. Raises click.ClickException, ServerUnavailable."""
+    lines = [
+        f"{each.name:<18} {each.size:>8}  {each.accuracy:<42} {each.state}".rstrip() for each in transcriber.models()
+    ]
+    try:
+        write_to_stdout("".join(f"{line}\n" for line in lines))
+    except RecordingFailed as error:
+        raise click.ClickException(str(error)) from None
 
 
 @contextmanager

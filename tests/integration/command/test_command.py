@@ -146,6 +146,10 @@ def test_standard_output_that_is_full_or_closed_is_an_error(tmp_path: Path, talk
         done = subprocess.run(["bash", "-c", script], env=environment(tmp_path), capture_output=True, timeout=100)
         assert done.returncode == 1
         assert done.stderr.decode().startswith(f"{talk}: standard output cannot be written: ")
+    listed = subprocess.run(
+        ["bash", "-c", f"{' '.join(COMMAND)} --list-models >/dev/full"], env=environment(tmp_path), capture_output=True
+    )
+    assert (listed.returncode, listed.stderr.count(b"\n")) == (1, 1)
 
 
 def test_results_are_written_into_the_output_folder(run: Run, talk: Path, tmp_path: Path) -> None:
