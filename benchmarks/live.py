@@ -9,6 +9,8 @@ The sessions and the model are in this process, as they are in the service but f
 - revised: words of tentative text that the next event has otherwise, per word of the transcript;
 - errors of the live and of the offline text, against `--reference` (JSON: a list of objects with `text`);
 - CPU seconds of the process per second of audio.
+
+With --policies, the same for the policies of others (`benchmarks/live_policies.py`) in the same run.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import psutil  # type: ignore[import-untyped]
 from faster_whisper.audio import decode_audio
 
 from benchmarks.evaluate.scoring import count_errors, matches, plain_words, units
+from benchmarks.live_policies import POLICIES, PeerModel, listen
 from benchmarks.simulated import SimulatedDevice, SimulatedLoop
 from runners.client.interface import Runner
 from runners.decode.engine import Engine
@@ -129,7 +132,8 @@ def first_texts(played: Played, padding: float) -> list[float]:
 def final_latencies(played: Played) -> list[float]:
     """Seconds from the end of each utterance's voice to its final text."""
     stops = {event.utterance: event.at for _, event in played.events if isinstance(event, SpeechStopped)}
-    return [at - stops[event.utterance] for at, event in played.events if isinstance(event, Final)]
+    finals = [(at, event) for at, event in played.events if isinstance(event, Final)]
+    return [at - stops[event.utterance] for at, event in finals if event.utterance in stops]
 
 
 def revised_words(played: Played) -> int:
@@ -153,8 +157,11 @@ def summary(values: Sequence[float]) -> str:
     return f"{statistics.median(ordered):.2f} / {ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]:.2f}"
 
 
-async def measure(arguments: argparse.Namespace, runner: Runner, count: int) -> float:
-    """One run with `count` sessions. Prints its row; returns the 95th percentile of confirmation."""
+async def measure(arguments: argparse.Namespace, runner: Runner, count: int, peer: str = "") -> float:
+    """One run with `count` sessions. Prints its row; returns the 95th percentile of confirmation.
+
+    peer: whose policy is measured; "" for ours.
+    """
     options = DecodeOptions(arguments.model, language=arguments.language, word_timestamps=True)
     audio = [decode_audio(str(path), SAMPLE_RATE) for path in arguments.recordings]
     whole = np.concatenate([(each * 32767).astype(np.int16) for each in audio])
@@ -163,11 +170,17 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int) -> 
     parts = [np.roll(whole, -number * len(whole) // count)[:length] for number in range(count)]
     references = [await offline(runner, part, options) for part in parts]
     sessions = LiveSessions(runner, Settings(max_live_sessions=count), asyncio.get_running_loop().time)
+    model = PeerModel(weights(arguments), simulated=arguments.simulated) if peer else None
     process = psutil.Process()
     before = sum(process.cpu_times()[:2])
     live = LiveOptions(options, words=True)
-    playing = [play(sessions, part, live, str(number)) for number, part in enumerate(parts)]
-    results = await asyncio.gather(*playing)
+    if model:
+        floats = [part.astype(np.float32) / 32768 for part in parts]
+        heard = await asyncio.gather(*(listen(POLICIES[peer](arguments.language), model, each) for each in floats))
+        results = [Played(events) for events in heard]
+    else:
+        playing = [play(sessions, part, live, str(number)) for number, part in enumerate(parts)]
+        results = await asyncio.gather(*playing)
     cpu = sum(process.cpu_times()[:2]) - before
     language = arguments.language or "en"
     confirmed = [
@@ -177,6 +190,7 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int) -> 
     ]
     padding = live.turn_detection.prefix_padding_ms / 1000 if live.turn_detection else 0.0
     row = {
+        "policy": peer or "ours",
         "sessions": count,
         "refused": sum(bool(result.error) for result in results),
         "confirm s": summary(confirmed),
@@ -214,11 +228,20 @@ async def run(arguments: argparse.Namespace) -> None:
     runner: Any = simulated(settings) if arguments.simulated else InProcessRunner(settings)
     try:
         for count in arguments.sessions:
-            if await measure(arguments, runner, count) > LIMIT_SECONDS:
+            slowest = await measure(arguments, runner, count)
+            for peer in arguments.policies:
+                await measure(arguments, runner, count, peer)
+            if slowest > LIMIT_SECONDS:
                 break
     finally:
         if not arguments.simulated:
             runner.close()
+
+
+def weights(arguments: argparse.Namespace) -> Path:
+    """The folder of the model."""
+    settings = Settings(whisper_model=arguments.model)
+    return resolve(canonical(settings.whisper_model), settings)
 
 
 def simulated(settings: Settings) -> SimulatedDevice:
@@ -237,6 +260,7 @@ def main() -> None:
     parser.add_argument("--model", default="base")
     parser.add_argument("--language", default=None)
     parser.add_argument("--reference", type=Path)
+    parser.add_argument("--policies", nargs="+", choices=tuple(POLICIES), default=[], help="of others, beside ours")
     parser.add_argument("--show", action="store_true", help="print the events of the first session")
     parser.add_argument("--simulated", action="store_true")
     arguments = parser.parse_args()
