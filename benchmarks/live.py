@@ -175,7 +175,7 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int, pee
     before = sum(process.cpu_times()[:2])
     live = LiveOptions(options, words=True)
     if model:
-        floats = [part.astype(np.float32) / 32768 for part in parts]
+        floats = [(part / 32768).astype(np.float32) for part in parts]
         heard = await asyncio.gather(*(listen(POLICIES[peer](arguments.language), model, each) for each in floats))
         results = [Played(events) for events in heard]
     else:
