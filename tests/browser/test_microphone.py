@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from playwright.sync_api import WebSocketRoute, expect
 
 from tests.support.browser import PATIENCE_MS, OpenPage, violations
+
+LOST = 3999  # a code that neither the page nor the service closes with
 
 
 def test_what_is_spoken_is_seen_at_once_and_is_a_recording_afterwards(visit: OpenPage) -> None:
@@ -44,12 +47,47 @@ def test_without_a_connection_the_recording_goes_on(visit: OpenPage) -> None:
     page.route_web_socket("**/live", refuse)
     page.get_by_role("button", name="Speak").click()
     expect(page.get_by_role("alert")).to_contain_text(
-        "Too many sessions. There is no text while you speak now, but the recording goes on"
+        "Too many sessions. Try again in 5 s. There is no text while you speak now, but the recording goes on"
     )
     page.wait_for_timeout(4000)  # a sentence
     page.get_by_role("button", name="Stop").click()
     visited.wait_until_done()
     expect(page.locator("#transcript")).to_contain_text("monday")
+
+
+def test_after_a_lost_connection_the_text_goes_on(visit: OpenPage) -> None:
+    visited = visit(permissions=["microphone"])
+    page = visited.page
+    connections: list[WebSocketRoute] = []
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        connections.append(socket)
+        socket.connect_to_server()
+
+    page.route_web_socket("**/live", pass_on)
+    page.get_by_role("button", name="Speak").click()
+    expect(page.locator("#spoken")).to_contain_text("meeting", timeout=PATIENCE_MS)
+    connections[0].close(code=LOST)
+    said = page.locator("#spoken p")
+    expect(said.nth(said.count() + 1)).to_contain_text("meeting", timeout=PATIENCE_MS)
+    assert len(connections) == 2
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.get_by_role("button", name="Stop").click()
+    visited.wait_until_done()
+
+
+def test_a_key_that_is_refused_is_named(visit: OpenPage) -> None:
+    visited = visit(permissions=["microphone"])
+    page = visited.page
+    refused = {"error": "invalid_api_key", "message": "The API key is not valid.", "request_id": "r-1"}
+    page.route("**/models", lambda route: route.fulfill(status=403, body=json.dumps(refused)))
+    page.add_init_script(
+        "window.WebSocket = class { constructor() { setTimeout(() => this.onclose({ code: 1006 })); } send() {} }"
+    )
+    page.reload()
+    page.get_by_role("button", name="Speak").click()
+    expect(page.get_by_role("alert")).to_contain_text("The API key is not valid. There is no text while you speak now")
+    page.get_by_role("button", name="Stop").click()
 
 
 def test_stop_before_the_session_has_begun_gives_the_microphone_back(visit: OpenPage) -> None:

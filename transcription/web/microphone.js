@@ -1,11 +1,15 @@
 // Speech from the microphone: its text while it is spoken (docs/LIVE.md), then a recording like any other.
 
-import { keptKey } from "./api.js";
+import { askJson, keptKey } from "./api.js";
 
 // What browsers record, the best first, and what the service calls it; "" if it cannot read it while it grows.
 const ENCODINGS = { "audio/webm;codecs=opus": "webm", "audio/ogg;codecs=opus": "ogg", "audio/mp4": "" };
 const PIECE_MS = 250;
 const KEEPALIVE_MS = 20_000; // the service ends a session that says nothing for a minute
+const RESUME_MS = 30_000; // the service keeps a session whose connection was lost
+const AGAIN_MS = 1000; // between attempts to resume it
+const NOT_RESUMED = 4000; // code with which the page closes a connection that cannot resume it
+const FRAME_BYTES = 1 << 19; // the service takes frames of twice as much
 const REFUSALS = {
   NotAllowedError: "The browser does not let this page use the microphone. Allow it beside the address, and try again.",
   NotFoundError: "There is no microphone.",
@@ -39,6 +43,9 @@ export class Microphone {
   #socket = null;
   #heartbeat = 0;
   #reason = ""; // of the newest problem that the service told
+  #session = null; // `session` and `token`, with which it is resumed
+  #heard = 0; // the number of the newest event
+  #lostAt = 0; // milliseconds; 0: the connection is as it should be
   #sound = new AudioContext();
 
   constructor(stream, options, events) {
@@ -72,7 +79,6 @@ export class Microphone {
   #connect(start) {
     const address = new URL("live", document.baseURI);
     address.protocol = address.protocol.replace("http", "ws");
-    const key = keptKey();
     // Nothing is recorded before the session has begun: its first bytes describe the rest.
     const begin = () => this.#stream.active && this.#recorder.state === "inactive" && this.#recorder.start(PIECE_MS);
     if (!start.encoding) {
@@ -80,21 +86,40 @@ export class Microphone {
       begin();
       return;
     }
-    this.#socket = new WebSocket(address, ["transcription.live", ...(key ? [`api-key.${key}`] : [])]);
-    this.#socket.onopen = () => {
+    this.#open(address, start, begin);
+    this.#heartbeat = setInterval(() => this.#tell({ type: "keepalive" }), KEEPALIVE_MS);
+  }
+
+  /** hello: the message that starts or resumes the session. begin: called when it has begun, or cannot. */
+  #open(address, hello, begin) {
+    const key = keptKey();
+    const socket = new WebSocket(address, ["transcription.live", ...(key ? [`api-key.${key}`] : [])]);
+    this.#socket = socket;
+    socket.onopen = () => {
       if (!this.#stream.active) {
-        this.#socket.close(1000);
+        socket.close(1000);
         return;
       }
-      this.#socket.send(JSON.stringify(start));
+      socket.send(JSON.stringify(hello));
       begin();
     };
-    this.#socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
-    this.#socket.onclose = ({ code }) => {
-      if (code !== 1000 && this.#stream.active) this.#events.onProblem([this.#reason, LOST].filter(Boolean).join(" "));
+    socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
+    socket.onclose = ({ code }) => {
+      if (code !== 1000 && this.#stream.active) this.#lost(address, begin);
       begin();
     };
-    this.#heartbeat = setInterval(() => this.#tell({ type: "keepalive" }), KEEPALIVE_MS);
+  }
+
+  async #lost(address, begin) {
+    this.#lostAt ||= Date.now();
+    if (this.#session && Date.now() - this.#lostAt < RESUME_MS) {
+      const hello = () => ({ type: "resume", ...this.#session, after: this.#heard });
+      setTimeout(() => this.#stream.active && this.#open(address, hello(), begin), AGAIN_MS);
+      return;
+    }
+    // A browser does not tell why a connection was refused. A request that needs the same key does.
+    if (!this.#session && !this.#reason) await askJson("models").catch((error) => (this.#reason = error.message));
+    this.#events.onProblem([this.#reason, LOST].filter(Boolean).join(" "));
   }
 
   #tell(message) {
@@ -103,17 +128,27 @@ export class Microphone {
 
   #add(piece) {
     this.#pieces.push(piece);
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(piece);
+    if (!this.#lostAt && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(piece);
   }
 
   #hear(event) {
-    if (event.type === "partial") this.#events.onText(event.confirmed, event.tentative);
+    this.#heard = event.n ?? this.#heard;
+    if (event.type === "session") this.#begun(event);
+    else if (event.type === "partial") this.#events.onText(event.confirmed, event.tentative);
     else if (event.type === "final") this.#events.onUtterance();
     else if (event.type === "error") {
-      this.#reason = event.message;
-      this.#events.onProblem(event.message);
-    }
-    else if (event.type === "finished") this.#socket.close(1000);
+      this.#reason = event.retry_after ? `${event.message} Try again in ${event.retry_after} s.` : event.message;
+      if (this.#lostAt) this.#socket.close(NOT_RESUMED);
+      else this.#events.onProblem(this.#reason);
+    } else if (event.type === "finished") this.#socket.close(1000);
+  }
+
+  #begun({ session, token, resumed, received }) {
+    this.#session = { session, token };
+    if (!resumed) return;
+    const rest = new Blob(this.#pieces).slice(received);
+    for (let at = 0; at < rest.size; at += FRAME_BYTES) this.#socket.send(rest.slice(at, at + FRAME_BYTES));
+    this.#lostAt = 0;
   }
 
   #ended() {
