@@ -1,9 +1,10 @@
 """A pool of fixed-cost runners, real processes and sockets: throughput, the cost of a hop, and a runner that dies.
 
-    python -m benchmarks.pool [--runners 1 2 4] [--seconds 10] [--batch-seconds 0.4]
+    python -m benchmarks.pool [--runners 1 2 4 8] [--seconds 10] [--batch-seconds 0.4]
 
 The device is replaced by a pause, so that a machine with few cores shows what the pool costs, not the model. Clients of
-short clips send one window after another, as many as fill all batches and wait once.
+short clips send one window after another: four batches of them for each runner. The same clients in simulated time show
+the choice of runners alone.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 
+from benchmarks.simulated_pool import Load, simulate
 from runners.pool.messages import PREFIX, WINDOW_TYPE, WINDOWS_PATH, WindowMessage, parse_event, render_window
 from runners.pool.pool import RunnerPool
 from tests.support.fixed_cost_runner import text_of
@@ -31,8 +34,8 @@ from transcription.core.options import DecodeOptions, Ticket
 
 OPTIONS = DecodeOptions("demo")
 BATCH = 4
-CLIENTS_PER_RUNNER = 3 * BATCH  # one batch runs, one waits, and one is on its way
-WINDOW_SECONDS = 10.0
+CLIENTS_PER_RUNNER = 4 * BATCH  # one batch runs, and three wait or are on their way: 64 clients of 4 runners
+WINDOW_SECONDS = 3.0  # short clips
 WINDOWS = 64  # different ones
 HOPS = 200
 WARM_UP_SECONDS = 2.0
@@ -53,8 +56,10 @@ class Traffic:
         while time.monotonic() < end:
             each = self._windows[(number + count) % len(self._windows)]
             started = time.monotonic()
+            # As the pipeline does: each clip is work of its own, and none is the second window of a longer one.
+            ticket = Ticket(f"{number}-{count}", work_id=uuid.uuid4().hex)
             try:
-                result = await self._pool.transcribe(each, OPTIONS, Ticket(f"{number}-{count}"))
+                result = await self._pool.transcribe(each, OPTIONS, ticket)
             except ServiceUnavailable as error:
                 self.refused += 1
                 await asyncio.sleep(min(1.0, error.retry_after))
@@ -73,6 +78,7 @@ async def throughput(folder: Path, runners: int, seconds: float, batch_seconds: 
             warm = Traffic(pool, windows)
             begin = time.monotonic() + WARM_UP_SECONDS
             await asyncio.gather(*(warm.client(number, begin) for number in range(clients)))
+            before = await counts(processes.ports)
             traffic, started = Traffic(pool, windows), time.monotonic()
             sending = [asyncio.create_task(traffic.client(number, started + seconds)) for number in range(clients)]
             if kill:
@@ -80,14 +86,23 @@ async def throughput(folder: Path, runners: int, seconds: float, batch_seconds: 
                 processes.processes[0].kill()
             await asyncio.gather(*sending)
             rate = len(traffic.times) / (time.monotonic() - started)
+            after = before if kill else await counts(processes.ports)
+    fill = "" if kill else f"batches filled to {(after[0] - before[0]) / (after[1] - before[1]) / BATCH:.0%}, "
     ordered = sorted(traffic.times)
     print(
         f"{runners} runners{', one killed' if kill else ''}: {rate:.1f} windows/s, "
         f"{rate / (runners * BATCH / batch_seconds):.0%} of {runners * BATCH / batch_seconds:.0f}, median "
         f"{statistics.median(ordered):.2f} s, p99 {ordered[int(len(ordered) * 0.99)]:.2f} s, "
-        f"refused {traffic.refused}, wrong {traffic.wrong}"
+        f"{fill}refused {traffic.refused}, wrong {traffic.wrong}"
     )
     return rate
+
+
+async def counts(ports: Sequence[int]) -> tuple[int, int]:
+    """Windows and batches of all runners so far."""
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        each = [await (await session.get(f"http://127.0.0.1:{port}/metrics")).json() for port in ports]
+    return sum(one["windows"] for one in each), sum(one["batches"] for one in each)
 
 
 async def hop(folder: Path, over: str) -> float:
@@ -127,6 +142,12 @@ async def hop(folder: Path, over: str) -> float:
 
 async def main(options: argparse.Namespace) -> None:
     """Run everything and print a line for each."""
+    for runners in options.runners:
+        measured = simulate(Load(runners=runners, clients=CLIENTS_PER_RUNNER * runners, batch=BATCH))
+        print(
+            f"simulated, {runners} runners: {measured.rate / measured.ideal:.1%} of {measured.ideal:.0f} windows/s, "
+            f"median {measured.median:.2f} s, p99 {measured.p99:.2f} s, batches filled to {measured.fill:.1%}"
+        )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for over in ("unix", "tcp"):
@@ -139,7 +160,7 @@ async def main(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runners", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--runners", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--batch-seconds", type=float, default=0.4)
     asyncio.run(main(parser.parse_args()))

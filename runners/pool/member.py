@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from http import HTTPStatus
 
 import aiohttp
@@ -16,6 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from runners.client.interface import RESTART_SECONDS
 from runners.pool.addresses import Address
+from runners.pool.backlog import Backlog
 from runners.pool.choice import Candidate
 from runners.pool.messages import (
     HEARTBEAT_SECONDS,
@@ -71,7 +71,7 @@ class Member:
         self._clock = clock
         self._latest: Announcement | None = None
         self._heard_at = -STALE_SECONDS
-        self._sent = 0  # windows since the latest backlog
+        self._backlog = Backlog()
         self._in_flight = 0
         self._session = aiohttp.ClientSession(
             base_url=address.url,
@@ -105,7 +105,7 @@ class Member:
             str(self.address),
             frozenset(model.name for model in models if model.loaded),
             frozenset(model.name for model in models),
-            latest.state.backlog_seconds + self._sent * latest.window_seconds,
+            self._backlog.seconds,
         )
 
     @property
@@ -120,15 +120,16 @@ class Member:
 
         Raises Lost, and the domain errors of the runner.
         """
-        self._sent += 1
+        self._backlog.sent()
         self._in_flight += 1
-        running = False
+        arrived = running = False
         try:
             async with aclosing(self._events(message)) as events:
                 async for event in events:
                     running = running or event.progress is Progress.RUNNING
-                    if event.progress is Progress.QUEUED:
-                        self._learn(event.backlog_seconds)
+                    if event.progress is Progress.QUEUED and not arrived:
+                        arrived = True
+                        self._backlog.arrived(event.backlog_seconds)
                         queued()
                     if event.reply is not None:
                         return event.reply.unpack()
@@ -136,6 +137,8 @@ class Member:
             raise Lost(f"{type(error).__name__}: {error}", was_running=running) from error
         finally:
             self._in_flight -= 1
+            if not arrived:
+                self._backlog.lost()
         raise Lost("The answer ended early.", was_running=running)
 
     async def has_died(self, instance: str) -> bool:
@@ -156,12 +159,6 @@ class Member:
         """Send nothing more until its next state arrives."""
         self._latest, self.problem = None, problem
         self._changed()
-
-    def _learn(self, backlog: float) -> None:
-        if self._latest is not None:
-            state = self._latest.state
-            self._latest = self._latest.model_copy(update={"state": replace(state, backlog_seconds=backlog)})
-            self._sent = 0
 
     async def _events(self, message: WindowMessage) -> AsyncGenerator[Event]:
         body = render_window(message)
@@ -212,7 +209,8 @@ class Member:
             self.problem = (
                 "" if compatible else f"it speaks versions {announcement.wire} of the wire, not {WIRE_VERSION}"
             )
-        self._latest, self._heard_at, self._sent = announcement, self._clock(), 0
+        self._latest, self._heard_at = announcement, self._clock()
+        self._backlog.heard(announcement.state.backlog_seconds, announcement.window_seconds)
         self._changed()
 
 

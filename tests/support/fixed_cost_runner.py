@@ -23,7 +23,9 @@ import uvicorn
 from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Mount, Route
 
 from runners.batching.delivery import Delivery
 from runners.batching.device import Device, Load
@@ -110,10 +112,10 @@ class FixedCostHost:
         return RunnerState(True, "none", "none", models, backlog_seconds=self.load.backlog)
 
 
-def server_of(runner: RunnerServer, token: str, **where: Any) -> uvicorn.Server:
-    """A server with the wire and nothing else. where: host and port, or uds."""
+def server_of(runner: RunnerServer, token: str, *more: BaseRoute, **where: Any) -> uvicorn.Server:
+    """A server with the wire and a few routes more. where: host and port, or uds."""
     access = Middleware(RunnerAccess, token=token, is_alone=lambda: True)
-    app = Starlette(routes=[Mount(PREFIX, runner.app)], middleware=[access])
+    app = Starlette(routes=[Mount(PREFIX, runner.app), *more], middleware=[access])
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", **where))
 
 
@@ -123,7 +125,11 @@ async def serve(options: argparse.Namespace) -> None:
     )
     runner = RunnerServer(lambda: host)
     where: dict[str, Any] = {"uds": options.socket} if options.socket else {"host": "127.0.0.1", "port": options.port}
-    server = server_of(runner, options.token, **where)
+
+    async def counts(_: Request) -> JSONResponse:
+        return JSONResponse({"windows": host.events.windows, "batches": host.events.batches})
+
+    server = server_of(runner, options.token, Route("/metrics", counts), **where)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(START_POLL_SECONDS)
