@@ -13,6 +13,7 @@ import aiohttp
 import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from runners.batching.quarantine import Quarantine
 from runners.client.interface import RESTART_SECONDS
 from runners.pool.addresses import Address
 from runners.pool.backlog import Backlog
@@ -59,14 +60,21 @@ class Lost(Exception):
 class Member:
     """Sends windows to one runner and follows its state.
 
-    token: RUNNER_TOKEN. changed: called after every change of the state. clock: monotonic seconds.
+    token: RUNNER_TOKEN. quarantine: learns the deaths that the runner tells. changed: called after every change of the
+    state. clock: monotonic seconds.
     """
 
     def __init__(
-        self, address: Address, token: str, changed: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self,
+        address: Address,
+        token: str,
+        quarantine: Quarantine,
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.address = address
         self.problem = "it has not answered yet"
+        self._quarantine = quarantine
         self._changed = changed
         self._clock = clock
         self._latest: Announcement | None = None
@@ -211,6 +219,8 @@ class Member:
             )
         self._latest, self._heard_at = announcement, self._clock()
         self._backlog.heard(announcement.state.backlog_seconds, announcement.window_seconds)
+        for name, deaths in announcement.deaths.items():
+            self._quarantine.add(name, deaths)
         self._changed()
 
 

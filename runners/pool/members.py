@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 
+from runners.batching.quarantine import Quarantine
 from runners.client.interface import RunnerState
 from runners.pool.addresses import Address, parse_urls, resolve_all
 from runners.pool.member import Member
@@ -19,13 +20,17 @@ SHOWN = 5  # problems in a message
 
 
 class Members:
-    """Follows the names, and every runner that they lead to. Start and use it in one event loop."""
+    """Follows the names, and every runner that they lead to. Start and use it in one event loop.
 
-    def __init__(self, settings: Settings) -> None:
+    quarantine: learns the deaths that runners tell.
+    """
+
+    def __init__(self, settings: Settings, quarantine: Quarantine) -> None:
         self._urls = parse_urls(settings.runner_url)
         self._token = settings.runner_token
         self._members: dict[Address, Member] = {}
         self._changed = asyncio.Event()
+        self._quarantine = quarantine
         self._following: asyncio.Task[None] | None = None
 
     def __iter__(self) -> Iterator[Member]:
@@ -75,7 +80,7 @@ class Members:
         if not found:
             return  # the name server fails, or all runners are gone: the ones that we know will tell
         for address in found - set(self._members):
-            self._members[address] = Member(address, self._token, self._changed.set)
+            self._members[address] = Member(address, self._token, self._quarantine, self._changed.set)
         for address in set(self._members) - found:
             # Windows that are there are finished: a runner leaves the name before it ends.
             if not (member := self._members[address]).is_busy:

@@ -44,6 +44,7 @@ BYTES_PER_SAMPLE = 2
 MAX_BODY_BYTES = LENGTH.size + MAX_HEADER_BYTES + WINDOW_SAMPLES * BYTES_PER_SAMPLE  # about 1 MB
 MAX_LINE_BYTES = 4_194_304  # a reply of 30 s with words takes less than a twentieth of it
 MAX_DEATHS = 8  # that a header may list; two are enough for a verdict
+MAX_TOLD = 32  # windows with deaths in a state, the latest ones
 MAX_ID_CHARACTERS = 1024
 HEARTBEAT_SECONDS = 2.0  # between signs of life of a window that waits or is decoded
 WATCH_SECONDS = 0.5  # between two states
@@ -103,6 +104,7 @@ class Announcement(BaseModel):
     wire: versions that the runner speaks. instance: changes with every start of its process.
     draining: it finishes what it has, and takes no more windows.
     window_seconds: estimated seconds by which one more window lengthens the backlog.
+    deaths: that clients have told this process: times by fingerprint of the window, seconds since the epoch.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -111,6 +113,7 @@ class Announcement(BaseModel):
     instance: str = Field(max_length=MAX_ID_CHARACTERS)
     draining: bool = False
     window_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
+    deaths: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     state: RunnerState
 
 

@@ -51,12 +51,12 @@ class RunnerPool:
     def __init__(
         self, settings: Settings, draw: random.Random | None = None, wall: Callable[[], float] = time.time
     ) -> None:
-        self._members = Members(settings)
+        self._quarantine = Quarantine()
+        self._members = Members(settings, self._quarantine)
         self._model = canonical(settings.whisper_model)
         self._draw = draw or random.Random()  # noqa: S311  # spreads load, guards nothing
         self._wall = wall
         self._admissions = Admissions()
-        self._quarantine = Quarantine()
         self._died: dict[str, float] = {}  # times by instance, seconds since the epoch
 
     @property
@@ -109,7 +109,7 @@ class RunnerPool:
         return combined(states, self._model)
 
     async def _try_all(self, message: WindowMessage, attempts: _Attempts) -> WindowResult | None:
-        """The result of the first runner that gives one; None when none is left to ask."""
+        """The result of the first runner that gives one; None when none is left to ask. Raises RefusedWindow."""
         while member := self._next(message.options.model, attempts):
             attempts.tried.add(member.address)
             instance = member.announcement.instance if member.announcement else ""
@@ -122,10 +122,12 @@ class RunnerPool:
                 metrics.POOL_RETRIES.labels(reason="lost").inc()
                 log.warning("window_lost", runner=str(member.address), running=loss.was_running, reason=str(loss))
                 message = await self._after(loss, member, instance, message)
+        if len(message.deaths) >= REFUSED_FROM:
+            raise refused_window()
         return None
 
     async def _after(self, loss: Lost, member: Member, instance: str, message: WindowMessage) -> WindowMessage:
-        """The window for the next runner. Raises RefusedWindow after the second death."""
+        """The window for the next runner, which refuses it after the second death, and tells all other clients."""
         if not await member.has_died(instance):
             return message
         member.distrust(str(loss))
@@ -136,10 +138,7 @@ class RunnerPool:
         died = self._died.setdefault(instance, now)
         self._forget(now)
         self._quarantine.add(name, (*message.deaths, died))
-        deaths = tuple(self._quarantine.recent(name, now))
-        if len(deaths) >= REFUSED_FROM:
-            raise refused_window()
-        return replace(message, deaths=deaths)
+        return replace(message, deaths=tuple(self._quarantine.recent(name, now)))
 
     def _forget(self, now: float) -> None:
         self._quarantine.forget_old(now)
@@ -157,7 +156,9 @@ class RunnerPool:
     def _deaths_of(self, window: Window, options: DecodeOptions) -> tuple[float, ...]:
         if not self._quarantine.deaths:
             return ()  # spares the digest
-        deaths = self._quarantine.recent(window_fingerprint(window.samples, options), self._wall())
+        now = self._wall()
+        self._forget(now)
+        deaths = self._quarantine.recent(window_fingerprint(window.samples, options), now)
         if len(deaths) >= REFUSED_FROM:
             raise refused_window()
         return tuple(deaths)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from runners.batching.delivery import Delivery
+from runners.batching.quarantine import Quarantine, window_fingerprint
 from runners.client.interface import RunnerState
 from runners.client.wire import Reply
 from runners.failed import failed
@@ -26,6 +28,7 @@ from runners.pool.messages import (
     EVENTS_TYPE,
     HEARTBEAT_SECONDS,
     MAX_BODY_BYTES,
+    MAX_TOLD,
     WATCH_PATH,
     WATCH_SECONDS,
     WINDOW_TYPE,
@@ -79,6 +82,7 @@ class RunnerServer:
         self._instance = uuid.uuid4().hex
         self._draining = asyncio.Event()
         self._latest: asyncio.Task[bytes] | None = None
+        self._told = Quarantine()
         routes = [
             Route(WATCH_PATH, self._watch, methods=["GET"]),
             Route(WINDOWS_PATH, self._window, methods=["POST"]),
@@ -136,10 +140,21 @@ class RunnerServer:
             instance=self._instance,
             draining=self._draining.is_set(),
             window_seconds=host.load.window_seconds,
+            deaths=self._deaths(),
             state=await host.state(),
         )
 
+    def _deaths(self) -> dict[str, tuple[float, ...]]:
+        """What clients have told of deaths, so that every client knows, not only the one that saw them.
+
+        Not those in the journal: this process has no instance for them, and a client would count one death twice.
+        """
+        self._told.forget_old(time.time())
+        return {name: tuple(times) for name, times in list(self._told.deaths.items())[-MAX_TOLD:]}
+
     async def _events(self, message: WindowMessage) -> AsyncGenerator[bytes]:
+        if message.deaths and self._told.add(window_fingerprint(message.samples, message.options), message.deaths):
+            self._latest = None  # the next line has them
         with request_context(message.ticket.request_id):
             if self._draining.is_set():
                 yield _failed(ServiceUnavailable("The runner is stopping. Try again in a moment."))

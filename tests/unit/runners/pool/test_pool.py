@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from typing import Any
 
 import httpx
@@ -256,4 +257,42 @@ async def test_killed_runners_cost_no_text_and_a_window_that_kills_is_refused_af
             await until(lambda: sum(process.poll() is not None for process in runners.processes) >= 2)
             ended = [process.poll() for process in runners.processes]
             assert sorted(ended, key=str) == [-signal.SIGKILL, -signal.SIGKILL, None]
+            assert await text(pool, 1) == expected(1)
+
+
+@run
+async def test_what_one_client_has_learnt_of_a_window_that_kills_every_client_knows(tmp_path):
+    with runner_processes(tmp_path, 4, "--batch", "1") as runners:
+        poisoned = window(99)
+        poisoned.samples[0] = POISON
+        async with pool_of(runners.ports) as first:
+            with pytest.raises(RefusedWindow):
+                await first.transcribe(poisoned, OPTIONS, TICKET)
+        await until(lambda: sum(process.poll() is not None for process in runners.processes) == 2)
+        alive = [process for process in runners.processes if process.poll() is None]
+        async with pool_of(runners.ports, known=2) as second:
+            with pytest.raises(RefusedWindow):
+                await second.transcribe(poisoned, OPTIONS, TICKET)
+            assert [process.poll() for process in alive] == [None, None]
+            assert await text(second, 1) == expected(1)
+
+
+@run
+async def test_a_runner_tells_every_client_of_the_deaths_that_one_has_told_it(tmp_path):
+    host = fixed_cost(tmp_path / "other")
+    async with served(fixed_cost(tmp_path / "told")) as (runner, told), served(host) as (_, other):
+        now = time.time()
+        message = messages.WindowMessage(window(0).samples, OPTIONS, TICKET, deaths=(now - 2, now - 1))
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": WINDOW_TYPE}
+        async with httpx.AsyncClient(headers=headers) as client:
+            body = messages.render_window(message)
+            answer = await client.post(f"http://127.0.0.1:{told}{ADDRESS}", content=body)
+        assert RefusedWindow.code in answer.text
+
+        async with pool_of([told, other]) as pool:
+            runner.drain()
+            await until(lambda: pool.ready_runners == 1)
+            with pytest.raises(RefusedWindow):
+                await text(pool)
+            assert host.events.windows == 0
             assert await text(pool, 1) == expected(1)
