@@ -1,11 +1,13 @@
-"""An API without a model, and a runner that is deployed alone: real server, real weights, real speech."""
+"""An API and a worker without a model, and a runner that is deployed alone: real server, real weights, real speech."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from tests.support.cluster import Member, redis_member, worker_member
+from tests.support.jobs import finished, submit
 from tests.support.pool import TOKEN, pool_of, window
-from tests.support.service import LocalService, ask, connected, local_service
+from tests.support.service import UNSHARED, LocalService, ask, connected, folders, free_port, local_service
 from tests.support.waiting import wait_until
 from transcription.core.options import DecodeOptions, Ticket
 
@@ -23,24 +27,48 @@ SPEECH = Path(__file__).parents[1] / "data" / "speech" / "2412-153954-0011.mp3"
 
 @dataclass(frozen=True, slots=True)
 class Pool:
+    """worker: takes jobs from the Redis that the API puts them into."""
+
     runner: LocalService
     api: LocalService
+    worker: Member
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is needed: make tools")
     folder = tmp_path_factory.mktemp("pool")
     for name in ("runner", "api"):
         (folder / name).mkdir()
-    with local_service(
-        {"RUNNER_TOKEN": TOKEN, "MODELS": "demo"},
-        folder / "runner" / "log",
-        target="service:WhisperRunner",
-        ready_path="/readyz",
-    ) as runner:
-        settings = {"RUNNER_TOKEN": TOKEN, "RUNNER_URL": runner.url, "ALLOWED_MODELS": "demo,tiny"}
-        with local_service(settings, folder / "api" / "log") as api:
-            yield Pool(runner, api)
+    port = free_port()
+    redis = redis_member(folder, port)
+    with ExitStack() as stack:
+        stack.callback(redis.kill)
+        redis.start()
+        runner = stack.enter_context(
+            local_service(
+                {"RUNNER_TOKEN": TOKEN, "MODELS": "demo"},
+                folder / "runner" / "log",
+                target="service:WhisperRunner",
+                ready_path="/readyz",
+            )
+        )
+        settings = {
+            "RUNNER_TOKEN": TOKEN,
+            "RUNNER_URL": runner.url,
+            "ALLOWED_MODELS": "demo,tiny",
+            "WHISPER_MODEL": "demo",
+            "JOB_BACKEND": "celery",
+            "REDIS_URL": f"redis://127.0.0.1:{port}/0",
+            "JOBS_DIR": str(folder / "jobs"),
+        }
+        worker = worker_member("worker", folder, {**folders(folder), **settings}, free_port())
+        stack.callback(worker.kill)
+        worker.start(wait=False)
+        api = stack.enter_context(local_service(settings, folder / "api" / "log"))
+        worker.wait_until_up()
+        yield Pool(runner, api, worker)
 
 
 def processes(service: LocalService) -> list[psutil.Process]:
@@ -68,6 +96,21 @@ def test_the_api_loads_no_model_and_fits_into_512_megabytes(pool: Pool) -> None:
     assert memory < 512 * 2**20
     assert "transcription_model_loads_total{" in ask(f"{pool.runner.url}/metrics").text
     assert "transcription_model_loads_total{" not in ask(f"{pool.api.url}/metrics").text
+
+
+def test_a_job_is_done_by_a_worker_without_a_model(pool: Pool) -> None:
+    text = transcribe(pool.api, language="en", response_format="text", temperature="0").text
+    with connected(pool.api) as client:
+        # Another request than the one above, whose result would be found in the cache.
+        job = submit(client, SPEECH, headers=UNSHARED, language="en", temperature="0")
+        done = finished(client, job)
+        result = client.get(f"/jobs/{job}/result", params={"response_format": "text"}).text
+
+    assert (done["status"], done["attempts"]) == ("completed", 1)
+    assert result == text
+    told = ask(f"http://127.0.0.1:{pool.worker.environment['METRICS_PORT']}/metrics").text
+    assert 'transcription_job_attempts_total{outcome="completed"} 1.0' in told
+    assert "transcription_model_loads_total{" not in told
 
 
 def test_a_model_that_no_runner_serves_is_unavailable(pool: Pool) -> None:

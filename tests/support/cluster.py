@@ -21,6 +21,7 @@ from tests.support.service import ROOT, DidNotStart, ask, free_port, unmeasured
 
 START_SECONDS = 120.0  # on two busy cores
 STOP_SECONDS = 30.0
+CELERY_APP = "transcription.jobs.cluster.celery"
 
 
 @dataclass
@@ -113,7 +114,7 @@ def local_cluster(
     *,
     apis: int,
     workers: int,
-    app: str = "transcription.jobs.cluster.celery",
+    app: str = CELERY_APP,
 ) -> Iterator[Cluster]:
     """A running cluster with its files in `folder`; everything is killed at the end.
 
@@ -138,7 +139,10 @@ def local_cluster(
     cluster = Cluster(
         redis_member(folder, port),
         [_api(number, folder, shared, api_port) for number, api_port in enumerate(api_ports)],
-        [_worker(number, folder, shared, worker_port, app) for number, worker_port in enumerate(worker_ports)],
+        [
+            worker_member(f"worker-{number}", folder, shared, worker_port, app)
+            for number, worker_port in enumerate(worker_ports)
+        ],
         urls,
         redis_url,
     )
@@ -160,8 +164,14 @@ def _api(number: int, folder: Path, shared: Mapping[str, str], port: int) -> Mem
     return Member(name, command, environment, folder, lambda: _says_yes(f"http://127.0.0.1:{port}/health/ready"))
 
 
-def _worker(number: int, folder: Path, shared: Mapping[str, str], port: int, app: str) -> Member:
-    name = f"worker-{number}"
+def worker_member(
+    name: str,
+    folder: Path,
+    shared: Mapping[str, str],
+    port: int,
+    app: str = CELERY_APP,
+) -> Member:
+    """A Celery worker. shared: its settings. port: of its metrics."""
     command = [sys.executable, "-m", "celery", "-A", app, "worker", "--hostname", f"{name}@%h"]
     command += ["--without-gossip", "--without-mingle"]
     member = Member(name, command, {**shared, "METRICS_PORT": str(port)}, folder, lambda: False)
