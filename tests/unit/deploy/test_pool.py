@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import kubernetes_validate
+
 from tests.support.deployment import DEPLOY, Document, load, manifests, of_kind, selects
-from tests.unit.deploy.test_chart import PASSWORD
+from tests.unit.deploy.test_chart import NEWEST_KUBERNETES, PASSWORD
 
 EXAMPLE = DEPLOY / "helm" / "examples" / "pool.yaml"
 PORT = 3000
@@ -61,6 +65,33 @@ def test_a_group_is_scaled_by_its_own_backlog() -> None:
     assert scaled["spec"]["scaleTargetRef"]["name"] == "try-transcription-runner-large"
     assert "transcription_backlog_seconds" in trigger["metadata"]["query"]
     assert "try-transcription-runner-large-" in trigger["metadata"]["query"]
+
+
+def autoscaler(*values: Path) -> Document:
+    """That of a group of runners."""
+    found = of_kind("HorizontalPodAutoscaler", manifests(EXAMPLE, PASSWORD, *values))
+    [scaled] = [each for each in found if "-runner-" in each["metadata"]["name"]]
+    kubernetes_validate.validate(scaled, NEWEST_KUBERNETES, strict=True)
+    return scaled
+
+
+def test_without_keda_a_group_on_cpus_is_scaled_by_the_use_of_its_cores() -> None:
+    scaled = autoscaler()
+    [metric] = scaled["spec"]["metrics"]
+
+    assert scaled["spec"]["scaleTargetRef"]["name"] == "try-transcription-runner-base"
+    assert metric["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+
+
+def test_without_keda_a_group_on_gpus_is_scaled_by_the_backlog_of_its_pods(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("runners: {large: {scaling: {kind: hpa}}, base: {scaling: {enabled: false}}}")
+    scaled = autoscaler(values)
+    [metric] = scaled["spec"]["metrics"]
+
+    assert scaled["spec"]["scaleTargetRef"]["name"] == "try-transcription-runner-large"
+    assert metric["pods"]["metric"]["name"] == "transcription_backlog_seconds"
+    assert metric["pods"]["target"] == {"type": "AverageValue", "averageValue": "10"}
 
 
 def test_compose_gives_the_models_to_the_runner_alone() -> None:
