@@ -138,7 +138,7 @@ def local_cluster(
     urls = [f"http://127.0.0.1:{api_port}" for api_port in api_ports]
     cluster = Cluster(
         redis_member(folder, port),
-        [_api(number, folder, shared, api_port) for number, api_port in enumerate(api_ports)],
+        [api_member(f"api-{number}", folder, shared, api_port) for number, api_port in enumerate(api_ports)],
         [
             worker_member(f"worker-{number}", folder, shared, worker_port, app)
             for number, worker_port in enumerate(worker_ports)
@@ -157,8 +157,8 @@ def local_cluster(
         yield cluster
 
 
-def _api(number: int, folder: Path, shared: Mapping[str, str], port: int) -> Member:
-    name = f"api-{number}"
+def api_member(name: str, folder: Path, shared: Mapping[str, str], port: int) -> Member:
+    """An API replica. shared: its settings."""
     environment = {**shared, "PORT": str(port), "BENTOML_HOME": str(folder / f"{name}-bentoml")}
     command = [sys.executable, "-m", "bentoml", "serve", "service:TranscriptionService"]
     return Member(name, command, environment, folder, lambda: _says_yes(f"http://127.0.0.1:{port}/health/ready"))

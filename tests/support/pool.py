@@ -88,6 +88,11 @@ class RunnerProcesses:
         self.processes[index].wait()
         self.processes[index] = self._begin(index)
 
+    @property
+    def url(self) -> str:
+        """RUNNER_URL."""
+        return ",".join(f"http://127.0.0.1:{port}" for port in self.ports)
+
     def stop(self) -> None:
         for process in self.processes:
             process.kill()

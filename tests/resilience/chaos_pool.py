@@ -1,0 +1,340 @@
+"""Disturb every part of a cluster with a pool of runners, while jobs and synchronous requests run.
+
+`python -m tests.resilience.chaos_pool` runs for five minutes: two API replicas, two Celery workers without a model,
+three runners whose device is a pause and whose text is a digest of the samples, and a Redis with a replica and three
+Sentinels. A runner that is stopped by SIGSTOP stands for one whose network is cut. It fails when a job is lost, fails
+or is done twice, when a text differs from that before the disturbances, or when a synchronous request fails in another
+way than with 503 and Retry-After. Requests to an API replica that was killed are sent again, as behind a load balancer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from benchmarks.report import table
+from tests.resilience.chaos import count_completions, make_recordings
+from tests.support.cluster import Member, api_member, worker_member
+from tests.support.pool import TOKEN, RunnerProcesses, runner_processes
+from tests.support.sentinels import PRIMARY, Guarded, guarded_redis
+from tests.support.service import UNSHARED, folders, free_port
+from tests.support.waiting import wait_until
+
+APIS, WORKERS, RUNNERS = 2, 2, 3
+TARGETS = ("runner killed", "runner stopped", "runner drained", "API killed", "worker killed", "failover", "update")
+LENGTHS = (3, 11, 29, 60)  # seconds
+SYNCHRONOUS = 4  # clients
+JOBS_AT_ONCE = 8
+PAUSE = (2.0, 8.0)  # seconds between two disturbances
+STOPPED_SECONDS = 15.0  # longer than the silence after which a runner is given up
+PATIENCE = 300.0
+REQUEST_SECONDS = 120.0
+AGAIN_SECONDS = 0.5
+BATCH_SECONDS = 0.3
+SHOWN = 160  # characters of an error
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of it. synchronous: answers by kind. resent: requests whose API replica was gone."""
+
+    disturbances: Counter[str] = field(default_factory=Counter)
+    synchronous: Counter[str] = field(default_factory=Counter)
+    jobs: int = 0
+    attempts: Counter[int] = field(default_factory=Counter)
+    resent: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+class Parts:
+    """The running members. urls: of the API replicas."""
+
+    def __init__(self, folder: Path, guarded: Guarded, runners: RunnerProcesses) -> None:
+        self.guarded, self.runners = guarded, runners
+        settings = {
+            **folders(folder),
+            "HOST": "127.0.0.1",
+            "WHISPER_MODEL": "demo",
+            "JOB_BACKEND": "celery",
+            "REDIS_URL": guarded.url,
+            "RUNNER_URL": runners.url,
+            "RUNNER_TOKEN": TOKEN,
+            "ENABLE_RATE_LIMIT": "false",
+            "JOB_RETRIES": "100",
+            "BENTOML_DO_NOT_TRACK": "True",
+        }
+        ports = [free_port() for _ in range(APIS)]
+        self.urls = [f"http://127.0.0.1:{port}" for port in ports]
+        self.apis = [api_member(f"api-{port}", folder, settings, port) for port in ports]
+        self.workers = [worker_member(f"worker-{number}", folder, settings, free_port()) for number in range(WORKERS)]
+
+    def disturb(self, target: str, chance: random.Random) -> None:
+        """Do what the name says, and wait until the member is back. Raises TimeoutError, DidNotStart."""
+        number = chance.randrange(RUNNERS)
+        process = self.runners.processes[number]
+        if target == "runner killed":
+            process.kill()
+            self._start_again(number)
+        elif target == "runner stopped":
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(STOPPED_SECONDS)
+            process.send_signal(signal.SIGCONT)
+        elif target == "runner drained":
+            self._drain(number)
+        elif target == "failover":
+            self._fail_over()
+        elif target == "update":
+            self._update()
+        else:
+            member = chance.choice(self.apis if target == "API killed" else self.workers)
+            member.kill()
+            member.start()
+
+    def _drain(self, number: int) -> None:
+        process = self.runners.processes[number]
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError("a runner does not end after SIGTERM") from None
+        self._start_again(number)
+
+    def _start_again(self, number: int) -> None:
+        self.runners.restart(number)
+        if not wait_until(lambda: _answers(self.runners.ports[number]), PATIENCE):
+            raise TimeoutError("a runner does not start again")
+
+    def _update(self) -> None:
+        """Everything is replaced, one after another: a rolling update."""
+        for number in range(RUNNERS):
+            self._drain(number)
+        for member in (*self.workers, *self.apis):
+            member.stop()
+            member.start()
+
+    def _fail_over(self) -> None:
+        """Kill the primary, wait for another one, and start the old one again as its replica."""
+        before = self._primary_port()
+        member: Member = self.guarded.primary if before == self.guarded.ports[0] else self.guarded.replica
+        member.kill()
+        if not wait_until(lambda: self._primary_port() != before, PATIENCE):
+            raise TimeoutError("the Sentinels elect no primary")
+        member.start()
+        if not wait_until(lambda: _is_replica(before), PATIENCE):
+            raise TimeoutError("the old primary does not become a replica")
+
+    def _primary_port(self) -> int:
+        with redis.Redis(port=self.guarded.ports[2]) as sentinel:
+            return int(sentinel.sentinel_master(PRIMARY)["port"])
+
+
+class Traffic:
+    """Clients. expected: text by recording, from before the disturbances."""
+
+    def __init__(self, urls: list[str], recordings: list[Path], outcome: Outcome) -> None:
+        self._urls = itertools.cycle(urls)
+        self._recordings = recordings
+        self._outcome = outcome
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self.expected: dict[Path, str] = {}
+        self.stop = threading.Event()
+
+    def learn(self) -> None:
+        """Transcribe everything once, undisturbed."""
+        for path in self._recordings:
+            self.expected[path] = self._post(path, next(self._numbers)).raise_for_status().text
+
+    def synchronous(self) -> None:
+        """One client, until `stop`."""
+        while not self.stop.is_set():
+            number = next(self._numbers)
+            path = self._recordings[number % 2]  # the short ones
+            answer = self._post(path, number)
+            kind = str(answer.status_code)
+            if answer.status_code != httpx.codes.OK:
+                kind += f" ({answer.text[:SHOWN]})"
+            with self._lock:
+                self._outcome.synchronous[kind] += 1
+                if answer.status_code == httpx.codes.OK and answer.text != self.expected[path]:
+                    self._outcome.problems.append(f"synchronous {path.name}: another text")
+                elif answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Retry-After" not in answer.headers:
+                    self._outcome.problems.append("503 without Retry-After")
+                elif answer.status_code not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
+                    self._outcome.problems.append(f"synchronous: {kind} {answer.text[:200]}")
+            if answer.status_code != httpx.codes.OK:
+                self.stop.wait(AGAIN_SECONDS)
+
+    def jobs(self) -> None:
+        """One client, which submits a job and waits for its end, until `stop`."""
+        while not self.stop.is_set():
+            number = next(self._numbers)
+            path = self._recordings[number % len(self._recordings)]
+            job = self._accepted(path, number)
+            ended = self._ended(job)
+            text = self._patiently("GET", f"/jobs/{job}/result", params={"response_format": "text"}).text
+            with self._lock:
+                self._outcome.jobs += 1
+                self._outcome.attempts[ended["attempts"]] += 1
+                if ended["status"] != "completed":
+                    self._outcome.problems.append(f"{path.name}: {ended['status']}, {ended.get('error')}")
+                elif text != self.expected[path]:
+                    self._outcome.problems.append(f"job {path.name}: another text")
+
+    def _accepted(self, path: Path, number: int) -> str:
+        fields = {"async": "true", "language": "en", "initial_prompt": str(number)}
+        files = {"file": (path.name, path.read_bytes())}
+        headers = {"Idempotency-Key": f"key-{number}"}
+        answer = self._patiently("POST", "/transcribe", files=files, data=fields, headers=headers)
+        return str(answer.raise_for_status().json()["job_id"])
+
+    def _ended(self, job: str) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE
+        while (state := self._patiently("GET", f"/status/{job}").json())["status"] in ("queued", "processing"):
+            if time.monotonic() > deadline:
+                return {**state, "attempts": state.get("attempts", 0)}
+            time.sleep(AGAIN_SECONDS)
+        return state
+
+    def _post(self, path: Path, number: int) -> httpx.Response:
+        """A synchronous request of its own: the prompt makes its windows different from all others."""
+        fields = {"language": "en", "response_format": "text", "initial_prompt": str(number)}
+        files = {"file": (path.name, path.read_bytes())}
+        return self._sent("POST", "/transcribe", files=files, data=fields, headers=UNSHARED)
+
+    def _patiently(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        deadline = time.monotonic() + PATIENCE
+        while (answer := self._sent(method, path, **arguments)).status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{method} {path}: {answer.status_code} {answer.text}")
+            time.sleep(AGAIN_SECONDS)
+        return answer
+
+    def _sent(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """The answer of a replica; of the other one if the first is gone."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with self._lock:
+                url = next(self._urls)
+            try:
+                return httpx.request(method, url + path, timeout=REQUEST_SECONDS, **arguments)
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+                with self._lock:
+                    self._outcome.resent += 1
+                time.sleep(AGAIN_SECONDS)
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics").is_success
+    except httpx.TransportError:
+        return False
+
+
+def _is_replica(port: int) -> bool:
+    with redis.Redis(port=port) as client:
+        state = client.info("replication")
+        return state["role"] == "slave" and state["master_link_status"] == "up"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Parts]:
+    """Everything, started. Raises DidNotStart."""
+    (folder / "redis").mkdir()
+    with ExitStack() as stack:
+        guarded = stack.enter_context(guarded_redis(folder / "redis"))
+        pauses = ("--seconds", str(BATCH_SECONDS))
+        parts = Parts(folder, guarded, stack.enter_context(runner_processes(folder / "runners", RUNNERS, *pauses)))
+        for member in (*parts.apis, *parts.workers):
+            stack.callback(member.kill)
+            member.start(wait=False)
+        for member in (*parts.apis, *parts.workers):
+            member.wait_until_up()
+        yield parts
+
+
+def run(seconds: float, seed: int, folder: Path, targets: Sequence[str] = TARGETS) -> Outcome:
+    """Disturb for so long, then let all work end. Raises TimeoutError, DidNotStart."""
+    outcome, chance = Outcome(), random.Random(seed)
+    recordings = make_recordings(len(LENGTHS), LENGTHS, folder / "recordings")
+    with running(folder) as parts, ThreadPoolExecutor(SYNCHRONOUS + JOBS_AT_ONCE) as clients:
+        traffic = Traffic(parts.urls, recordings, outcome)
+        traffic.learn()
+        work = [clients.submit(traffic.synchronous) for _ in range(SYNCHRONOUS)]
+        work += [clients.submit(traffic.jobs) for _ in range(JOBS_AT_ONCE)]
+        end = time.monotonic() + seconds
+        try:
+            while time.monotonic() < end:
+                time.sleep(chance.uniform(*PAUSE))
+                target = chance.choice(targets)
+                parts.disturb(target, chance)
+                outcome.disturbances[target] += 1
+        finally:
+            traffic.stop.set()
+        for each in work:
+            each.result()
+        stored = {job for url in parts.urls[:1] for job in _all_jobs(url)}
+    if len(stored) != outcome.jobs:
+        outcome.problems.append(f"{len(stored)} jobs are stored, {outcome.jobs} were accepted")
+    twice = [job for job, count in count_completions(folder).items() if count > 1]
+    outcome.problems += [f"{job} was completed more than once" for job in twice]
+    return outcome
+
+
+def _all_jobs(url: str) -> Iterator[str]:
+    cursor = ""
+    while True:
+        page = httpx.get(f"{url}/jobs", params={"limit": 200, **({"cursor": cursor} if cursor else {})}).json()
+        yield from (job["job_id"] for job in page["jobs"])
+        if not (cursor := page.get("next_cursor") or ""):
+            return
+
+
+def report(outcome: Outcome) -> str:
+    """Figures for docs/RELIABILITY.md."""
+    rows = [
+        ("disturbances", ", ".join(f"{count} x {name}" for name, count in sorted(outcome.disturbances.items()))),
+        ("synchronous answers", ", ".join(f"{count} x {kind}" for kind, count in sorted(outcome.synchronous.items()))),
+        ("jobs", str(outcome.jobs)),
+        ("attempts: jobs", ", ".join(f"{number}: {count}" for number, count in sorted(outcome.attempts.items()))),
+        ("requests sent again, their API replica being gone", str(outcome.resent)),
+        ("problems", str(len(outcome.problems))),
+    ]
+    return table(("", "figure"), rows)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="chaos-") as name:
+        outcome = run(arguments.seconds, arguments.seed, Path(name), arguments.targets)
+    print(report(outcome))
+    print("\n".join(outcome.problems))
+    return 1 if outcome.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
