@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from typing import Any
 
 import httpx
@@ -11,12 +12,14 @@ import pytest
 from tests.support.answers import assert_error
 from tests.support.api_keys import entry
 from tests.support.clips import SpokenClip
+from tests.support.connections import connect
 from tests.support.jobs import finished, post, status, submit
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService, local_service
 from transcription.api.app import create_app
 from transcription.api.middleware.api_keys import make_key
 from transcription.api.routes import tasks
+from transcription.api.routes.native_input import TASK_ROUTE
 from transcription.core.settings import Settings
 
 NAMES = ("ada", "bob", "root")
@@ -24,6 +27,11 @@ KEYS = {name: make_key() for name in NAMES}
 HOOK = "https://127.0.0.1:9/hooks/1"
 MAX_OPEN_JOBS = 4
 TOKEN = "?token=hunter2#part"
+LARGE = 100_000_000  # bytes
+ASYNC_AND_FILE = (
+    b'--b\r\nContent-Disposition: form-data; name="async"\r\n\r\ntrue\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
+)
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +211,21 @@ def test_an_admin_key_can_delete_the_job_of_another_key(
     assert gone.status_code == 404 or gone.json()["status"] == "cancelled"
 
 
+def answer_to_the_beginning(service: LocalService, path: str, key: str, beginning: bytes) -> httpx.Response:
+    """The answer to an upload that declares LARGE bytes and of which only the first are ever sent."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n"
+        f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {LARGE}\r\n\r\n"
+    )
+    with connect(service) as connection:
+        connection.sendall(head.encode() + beginning)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
+
+
 def test_a_key_can_have_a_limited_number_of_unfinished_jobs_and_delays_no_other(
-    ada: httpx.Client, bob: httpx.Client, recordings: Recordings, spoken_clip: SpokenClip
+    keyed: LocalService, ada: httpx.Client, bob: httpx.Client, recordings: Recordings, spoken_clip: SpokenClip
 ) -> None:
     long, unshared = recordings.speech("owners.mp3", 60), {"Cache-Control": "no-store"}
     jobs = [
@@ -215,6 +236,13 @@ def test_a_key_can_have_a_limited_number_of_unfinished_jobs_and_delays_no_other(
     assert_error(refused, 429, "too_many_open_jobs")
     assert int(refused.headers["retry-after"]) > 0
     assert "MAX_OPEN_JOBS" in refused.json()["message"]
+    for path, beginning in (
+        ("/transcribe?async=true", b""),
+        ("/transcribe", ASYNC_AND_FILE),
+        ("/api/transcribe", ASYNC_AND_FILE),
+        (f"{TASK_ROUTE}/submit", b""),
+    ):
+        assert_error(answer_to_the_beginning(keyed, path, KEYS["ada"], beginning), 429, "too_many_open_jobs")
     again = post(ada, long, {"Idempotency-Key": "long 0", **unshared}, **{"async": "true", "beam_size": "10"})
     assert (again.status_code, again.json()["job_id"]) == (202, jobs[0])
     assert finished(bob, submit(bob, spoken_clip.path, unshared))["status"] == "completed"

@@ -20,7 +20,7 @@ from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
 from transcription.api.rendered import headers_of, notice_headers
-from transcription.api.request_headers import is_no_store
+from transcription.api.request_headers import idempotency_key, is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
 from transcription.core.options import Ticket, TranscriptionRequest
@@ -111,6 +111,15 @@ def check_jobs(request: Request, backend: Backend) -> None:
             "Jobs are turned off in this deployment (ENABLE_ASYNC=false). Leave 'async' out and wait for the answer."
         )
     backend.jobs.check_space(declared_size(request.headers) or 0)
+
+
+async def check_submission(request: Request, backend: Backend) -> None:
+    """Check, before the recording is received, that the sender may submit another job.
+
+    Raises TooManyJobs, ServiceUnavailable, InvalidParameter, and what `check_jobs` raises.
+    """
+    check_jobs(request, backend)
+    await backend.jobs.check_open(access_of(request, backend.settings), idempotency_key(request))
 
 
 def timed_out(seconds: float) -> ServiceUnavailable:

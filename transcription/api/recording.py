@@ -20,7 +20,7 @@ from transcription.core.settings import Settings
 from transcription.media.intake.fetch import no_limit
 from transcription.media.intake.multipart import MAX_ALL_FIELDS_BYTES, MAX_FIELDS, NoFile
 from transcription.media.intake.transfer import declared_size
-from transcription.media.intake.upload import Upload, receive_upload
+from transcription.media.intake.upload import BeforeFile, Upload, receive_upload
 
 URLENCODED = "application/x-www-form-urlencoded"
 
@@ -28,12 +28,19 @@ Fields = list[tuple[str, str]]
 
 
 def upload_in(
-    request: Request, settings: Settings, *, field: str = FILE, head: bytes = b""
+    request: Request,
+    settings: Settings,
+    *,
+    field: str = FILE,
+    head: bytes = b"",
+    before_file: BeforeFile | None = None,
 ) -> AbstractAsyncContextManager[Upload]:
     """The file in a request's body, while the context lasts. Parameters and errors are those of `receive_upload`."""
     content_type = request.headers.get("content-type", "")
     size = declared_size(request.headers)
-    return receive_upload(request.stream(), content_type, size, settings, field=field, head=head)
+    return receive_upload(
+        request.stream(), content_type, size, settings, field=field, head=head, before_file=before_file
+    )
 
 
 def url_in(fields: Fields) -> str:
@@ -52,10 +59,12 @@ def without_url(fields: Fields) -> Fields:
 
 
 @asynccontextmanager
-async def recording_of(request: Request, backend: Backend) -> AsyncIterator[Upload]:
+async def recording_of(
+    request: Request, backend: Backend, before_file: BeforeFile | None = None
+) -> AsyncIterator[Upload]:
     """The recording in the request's body or at its `url`, while the context lasts. Its `fields` are without the URL.
 
-    Raises NotEnabled, and what `receive_upload` and `Fetcher.fetch` raise.
+    before_file: as of `receive_upload`. Raises NotEnabled, and what `receive_upload` and `Fetcher.fetch` raise.
     """
     url = url_in(request.query_params.multi_items())
     if url and _has_no_body(request):
@@ -66,7 +75,7 @@ async def recording_of(request: Request, backend: Backend) -> AsyncIterator[Uplo
         raise _no_recording()
     else:
         try:
-            async with upload_in(request, backend.settings) as upload:
+            async with upload_in(request, backend.settings, before_file=before_file) as upload:
                 if url or url_in(list(upload.fields)):
                     raise InvalidParameter(f"The request has both a file and a '{URL}'. Send only one of the two.")
                 yield upload

@@ -95,6 +95,13 @@ class JobService:
                 retry_after=60,
             )
 
+    async def check_open(self, access: Access, idempotency_key: str | None) -> None:
+        """Raise TooManyJobs if a submission of this client would be refused, before its recording is received.
+
+        A repeated submission is not. `submit` checks again, because the client may submit several jobs meanwhile.
+        """
+        await self._store.check_open(access.caller, self._settings.max_open_jobs, idempotency_key)
+
     async def submit(self, upload: Upload, submission: Submission) -> Job:
         """Accept a job, which is durable when this returns. The uploaded file becomes the job's recording.
 

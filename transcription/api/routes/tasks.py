@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from formats.registry import ResponseFormat
 from transcription.api.admission import check_room
-from transcription.api.answer import answer_recording, check_jobs
+from transcription.api.answer import answer_recording, check_submission
 from transcription.api.caller import access_of
 from transcription.api.dependencies import backend_of
 from transcription.api.errors import answer_domain_error, error_body, error_response, kind_of
@@ -67,7 +67,7 @@ class TaskMiddleware:
 async def submit(request: Request) -> Response:
     """Accept the recording as a job."""
     backend = backend_of(request)
-    check_jobs(request, backend)
+    await check_submission(request, backend)
 
     async def respond(upload: Upload) -> Response:
         parameters = parse_parameters((), json_fields(upload.fields)).model_copy(update={"async_": True})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from fastapi import APIRouter, Depends
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from formats import registry
-from transcription.api.answer import answer_recording, answer_transcript, check_jobs
+from transcription.api.answer import Recording, answer_recording, answer_transcript, check_jobs, check_submission
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import (
@@ -49,6 +49,8 @@ from transcription.jobs.webhooks.deliverer import check_url
 from transcription.media.intake.upload import Upload
 
 Fields = Iterable[tuple[str, str]]
+
+ASYNC = "async"  # the field that makes a request a job
 
 URL_SCHEMA: Document = {
     "type": "string",
@@ -113,7 +115,7 @@ async def transcribe_url_head(request: Request, backend: BackendDependency) -> R
     parameters.to_request(backend.settings)
     parameters.checked_layout()
     if parameters.async_:
-        check_jobs(request, backend)
+        await check_submission(request, backend)
         response = Response(status_code=202, media_type="application/json")
     else:
         response = Response(headers={"Content-Type": parameters.response_format.record.content_type})
@@ -159,7 +161,11 @@ async def answer_upload(
     query_parameters = parse_parameters(query)
     query_parameters.to_request(backend.settings, complete=False)
     if query_parameters.async_:
-        check_jobs(request, backend)
+        await check_submission(request, backend)
+
+    async def before_file(fields: Sequence[tuple[str, str]]) -> None:
+        if not query_parameters.async_ and parse_parameters((), _only_async(read_fields(fields))).async_:
+            await check_submission(request, backend)
 
     async def respond(upload: Upload) -> Response:
         samples, fields = split_known(list(read_fields(upload.fields)))
@@ -174,8 +180,16 @@ async def answer_upload(
         options = parameters.to_request(backend.settings, known=known)
         return await answer_transcript(request, backend, upload, options, render)
 
-    recording = recording_of(request, backend) if by_url else upload_in(request, backend.settings)
+    recording: Recording = (
+        recording_of(request, backend, before_file)
+        if by_url
+        else upload_in(request, backend.settings, before_file=before_file)
+    )
     return await answer_recording(backend, recording, respond)
+
+
+def _only_async(fields: Fields) -> Fields:
+    return [(name, value) for name, value in fields if name == ASYNC]
 
 
 async def accept_job(

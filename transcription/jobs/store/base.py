@@ -61,6 +61,13 @@ class Jobs(Protocol):
         """
         ...
 
+    async def check_open(self, caller: str, max_open: int | None, idempotency_key: str | None = None) -> None:
+        """Raise TooManyJobs if the caller has `max_open` unfinished jobs, unless it has a job with the idempotency key.
+
+        `submit` checks again, exactly: it also accepts a job that has a result already.
+        """
+        ...
+
     async def get(self, job_id: str) -> Job | None:
         """The job, None if there is none with this id."""
         ...

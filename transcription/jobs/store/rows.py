@@ -132,7 +132,7 @@ def row_of(new: NewJob) -> dict[str, str | None]:
         "recording": RECORDING.pack(new.recording),
         "response_format": new.response_format,
         "fingerprint": new.fingerprint,
-        "idempotency_key": _own_key(new),
+        "idempotency_key": own_key(new.caller, new.idempotency_key),
         "callback_url": new.callback_url,
         "request_id": new.request_id,
         "layout": LAYOUT.pack(new.layout) if new.layout else None,
@@ -140,11 +140,11 @@ def row_of(new: NewJob) -> dict[str, str | None]:
     }
 
 
-def _own_key(new: NewJob) -> str | None:
+def own_key(caller: str, idempotency_key: str | None) -> str | None:
     """The idempotency key, made unique to its caller. Neither a name nor a header contains a line break."""
-    if new.idempotency_key is None or not new.caller:
-        return new.idempotency_key
-    return f"{new.caller}\n{new.idempotency_key}"
+    if idempotency_key is None or not caller:
+        return idempotency_key
+    return f"{caller}\n{idempotency_key}"
 
 
 def shown_job(row: Row) -> Job:

@@ -105,6 +105,7 @@ class MultipartForm:
     boundary: from the Content-Type, see `read_boundary`.
     file_field: name that the file's field must have.
     fields: the fields read so far, in order, (name, value).
+    has_file: whether the headers of the file have been read.
     filename, content_type: of the file, as the client sent them; empty until its headers have been read.
     """
 
@@ -113,7 +114,7 @@ class MultipartForm:
         self.fields: list[tuple[str, str]] = []
         self.filename = ""
         self.content_type = ""
-        self._has_file = False
+        self.has_file = False
         self._part = _Part()
         self._header = b""
         self._header_value = b""
@@ -152,7 +153,7 @@ class MultipartForm:
         """Check that the form is complete. Raises NoFile, and InvalidParameter if the last boundary is missing."""
         if not self._complete:
             raise InvalidParameter("The form breaks off before its last boundary. Was the upload interrupted?")
-        if not self._has_file:
+        if not self.has_file:
             raise NoFile(self._file_field, tuple(self.fields))
 
     def _on_part_begin(self) -> None:
@@ -186,9 +187,9 @@ class MultipartForm:
             raise InvalidParameter(
                 f"The form sends a file as '{self._part.name}'. Send the recording as the field '{self._file_field}'."
             )
-        if self._has_file:
+        if self.has_file:
             raise InvalidParameter("The form has more than one file. Send one file per request.")
-        self._has_file = True
+        self.has_file = True
         self.filename, self.content_type = self._part.filename or "", self._part.content_type
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:

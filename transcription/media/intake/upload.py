@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BufferedReader, FileIO
@@ -24,6 +24,8 @@ FILE_FIELD = "file"
 FORM_OVERHEAD = MAX_ALL_SAMPLES_BYTES + 1024 * 1024
 WRITE_BYTES = 1024 * 1024  # per write, in a thread, so that a slow disk does not block the event loop
 SYNC_BYTES = 64 * 1024 * 1024  # flushed to disk as data arrives: a job's file is synced before the job is accepted
+
+BeforeFile = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -90,6 +92,7 @@ async def receive_upload(
     *,
     field: str = FILE_FIELD,
     head: bytes = b"",
+    before_file: BeforeFile | None = None,
 ) -> AsyncIterator[Upload]:
     """Read a multipart request into an Upload, which is deleted when the context ends.
 
@@ -97,6 +100,7 @@ async def receive_upload(
     content_length: bytes declared for the body; None if unknown.
     field: name of the form field with the file.
     head: bytes to write in front of the file's content.
+    before_file: awaited when the file begins, with the fields so far. What it raises ends the upload.
     Raises FileTooLarge as soon as the limit is exceeded, and InvalidParameter for anything but a form with one file.
     """
     boundary = read_boundary(content_type, field)
@@ -107,7 +111,11 @@ async def receive_upload(
         await destination.reserve(content_length or 0)
         await destination.write(head)
         async for chunk in stream:
-            for data in form.feed(chunk):
+            pieces = form.feed(chunk)
+            if before_file and form.has_file:
+                await before_file(form.fields)
+                before_file = None
+            for data in pieces:
                 await destination.write(data)
         form.close()
         await destination.flush()

@@ -10,6 +10,7 @@ from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus
 from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
 from transcription.jobs.store.redis.rows import fields_of, job_of, number_or_none
 from transcription.jobs.store.redis.steps import RedisSteps
+from transcription.jobs.store.rows import own_key
 
 TOO_MANY = b"too many"
 
@@ -32,6 +33,11 @@ class RedisJobs(RedisSteps):
         if outcome == b"conflict":
             raise idempotency_conflict(job_of(shown).id)
         return job_of(shown), outcome == b"new"
+
+    async def check_open(self, caller: str, max_open: int | None, idempotency_key: str | None = None) -> None:
+        key = own_key(caller, idempotency_key)
+        if await self._step("is_full", caller=caller, max_open=max_open, idempotency_key=key):
+            raise too_many_jobs(max_open)
 
     async def get(self, job_id: str) -> Job | None:
         return await self._job("get", id=job_id)

@@ -11,7 +11,7 @@ from transcription.core.transcript import Transcript
 from transcription.jobs import policy
 from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
-from transcription.jobs.store.rows import pack_failure, row_of, shown_job
+from transcription.jobs.store.rows import own_key, pack_failure, row_of, shown_job
 from transcription.jobs.store.sqlite import queries
 from transcription.jobs.store.sqlite.steps import SqliteSteps, execute, existing, first_row, only_row, shown
 from transcription.jobs.store.unreadable import unreadable_result
@@ -28,7 +28,7 @@ class SqliteJobs(SqliteSteps):
             await self._transcript(queries.VALID_RESULT, values)
 
         def step(db: sqlite3.Connection) -> tuple[Job, bool]:
-            earlier = first_row(db, "SELECT id, fingerprint FROM jobs WHERE idempotency_key = :idempotency_key", values)
+            earlier = first_row(db, queries.JOB_WITH_KEY, values)
             if earlier and earlier["fingerprint"] != new.fingerprint:
                 raise idempotency_conflict(earlier["id"])
             if earlier:
@@ -45,6 +45,13 @@ class SqliteJobs(SqliteSteps):
             return existing(db, new.id), True
 
         return await self._database.write(step, durable=True)
+
+    async def check_open(self, caller: str, max_open: int | None, idempotency_key: str | None = None) -> None:
+        def step(db: sqlite3.Connection) -> None:
+            if not first_row(db, queries.JOB_WITH_KEY, {"idempotency_key": own_key(caller, idempotency_key)}):
+                _check_room(db, caller, max_open)
+
+        await self._database.read(step)
 
     async def get(self, job_id: str) -> Job | None:
         return await self._database.read(lambda db: shown(db, job_id))

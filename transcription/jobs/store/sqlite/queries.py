@@ -35,6 +35,7 @@ SUBMIT = """
     VALUES (:id, :work, 'queued', :request, :recording, :response_format, :fingerprint, :idempotency_key, :now,
             :callback_url, :request_id, :layout, :caller)
 """
+JOB_WITH_KEY = "SELECT id, fingerprint FROM jobs WHERE idempotency_key = :idempotency_key"
 VALID_RESULT = """
     SELECT id, duration, transcript FROM results WHERE work = :work AND expires_at > :now ORDER BY id DESC LIMIT 1
 """

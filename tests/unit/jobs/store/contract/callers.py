@@ -140,6 +140,24 @@ class LimitContract:
         assert store.get("ada 3") is None
         assert store.submit(new_job("bob 1", caller="bob"), 2)[1]
 
+    def test_the_limit_can_be_asked_for_before_a_submission(self, store: Calls) -> None:
+        store.submit(new_job("a", caller="ada", idempotency_key="key"))
+        store.check_open("ada", 2)
+        with pytest.raises(TooManyJobs, match="1 unfinished jobs"):
+            store.check_open("ada", 1)
+        store.check_open("ada", None)
+        store.check_open("bob", 1)
+        store.cancel("a")
+        store.check_open("ada", 1)
+
+    def test_a_repeated_submission_is_known_beforehand(self, store: Calls) -> None:
+        store.submit(new_job("a", caller="ada", idempotency_key="key"))
+        store.submit(new_job("b", caller="bob"))
+        store.check_open("ada", 1, "key")
+        for caller, key in (("ada", "other"), ("bob", "key")):
+            with pytest.raises(TooManyJobs):
+                store.check_open(caller, 1, key)
+
     def test_a_job_counts_until_it_ends(self, store: Calls) -> None:
         submit_each(store, "ada 1")
         lease = store.claim("me")

@@ -10,12 +10,19 @@ local function too_many(caller)
   return unfinished_jobs(caller or '') >= arg.max_open
 end
 
+-- The job with an idempotency key.
+local function job_with(idempotency_key)
+  local id = idempotency_key and call('HGET', prefix .. 'keys', idempotency_key)
+  return id and shown(id) and id  -- without one that is damaged
+end
+
+function steps.is_full() return not job_with(arg.idempotency_key) and too_many(arg.caller) and 1 end
+
 function steps.submit()
   local fields = arg.fields
   local id, work = fields.id, fields.work
   if call('EXISTS', job_key(id)) == 1 then return {'new', shown(id)} end  -- the answer to the first call was lost
-  local earlier = fields.idempotency_key and call('HGET', prefix .. 'keys', fields.idempotency_key)
-  if earlier and not shown(earlier) then earlier = false end  -- it is damaged
+  local earlier = job_with(fields.idempotency_key)
   if earlier then
     return {get(earlier, 'fingerprint') == fields.fingerprint and 'same' or 'conflict', shown(earlier)}
   end
