@@ -180,6 +180,31 @@ class UnreadableContract:
             assert not Access(name).allows(store.get("bad"))
         assert EVERY_JOB.allows(store.get("bad"))
 
+    @pytest.mark.parametrize("lost", [None, "another"])
+    @pytest.mark.parametrize("state", ["queued", "processing"])
+    def test_an_ended_job_that_lost_its_request_key_is_ahead_of_no_other(
+        self, store: Calls, poison: Poison, state: str, lost: str | None
+    ) -> None:
+        store.submit(new_job("bad"))
+        if state == "processing":
+            store.claim("gone", "bad")
+        store.submit(new_job("good"))
+        poison("bad", "work", lost)
+        store.fail_unreadable()
+        store.cancel("bad")  # if it has another key, it can be read, and has not failed
+        assert store.snapshot("good").ahead.jobs == 0
+
+    def test_a_job_that_lost_its_request_key_leaves_its_place_to_the_next_with_that_key(
+        self, store: Calls, poison: Poison
+    ) -> None:
+        for job_id, work in (("bad", "same"), ("between", "other"), ("twin", "same")):
+            store.submit(new_job(job_id, work))
+        poison("bad", "work", None)
+        store.fail_unreadable()
+        store.cancel("bad")  # SQLite requires a key: it has another one
+        assert [store.snapshot(job_id).ahead.jobs for job_id in ("between", "twin")] == [0, 1]
+        assert [store.claim("me").id for _ in range(2)] == ["between", "twin"]
+
     def test_an_unreadable_job_fails_when_it_is_claimed(self, store: Calls, poison: Poison, clock: Clock) -> None:
         store.submit(new_job("bad", callback_url=HOOK))
         store.submit(new_job("good"))

@@ -15,8 +15,10 @@ local function head_of(work)
     local head = first_of(key('open', work))
     if not head[1] then return false end
     local status = get(head[1], 'status')
-    if (status == 'queued' or status == 'processing') and get(head[1], 'work') == work then return head[1], head[2] end
+    local has_work = get(head[1], 'work') == work
+    if (status == 'queued' or status == 'processing') and has_work then return head[1], head[2] end
     call('ZREM', key('open', work), head[1])  -- it is damaged
+    if not has_work then call('ZREM', key('work', work), head[1]) end
   end
 end
 
@@ -77,9 +79,7 @@ local function open(id)
   note_seconds(work, get_number(id, 'seconds_done'), get_number(id, 'seconds_total'))
 end
 
-local function close(id)
-  local work = get(id, 'work')
-  if not work then return end
+local function close_work(id, work)
   call('ZREM', key('open', work), id)
   if call('HGET', prefix .. 'leaders', work) == id then call('HDEL', prefix .. 'leaders', work) end
   local head, number = head_of(work)
@@ -91,6 +91,24 @@ local function close(id)
     call('HDEL', prefix .. 'totals', work)
     call('HDEL', prefix .. 'dones', work)
   end
+end
+
+-- The request keys under which the job was opened and that it has lost since, where it is the oldest job.
+local function close_lost_works(id)
+  local number, present = number_of(id), get(id, 'work')
+  for _, work in ipairs(call('ZRANGEBYSCORE', prefix .. 'works', number, number)) do
+    if work ~= present then
+      call('ZREM', key('work', work), id)
+      close_work(id, work)
+      if call('ZCARD', key('work', work)) == 0 then call('DEL', key('windows', work)) end
+    end
+  end
+end
+
+local function close(id)
+  local work = get(id, 'work')
+  if work then close_work(id, work) end
+  close_lost_works(id)
 end
 
 local function finish(id, status)
@@ -172,6 +190,7 @@ end
 
 local function drop_job(id)
   local work, idempotency_key = get(id, 'work'), get(id, 'idempotency_key')
+  close_lost_works(id)  -- of a job that an older version has failed
   local sets = {'jobs', 'expiry', 'deliveries', 'messages'}
   for _, status in ipairs(statuses) do sets[#sets + 1] = 'status:' .. status end
   if work then sets[#sets + 1] = 'work:' .. work end
