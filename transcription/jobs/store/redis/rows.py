@@ -9,6 +9,8 @@ from typing import Any
 from transcription.jobs.job import Job, NewJob
 from transcription.jobs.store.rows import row_of, shown_job
 
+OWNED = "owned"  # a field of jobs with a caller; those of older versions do not have it
+
 Number = Callable[[str | bytes], int | float]
 
 _TEXT: dict[str, str | None] = {  # with the default of a missing field
@@ -42,7 +44,8 @@ _SECONDS: dict[str, float | None] = {
 
 def fields_of(new: NewJob) -> dict[str, str]:
     """The fields of a job at its acceptance."""
-    return {name: value for name, value in row_of(new).items() if value}
+    fields = {name: value for name, value in row_of(new).items() if value}
+    return fields | {OWNED: "1"} if new.caller else fields
 
 
 def job_of(shown: Sequence[Any]) -> Job:
@@ -53,6 +56,8 @@ def job_of(shown: Sequence[Any]) -> Job:
     flat = [value.decode(errors="replace") for value in shown[0]]
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     row: dict[str, Any] = {name: fields.get(name, default) for name, default in _TEXT.items()}
+    if OWNED in fields and "caller" not in fields:
+        row["caller"] = None  # lost, so that the job cannot be read; not one without a caller, which any key may use
     row |= _numbers(fields, _WHOLE, int) | _numbers(fields, _SECONDS, float)
     row["shown_status"] = row["status"]
     if len(shown) > 1:

@@ -173,9 +173,12 @@ class UnreadableContract:
             if not statuses or statuses == (JobStatus.QUEUED,):
                 assert {"first", "last"} <= set(listed)
 
-    def test_a_job_whose_caller_cannot_be_read_belongs_to_no_caller(self, store: Calls, poison: Poison) -> None:
+    @pytest.mark.parametrize("damaged", [b"\xff\xfe\x00", None])
+    def test_a_job_whose_caller_cannot_be_read_belongs_to_no_caller(
+        self, store: Calls, poison: Poison, damaged: bytes | None
+    ) -> None:
         store.submit(new_job("bad", caller="ada"))
-        poison("bad", "caller", b"\xff\xfe\x00")
+        poison("bad", "caller", damaged)
         for name in ("ada", "eve", NO_CALLER):
             assert not Access(name).allows(store.get("bad"))
         assert EVERY_JOB.allows(store.get("bad"))

@@ -7,7 +7,7 @@
 -- is STORE_POLICY of `transcription/jobs/policy.py`.
 --
 --   job:ID            hash   the job, fields as the columns of `transcription/jobs/store/sqlite/schema.py`; empty ones
---                            are left out
+--                            are left out. `owned`: it has a caller, see `rows.py` beside the folder
 --   jobs, status:S    zset   ids by number: of all jobs, and of those stored with status S
 --   waiting:U:C       zset   ids by number: of the queued jobs of caller C with urgency U, see `turns.lua`
 --   waiting_callers   set    callers with queued jobs
