@@ -189,6 +189,12 @@ def test_the_server_and_the_key_may_be_in_the_environment(run: Run, talk: Path, 
     assert done.stdout
 
 
+def newest(service: LocalService) -> str | None:
+    """The id of the newest job."""
+    jobs = httpx.get(f"{service.url}/jobs", params={"limit": "1"}).json()["jobs"]
+    return str(jobs[0]["job_id"]) if jobs else None
+
+
 @pytest.mark.parametrize(
     ("where", "number"), [("server", signal.SIGINT), ("here", signal.SIGINT), ("server", signal.SIGTERM)]
 )
@@ -196,6 +202,7 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
     service: LocalService, recordings: Recordings, tmp_path: Path, where: str, number: signal.Signals
 ) -> None:
     long = recordings.speech("interrupted.mp3", 590)
+    earlier = newest(service)
     server = ["--server", service.url] if where == "server" else []
     process = subprocess.Popen(
         # A shell that runs the tests in the background makes them ignore interrupts, and children inherit that.
@@ -204,6 +211,8 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
         stderr=subprocess.PIPE,
         text=True,
     )
+    if where == "server":
+        assert wait_until(lambda: newest(service) not in (earlier, None), 60)
     assert wait_until(lambda: media_processes(service if where == "server" else process), 60)
     process.send_signal(number)
     _, complaint = process.communicate(timeout=20)
