@@ -74,11 +74,11 @@ FULL = Plan(
 QUICK = Plan(
     clips=(3.0,),
     variants=2,
-    clients=(2,),
+    clients=(1, 2),
     beams=(5,),
     repetitions=1,
     requests=1,
-    mix=30.0,
+    mix=60.0,
     mix_requests=2,
     fallback=False,  # its model knows English only
 )
