@@ -29,7 +29,7 @@ import psutil  # type: ignore[import-untyped]
 from faster_whisper.audio import decode_audio
 
 from benchmarks.evaluate.scoring import count_errors, matches, plain_words, units
-from benchmarks.live_policies import POLICIES, PeerModel, listen
+from benchmarks.live_policies import PIECE_SECONDS, POLICIES, PeerModel, listen
 from benchmarks.simulated import SimulatedDevice, SimulatedLoop
 from runners.client.interface import Runner
 from runners.decode.engine import Engine
@@ -37,7 +37,7 @@ from runners.decode.model import open_model
 from runners.models.catalogue import canonical, resolve
 from runners.placement import CPU, DeviceLayout, Placement
 from transcription.cli.local import InProcessRunner
-from transcription.core.audio import SAMPLE_RATE
+from transcription.core.audio import INT16_SCALE, SAMPLE_RATE
 from transcription.core.errors import TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket, TranscriptionRequest, VadOptions
 from transcription.core.settings import Settings
@@ -48,7 +48,6 @@ from transcription.live.sessions import LiveSessions
 from transcription.media.windows import SHORT_WINDOW_SAMPLES, cut_windows
 from transcription.pipeline.assemble import judged
 
-PIECE_SECONDS = 0.1
 LIMIT_SECONDS = 3.0  # of the 95th percentile of confirmation
 
 
@@ -175,7 +174,7 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int, pee
     before = sum(process.cpu_times()[:2])
     live = LiveOptions(options, words=True)
     if model:
-        floats = [(part / 32768).astype(np.float32) for part in parts]
+        floats = [part.astype(np.float32) / np.float32(INT16_SCALE) for part in parts]
         heard = await asyncio.gather(*(listen(POLICIES[peer](arguments.language), model, each) for each in floats))
         results = [Played(events) for events in heard]
     else:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks.report import percentile
 from benchmarks.simulated_pool import Load, simulate
 from runners.pool.messages import PREFIX, WINDOW_TYPE, WINDOWS_PATH, WindowMessage, parse_event, render_window
 from runners.pool.pool import RunnerPool
@@ -88,11 +89,10 @@ async def throughput(folder: Path, runners: int, seconds: float, batch_seconds: 
             rate = len(traffic.times) / (time.monotonic() - started)
             after = before if kill else await counts(processes.ports)
     fill = "" if kill else f"batches filled to {(after[0] - before[0]) / (after[1] - before[1]) / BATCH:.0%}, "
-    ordered = sorted(traffic.times)
     print(
         f"{runners} runners{', one killed' if kill else ''}: {rate:.1f} windows/s, "
         f"{rate / (runners * BATCH / batch_seconds):.0%} of {runners * BATCH / batch_seconds:.0f}, median "
-        f"{statistics.median(ordered):.2f} s, p99 {ordered[int(len(ordered) * 0.99)]:.2f} s, "
+        f"{statistics.median(traffic.times):.2f} s, p99 {percentile(traffic.times, 0.99):.2f} s, "
         f"{fill}refused {traffic.refused}, wrong {traffic.wrong}"
     )
     return rate

@@ -12,6 +12,7 @@ import random
 import statistics
 from dataclasses import dataclass, field
 
+from benchmarks.report import percentile
 from benchmarks.simulated import SimulatedLoop
 from runners.batching.queue import Item, batch_key
 from runners.batching.scheduler import Batch, Scheduler
@@ -68,7 +69,7 @@ class Measured:
 
     @property
     def p99(self) -> float:
-        return sorted(self.times)[int(len(self.times) * 0.99)]
+        return percentile(self.times, 0.99)
 
 
 class _Runner:

@@ -13,10 +13,11 @@ from benchmarks.evaluate import bootstrap
 from benchmarks.evaluate.bootstrap import Estimate
 from benchmarks.evaluate.references import Reference
 from benchmarks.evaluate.scoring import CHARACTER_LANGUAGES, Errors, count_errors, units
-from benchmarks.evaluate.sound import RATE, to_sound
+from benchmarks.evaluate.sound import to_sound
 from benchmarks.evaluate.systems import Heard, Transcriber, cpu_seconds
 from benchmarks.evaluate.times import TimeErrors, time_errors
 from benchmarks.report import percentile
+from transcription.core.audio import SAMPLE_RATE
 
 PERCENTILE = 0.95
 
@@ -81,7 +82,7 @@ def _measure(system: Transcriber, reference: Reference) -> Result:
         return Result(reference, heard, errors, cpu, seconds, heard.duration)
     # Once more: word times cost CPU time, and are not part of the default.
     words = system.transcribe(reference.path, words=True).words
-    sound = to_sound(reference.times, decode_audio(str(reference.path), sampling_rate=RATE))
+    sound = to_sound(reference.times, decode_audio(str(reference.path), sampling_rate=SAMPLE_RATE))
     times = Times(
         *(time_errors(said, found, language) for said in (reference.times, sound) for found in (heard.segments, words))
     )

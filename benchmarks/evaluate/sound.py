@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.evaluate.references import Spoken
+from transcription.core.audio import SAMPLE_RATE
 
-RATE = 16_000
 FRAME = 480  # samples, 30 ms
 LASTING = 3  # frames in a row; a click is shorter
 QUIETEST, LOUDEST = -25.0, -15.0  # bounds of the threshold, dB relative to the utterance's mean power
@@ -31,8 +31,8 @@ def to_sound(spoken: Sequence[Spoken], samples: NDArray[np.float32]) -> tuple[Sp
 
 
 def _to_sound(spoken: Spoken, samples: NDArray[np.float32]) -> Spoken:
-    first = round(spoken.start * RATE)
-    part = samples[first : round(spoken.end * RATE)].astype(np.float64)
+    first = round(spoken.start * SAMPLE_RATE)
+    part = samples[first : round(spoken.end * SAMPLE_RATE)].astype(np.float64)
     power = (part[: len(part) // FRAME * FRAME].reshape(-1, FRAME) ** 2).mean(axis=1)
     if not power.any():
         return spoken
@@ -43,4 +43,4 @@ def _to_sound(spoken: Spoken, samples: NDArray[np.float32]) -> Spoken:
     if not len(lasting):
         return spoken
     start, end = first + int(lasting[0]) * FRAME, first + (int(lasting[-1]) + LASTING) * FRAME
-    return Spoken(start / RATE, end / RATE, spoken.text)
+    return Spoken(start / SAMPLE_RATE, end / SAMPLE_RATE, spoken.text)

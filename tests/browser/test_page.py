@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit, start, violations
+from tests.support.jobs import newest
 from tests.support.media_files import run_ffmpeg
 from tests.support.reverse_proxy import reverse_proxy
 from tests.support.service import LocalService
@@ -132,8 +133,7 @@ def test_a_long_recording_can_be_cancelled(visit: OpenPage, long: Path, site: Lo
     visited.page.wait_for_selector(".word", timeout=PATIENCE_MS)
     visited.page.get_by_role("button", name="Cancel", exact=True).click()
     recent(visited.page, "cancelled")
-    newest = httpx.get(f"{site.url}/jobs", params={"limit": 1}).json()["jobs"][0]
-    assert newest["status"] == "cancelled"
+    assert newest(site.url)["status"] == "cancelled"
 
 
 def test_a_recording_without_speech_completes_with_an_empty_transcript(visit: OpenPage, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_the_layout_is_that_of_the_service(done: Visit, site: LocalService) -> N
     name, content = downloaded(page)
     assert name == "en-meeting.vtt"
     expect(page.locator("#note")).to_contain_text("fast to read")
-    job = httpx.get(f"{site.url}/jobs", params={"limit": 1}).json()["jobs"][0]["job_id"]
+    job = newest(site.url)["job_id"]
     query = {"response_format": "vtt", "max_line_width": "20", "max_chars_per_second": "5"}
     assert content == httpx.get(f"{site.url}/jobs/{job}/result", params=query).text
 

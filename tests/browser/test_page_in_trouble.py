@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.support.browser import PATIENCE_MS, SHORT, OpenPage, Visit
+from tests.support.jobs import newest
 from tests.support.leftovers import decoders
 from tests.support.media_files import convert
 from tests.support.service import LocalService
@@ -98,7 +99,7 @@ def test_a_recording_that_the_service_forgot_is_expired(visit: OpenPage, site: L
     page = visited.page
     visited.transcribe(SHORT)
     visited.wait_until_done()
-    job = httpx.get(f"{site.url}/jobs", params={"limit": 1}).json()["jobs"][0]["job_id"]
+    job = newest(site.url)["job_id"]
     httpx.delete(f"{site.url}/jobs/{job}")
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("There is no job")
@@ -125,12 +126,9 @@ def test_what_was_transcribed_before_a_failure_can_be_read_copied_and_downloaded
     expect(page.locator("#jobs .state")).to_have_text("failed")
     expect(page.get_by_role("alert")).to_contain_text("decoder")
     said = page.locator(".segment p").first.inner_text()
-    page.get_by_role("button", name="Copy the text").click()
-    expect(page.locator("#note")).to_have_text("The text is copied.")
-    assert page.evaluate("navigator.clipboard.readText()").startswith(said)
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Download", exact=True).click()
-    assert said in Path(waiting.value.path()).read_text(encoding="utf-8")
+    copied, downloaded = visited.take_text()
+    assert copied.startswith(said)
+    assert said in downloaded
 
 
 def test_a_failed_recording_says_why_in_the_list(visit: OpenPage, tmp_path: Path) -> None:

@@ -292,7 +292,7 @@ def run(seconds: float, seed: int, folder: Path, targets: Sequence[str] = TARGET
             traffic.stop.set()
         for each in work:
             each.result()
-        stored = {job for url in parts.urls[:1] for job in _all_jobs(url)}
+        stored = set(_all_jobs(parts.urls[0]))
     if len(stored) != outcome.jobs:
         outcome.problems.append(f"{len(stored)} jobs are stored, {outcome.jobs} were accepted")
     twice = [job for job, count in count_completions(folder).items() if count > 1]

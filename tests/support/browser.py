@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.support.service import ROOT, LocalService, local_service
 
@@ -35,6 +35,15 @@ class Visit:
         """Choose a recording and send it."""
         self.page.set_input_files("#file", recording)
         self.page.get_by_role("button", name="Transcribe").click()
+
+    def take_text(self) -> tuple[str, str]:
+        """The text as the page copies it, and as it is downloaded. Needs the rights to the clipboard."""
+        self.page.get_by_role("button", name="Copy the text").click()
+        expect(self.page.locator("#note")).to_have_text("The text is copied.")
+        with self.page.expect_download() as waiting:
+            self.page.get_by_role("button", name="Download", exact=True).click()
+        copied: str = self.page.evaluate("navigator.clipboard.readText()")
+        return copied, Path(waiting.value.path()).read_text(encoding="utf-8")
 
     def wait_until_done(self) -> None:
         self.page.wait_for_selector("#done", state="visible", timeout=PATIENCE_MS)

@@ -36,6 +36,12 @@ def status(http: httpx.Client, job_id: str) -> dict[str, Any]:
     return document
 
 
+def newest(url: str) -> dict[str, Any]:
+    """The newest job of a service, as it is listed; empty if it has none."""
+    jobs: list[dict[str, Any]] = httpx.get(f"{url}/jobs", params={"limit": 1}).json()["jobs"]
+    return jobs[0] if jobs else {}
+
+
 def finished(http: httpx.Client, job_id: str) -> dict[str, Any]:
     """How the job ended."""
     assert wait_until(lambda: status(http, job_id)["status"] not in ("queued", "processing"), PATIENCE)

@@ -27,7 +27,8 @@ def seconds_left(snapshot: JobSnapshot, at_once: int, now: float) -> float | Non
     speed = snapshot.speed or _own_speed(job, now)
     if not speed or job.seconds_total is None:
         return None
-    own = max(_of_windows(job, job.seconds_total, speed), _of_voices(job, job.seconds_total, speed))
+    left = max(0.0, job.seconds_total - job.seconds_done)
+    own = max(left / speed, _of_voices(job, left, speed))
     if job.status is JobStatus.PROCESSING:
         return own
     # Recordings of unknown duration count as long as this one.
@@ -35,19 +36,15 @@ def seconds_left(snapshot: JobSnapshot, at_once: int, now: float) -> float | Non
     return own + waiting / (speed * max(at_once, snapshot.processing))
 
 
-def _of_windows(job: Job, total: float, speed: float) -> float:
-    return max(0.0, total - job.seconds_done) / speed
-
-
-def _of_voices(job: Job, total: float, speed: float) -> float:
-    """Seconds until the voices are told apart; 0 for a job that needs no voices.
+def _of_voices(job: Job, left: float, speed: float) -> float:
+    """Seconds until the voices are told apart; 0 for a job that needs no voices. left: seconds of audio.
 
     If windows are faster, voices fall behind them, by MOST_WAITING at most: then the windows wait for them.
     """
     if job.request.speakers is None or job.request.sound.channel is Channel.SPLIT:
         return 0.0
     behind = min(MOST_WAITING, job.seconds_done * max(0.0, 1 - SPEED / speed))
-    return (max(0.0, total - job.seconds_done) + behind) / SPEED
+    return (left + behind) / SPEED
 
 
 def _own_speed(job: Job, now: float) -> float | None:

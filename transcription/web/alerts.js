@@ -1,6 +1,6 @@
 // What went wrong, how far things are, and what is said to screen readers.
 
-import { ServiceError } from "./api.js";
+import { ServiceError, whenToRetry } from "./api.js";
 
 const ANNOUNCEMENT_STEP = 10; // percent
 const at = (id) => document.getElementById(id);
@@ -11,11 +11,10 @@ let announced = "";
 /** again: what the button "Try again" does, if that can help. */
 export function showError(error, again = null) {
   if (error.name === "AbortError") return;
-  const wait = error.retryAfter ? ` Try again in ${error.retryAfter} s.` : "";
   const id = error.requestId ? ` (request ${error.requestId})` : "";
   const isOurs = error instanceof ServiceError;
   if (!isOurs && !(error instanceof TypeError)) console.error(error);
-  at("alert").textContent = isOurs ? `${error.message}${wait}${id}` : "The service cannot be reached. Is it running?";
+  at("alert").textContent = isOurs ? `${error.message}${whenToRetry(error.retryAfter)}${id}` : "The service cannot be reached. Is it running?";
   at("alert").hidden = false;
   retry = again;
   at("again").hidden = !(again && (!isOurs || [429, 503].includes(error.status)));

@@ -13,6 +13,9 @@ export class ServiceError extends Error {
   }
 }
 
+/** When to try again, as a sentence after others; "" if it is not known. seconds: or null. */
+export const whenToRetry = (seconds) => (seconds ? ` Try again in ${seconds} s.` : "");
+
 export const keptKey = () => sessionStorage.getItem(KEY) ?? "";
 
 export function keepKey(key) {

@@ -1,6 +1,6 @@
 // Speech from the microphone: its text while it is spoken (docs/LIVE.md), then a recording like any other.
 
-import { askJson, keptKey } from "./api.js";
+import { askJson, keptKey, whenToRetry } from "./api.js";
 
 // What browsers record, the best first, and what the service calls it; "" if it cannot read it while it grows.
 const ENCODINGS = { "audio/webm;codecs=opus": "webm", "audio/ogg;codecs=opus": "ogg", "audio/mp4": "" };
@@ -77,21 +77,24 @@ export class Microphone {
   }
 
   #connect(start) {
-    const address = new URL("live", document.baseURI);
-    address.protocol = address.protocol.replace("http", "ws");
-    // Nothing is recorded before the session has begun: its first bytes describe the rest.
-    const begin = () => this.#stream.active && this.#recorder.state === "inactive" && this.#recorder.start(PIECE_MS);
     if (!start.encoding) {
       this.#events.onProblem(LOST);
-      begin();
+      this.#record();
       return;
     }
-    this.#open(address, start, begin);
+    this.#open(start);
     this.#heartbeat = setInterval(() => this.#tell({ type: "keepalive" }), KEEPALIVE_MS);
   }
 
-  /** hello: the message that starts or resumes the session. begin: called when it has begun, or cannot. */
-  #open(address, hello, begin) {
+  /** Nothing is recorded before the session has begun, or cannot: its first bytes describe the rest. */
+  #record() {
+    if (this.#stream.active && this.#recorder.state === "inactive") this.#recorder.start(PIECE_MS);
+  }
+
+  /** hello: the message that starts or resumes the session. */
+  #open(hello) {
+    const address = new URL("live", document.baseURI);
+    address.protocol = address.protocol.replace("http", "ws");
     const key = keptKey();
     const socket = new WebSocket(address, ["transcription.live", ...(key ? [`api-key.${key}`] : [])]);
     this.#socket = socket;
@@ -101,20 +104,20 @@ export class Microphone {
         return;
       }
       socket.send(JSON.stringify(hello));
-      begin();
+      this.#record();
     };
     socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
     socket.onclose = ({ code }) => {
-      if (code !== 1000 && this.#stream.active) this.#lost(address, begin);
-      begin();
+      if (code !== 1000 && this.#stream.active) this.#lost();
+      this.#record();
     };
   }
 
-  async #lost(address, begin) {
+  async #lost() {
     this.#lostAt ||= Date.now();
     if (this.#session && Date.now() - this.#lostAt < RESUME_MS) {
-      const hello = () => ({ type: "resume", ...this.#session, after: this.#heard });
-      setTimeout(() => this.#stream.active && this.#open(address, hello(), begin), AGAIN_MS);
+      const hello = { type: "resume", ...this.#session, after: this.#heard };
+      setTimeout(() => this.#stream.active && this.#open(hello), AGAIN_MS);
       return;
     }
     // A browser does not tell why a connection was refused. A request that needs the same key does.
@@ -137,7 +140,7 @@ export class Microphone {
     else if (event.type === "partial") this.#events.onText(event.confirmed, event.tentative);
     else if (event.type === "final") this.#events.onUtterance();
     else if (event.type === "error") {
-      this.#reason = event.retry_after ? `${event.message} Try again in ${event.retry_after} s.` : event.message;
+      this.#reason = event.message + whenToRetry(event.retry_after);
       if (this.#lostAt) this.#socket.close(NOT_RESUMED);
       else this.#events.onProblem(this.#reason);
     } else if (event.type === "finished") this.#socket.close(1000);

@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.support.clips import SpokenClip
 from tests.support.command import COMMAND, Run, environment
+from tests.support.jobs import newest
 from tests.support.leftovers import media_processes
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService, free_port
@@ -189,12 +189,6 @@ def test_the_server_and_the_key_may_be_in_the_environment(run: Run, talk: Path, 
     assert done.stdout
 
 
-def newest(service: LocalService) -> str | None:
-    """The id of the newest job."""
-    jobs = httpx.get(f"{service.url}/jobs", params={"limit": "1"}).json()["jobs"]
-    return str(jobs[0]["job_id"]) if jobs else None
-
-
 @pytest.mark.parametrize(
     ("where", "number"), [("server", signal.SIGINT), ("here", signal.SIGINT), ("server", signal.SIGTERM)]
 )
@@ -202,7 +196,7 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
     service: LocalService, recordings: Recordings, tmp_path: Path, where: str, number: signal.Signals
 ) -> None:
     long = recordings.speech("interrupted.mp3", 590)
-    earlier = newest(service)
+    earlier = newest(service.url).get("job_id")
     server = ["--server", service.url] if where == "server" else []
     process = subprocess.Popen(
         # A shell that runs the tests in the background makes them ignore interrupts, and children inherit that.
@@ -212,7 +206,7 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
         text=True,
     )
     if where == "server":
-        assert wait_until(lambda: newest(service) not in (earlier, None), 60)
+        assert wait_until(lambda: newest(service.url).get("job_id") not in (earlier, None), 60)
     assert wait_until(lambda: media_processes(service if where == "server" else process), 60)
     process.send_signal(number)
     _, complaint = process.communicate(timeout=20)
@@ -220,8 +214,7 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
     assert number == signal.SIGTERM or "interrupted" in complaint
     assert not list(tmp_path.glob("*.txt"))
     if where == "server":
-        jobs = httpx.get(f"{service.url}/jobs", params={"limit": "1"}).json()["jobs"]
-        assert jobs[0]["status"] == "cancelled"
+        assert newest(service.url)["status"] == "cancelled"
 
 
 def test_an_unknown_model_is_refused_with_a_suggestion(run: Run, talk: Path, anywhere: list[str]) -> None:

@@ -117,7 +117,7 @@ async def with_known_voices(parsed: OpenAIRequest, backend: Backend) -> OpenAIRe
     """The request with the voices in its samples. Raises InvalidParameter, and the errors of media/."""
     if not (parsed.samples and parsed.request.speakers):
         return parsed
-    speakers = replace(parsed.request.speakers, known=unheard(parsed.samples))
+    speakers = replace(parsed.request.speakers, known=unheard(parsed.samples))  # checks the names, before the work
     speakers = replace(speakers, known=await known_voices(parsed.samples, backend))
     return replace(parsed, request=replace(parsed.request, speakers=speakers))
 

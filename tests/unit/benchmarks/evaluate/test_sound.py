@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from benchmarks.evaluate.references import Spoken
-from benchmarks.evaluate.sound import RATE, to_sound
+from benchmarks.evaluate.sound import to_sound
+from transcription.core.audio import SAMPLE_RATE
 
 
 def recording(voice: tuple[float, float], noise: float = 0.0) -> np.ndarray:
     """Four seconds with a tone in it, over noise of an amplitude."""
-    samples = np.random.default_rng(0).normal(0, noise, 4 * RATE) if noise else np.zeros(4 * RATE)
-    start, end = (round(time * RATE) for time in voice)
+    samples = np.random.default_rng(0).normal(0, noise, 4 * SAMPLE_RATE) if noise else np.zeros(4 * SAMPLE_RATE)
+    start, end = (round(time * SAMPLE_RATE) for time in voice)
     samples[start:end] += 0.5 * np.sin(np.arange(end - start) * 0.2)
     return samples.astype(np.float32)
 
