@@ -244,7 +244,7 @@ def clean_up_when_ended() -> None:
     """Undo what has begun when the program is told to end, or its terminal is closed, as after Ctrl-C."""
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup lets it be ignored
+        if number and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
