@@ -29,7 +29,7 @@ class RedisMessages(RedisSteps):
         """Jobs whose message is due, about `limit` at most.
 
         They are due again after policy.UNCONFIRMED_SECONDS unless `sent` is called. idle: the broker holds no message,
-        so any job that is still queued needs a new one.
+        so any job that still waits for an attempt, the first or another, needs a new one.
         """
         rows = await self._step("unsent", limit=limit, idle=idle)
         return [

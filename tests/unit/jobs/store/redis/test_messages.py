@@ -162,6 +162,18 @@ def test_a_sent_message_is_lost_if_the_broker_is_empty(store: Calls, clock: Cloc
     assert unsent(store, idle=True) == ["a"]
 
 
+def test_a_message_for_a_further_attempt_is_lost_if_the_broker_is_empty(store: Calls, clock: Clock) -> None:
+    store.submit(new_job("a"))
+    store.claim("first", "a")
+    clock.move(LEASE)
+    store.sent(store.unsent(100, idle=False))
+    clock.move(11)
+    assert unsent(store) == []
+    assert unsent(store, idle=True) == ["a"]
+    store.claim("second", "a")
+    assert unsent(store, idle=True) == []
+
+
 def test_a_message_is_due_when_the_lease_of_a_job_expires(store: Calls, clock: Clock) -> None:
     store.submit(new_job("a"))
     store.examined("a", None)

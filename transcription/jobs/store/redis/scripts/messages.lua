@@ -7,8 +7,14 @@ function steps.unsent()
   local ids = call('ZRANGEBYSCORE', messages, '-inf', text(now), 'LIMIT', 0, arg.limit)
   for _, id in ipairs(call('ZRANGEBYSCORE', messages, far, '+inf', 'LIMIT', 0, arg.limit)) do ids[#ids + 1] = id end
   if arg.idle then
-    for _, id in ipairs(call('ZRANGE', key('status', 'queued'), 0, arg.limit - 1)) do
-      if (get_number(id, 'sent_at') or now) < now - policy.unconfirmed then ids[#ids + 1] = id end
+    local function is_lost(id) return (get_number(id, 'sent_at') or now) < now - policy.unconfirmed end
+    local queued = call('ZRANGE', key('status', 'queued'), 0, arg.limit - 1)
+    -- Of a job whose worker has died, the message for the next attempt may die with another worker.
+    local begun = call('ZRANGE', key('status', 'processing'), 0, -1)
+    for _, waiting in ipairs({queued, begun}) do
+      for _, id in ipairs(waiting) do
+        if is_lost(id) then ids[#ids + 1] = id end
+      end
     end
   end
   local unsent, seen = {}, {}
