@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
@@ -41,13 +40,14 @@ class Pace:
 
     async def wait_for(self, chunk: Awaitable[Chunk]) -> Chunk:
         """The next chunk. Raises Stalled."""
-        started = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        started = clock()
         try:
             async with asyncio.timeout(self.timeout):
                 received = await chunk
         except TimeoutError:
             raise Stalled from None
-        self._waited += time.monotonic() - started
+        self._waited += clock() - started
         return received
 
     def count(self, size: int) -> None:

@@ -1,15 +1,24 @@
-"""The minimum rate of uploads."""
+"""The minimum rate of uploads, in simulated time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import TypeVar
 
 import pytest
 from starlette.types import Message, Receive
 
+from benchmarks.simulated import SimulatedLoop
 from transcription.api.middleware.pace import PacedBody
 from transcription.core.errors import UploadTooSlow
+
+Answer = TypeVar("Answer")
+
+
+def simulated(work: Coroutine[None, None, Answer]) -> Answer:
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        return runner.run(work)
 
 
 def body(*chunks: tuple[float, int]) -> Receive:
@@ -31,7 +40,7 @@ def read(receive: Receive, chunks: int, *, timeout: float, rate: int, service_pa
             await paced.receive()
             await asyncio.sleep(service_pause)
 
-    asyncio.run(run())
+    simulated(run())
 
 
 def test_a_pause_that_is_too_long_aborts_the_upload() -> None:
@@ -66,4 +75,4 @@ def test_waiting_after_the_whole_body_has_no_deadline() -> None:
         await paced.receive()
         return await paced.receive()
 
-    assert asyncio.run(run())["type"] == "http.disconnect"
+    assert simulated(run())["type"] == "http.disconnect"
