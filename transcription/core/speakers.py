@@ -59,10 +59,10 @@ class SpeakerOptions:
     """What is known about who speaks.
 
     num_speakers: exactly so many. min_speakers, max_speakers: at least, at most. None: unknown. All in 1..MAX_SPEAKERS.
-    known: people who may be among them; names differ.
+    known: people who may be among them, at most MAX_SPEAKERS; names differ.
     labels: what the labels of all others begin with, or LETTERS.
 
-    Raises InvalidParameter on counts out of range or at odds, and on two known speakers of one name.
+    Raises InvalidParameter on counts out of range or at odds, too many known speakers, and two of one name.
     """
 
     num_speakers: int | None = None
@@ -84,6 +84,10 @@ class SpeakerOptions:
         if self.least > self.most:
             raise InvalidParameter(
                 f"min_speakers ({self.least}) is more than max_speakers ({self.most}).", parameter="min_speakers"
+            )
+        if len(self.known) > MAX_SPEAKERS:
+            raise InvalidParameter(
+                f"{len(self.known)} speakers are named. Name at most {MAX_SPEAKERS}.", parameter="known_speaker_names"
             )
         if len({each.name for each in self.known}) < len(self.known):
             raise InvalidParameter("Two known speakers have the same name.", parameter="known_speaker_names")

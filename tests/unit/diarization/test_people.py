@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from transcription.core.errors import InvalidParameter
-from transcription.core.speakers import LETTERS, KnownVoice, SpeakerOptions
+from transcription.core.speakers import LETTERS, MAX_SPEAKERS, KnownVoice, SpeakerOptions
 from transcription.diarization.observations import VOICE_NUMBERS, Observation
 from transcription.diarization.people import best_path, people_in, people_of_pieces
 
@@ -189,6 +189,13 @@ def test_two_known_speakers_of_one_name_are_refused() -> None:
     ann = KnownVoice("Ann", ())
     with pytest.raises(InvalidParameter, match="same name"):
         SpeakerOptions(known=(ann, ann))
+
+
+def test_more_known_speakers_than_can_be_told_apart_are_refused() -> None:
+    people = tuple(KnownVoice(f"Ann {number}", ()) for number in range(MAX_SPEAKERS + 1))
+    assert SpeakerOptions(known=people[1:]).known == people[1:]
+    with pytest.raises(InvalidParameter, match="at most 50"):
+        SpeakerOptions(known=people)
 
 
 @pytest.mark.parametrize(("labels", "name"), [("P", "P3"), ("P", "P00"), (LETTERS, "A"), (LETTERS, "AB")])

@@ -45,10 +45,10 @@ REFUSED = {
     "wrong field name": (form(part("audio", b"a", "a.mp3")), "as the field 'file'"),
     "incomplete": (part("file", b"abc", "a.mp3"), "breaks off"),
     "not a form": (b"garbage" * 10, "not a valid multipart form"),
-    "too many fields": (form(*[part(f"f{n}", b"x") for n in range(MAX_FIELDS + 1)]), "more than 64"),
+    "too many fields": (form(*[part(f"f{n}", b"x") for n in range(MAX_FIELDS + 1)]), f"more than {MAX_FIELDS}"),
     "long field": (form(part("prompt", b"x" * (MAX_FIELD_BYTES + 1))), "longer than"),
     "long sample": (form(part(f"{SAMPLES}[]", b"x" * (MAX_SAMPLE_BYTES + 1))), "longer than"),
-    "long samples": (form(*[part(SAMPLES, b"x" * MAX_SAMPLE_BYTES)] * 3), "together"),
+    "long samples": (form(*[part(SAMPLES, b"x" * MAX_SAMPLE_BYTES)] * 9), "together"),
     "long fields": (form(*[part(f"f{n}", b"x" * MAX_FIELD_BYTES) for n in range(TOO_MANY_LARGE_FIELDS)]), "together"),
     "field not UTF-8": (form(part("language", b"\xff\xfe")), "UTF-8"),
 }
