@@ -8,7 +8,8 @@ The sessions and the model are in this process, as they are in the service but f
 - final: from the last moment of an utterance's voice to its final text, the pause that ends it included;
 - revised: words of tentative text that the next event has otherwise, per word of the transcript;
 - errors of the live and of the offline text, against `--reference` (JSON: a list of objects with `text`);
-- CPU seconds of the process per second of audio.
+- CPU seconds of the process per second of audio;
+- early: last decodes begun before their pause was long enough, how many were used, and after how many speech went on.
 
 With --policies, the same for the policies of others (`benchmarks/live_policies.py`) in the same run.
 """
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 from faster_whisper.audio import decode_audio
+from prometheus_client import REGISTRY
 
 from benchmarks.evaluate.scoring import count_errors, matches, plain_words, units
 from benchmarks.live_policies import PIECE_SECONDS, POLICIES, PeerModel, listen
@@ -148,6 +150,14 @@ def revised_words(played: Played) -> int:
     return count
 
 
+def early_decodes() -> list[float]:
+    """Last decodes that were begun in a pause, so far: those that were used, and those after which speech went on."""
+    return [
+        REGISTRY.get_sample_value("transcription_live_early_decodes_total", {"outcome": outcome}) or 0.0
+        for outcome in ("used", "discarded")
+    ]
+
+
 def summary(values: Sequence[float]) -> str:
     """Median and 95th percentile."""
     if not values:
@@ -171,7 +181,7 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int, pee
     sessions = LiveSessions(runner, Settings(max_live_sessions=count), asyncio.get_running_loop().time)
     model = PeerModel(weights(arguments), simulated=arguments.simulated) if peer else None
     process = psutil.Process()
-    before = sum(process.cpu_times()[:2])
+    before, early = sum(process.cpu_times()[:2]), early_decodes()
     live = LiveOptions(options, words=True)
     if model:
         floats = [part.astype(np.float32) / np.float32(INT16_SCALE) for part in parts]
@@ -197,6 +207,9 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int, pee
         "final s": summary([each for result in results for each in final_latencies(result)]),
         "revised": f"{sum(map(revised_words, results)) / max(1, sum(len(r.words) for r in results)):.1%}",
         "cpu/s": f"{cpu / sum(len(part) / SAMPLE_RATE for part in parts):.2f}",
+        "early used, discarded": ", ".join(
+            f"{after - was:.0f}" for was, after in zip(early, early_decodes(), strict=True)
+        ),
         "load": f"{psutil.getloadavg()[0]:.1f}",
     }
     errors = [

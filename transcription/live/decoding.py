@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
-from transcription.core.errors import ServiceUnavailable
+from transcription.core.errors import ServiceUnavailable, Superseded
 from transcription.core.options import DecodeOptions, HallucinationPolicy, Priority, Ticket
 from transcription.core.transcript import Segment, WindowResult
 from transcription.live.audio import AudioBuffer, Samples
@@ -84,17 +84,22 @@ class LiveDecoder:
         options: LiveOptions,
         language: str | None,
         give_up: Callable[[], bool] = lambda: False,
+        *,
+        replaceable: bool = False,
     ) -> Hypothesis:
         """The best that the options allow, tried again while the model's process is being replaced.
 
-        give_up: whether it is not to be tried again.
+        give_up: whether it is not to be tried again. replaceable: see `quickly`, whose errors it has then.
         Raises the runner's errors.
         """
         decode = replace(options.decode, word_timestamps=True, language=language)
         for left in range(RETRIES, -1, -1):
             try:
-                result = await self._runner.transcribe(piece.window(), decode, self._ticket)
+                ticket = self._replaceable if replaceable else self._ticket
+                result = await self._runner.transcribe(piece.window(), decode, ticket)
                 return _heard(result, piece, options, decode)
+            except Superseded:
+                raise
             except ServiceUnavailable as error:
                 if not left or give_up():
                     raise

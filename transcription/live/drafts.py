@@ -1,9 +1,13 @@
-"""Decodes the utterance that is being spoken now and then, for its tentative and confirmed text."""
+"""Decodes the utterance that is being spoken now and then, for its tentative and confirmed text.
+
+In a pause that will end the utterance if it lasts, the last decode is begun early. If it does not last, what was
+decoded serves as one more tick.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -55,13 +59,26 @@ class Tools:
         self.outbox.put(partial)
 
 
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A decode that may be the last one of an utterance. It has no result if it failed."""
+
+    piece: Piece
+    decode: asyncio.Task[Hypothesis | None]
+
+
 @dataclass(slots=True)
 class _Followed:
-    """The utterance that is being spoken. seen: samples that a tick has had; voice_end: after its last voice."""
+    """The utterance that is being spoken. seen: samples that a tick has had. voice_end, likely_end: see `Listening`.
+
+    early: the last decode, begun in the pause that may end the utterance.
+    """
 
     utterance: Utterance
     audio: AudioBuffer
     voice_end: int
+    likely_end: int | None = None
+    early: Early | None = None
     seen: int = 0
     sent: int = 0
     applied: int = 0
@@ -76,7 +93,8 @@ class Drafts:
         self._tools = tools
         self._on_change = on_change
         self._followed: _Followed | None = None
-        self._ticks: set[asyncio.Task[None]] = set()
+        self._ticks: set[asyncio.Task[Hypothesis | None]] = set()
+        self._taken: set[asyncio.Task[Hypothesis | None]] = set()  # that became last decodes
         self._failure: BaseException | None = None
 
     @property
@@ -84,20 +102,37 @@ class Drafts:
         """Whether an utterance is followed."""
         return self._followed is not None
 
-    def follow(self, utterance: Utterance | None, audio: AudioBuffer | None, voice_end: int) -> None:
-        """The utterance that is being spoken, with its audio so far; None if there is none."""
+    def follow(
+        self, utterance: Utterance | None, audio: AudioBuffer | None, voice_end: int, likely_end: int | None
+    ) -> None:
+        """The utterance that is being spoken, with its audio so far; None if there is none. See `Listening`."""
+        followed = self._followed
         if utterance is None or audio is None:
+            self._discard_early()
             self._followed = None
-            self.cancel()
-        elif self._followed and self._followed.utterance is utterance:
-            self._followed.voice_end = voice_end
+            _cancel(self._ticks)
+        elif followed and followed.utterance is utterance:
+            if likely_end != followed.likely_end:
+                self._discard_early()
+            followed.voice_end, followed.likely_end = voice_end, likely_end
         else:
             self._followed = _Followed(utterance, audio, voice_end, seen=utterance.start)
 
+    def take_early(self, piece: Piece) -> asyncio.Task[Hypothesis | None] | None:
+        """The last decode of the utterance, if it was begun early and had this audio."""
+        early = self._followed.early if self._followed else None
+        if not self._followed or not early or (early.piece.start, early.piece.end) != (piece.start, piece.end):
+            return None
+        self._followed.early = None
+        self._ticks.discard(early.decode)
+        if not early.decode.done():
+            self._taken.add(early.decode)
+        metrics.LIVE_EARLY_DECODES.labels(outcome="used").inc()
+        return early.decode
+
     def cancel(self) -> None:
-        """Give up the ticks that are on their way."""
-        for tick in self._ticks:
-            tick.cancel()
+        """Give up all decodes that are on their way."""
+        _cancel(self._ticks | self._taken)
 
     def tick_if_due(self) -> None:
         """Decode what there is, if it is time. Raises what a tick did not expect."""
@@ -107,17 +142,34 @@ class Drafts:
         if not followed or len(self._ticks) >= MOST_TICKS:
             return
         now = self._tools.clock()
-        moment = self._moment(followed, now)
-        if not is_due(moment, self._tools.pace.interval(now), ends_soon=_ends_soon(followed.utterance)):
+        ends_soon = _ends_soon(followed.utterance)
+        if ends_soon and followed.likely_end is not None and not followed.early:
+            piece = piece_of(followed.utterance, followed.audio, followed.likely_end)
+            if piece.activity.voice:
+                followed.early = Early(piece, self._send(followed, piece, now, early=True))
             return
+        moment = self._moment(followed, now)
+        if is_due(moment, self._tools.pace.interval(now), ends_soon=ends_soon):
+            piece = piece_of(followed.utterance, followed.audio, followed.audio.heard)
+            self._send(followed, piece, now, complete=moment.silence >= PAUSE_SECONDS)
+
+    def _send(
+        self, followed: _Followed, piece: Piece, now: float, *, complete: bool = False, early: bool = False
+    ) -> asyncio.Task[Hypothesis | None]:
+        """Start a tick."""
         followed.sent += 1
         followed.last_tick = now
-        piece = piece_of(followed.utterance, followed.audio, followed.audio.heard)
         followed.seen = piece.end
-        complete = moment.silence >= PAUSE_SECONDS
-        tick = asyncio.create_task(self._tick(followed, piece, followed.sent, complete=complete))
+        tick = asyncio.create_task(self._tick(followed, piece, followed.sent, complete=complete, early=early))
         self._ticks.add(tick)
         tick.add_done_callback(self._ticked)
+        return tick
+
+    def _discard_early(self) -> None:
+        """Someone speaks on, or the utterance is over. A decode that is on its way remains a tick."""
+        if self._followed and self._followed.early:
+            self._followed.early = None
+            metrics.LIVE_EARLY_DECODES.labels(outcome="discarded").inc()
 
     def _moment(self, followed: _Followed, now: float) -> Moment:
         end = followed.audio.heard
@@ -131,29 +183,46 @@ class Drafts:
             waiting=bool(self._ticks),
         )
 
-    async def _tick(self, followed: _Followed, piece: Piece, number: int, *, complete: bool) -> None:
-        """Decode what there is, and put the event. complete: the audio ends with a pause."""
+    async def _tick(
+        self, followed: _Followed, piece: Piece, number: int, *, complete: bool, early: bool
+    ) -> Hypothesis | None:
+        """Decode what there is, and put the event. Returns what was heard; None if that failed.
+
+        complete: the audio ends with a pause, which confirms its words. early: it may be the last decode.
+        """
         utterance, started = followed.utterance, self._tools.clock()
-        thorough = complete or utterance.fruitless > 0
-        decode = self._tools.decoder.thoroughly if thorough else self._tools.decoder.quickly
+        thorough = complete or early or utterance.fruitless > 0
         try:
-            heard = await decode(piece, utterance.options, self._tools.language.language)
+            heard = await self._heard(piece, utterance, thorough=thorough, replaceable=early)
         except Superseded:
             metrics.LIVE_DROPPED_TICKS.inc()
-            return
+            return None
         except TranscriptionError as error:
-            self._failed(followed, piece, error)
-            return
+            if followed is self._followed:
+                self._failed(followed, piece, error)
+            return None
         now = self._tools.clock()
         if not thorough:
             self._tools.pace.learn(now - started, now)
             metrics.LIVE_TICK_SECONDS.observe(now - started)
-        if followed is not self._followed or number < followed.applied:
-            return
+        if followed is self._followed and number >= followed.applied:
+            self._apply(followed, heard, piece, number, complete=complete)
+        return heard
+
+    async def _heard(self, piece: Piece, utterance: Utterance, *, thorough: bool, replaceable: bool) -> Hypothesis:
+        tools, options, language = self._tools, utterance.options, self._tools.language.language
+        if not thorough:
+            return await tools.decoder.quickly(piece, options, language)
+        return await tools.decoder.thoroughly(piece, options, language, lambda: tools.stopping, replaceable=replaceable)
+
+    def _apply(self, followed: _Followed, heard: Hypothesis, piece: Piece, number: int, *, complete: bool) -> None:
+        utterance = followed.utterance
         followed.applied, followed.errors = number, 0
         certain = self._tools.learn(heard, piece, last=False)
         utterance.language = heard.language
-        partial = utterance.hear(heard.segments, piece.end, certain=certain, complete=complete)
+        # The audio of an early decode has to be that of the last one.
+        cuts = followed.early is None
+        partial = utterance.hear(heard.segments, piece.start, piece.end, certain=certain, complete=complete, cuts=cuts)
         if utterance.fruitless:
             followed.seen = utterance.base  # so that the same audio is decoded again
         if partial:
@@ -170,11 +239,17 @@ class Drafts:
             followed.errors = 0
             followed.utterance.give_up(piece.end, error)
 
-    def _ticked(self, tick: asyncio.Task[None]) -> None:
+    def _ticked(self, tick: asyncio.Task[Hypothesis | None]) -> None:
         self._ticks.discard(tick)
+        self._taken.discard(tick)
         if not tick.cancelled() and (error := tick.exception()):
             self._failure = error
         self._on_change()
+
+
+def _cancel(tasks: Iterable[asyncio.Task[Hypothesis | None]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 def _ends_soon(utterance: Utterance) -> bool:

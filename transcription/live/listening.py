@@ -11,7 +11,8 @@ from transcription.live.turns import Started, Turn, Turns
 from transcription.live.utterance import Utterance
 from transcription.media.voice_activity import CHUNK_SAMPLES
 
-TAIL_SAMPLES = SAMPLE_RATE * 3 // 10  # of the silence after an utterance that are decoded with it
+# Of the silence after an utterance, decoded with it. The last decode can begin once it has been heard.
+TAIL_SAMPLES = SAMPLE_RATE * 2 // 10
 KEPT_SAMPLES = (MOST_PADDING_MS * SAMPLE_RATE // 1000) + SAMPLE_RATE // 2  # between two utterances
 
 
@@ -29,6 +30,12 @@ class Listening:
         self._turns = Turns(options.turn_detection) if options.turn_detection else None
         self._number = 0  # of the current utterance, or else of the next
         self._last_end = 0  # sample at which the utterance before ended
+
+    @property
+    def likely_end(self) -> int | None:
+        """Where the audio of the current utterance ends if this pause ends it; None while its voice is heard."""
+        silent = self._turns.silent if self.current and self._turns else 0
+        return self.audio.heard - silent + TAIL_SAMPLES if silent >= TAIL_SAMPLES else None
 
     def update(self, options: LiveOptions) -> None:
         """Change the options, from the next utterance on. An utterance without a voice so far takes them at once."""

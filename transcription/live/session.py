@@ -156,7 +156,8 @@ class LiveSession:
         for turn in self._listening.hear(probabilities):
             self._turn(turn)
         self._listening.let_go()
-        self._work.follow(self._listening.current, self._listening.audio, self._listening.voice_end)
+        listening = self._listening
+        self._work.follow(listening.current, listening.audio, listening.voice_end, listening.likely_end)
 
     def _turn(self, turn: Turn) -> None:
         if isinstance(turn, Started):

@@ -47,6 +47,11 @@ class Turns:
         """Whether an utterance is going on."""
         return self._speaking
 
+    @property
+    def silent(self) -> int:
+        """Samples since the voice in an utterance; 0 while it lasts, and between utterances."""
+        return self._silent * CHUNK_SAMPLES
+
     def add(self, position: int, probabilities: Sequence[float]) -> list[Turn]:
         """What begins and ends in the next chunks. position: sample at which the first of them starts."""
         found: list[Turn] = []

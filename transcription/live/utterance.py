@@ -45,13 +45,23 @@ class Utterance:
         """The text of the newest hypothesis after the confirmed text."""
         return self._after(_text(self._tentative))
 
-    def hear(self, segments: Sequence[Segment], end: int, *, certain: bool, complete: bool = False) -> Partial | None:
-        """Take a hypothesis for the audio from `base` on. None if it changes nothing.
+    def hear(
+        self,
+        segments: Sequence[Segment],
+        start: int,
+        end: int,
+        *,
+        certain: bool,
+        complete: bool = False,
+        cuts: bool = True,
+    ) -> Partial | None:
+        """Take a hypothesis. None if it changes nothing.
 
-        segments: with words, with times in the session. end: of the audio, sample. certain: its language is. complete:
-        the audio ends with a pause, so that no word is cut off.
+        segments: with words, with times in the session. start, end: of the audio, samples; what is before `base` may
+        have been cut off meanwhile. certain: its language is. complete: the audio ends with a pause, so that no word is
+        cut off. cuts: whether `base` may move.
         """
-        spoken = self._new(segments)
+        spoken = self._new(segments, start)
         words = [each.word for each in spoken]
         if not words and self._tentative and not complete:
             return None  # a doubtful decode; the next one is better
@@ -62,7 +72,8 @@ class Utterance:
         else:
             count = 0
         partial = self._confirm(spoken[:count], spoken[count:])
-        self._cut(end, complete=complete)
+        if cuts:
+            self._cut(end, complete=complete)
         return partial
 
     def give_up(self, end: int, error: TranscriptionError) -> None:
@@ -71,7 +82,7 @@ class Utterance:
 
     def finish(self, segments: Sequence[Segment]) -> Partial | None:
         """Take the words of the last decode. What is confirmed stands; the rest follows it."""
-        return self._confirm(self._new(segments), [])
+        return self._confirm(self._new(segments, self.base), [])
 
     def settle(self) -> Partial | None:
         """Confirm the tentative text, because there will be no better one."""
@@ -90,12 +101,11 @@ class Utterance:
             end / SAMPLE_RATE,
         )
 
-    def _new(self, segments: Sequence[Segment]) -> list[SpokenWord]:
-        """The words of a hypothesis that are not confirmed yet."""
+    def _new(self, segments: Sequence[Segment], start: int) -> list[SpokenWord]:
+        """The words of a hypothesis that are not confirmed yet. start: of its audio, sample."""
         spoken = words_in(segments)
-        base = self.base / SAMPLE_RATE
         # A word that begins before the cut and ends after it belongs to what was cut off.
-        inside = [each.word for each in self._confirmed if each.word.end > base]
+        inside = [each.word for each in self._confirmed if each.word.end > start / SAMPLE_RATE]
         rest = after_confirmed([each.word for each in spoken], inside)
         new = spoken[len(spoken) - len(rest) :]
         return new[1:] if new and self._is_heard_again(new[0].word) else new

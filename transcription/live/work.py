@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import TranscriptionError
@@ -22,11 +22,15 @@ LOOK_SECONDS = 0.1  # between two looks at the utterance that is being spoken
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ended:
-    """An utterance that has ended, with what is left of its audio. end: its last sample, exclusive."""
+    """An utterance that has ended, with what is left of its audio. end: its last sample, exclusive.
+
+    early: its last decode, if it was begun in the pause; without a result if that failed.
+    """
 
     utterance: Utterance
     piece: Piece
     end: int
+    early: asyncio.Task[Hypothesis | None] | None = None
 
 
 class Work:
@@ -60,14 +64,20 @@ class Work:
         """Detect the language anew."""
         self._tools.language = language
 
-    def follow(self, utterance: Utterance | None, audio: AudioBuffer | None = None, voice_end: int = 0) -> None:
-        """The utterance that is being spoken, with its audio so far; None if there is none."""
-        self._drafts.follow(utterance, audio, voice_end)
+    def follow(
+        self,
+        utterance: Utterance | None,
+        audio: AudioBuffer | None = None,
+        voice_end: int = 0,
+        likely_end: int | None = None,
+    ) -> None:
+        """The utterance that is being spoken, with its audio so far; None if there is none. See `Listening`."""
+        self._drafts.follow(utterance, audio, voice_end, likely_end)
         self._awake.set()
 
     def add(self, ended: Ended) -> None:
         """An utterance that has ended."""
-        self._ended.append(ended)
+        self._ended.append(replace(ended, early=self._drafts.take_early(ended.piece)))
         self._more.set()
 
     def finish(self, *, stopping: bool) -> None:
@@ -109,7 +119,10 @@ class Work:
     async def _decoded(self, ended: Ended) -> Hypothesis:
         """The last decode. Raises the errors of the runner."""
         tools, options = self._tools, ended.utterance.options
-        heard = await tools.decoder.thoroughly(ended.piece, options, tools.language.language, lambda: tools.stopping)
+        heard = await ended.early if ended.early else None
+        language = tools.language.language
+        if heard is None or (language and heard.language != language):
+            heard = await tools.decoder.thoroughly(ended.piece, options, language, lambda: tools.stopping)
         tools.learn(heard, ended.piece, last=True)
         ended.utterance.language = heard.language
         return heard

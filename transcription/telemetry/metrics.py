@@ -134,6 +134,11 @@ LIVE_FINAL_SECONDS = Histogram(
     "Time from the end of an utterance to its final text, in seconds",
     buckets=LIVE_DURATIONS,
 )
+LIVE_EARLY_DECODES = Counter(
+    "transcription_live_early_decodes",
+    "Last decodes of utterances that were begun before their pause was long enough, by outcome: used or discarded",
+    ("outcome",),
+)
 LIVE_DROPPED_TICKS = Counter(
     "transcription_live_dropped_ticks", "Ticks of live sessions that a newer one replaced in the queue"
 )

@@ -7,6 +7,8 @@ import numpy as np
 from transcription.core.options import DecodeOptions
 from transcription.live.listening import Listening
 from transcription.live.options import LiveOptions
+from transcription.live.turns import Turn
+from transcription.media.voice_activity import CHUNK_SAMPLES
 
 
 def test_the_number_of_a_cleared_utterance_is_not_used_again() -> None:
@@ -22,3 +24,22 @@ def test_where_nothing_is_spoken_nothing_is_cleared() -> None:
     listening.clear()
     listening.append(np.zeros(1600, np.int16))
     assert listening.end(listening.audio.end)[0].number == 0
+
+
+def test_in_a_pause_the_likely_end_is_that_of_the_utterance_if_the_pause_lasts() -> None:
+    listening = Listening(LiveOptions(DecodeOptions("base")))
+
+    def hear(probability: float, chunks: int) -> list[Turn]:
+        listening.append(np.zeros(chunks * CHUNK_SAMPLES, np.int16))
+        return listening.hear([probability] * chunks)
+
+    [started] = hear(0.9, 10)
+    listening.start(started)
+    assert listening.likely_end is None
+    hear(0.0, 5)
+    assert listening.likely_end is None
+    hear(0.0, 5)
+    likely = listening.likely_end
+    [stopped] = hear(0.0, 6)
+    assert listening.end(stopped.at)[1] == likely
+    assert listening.likely_end is None

@@ -52,6 +52,16 @@ def test_a_voice_that_goes_on_after_a_commit_starts_the_next_utterance():
     assert follower.add(5 * CHUNK_SAMPLES, [VOICE] * 5) == [Started(5 * CHUNK_SAMPLES)]
 
 
+def test_a_pause_is_as_long_as_it_has_lasted():
+    follower = turns()
+    follower.add(0, [VOICE] * 5)
+    assert follower.silent == 0
+    follower.add(5 * CHUNK_SAMPLES, [SILENCE] * 4)
+    assert follower.silent == 4 * CHUNK_SAMPLES
+    follower.add(9 * CHUNK_SAMPLES, [VOICE])
+    assert follower.silent == 0
+
+
 @pytest.mark.parametrize("silence_ms", [200, 1000])
 def test_the_pause_that_ends_an_utterance_is_as_long_as_asked_for(silence_ms):
     needed = -(-silence_ms * 16 // CHUNK_SAMPLES)

@@ -16,7 +16,8 @@ def utterance(**options):
 
 def hear(spoken_so_far, text, seconds, *, certain=True, complete=False, start=0.0):
     segments = [segment(words(text, start))] if text else []
-    return spoken_so_far.hear(segments, round(seconds * SAMPLE_RATE), certain=certain, complete=complete)
+    end = round(seconds * SAMPLE_RATE)
+    return spoken_so_far.hear(segments, spoken_so_far.base, end, certain=certain, complete=complete)
 
 
 def test_the_first_hypothesis_is_tentative():
@@ -90,6 +91,24 @@ def test_the_audio_of_a_confirmed_sentence_is_let_go():
     hear(spoken, text, 6.4)
     hear(spoken, text, 6.8)
     assert spoken.base == round(words(text)[8].end * SAMPLE_RATE)
+
+
+def test_a_hypothesis_of_audio_that_was_cut_off_meanwhile_repeats_nothing():
+    spoken = utterance()
+    text = "this is one long sentence that has an end. and the next one begins here"
+    hear(spoken, text, 6.4)
+    assert spoken.base > 0
+    spoken.hear([segment(words(f"{text} again"))], 0, round(6.8 * SAMPLE_RATE), certain=True)
+    assert spoken.confirmed + spoken.tentative == f"{text} again"
+
+
+def test_the_audio_stays_while_the_last_decode_needs_it():
+    spoken = utterance()
+    text = "this is one long sentence that has an end. and the next one begins here"
+    for seconds in (6.4, 6.8):
+        spoken.hear([segment(words(text))], 0, round(seconds * SAMPLE_RATE), certain=True, cuts=False)
+    assert spoken.confirmed
+    assert spoken.base == 0
 
 
 def test_a_word_that_is_heard_again_after_a_cut_is_not_confirmed_twice():
