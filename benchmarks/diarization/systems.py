@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -15,16 +16,23 @@ import psutil  # type: ignore[import-untyped]
 
 from benchmarks.diarization.conversations import Conversation, Samples, Stretch
 from transcription.core.audio import INT16_SCALE, SAMPLE_RATE
+from transcription.core.options import DecodeOptions
 from transcription.core.settings import EMBEDDED_MODEL_DIR
-from transcription.core.speakers import SpeakerOptions
+from transcription.core.speakers import SpeakerOptions, Turn
 from transcription.diarization.diarizer import Diarizer
 from transcription.diarization.sessions import OnnxSpeakerModels
 from transcription.diarization.weights import EMBEDDING, FOLDER, SEGMENTATION
+from transcription.live.listening import Listening
+from transcription.live.options import LiveOptions
+from transcription.live.turns import Started
+from transcription.live.voices import Voices
+from transcription.media.voice_stream import VoiceStream
 
-OURS, SHERPA = "transcription", "sherpa-onnx"
-SYSTEMS = (OURS, SHERPA)
+OURS, LIVE, SHERPA = "transcription", "live", "sherpa-onnx"
+SYSTEMS = (OURS, LIVE, SHERPA)
 MEGABYTE = 1_000_000
 BLOCK_SECONDS = 1.0  # of sound at a time, as from a decoder
+LIVE_BLOCK = SAMPLE_RATE // 10  # samples at a time, as from a client
 SHERPA_THRESHOLD = 0.5  # its default
 
 
@@ -67,6 +75,45 @@ def _ours(samples: Samples, count: int | None) -> tuple[Stretch, ...]:
     return tuple(Stretch(turn.start, turn.end, str(turn.speaker)) for turn in diarizer.finish().turns)
 
 
+def _live(samples: Samples, count: int | None) -> tuple[Stretch, ...]:
+    """As a live session tells them apart: each utterance when it has ended, from those before it alone."""
+    options = LiveOptions(DecodeOptions(""), speakers=SpeakerOptions(max_speakers=count))
+    final = LiveTurns(options).of(samples)
+    return tuple(Stretch(turn.start, turn.end, str(turn.speaker)) for turn in asyncio.run(final))
+
+
+class LiveTurns:
+    """The parts of a live session that have to do with speakers, without a model for the text."""
+
+    def __init__(self, options: LiveOptions) -> None:
+        assert options.speakers is not None
+        self._voices = Voices(EMBEDDED_MODEL_DIR, options.speakers)
+        self._listening = Listening(options)
+        self._found: list[Turn] = []
+
+    async def of(self, samples: Samples) -> list[Turn]:
+        """The turns in a recording."""
+        listening, stream = self._listening, VoiceStream()
+        for start in range(0, len(samples), LIVE_BLOCK):
+            chunks = listening.append(np.array(samples[start : start + LIVE_BLOCK]))
+            for turn in listening.hear(stream.listen(chunks)):
+                if isinstance(turn, Started):
+                    listening.start(turn)
+                else:
+                    await self._end(turn.at)
+            if listening.current:
+                await self._voices.hear(listening.current, listening.audio, listening.voice_end)
+            listening.let_go()
+        if listening.current:
+            await self._end(listening.audio.end)
+        return self._found
+
+    async def _end(self, at: int) -> None:
+        utterance, end = self._listening.end(at)
+        sound = self._voices.end(utterance, self._listening.audio, end, self._listening.voice_end)
+        self._found += (await self._voices.label(utterance.final(end), sound)).turns
+
+
 def _sherpa(samples: Samples, count: int | None) -> tuple[Stretch, ...]:
     import sherpa_onnx as sherpa  # only here: its own onnxruntime would count as memory of ours
 
@@ -81,4 +128,8 @@ def _sherpa(samples: Samples, count: int | None) -> tuple[Stretch, ...]:
     return tuple(Stretch(each.start, each.end, str(each.speaker)) for each in result.sort_by_start_time())
 
 
-_RUN: Mapping[str, Callable[[Samples, int | None], tuple[Stretch, ...]]] = {OURS: _ours, SHERPA: _sherpa}
+_RUN: Mapping[str, Callable[[Samples, int | None], tuple[Stretch, ...]]] = {
+    OURS: _ours,
+    LIVE: _live,
+    SHERPA: _sherpa,
+}

@@ -74,6 +74,15 @@ def test_interim_and_final_results(deepgram: DeepgramClient, speech: bytes, spok
     assert messages[-1].duration == pytest.approx(5.07, abs=0.1)
 
 
+def test_words_have_the_number_of_their_speaker(deepgram: DeepgramClient, speech: bytes) -> None:
+    with deepgram.listen.v1.connect(**FORMAT, language="en", diarize="true") as connection:
+        say(connection, speech + SILENCE)
+        connection.send_close_stream()
+        messages = until_closed(connection)
+    words = [word for each in messages if each.type == "Results" for word in each.channel.alternatives[0].words]
+    assert {word.speaker for word in words} == {0}
+
+
 def test_finalize(deepgram: DeepgramClient, speech: bytes, spoken_clip: SpokenClip) -> None:
     with deepgram.listen.v1.connect(**FORMAT) as connection:
         say(connection, speech)
@@ -99,7 +108,12 @@ def test_telephone_audio(deepgram: DeepgramClient, spoken_clip: SpokenClip, enco
 
 @pytest.mark.parametrize(
     "options",
-    [{**FORMAT, "model": "gpt-17"}, {**FORMAT, "diarize": "true"}, {"model": "nova-3"}, {**FORMAT, "sample_rate": 1}],
+    [
+        {**FORMAT, "model": "gpt-17"},
+        {**FORMAT, "multichannel": "true"},
+        {"model": "nova-3"},
+        {**FORMAT, "sample_rate": 1},
+    ],
     ids=["unknown model", "unsupported", "no encoding", "sample rate"],
 )
 def test_what_is_wrong_with_a_start_is_answered_over_http(deepgram: DeepgramClient, options: dict[str, Any]) -> None:

@@ -1,16 +1,21 @@
 """WS /live against the running service, with real speech."""
 
+import json
 import subprocess
+from pathlib import Path
 
 import httpx_ws
 import pytest
 
+from benchmarks.diarization.conversations import Stretch, read_rttm
+from benchmarks.diarization.words import count_wrong
 from tests.support.live import live_client, pcm_of
 from tests.support.media_files import FFMPEG
 from tests.support.waiting import wait_until
 from transcription.core.audio import SAMPLE_RATE
 
 TOO_LARGE = 1_048_577
+CONVERSATION = Path(__file__).parents[1] / "data" / "diarization" / "two-speakers.ogg"
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +203,24 @@ def test_a_file_is_transcribed_beside_live_sessions(client, speech, said, spoken
         answer = client.post("/transcribe", files={"file": spoken_clip.path.read_bytes()}, data={"language": "en"})
         assert answer.json()["text"] == said
         assert same(live.finish()[0]["text"], said)
+
+
+def test_speakers_are_told_apart(live):
+    """The text is kept whatever it is: the embedded model is not made for this speech."""
+    live.start(language="en", words=True, diarize=True, hallucinations="keep")
+    live.speak(pcm_of(CONVERSATION))
+    finals = live.finish()
+    words = [word for final in finals for word in final["words"] if "speaker" in word]
+    said = [Stretch(word["start"], word["end"], word["speaker"]) for word in words]
+    wrong, counted = count_wrong(said, read_rttm(CONVERSATION.with_suffix(".rttm").read_text()))
+    assert counted > 20
+    assert wrong <= counted * 0.1
+    segments = [segment for final in finals for segment in final["segments"]]
+    assert {segment["speaker"] for segment in segments} == {"SPEAKER_00", "SPEAKER_01"}
+    live.send(type="transcript", format="json")
+    transcript = json.loads(live.until("transcript")["content"])
+    assert [speaker["label"] for speaker in transcript["speakers"]] == ["SPEAKER_00", "SPEAKER_01"]
+    assert [segment["speaker"] for segment in transcript["segments"]] == [each["speaker"] for each in segments]
 
 
 def test_an_unknown_websocket_is_refused(client):

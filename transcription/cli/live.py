@@ -29,7 +29,10 @@ from transcription.media.decode import find_ffmpeg
 
 STDIN = 0
 PARAMETERS = frozenset(
-    {"language", "model", "task", "beam_size", "initial_prompt", "hotwords", "hallucinations", "timestamp_granularity"}
+    {
+        *("language", "model", "task", "beam_size", "initial_prompt", "hotwords", "hallucinations"),
+        *("timestamp_granularity", "diarize", "max_speakers"),
+    }
 )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Protocol
 
 from formats.registry import ResponseFormat
@@ -35,6 +37,15 @@ class Problem:
 
 
 Event = Heard | Complete | Problem
+
+
+def by_speaker(pieces: Iterable[tuple[str, str]]) -> str:
+    """The text of an utterance, a line for each speaker. pieces: the speaker, "" if unknown, and the text of each."""
+    lines = []
+    for speaker, group in groupby(pieces, key=itemgetter(0)):
+        text = " ".join(text.strip() for _, text in group)
+        lines.append(f"{speaker}: {text}" if speaker else text)
+    return "\n".join(lines)
 
 
 class LiveEngine(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from formats.registry import ResponseFormat, render
 from runners.client.interface import Runner
 from transcription.api.parameters.parsing import parse_parameters
-from transcription.cli.live_engine import Complete, Event, Heard, Problem
+from transcription.cli.live_engine import Complete, Event, Heard, Problem, by_speaker
 from transcription.cli.transcriber import RecordingFailed
 from transcription.core.errors import TranscriptionError
 from transcription.core.settings import Settings
@@ -27,9 +27,12 @@ class LocalLive:
         except TranscriptionError as error:
             raise RecordingFailed(f"{error.message} {error.detail}".strip()) from None
         self._options = LiveOptions(
-            request.decode, words=request.decode.word_timestamps, hallucinations=request.hallucinations
+            request.decode,
+            words=request.decode.word_timestamps,
+            hallucinations=request.hallucinations,
+            speakers=request.speakers,
         )
-        self._session = LiveSession(runner, self._options, "command")
+        self._session = LiveSession(runner, self._options, "command", model_dir=settings.whisper_model_dir)
         self._finals: list[Final] = []
 
     async def feed(self, audio: bytes) -> None:
@@ -65,6 +68,7 @@ def _shown(event: LiveEvent) -> Iterator[Event]:
     if isinstance(event, Partial):
         yield Heard(event.utterance, event.confirmed, event.tentative)
     elif isinstance(event, Final):
-        yield Complete(event.utterance, event.text)
+        pieces = [(segment.speaker or "", segment.text) for segment in event.segments]
+        yield Complete(event.utterance, by_speaker(pieces) if event.turns else event.text)
     elif isinstance(event, Failed):
         yield Problem(event.error.message, event.utterance)

@@ -12,13 +12,16 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from formats.registry import ResponseFormat
-from transcription.cli.live_engine import Complete, Event, Heard, Problem
+from transcription.cli.checks import TRUE
+from transcription.cli.live_engine import Complete, Event, Heard, Problem, by_speaker
 from transcription.cli.transcriber import RecordingFailed, ServerUnavailable
 
 KEEPALIVE_SECONDS = 20.0  # the server disconnects a client that is silent for 60 s
 CONNECT_SECONDS = 10.0
 NO_CAPACITY = frozenset({429, 502, 503, 504})
-NUMBERS = frozenset({"beam_size"})  # parameters that are not text in the message `start`
+# Parameters that are not text in the message `start`.
+NUMBERS = frozenset({"beam_size", "max_speakers"})
+FLAGS = frozenset({"diarize"})
 
 Document = dict[str, Any]
 
@@ -105,7 +108,7 @@ def start_message(parameters: Mapping[str, str]) -> Document:
     message: Document = {"type": "start", "words": parameters.get("timestamp_granularity") == "word"}
     for name, value in parameters.items():
         if name != "timestamp_granularity":
-            message[name] = int(value) if name in NUMBERS else value
+            message[name] = int(value) if name in NUMBERS else value in TRUE if name in FLAGS else value
     return message
 
 
@@ -115,7 +118,8 @@ def event_of(document: Document) -> Event | None:
     if kind == "partial":
         return Heard(document["utterance"], document["confirmed"], document["tentative"])
     if kind == "final":
-        return Complete(document["utterance"], document["text"])
+        pieces = [(piece.get("speaker", ""), piece["text"]) for piece in document.get("segments", ())]
+        return Complete(document["utterance"], by_speaker(pieces) or document["text"])
     if kind == "error":
         return Problem(document["message"], document.get("utterance"))
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transcription.core.errors import TranscriptionError
+from transcription.core.speakers import Turn
 from transcription.core.transcript import Segment, Word
 
 
@@ -52,6 +53,8 @@ class Final:
     A `Partial` before it confirms what was not confirmed yet, so that the confirmed text, joined, is `text`.
     words: with times and probabilities; empty unless the session asks for the times of words. segments: with times in
     the session. start, end: of the utterance, seconds. language: Whisper's code; "und" without text.
+    turns: who speaks when, numbered in the session by who speaks first; with speakers alone. Words and segments have
+    their labels then, except where no voice could be told.
     """
 
     utterance: int
@@ -61,6 +64,7 @@ class Final:
     language: str
     start: float
     end: float
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from transcription.core.options import VAD_THRESHOLD, DecodeOptions, HallucinationPolicy
+from transcription.core.speakers import SpeakerOptions
 
 PREFIX_PADDING_MS = 300  # as in OpenAI's Realtime API
 SILENCE_MS = 500  # as there
@@ -32,12 +33,14 @@ class LiveOptions:
     decode: language None to detect it in the first utterances, and keep it once it is certain.
     turn_detection: None if the client ends utterances itself, with `commit`.
     words: final events have words with times. Partial events always have them.
+    speakers: tell them apart in final events; None not to. Of its fields, `max_speakers` and `labels` count.
     """
 
     decode: DecodeOptions
     turn_detection: TurnDetection | None = field(default_factory=TurnDetection)
     words: bool = False
     hallucinations: HallucinationPolicy = HallucinationPolicy.DROP
+    speakers: SpeakerOptions | None = None
 
     @property
     def threshold(self) -> float:

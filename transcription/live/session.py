@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import structlog
 
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE
+from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.live.audio import Samples, as_samples
 from transcription.live.cutting import WINDOW_SECONDS
 from transcription.live.decoding import LiveDecoder, piece_of
@@ -25,6 +27,7 @@ from transcription.live.options import LiveOptions
 from transcription.live.outbox import Outbox
 from transcription.live.pace import Pace
 from transcription.live.turns import Started, Turn
+from transcription.live.voices import Voices
 from transcription.live.work import Ended, Work
 from transcription.media.voice_stream import VoiceStream
 from transcription.system.thread_priority import lower_priority
@@ -43,7 +46,7 @@ class LiveSession:
     """Transcribes audio while it arrives. Opened by `LiveSessions.open`; for one event loop, not thread-safe.
 
     pace: shared by the sessions of a process. clock: monotonic seconds. on_close: called once it takes no more room.
-    Needs a running event loop.
+    model_dir: WHISPER_MODEL_DIR, for the models that tell speakers apart. Needs a running event loop.
     """
 
     def __init__(
@@ -54,8 +57,11 @@ class LiveSession:
         clock: Callable[[], float] = time.monotonic,
         pace: Pace | None = None,
         on_close: Callable[[LiveSession], None] = lambda _: None,
+        model_dir: Path = EMBEDDED_MODEL_DIR,
     ) -> None:
         self.id = uuid.uuid4().hex
+        self._model_dir = model_dir
+        self._voices = Voices(model_dir, options.speakers) if options.speakers else None
         self._listening = Listening(options)
         self._voice = VoiceStream()
         self._outbox = Outbox()
@@ -81,6 +87,8 @@ class LiveSession:
         """Change the options, from the next utterance on. An utterance without a voice so far takes them at once."""
         if options.decode != self._listening.options.decode:
             self._work.relearn(LanguageLock(options.decode))
+        if options.speakers and not self._voices:
+            self._voices = Voices(self._model_dir, options.speakers)
         self._listening.update(options)
 
     async def feed(self, samples: Samples | bytes) -> None:
@@ -135,6 +143,8 @@ class LiveSession:
         self._worker.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(self._worker, return_exceptions=True)
+        if self._voices:
+            self._voices.close()
         self._outbox.close()
         self._on_close(self)
 
@@ -150,13 +160,15 @@ class LiveSession:
 
     async def _take(self, pcm: Samples) -> None:
         metrics.LIVE_AUDIO_SECONDS.inc(len(pcm) / SAMPLE_RATE)
-        chunks = self._listening.append(pcm)
+        listening = self._listening
+        chunks = listening.append(pcm)
         loop = asyncio.get_running_loop()
         probabilities = await loop.run_in_executor(_VOICE_THREAD, self._voice.listen, chunks)
-        for turn in self._listening.hear(probabilities):
+        for turn in listening.hear(probabilities):
             self._turn(turn)
-        self._listening.let_go()
-        listening = self._listening
+        if self._voices and listening.current and listening.current.options.speakers:
+            await self._voices.hear(listening.current, listening.audio, listening.voice_end)
+        listening.let_go()
         self._work.follow(listening.current, listening.audio, listening.voice_end, listening.likely_end)
 
     def _turn(self, turn: Turn) -> None:
@@ -171,7 +183,11 @@ class LiveSession:
         utterance, end = self._listening.end(at)
         if utterance.options.turn_detection:
             self._outbox.put(SpeechStopped(utterance.number, at / SAMPLE_RATE))
-        self._work.add(Ended(utterance, piece_of(utterance, self._listening.audio, end), end))
+        label = None
+        if self._voices and utterance.options.speakers:
+            sound = self._voices.end(utterance, self._listening.audio, end, self._listening.voice_end)
+            label = partial(self._voices.label, sound=sound)
+        self._work.add(Ended(utterance, piece_of(utterance, self._listening.audio, end), end, label))
         self._work.follow(None)
         return utterance.number
 

@@ -45,7 +45,8 @@ class LiveSessions:
         except TranscriptionError as error:
             metrics.LIVE_REFUSED.labels(reason=error.code).inc()
             raise
-        session = LiveSession(self._runner, options, request_id, self._clock, self._pace, self._closed)
+        models = self._settings.whisper_model_dir
+        session = LiveSession(self._runner, options, request_id, self._clock, self._pace, self._closed, models)
         self._open[session.id] = session
         self._owners[session.id] = caller
         metrics.LIVE_SESSIONS.inc()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transcription.core.languages import UNDETERMINED
+from transcription.core.speakers import Speaker
 from transcription.core.transcript import Transcript
 from transcription.live.events import Final
 from transcription.live.options import LiveOptions
+from transcription.pipeline.speakers import label_of, speakers_of
 
 
 def transcript_of(finals: Sequence[Final], options: LiveOptions, seconds: float) -> Transcript:
@@ -25,4 +27,12 @@ def transcript_of(finals: Sequence[Final], options: LiveOptions, seconds: float)
         model=decode.model,
         task=decode.task,
         word_timestamps=options.words,
+        speakers=_speakers(finals, options),
     )
+
+
+def _speakers(finals: Sequence[Final], options: LiveOptions) -> tuple[Speaker, ...]:
+    if not options.speakers:
+        return ()
+    turns = [turn for final in finals for turn in final.turns]
+    return speakers_of(turns, {turn.speaker: label_of(turn.speaker, options.speakers.labels) for turn in turns})

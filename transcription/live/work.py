@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,7 @@ from transcription.core.errors import TranscriptionError
 from transcription.live.audio import AudioBuffer
 from transcription.live.decoding import Hypothesis, Piece
 from transcription.live.drafts import Drafts, Tools
-from transcription.live.events import Failed
+from transcription.live.events import Failed, Final
 from transcription.live.language import LanguageLock
 from transcription.live.utterance import Utterance
 from transcription.telemetry import metrics
@@ -24,12 +25,14 @@ LOOK_SECONDS = 0.1  # between two looks at the utterance that is being spoken
 class Ended:
     """An utterance that has ended, with what is left of its audio. end: its last sample, exclusive.
 
-    early: its last decode, if it was begun in the pause; without a result if that failed.
+    label: adds the speakers to its final text; None if they are not wanted. early: its last decode, if it was begun in
+    the pause; without a result if that failed.
     """
 
     utterance: Utterance
     piece: Piece
     end: int
+    label: Callable[[Final], Awaitable[Final]] | None = None
     early: asyncio.Task[Hypothesis | None] | None = None
 
 
@@ -145,4 +148,5 @@ class Work:
         if utterance.error:
             tools.outbox.put(Failed(utterance.number, utterance.error))
         else:
-            tools.outbox.put(utterance.final(ended.end))
+            final = utterance.final(ended.end)
+            tools.outbox.put(await ended.label(final) if ended.label and final.text else final)

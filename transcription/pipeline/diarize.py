@@ -38,6 +38,8 @@ END = np.empty(0, np.int16)
 
 # One thread for all requests, so that the others and the API keep their cores.
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="diarization", initializer=lower_priority)
+# Another one for all live sessions: they would wait for a second of work for each file.
+_LIVE_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-diarization", initializer=lower_priority)
 
 
 @cache
@@ -157,7 +159,12 @@ def labels_with(turns: Sequence[Turn], options: SpeakerOptions) -> dict[int, str
     return letters_of(turns) if options.labels == LETTERS else labels_of(turns, options.labels)
 
 
-async def _in_thread(work: Callable[[], Result]) -> Result:
+def in_live_thread(work: Callable[[], Result]) -> asyncio.Future[Result]:
+    """Do it in the thread for live sessions. Cancelling what still waits there takes it out."""
+    return _in_thread(work, _LIVE_THREAD)
+
+
+def _in_thread(work: Callable[[], Result], thread: ThreadPoolExecutor = _THREAD) -> asyncio.Future[Result]:
     def timed() -> Result:
         started = time.perf_counter()
         try:
@@ -165,4 +172,4 @@ async def _in_thread(work: Callable[[], Result]) -> Result:
         finally:
             DIARIZATION_SECONDS.inc(time.perf_counter() - started)
 
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, timed)
+    return asyncio.get_running_loop().run_in_executor(thread, timed)

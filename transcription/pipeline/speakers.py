@@ -20,7 +20,7 @@ from itertools import chain, pairwise
 import numpy as np
 
 from transcription.core.errors import InvalidParameter
-from transcription.core.speakers import LABEL_PREFIX, Speaker, Turn
+from transcription.core.speakers import LABEL_PREFIX, LETTERS, Speaker, Turn
 from transcription.core.transcript import Concern, Segment, Transcript, Word
 from transcription.pipeline.presence import Presence, Times, presences, together
 
@@ -47,12 +47,17 @@ def labels_of(turns: Iterable[Turn], prefix: str = LABEL_PREFIX) -> dict[int, st
     Raises InvalidParameter if the prefix cannot begin a name.
     """
     order = dict.fromkeys(turn.speaker for turn in sorted(turns, key=lambda turn: (turn.start, turn.end)))
-    return {speaker: checked_name(f"{prefix}{number:02d}") for number, speaker in enumerate(order)}
+    return {speaker: checked_name(label_of(number, prefix)) for number, speaker in enumerate(order)}
 
 
 def letters_of(turns: Iterable[Turn]) -> dict[int, str]:
     """The labels of OpenAI's API: A, B, ... Z, AA, AB, ... in the order in which they first speak."""
-    return {speaker: _letters(number) for number, speaker in enumerate(labels_of(turns))}
+    return {speaker: label_of(number, LETTERS) for number, speaker in enumerate(labels_of(turns))}
+
+
+def label_of(number: int, prefix: str) -> str:
+    """The label of the speaker who is this one, from 0, to speak first. prefix: see `SpeakerOptions.labels`."""
+    return _letters(number) if prefix == LETTERS else f"{prefix}{number:02d}"
 
 
 def _letters(number: int) -> str:

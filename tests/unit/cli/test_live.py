@@ -111,7 +111,7 @@ def test_an_ffmpeg_that_cannot_record_is_named_with_what_to_install() -> None:
         (("talk.mp3",), {}, {}, "Give files without `live`"),
         ((), {}, {"terminal": True}, "Nothing to listen to"),
         (("-",), {}, {"microphone": "default"}, "either - or --microphone"),
-        ((), {"diarize": "true"}, {}, "no diarize"),
+        ((), {"num_speakers": "2"}, {}, "no num_speakers"),
         ((), {}, {"stdout": True}, "Leave out --stdout"),
         ((), {}, {"formats": ("srt",)}, "-o ."),
     ],
@@ -152,6 +152,9 @@ def test_the_messages_of_the_server_are_events() -> None:
     partial = {"type": "partial", "utterance": 2, "confirmed": " a", "tentative": " b", "start": 0, "end": 1}
     assert event_of(partial) == Heard(2, " a", " b")
     assert event_of({"type": "final", "utterance": 2, "text": "a b"}) == Complete(2, "a b")
+    told_apart = [{"text": "a", "speaker": "Ann"}, {"text": "b", "speaker": "Ann"}, {"text": "c", "speaker": "Bo"}]
+    final = {"type": "final", "utterance": 2, "text": "a b c", "segments": told_apart}
+    assert event_of(final) == Complete(2, "Ann: a b\nBo: c")
     assert event_of({"type": "error", "error": "x", "message": "No."}) == Problem("No.")
     assert event_of({"type": "speech", "utterance": 2, "state": "started", "at": 0}) is None
 
@@ -159,4 +162,6 @@ def test_the_messages_of_the_server_are_events() -> None:
 def test_the_session_starts_with_the_options_of_the_command() -> None:
     parameters = {"language": "de", "beam_size": "2", "timestamp_granularity": "word"}
     assert start_message(parameters) == {"type": "start", "words": True, "language": "de", "beam_size": 2}
+    assert start_message({"diarize": "true", "max_speakers": "2"})["diarize"] is True
+    assert start_message({"diarize": "true", "max_speakers": "2"})["max_speakers"] == 2
     assert address_of("https://host:1/") == "wss://host:1/live"

@@ -9,6 +9,7 @@ from transcription.api.openai.models import resolve
 from transcription.api.openai.parameters import as_boolean, as_parameters
 from transcription.core.errors import InvalidParameter
 from transcription.core.settings import Settings
+from transcription.core.speakers import SpeakerOptions
 from transcription.live.options import LiveOptions, TurnDetection
 from transcription.live.pcm import TELEPHONE_RATE, Encoding, PcmFormat
 
@@ -19,7 +20,7 @@ LEAST_PAUSE_MS, MOST_PAUSE_MS = 200, 10_000  # what the engine tells apart
 DEFAULT_PAUSE_MS = 300
 DETECT = "multi"  # Deepgram's value of `language` for several
 # What changes the text or adds to it in ways that this service does not have. A client would wait in vain.
-UNSUPPORTED = ("diarize", "multichannel", "redact", "detect_entities", "search", "replace", "callback", "translate")
+UNSUPPORTED = ("multichannel", "redact", "detect_entities", "search", "replace", "callback", "translate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,12 @@ def parse_query(pairs: Sequence[tuple[str, str]], settings: Settings) -> ListenO
     utterance_ends = "utterance_end_ms" in query
     pause = _milliseconds(query.get("utterance_end_ms", endpointing), "endpointing")
     return ListenOptions(
-        live=LiveOptions(as_parameters(given).to_request(settings).decode, TurnDetection(silence_ms=pause), words=True),
+        live=LiveOptions(
+            as_parameters(given).to_request(settings).decode,
+            TurnDetection(silence_ms=pause),
+            words=True,
+            speakers=SpeakerOptions() if _flag(query, "diarize") else None,
+        ),
         pcm=_pcm(query),
         model=model,
         interim_results=_flag(query, "interim_results"),

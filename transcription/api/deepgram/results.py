@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from transcription.api.deepgram.parameters import ListenOptions
 from transcription.api.errors import public_message
 from transcription.core.errors import InvalidParameter, TranscriptionError
+from transcription.core.speakers import LABEL_PREFIX
 from transcription.core.transcript import Word
 from transcription.live.events import Failed, Final, LiveEvent, Partial, SpeechStarted, SpeechStopped
 
@@ -89,7 +90,9 @@ class Results:
         messages = []
         if event.confirmed:
             self._held.append(event)
-            if len(self._held) > 1 and event.end - self._held[0].start > HELD_SECONDS:
+            # Who speaks is known when the utterance has ended: its words are final then.
+            waits = self._options.live.speakers or event.end - self._held[0].start <= HELD_SECONDS
+            if len(self._held) > 1 and not waits:
                 messages.append(self._send_held(self._held[:-1]))
                 self._held = self._held[-1:]
         if self._options.interim_results and (self._held or event.tentative):
@@ -104,7 +107,7 @@ class Results:
 
     def _final(self, event: Final) -> list[Document]:
         held, self._held = self._held, []
-        words = _words(held)
+        words = event.words if self._options.live.speakers else _words(held)
         text = "".join(each.confirmed for each in held)
         self._last_word_end = words[-1].end if words else self._last_word_end
         from_finalize = event.utterance in self._finalized
@@ -181,4 +184,5 @@ def _word(word: Word) -> Document:
         "start": round(word.start, TIME_DIGITS),
         "end": round(word.end, TIME_DIGITS),
         "confidence": round(word.probability, TIME_DIGITS),
+        **({} if word.speaker is None else {"speaker": int(word.speaker.removeprefix(LABEL_PREFIX))}),
     }

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from formats.json import TIME_DIGITS, word_to_dict
+from formats.json import TIME_DIGITS, speaker_of, word_to_dict
 from formats.registry import ResponseFormat
 from transcription.api.parameters.transcription import MAX_BEAM_SIZE, MAX_PROMPT_CHARACTERS, RecordingParameters
 from transcription.core.audio import SAMPLE_RATE
@@ -15,6 +15,8 @@ from transcription.core.errors import InvalidParameter, TranscriptionError, as_f
 from transcription.core.languages import language_tag
 from transcription.core.options import HallucinationPolicy, Task
 from transcription.core.settings import Settings
+from transcription.core.speakers import MAX_SPEAKERS, SpeakerOptions
+from transcription.core.transcript import Segment
 from transcription.live.events import Final, LiveEvent, Partial, SpeechStarted, SpeechStopped
 from transcription.live.options import (
     MOST_PADDING_MS,
@@ -56,17 +58,22 @@ class Start(_Message):
     turn_detection: TurnParameters | None = Field(default_factory=TurnParameters)
     words: bool = False
     hallucinations: HallucinationPolicy = HallucinationPolicy.DROP
+    diarize: bool = False
+    max_speakers: int | None = Field(None, ge=1, le=MAX_SPEAKERS)
 
     def to_options(self, settings: Settings) -> LiveOptions:
         """The options of the session. Raises UnknownModel, ModelNotAllowed, InvalidParameter."""
         shared = ("language", "model", "task", "beam_size", "initial_prompt", "hotwords", "hallucinations")
         recording = RecordingParameters(**{name: getattr(self, name) for name in shared})
         turns = self.turn_detection
+        if self.max_speakers and not self.diarize:
+            raise InvalidParameter("max_speakers needs diarize. Send both, or neither.", parameter="max_speakers")
         return LiveOptions(
             recording.to_request(settings).decode,
             TurnDetection(turns.threshold, turns.prefix_padding_ms, turns.silence_ms) if turns else None,
             self.words,
             self.hallucinations,
+            SpeakerOptions(max_speakers=self.max_speakers) if self.diarize else None,
         )
 
 
@@ -158,7 +165,14 @@ def _final(event: Final) -> Document:
     }
     if event.words:
         document["words"] = [word_to_dict(word) for word in event.words]
+    if event.turns:
+        document["segments"] = [_segment(segment) for segment in event.segments]
     return document
+
+
+def _segment(segment: Segment) -> Document:
+    times = {"start": _time(segment.start), "end": _time(segment.end)}
+    return {**times, "text": segment.text.strip(), **speaker_of(segment)}
 
 
 def _time(seconds: float) -> float:

@@ -72,7 +72,7 @@ def delta(item_id: str, partial: Partial, *, logprobs: bool) -> Document:
 
 
 def segment(item_id: str, number: int, given: Segment) -> Document:
-    """A phrase with its times in the session. number: in its item, from 0 on. Speakers are not told apart."""
+    """A phrase with its times in the session. number: in its item, from 0 on."""
     return {
         "type": f"{TRANSCRIPTION}.segment",
         "id": f"{item_id}_{number}",
@@ -81,7 +81,7 @@ def segment(item_id: str, number: int, given: Segment) -> Document:
         "start": round(given.start, TIME_DIGITS),
         "end": round(given.end, TIME_DIGITS),
         "text": given.text.strip(),
-        "speaker": "",
+        "speaker": given.speaker or "",
     }
 
 

@@ -27,6 +27,7 @@ from transcription.core.errors import InvalidParameter
 from transcription.core.languages import language_code
 from transcription.core.options import VAD_THRESHOLD
 from transcription.core.settings import Settings
+from transcription.core.speakers import LETTERS, SpeakerOptions
 from transcription.live.options import PREFIX_PADDING_MS, SILENCE_MS, LiveOptions, TurnDetection
 from transcription.live.pcm import TELEPHONE_RATE, Encoding, PcmFormat
 
@@ -106,11 +107,6 @@ class SessionConfig:
 
     def to_options(self, settings: Settings) -> LiveOptions:
         """The options for the engine. Raises InvalidParameter and UnknownModel, which name the field."""
-        if is_diarizing(self.model):
-            raise InvalidParameter(
-                f"Live sessions do not tell speakers apart. Use another model than '{self.model}'.",
-                parameter=f"{PATH}.transcription.model",
-            )
         try:
             return self._to_options(settings)
         except InvalidParameter as error:
@@ -166,7 +162,8 @@ class SessionConfig:
         decode = as_parameters(given).to_request(settings).decode
         if not decode.language:
             decode = replace(decode, languages=candidates)
-        return LiveOptions(decode, self.turn_detection, words=self.logprobs)
+        speakers = SpeakerOptions(labels=LETTERS) if is_diarizing(self.model) else None
+        return LiveOptions(decode, self.turn_detection, words=self.logprobs, speakers=speakers)
 
 
 _CONFIG: TypeAdapter[SessionConfig] = TypeAdapter(SessionConfig)

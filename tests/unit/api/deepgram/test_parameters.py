@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from transcription.api.deepgram.parameters import ListenOptions, parse_query
 from transcription.core.errors import InvalidParameter, UnknownModel
 from transcription.core.settings import Settings
+from transcription.core.speakers import SpeakerOptions
 from transcription.live.options import TurnDetection
 from transcription.live.pcm import Encoding, PcmFormat
 
@@ -63,13 +64,19 @@ def test_terms_and_languages() -> None:
     assert parsed(language="multi").live.decode.language is None
 
 
+def test_speakers_are_told_apart_if_that_is_asked_for() -> None:
+    assert parsed(diarize="true").live.speakers == SpeakerOptions()
+    assert parsed(diarize="false").live.speakers is None
+
+
 @pytest.mark.parametrize(
     ("query", "name"),
     [
         ({"encoding": "opus"}, "encoding"),
         ({"sample_rate": "fast"}, "sample_rate"),
         ({"sample_rate": ""}, "sample_rate"),
-        ({"diarize": "true"}, "diarize"),
+        ({"multichannel": "true"}, "multichannel"),
+        ({"diarize": "perhaps"}, "diarize"),
         ({"endpointing": "soon"}, "endpointing"),
         ({"interim_results": "perhaps"}, "interim_results"),
     ],

@@ -91,3 +91,14 @@ def test_a_failure_is_an_error_and_leaves_nothing_behind() -> None:
 def test_any_text_is_a_control_or_refused(text: str) -> None:
     with pytest.raises(InvalidParameter, match="KeepAlive"):
         parse_control(text)
+
+
+def test_with_speakers_all_words_of_an_utterance_are_final_at_its_end_and_have_a_number() -> None:
+    following = results(diarize="true")
+    spoken = [Word(" Hi.", 0.0, 0.5, 0.9, "SPEAKER_00"), Word(" Hello.", 6.0, 6.5, 0.9, "SPEAKER_11")]
+    assert following.hear(partial("Hi.", 0.0, 0.5)) == []
+    assert following.hear(partial(" Hello.", 6.0, 6.5)) == []
+    [result] = following.hear(Final(0, "Hi. Hello.", tuple(spoken), (), "en", 0.0, 7.0))
+    [alternative] = result["channel"]["alternatives"]
+    assert alternative["transcript"] == "Hi. Hello."
+    assert [word["speaker"] for word in alternative["words"]] == [0, 11]

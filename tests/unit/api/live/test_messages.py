@@ -1,6 +1,7 @@
 """The messages of WS /live."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from transcription.api.live.messages import Start, encode, error_document, event
 from transcription.core.errors import InvalidParameter, ServiceUnavailable
 from transcription.core.options import Task
 from transcription.core.settings import Settings
+from transcription.core.speakers import Turn
 from transcription.live.events import Failed, Final, Partial, SpeechStarted, SpeechStopped
 
 
@@ -55,6 +57,24 @@ def test_any_text_is_a_message_or_refused(text):
         parse(text)
     except InvalidParameter as error:
         assert error.message
+
+
+def test_speakers_are_told_apart_if_that_is_asked_for():
+    settings = Settings(whisper_model="demo")
+    assert parse('{"type":"start"}').to_options(settings).speakers is None
+    speakers = parse('{"type":"start","diarize":true,"max_speakers":3}').to_options(settings).speakers
+    assert speakers.most == 3
+    with pytest.raises(InvalidParameter, match="diarize"):
+        parse('{"type":"start","max_speakers":3}').to_options(settings)
+
+
+def test_a_final_event_has_segments_with_their_speakers():
+    spoken = replace(segment(words("good morning")), speaker="SPEAKER_01")
+    final = Final(0, "good morning", (), (spoken,), "en", 0.0, 2.0, (Turn(0.0, 0.8, 1),))
+    assert event_document(final)["segments"] == [
+        {"start": 0.0, "end": 0.8, "text": "good morning", "speaker": "SPEAKER_01"}
+    ]
+    assert "segments" not in event_document(replace(final, turns=()))
 
 
 def test_events_are_flat_objects_with_times_in_seconds():

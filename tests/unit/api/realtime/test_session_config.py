@@ -12,6 +12,7 @@ from transcription.api.realtime.session_config import SessionConfig
 from transcription.api.realtime.session_document import beta_document, session_document
 from transcription.core.errors import InvalidParameter, UnknownModel
 from transcription.core.settings import Settings
+from transcription.core.speakers import LETTERS, SpeakerOptions
 from transcription.live.options import TurnDetection
 from transcription.live.pcm import Encoding, PcmFormat
 
@@ -125,9 +126,10 @@ def test_an_unknown_language_is_refused(transcription: dict[str, Any], settings:
         updated(NEW, transcription=transcription).to_options(settings)
 
 
-def test_a_model_that_tells_speakers_apart_is_refused(settings: Settings) -> None:
-    with pytest.raises(InvalidParameter, match="speakers"):
-        updated(NEW, transcription={"model": "gpt-4o-transcribe-diarize"}).to_options(settings)
+def test_a_model_that_tells_speakers_apart_does_it_here_as_well(settings: Settings) -> None:
+    options = updated(NEW, transcription={"model": "gpt-4o-transcribe-diarize"}).to_options(settings)
+    assert options.speakers == SpeakerOptions(labels=LETTERS)
+    assert NEW.to_options(settings).speakers is None
 
 
 def test_a_configuration_survives_json() -> None:
