@@ -166,20 +166,26 @@ class JobCounts:
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """The work ahead of a queued job. seconds: of audio, where known. unknown: jobs of unknown duration."""
+    """The work ahead of a queued job. Work that several jobs share counts once.
+
+    jobs: those that begin before it, if no job ends or is submitted meanwhile. seconds: of audio that is left of these
+    and of the jobs in progress, where known. unknown: those of them whose duration is unknown.
+    """
 
     jobs: int
     seconds: float
     unknown: int
 
 
+NOTHING_AHEAD = Ahead(0, 0.0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class JobSnapshot:
     """A job and what its completion time depends on.
 
-    ahead: unfinished work that is older than the job's own. Work that several jobs share counts once, the job's own
-    work and finished seconds do not count. speed: seconds of audio per second at which one job advances, the median of
-    the latest completed jobs; None if unknown. processing: number of jobs in progress in all processes.
+    ahead: of a queued job; nothing for any other. speed: seconds of audio per second at which one job advances, the
+    median of the latest completed jobs; None if unknown. processing: number of jobs in progress in all processes.
     """
 
     job: Job

@@ -71,7 +71,11 @@ class UnfinishedJob(JobSummary):
         description="Estimated from the measured speed and the queue; null while there is too little data.",
         examples=["2026-11-23T10:35:00Z"],
     )
-    queue_position: int = Field(description="1 is next; 0 is being processed.", examples=[0])
+    queue_position: int = Field(
+        description="Place in the order in which jobs begin, in which callers take turns: 1 is next, 0 is being "
+        "processed. It grows if jobs of other callers come before it.",
+        examples=[0],
+    )
     partial: str | None = Field(None, description="With partial=true: the text decoded so far.")
 
 

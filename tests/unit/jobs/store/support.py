@@ -42,15 +42,15 @@ class Calls:
     """A store whose methods are called without `await`."""
 
     def __init__(self, store: JobStore) -> None:
-        self._store = store
+        self.store = store
         self._runner = asyncio.Runner()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._store, name)
+        method = getattr(self.store, name)
         return lambda *args, **named: self._runner.run(method(*args, **named))
 
     def close(self) -> None:
-        self._runner.run(self._store.close())
+        self._runner.run(self.store.close())
         self._runner.close()
 
 

@@ -50,7 +50,11 @@ class RedisJobs(RedisSteps):
         return [job_of(shown) for shown in page]
 
     async def snapshot(self, job_id: str) -> JobSnapshot | None:
-        """As `Jobs.snapshot`. With more than 500 works ahead of the job, their seconds are extrapolated from 500."""
+        """As `Jobs.snapshot`, with the order of `claim_for_message`.
+
+        With more than 500 jobs ahead, their seconds are extrapolated from 500. With more than 1,000 queued jobs, those
+        that share the work of an older one count as well.
+        """
         found = await self._step("snapshot", id=job_id)
         if not found:
             return None

@@ -9,6 +9,7 @@ FILES = (
     "common",
     "turns",
     "transitions",
+    "ahead",
     "jobs",
     "results",
     "versions",

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from transcription.core.transcript import Transcript
 from transcription.jobs import policy
-from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import NOTHING_AHEAD, Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
 from transcription.jobs.store.rows import own_key, pack_failure, row_of, shown_job
 from transcription.jobs.store.sqlite import queries
@@ -68,11 +68,14 @@ class SqliteJobs(SqliteSteps):
             job = shown(db, job_id)
             if job is None:
                 return None
-            ahead = only_row(db, queries.AHEAD, {"work": job.work, "number": job.number})
+            ahead = NOTHING_AHEAD
+            if job.status is JobStatus.QUEUED:
+                row = only_row(db, queries.AHEAD, {"work": job.work})
+                ahead = Ahead(row["jobs"], row["seconds"], row["unknown"])
             speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, policy.STORE_POLICY).fetchall()]
             speed = statistics.median(speeds) if speeds else None
             processing = only_row(db, queries.COUNT_PROCESSING, {})["jobs"]
-            return JobSnapshot(job, Ahead(ahead["jobs"], ahead["seconds"], ahead["unknown"]), speed, processing)
+            return JobSnapshot(job, ahead, speed, processing)
 
         return await self._database.read(step)
 

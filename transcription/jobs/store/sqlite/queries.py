@@ -60,20 +60,43 @@ def list_jobs(statuses: int, before: bool, caller: bool) -> str:
     return f"{SHOWN_JOBS} WHERE {' AND '.join(conditions)} ORDER BY job.number DESC LIMIT ?"
 
 
-# A job that waits for the leader of its work has the position of that one.
 COUNT_UNFINISHED = f"""
     SELECT COUNT(*) AS jobs FROM jobs INDEXED BY unfinished_jobs_of_caller WHERE caller = :caller AND {_UNFINISHED}
 """
-AHEAD = f"""
-    WITH works AS (
-        SELECT MAX(seconds_total) AS total, MAX(seconds_done) AS done FROM jobs INDEXED BY unfinished_jobs
-        WHERE {_UNFINISHED} AND work <> :work AND number < (
-            SELECT COALESCE(MIN(number), :number) FROM jobs WHERE work = :work AND {_UNFINISHED} AND number <= :number
-        )
-        GROUP BY work
+# Of several jobs with the same work only the oldest is begun, so that a postponement holds for all of them.
+_IS_FIRST_OF_WORK = """
+    NOT EXISTS (SELECT 1 FROM jobs AS doing WHERE doing.work = job.work AND doing.status = 'processing')
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs AS older
+        WHERE older.work = job.work AND older.status = 'queued' AND older.number < job.number
     )
-    SELECT COUNT(*) AS jobs, COALESCE(SUM(MAX(total - done, 0)), 0.0) AS seconds, COUNT(*) - COUNT(total) AS unknown
-    FROM works
+"""
+# The works before one in the order in which they begin if nothing else happens, without the steps of `NEXT`. Callers
+# with fewer jobs in progress are first, and every job that begins is one more: its `level`. Of two callers with as many
+# by then, one that had more from the start was served longer ago.
+AHEAD = f"""
+    WITH running AS (
+        SELECT caller, COUNT(*) AS jobs FROM jobs INDEXED BY processing_jobs WHERE status = 'processing' GROUP BY caller
+    ), queue AS MATERIALIZED (
+        SELECT caller, work, number, seconds_total AS total, seconds_done AS done,
+               ROW_NUMBER() OVER (PARTITION BY caller ORDER BY number) AS place
+        FROM jobs AS job INDEXED BY unfinished_jobs_of_caller
+        WHERE {_UNFINISHED} AND status = 'queued' AND {_IS_FIRST_OF_WORK}
+    ), callers AS MATERIALIZED (
+        SELECT caller, MIN(number) AS first, COALESCE(running.jobs, 0) AS running, COALESCE(turns.served, 0) AS served
+        FROM queue LEFT JOIN running USING (caller) LEFT JOIN turns USING (caller) GROUP BY caller
+    ), own AS MATERIALIZED (
+        SELECT running + place AS level, -running AS running, served, first FROM queue JOIN callers USING (caller)
+        WHERE work = :work
+    ), ahead AS (
+        SELECT total, done, 1 AS waits FROM queue JOIN callers USING (caller)
+        WHERE (running + place, -running, served, first) < (SELECT level, running, served, first FROM own)
+        UNION ALL
+        SELECT seconds_total, seconds_done, 0 FROM jobs INDEXED BY processing_jobs WHERE status = 'processing'
+    )
+    SELECT COALESCE(SUM(waits), 0) AS jobs, COALESCE(SUM(MAX(total - done, 0)), 0.0) AS seconds,
+           COUNT(*) - COUNT(total) AS unknown
+    FROM ahead
 """
 COUNT_BY_STATUS = """
     SELECT status, count(*) AS jobs,
@@ -154,15 +177,7 @@ VERSION = "SELECT transcript FROM versions WHERE job = :id AND version = :versio
 # Queue
 
 _IS_LOST = "owner IS NOT :owner AND (:now < lease_until AND lease_until <= :now + :lease) IS NOT TRUE"
-# Of several jobs with the same work only the oldest is begun, so that a postponement holds for all of them.
-_IS_DUE = """
-    (not_before <= :now OR not_before > :now + :max_postponement)
-    AND NOT EXISTS (SELECT 1 FROM jobs AS doing WHERE doing.work = job.work AND doing.status = 'processing')
-    AND NOT EXISTS (
-        SELECT 1 FROM jobs AS older
-        WHERE older.work = job.work AND older.status = 'queued' AND older.number < job.number
-    )
-"""
+_IS_DUE = f"(not_before <= :now OR not_before > :now + :max_postponement) AND {_IS_FIRST_OF_WORK}"
 LOST = f"""
     SELECT number FROM jobs AS job INDEXED BY processing_jobs
     WHERE status = 'processing' AND {_IS_LOST} ORDER BY number LIMIT 1

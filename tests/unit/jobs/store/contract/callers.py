@@ -77,6 +77,13 @@ class TurnContract:
         submit_each(store, *(f"ada {number}" for number in range(60)), "bob 0")
         assert [store.claim("me").id for _ in range(3)] == ["ada 0", "bob 0", "ada 1"]
 
+    def test_the_place_of_a_job_follows_the_turns(self, store: Calls) -> None:
+        submit_each(store, *(f"ada {number}" for number in range(60)), "bob 0")
+        jobs = ("ada 0", "bob 0", "ada 1", "ada 59")
+        assert [store.snapshot(job_id).ahead.jobs for job_id in jobs] == [0, 1, 2, 60]
+        store.claim("me")
+        assert [store.snapshot(job_id).ahead.jobs for job_id in jobs] == [0, 0, 1, 59]
+
     def test_callers_take_turns_though_one_job_runs_at_a_time(self, store: Calls) -> None:
         submit_each(store, "ada 1", "ada 2", "ada 3", "bob 1", "eve 1", "bob 2")
         begun = []

@@ -2,8 +2,6 @@
 
 local CHUNK = 200  -- jobs that a list looks at in one call
 
-local SUMMED = 500  -- request keys whose seconds are added up; beyond them the mean is taken
-
 local function too_many(caller)
   if not arg.max_open then return false end
   repair_queues()
@@ -99,24 +97,16 @@ end
 function steps.snapshot()
   local job = shown(arg.id)
   if not job then return false end
-  local work, number = get(arg.id, 'work') or '', number_of(arg.id)
-  local first = finite(first_of(key('open', work))[2])
-  local mine = '(' .. text(math.min(first or number, number))
-  local count = call('ZCOUNT', prefix .. 'works', '-inf', mine)
-  local seconds, unknown, scale = 0, 0, 1
-  if count > 0 then
-    local works = call('ZRANGEBYSCORE', prefix .. 'works', '-inf', mine, 'LIMIT', 0, SUMMED)
-    local totals = call('HMGET', prefix .. 'totals', unpack(works))
-    local dones = call('HMGET', prefix .. 'dones', unpack(works))
-    for place = 1, #works do
-      local total, done = finite(totals[place]), finite(dones[place])
-      if total then seconds = seconds + math.max(total - (done or 0), 0) else unknown = unknown + 1 end
-    end
-    scale = count / #works
+  local running = call('ZRANGE', key('status', 'processing'), 0, -1)
+  local waiting, seconds, unknown = {}, 0, 0
+  local work = get(arg.id, 'work')
+  if get(arg.id, 'status') == 'queued' and work and not leader_of(work) then
+    waiting = ahead_of(head_of(work) or arg.id)
+    seconds, unknown = left_of(waiting)
+    local more, more_unknown = left_of(running)
+    seconds, unknown = seconds + more, unknown + more_unknown
   end
-  local processing = call('ZCARD', key('status', 'processing'))
-  return {job, count, text(seconds * scale), math.floor(unknown * scale + 0.5), processing,
-          call('LRANGE', prefix .. 'speeds', 0, -1)}
+  return {job, #waiting, text(seconds), unknown, #running, call('LRANGE', prefix .. 'speeds', 0, -1)}
 end
 
 function steps.count()

@@ -49,7 +49,6 @@ end
 -- As `next_due`, but interrupted jobs first, then short ones and those that have waited long, then the others.
 local function most_urgent_due(owner)
   local function due(id) return may_begin(id, owner) end
-  local function has_waited(id) return (get_number(id, 'created_at') or now) <= now - policy.long_wait end
   local lost = find(key('status', 'processing'), due)
   if lost then return lost end
   for _, urgency in ipairs(URGENCIES) do

@@ -12,6 +12,9 @@ local function urgency_of(id)
   return seconds and seconds <= policy.short and 'short' or 'other'
 end
 
+-- Whether a job that is neither interrupted nor short is served like a short one.
+local function has_waited(id) return (get_number(id, 'created_at') or now) <= now - policy.long_wait end
+
 local function join_queue(id)
   local caller = get(id, 'caller') or ''
   call('ZADD', waiting_key(caller, urgency_of(id)), number_of(id), id)

@@ -1,0 +1,142 @@
+"""The place of a job in the queue is the order in which jobs begin, in both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.redis_server import RedisServer, redis_server
+from tests.unit.jobs.store.support import BROKEN, RESULT_TTL, Calls, Clock, new_job, transcript
+from transcription.jobs.job import Job, JobStatus
+from transcription.jobs.policy import LONG_WAIT_SECONDS, SHORT_SECONDS
+from transcription.jobs.store.base import JobStore
+from transcription.jobs.store.redis.store import RedisStore
+from transcription.jobs.store.sqlite.store import SqliteStore
+
+WORKER = "me"  # always the same: no lease is lost to another one
+MOST = 1000  # jobs of an example, at the very most
+
+CALLERS = st.sampled_from(["ada", "bob", "eve", ""])
+WORKS = st.sampled_from("uvwxyz")  # of one caller; jobs with the same one share it
+SECONDS = st.sampled_from([None, SHORT_SECONDS, SHORT_SECONDS + 1])
+SUBMISSION = st.tuples(CALLERS, WORKS, SECONDS)
+ENDS = st.sampled_from(["complete", "fail", "release"])
+OTHERS = st.sampled_from(["begin", "retry", "wait"])
+EVENTS = st.lists(st.one_of(SUBMISSION, SUBMISSION, SUBMISSION, ENDS, OTHERS), max_size=40)
+
+Event = str | tuple[str, str, float | None]
+
+
+class Queue:
+    """A store and the leases of its only worker."""
+
+    def __init__(self, store: Calls, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+        self.leases: list[Job] = []
+
+    def begin_next(self) -> Job | None:
+        """Begin the job that is next, as the workers of this store do."""
+        if isinstance(self.store.store, RedisStore):
+            lease = self.store.claim_for_message(WORKER, "any")
+        else:
+            lease = self.store.claim(WORKER)
+        if lease:
+            self.leases.append(lease)
+        return lease
+
+    def happen(self, event: Event) -> None:
+        if isinstance(event, tuple):
+            caller, work, seconds = event
+            job_id = str(len(self.jobs()))
+            self.store.submit(new_job(job_id, f"{work} of {caller}", caller=caller))
+            self.store.examined(job_id, seconds)
+        elif event == "begin":
+            self.begin_next()
+        elif event == "wait":
+            self.clock.move(LONG_WAIT_SECONDS)
+        elif event == "retry":
+            for job in self.jobs(JobStatus.FAILED)[:1]:
+                self.store.retry(job.id)
+        elif self.leases:
+            self.end(self.leases.pop(0), event)
+
+    def end(self, lease: Job, how: str) -> None:
+        if how == "complete":
+            self.store.complete(lease, transcript())
+        elif how == "fail":
+            self.store.fail(lease, BROKEN)
+        else:
+            self.store.release(lease)
+
+    def jobs(self, *statuses: JobStatus) -> list[Job]:
+        jobs: list[Job] = self.store.list_jobs(statuses, None, MOST)
+        return jobs
+
+    def places(self) -> dict[str, int]:
+        """The number of jobs that are said to begin before each queued job, by its work."""
+        return {job.work: self.store.snapshot(job.id).ahead.jobs for job in self.jobs(JobStatus.QUEUED)}
+
+
+@contextmanager
+def queue_in(open_store: Callable[[Path, Clock], JobStore]) -> Iterator[Queue]:
+    clock = Clock()
+    with TemporaryDirectory() as folder:
+        store = Calls(open_store(Path(folder), clock))
+        try:
+            yield Queue(store, clock)
+        finally:
+            store.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+def check_places(queue: Queue, *, one_at_a_time: bool) -> None:
+    """Begin all jobs, each completed before the next begins, or none: each one has the place that was told."""
+    while one_at_a_time and queue.leases:
+        queue.end(queue.leases.pop(), "complete")
+    told = queue.places()
+    begun = []
+    while lease := queue.begin_next():
+        begun.append(lease.work)
+        if one_at_a_time:
+            queue.end(lease, "complete")
+    assert told == {work: place for place, work in enumerate(begun)}
+
+
+@given(EVENTS, st.booleans())
+def test_in_sqlite_jobs_begin_in_the_order_of_their_places(events: list[Event], one_at_a_time: bool) -> None:
+    def open_store(folder: Path, clock: Clock) -> SqliteStore:
+        return SqliteStore(folder, result_ttl=RESULT_TTL, caching=False, clock=clock)
+
+    with queue_in(open_store) as queue:
+        for event in events:
+            queue.happen(event)
+        check_places(queue, one_at_a_time=one_at_a_time)
+
+
+def test_in_redis_jobs_begin_in_the_order_of_their_places(server: RedisServer) -> None:
+    def open_store(_: Path, clock: Clock) -> RedisStore:
+        with redis.Redis(port=server.port) as client:
+            client.flushall()
+        return RedisStore(server.url, result_ttl=RESULT_TTL, caching=False, clock=clock)
+
+    @given(EVENTS, st.booleans())
+    def check(events: list[Event], one_at_a_time: bool) -> None:
+        with queue_in(open_store) as queue:
+            for event in events:
+                queue.happen(event)
+            check_places(queue, one_at_a_time=one_at_a_time)
+
+    check()
