@@ -243,6 +243,11 @@ def test_a_key_can_have_a_limited_number_of_unfinished_jobs_and_delays_no_other(
         (f"{TASK_ROUTE}/submit", b""),
     ):
         assert_error(answer_to_the_beginning(keyed, path, KEYS["ada"], beginning), 429, "too_many_open_jobs")
+    by_url = {"url": "https://example.com/never-fetched.mp3", "async": "true"}
+    assert_error(ada.post("/transcribe", data=by_url), 429, "too_many_open_jobs")
+    assert_error(
+        ada.post("/transcribe", files={name: (None, it) for name, it in by_url.items()}), 429, "too_many_open_jobs"
+    )
     again = post(ada, long, {"Idempotency-Key": "long 0", **unshared}, **{"async": "true", "beam_size": "10"})
     assert (again.status_code, again.json()["job_id"]) == (202, jobs[0])
     assert finished(bob, submit(bob, spoken_clip.path, unshared))["status"] == "completed"

@@ -78,6 +78,21 @@ def test_a_job_may_have_a_url(client: httpx.Client, site: str, spoken_clip: Spok
     assert client.get(f"/jobs/{job}/result").json()["text"] == spoken_clip.text
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"beam_size": "many"},
+        {"response_format": "rttm"},
+        {"response_format": "json", "max_line_width": "40"},
+        {"async": "true", "callback_url": "http://example.com/"},
+    ],
+)
+def test_nothing_is_fetched_for_a_form_that_is_refused(client: httpx.Client, site: str, form: dict[str, str]) -> None:
+    before = len(Site.requests)
+    assert_error(client.post("/transcribe", data={"url": f"{site}/talk.mp3", **form}), 422, "invalid_parameter")
+    assert len(Site.requests) == before
+
+
 def test_the_same_recording_by_url_and_by_upload_is_transcribed_once(client: httpx.Client, site: str) -> None:
     options = {"temperature": "0.1"}
     upload = client.post("/transcribe", files={"file": ("talk.mp3", Site.talk, "audio/mpeg")}, data=options)

@@ -60,11 +60,12 @@ def without_url(fields: Fields) -> Fields:
 
 @asynccontextmanager
 async def recording_of(
-    request: Request, backend: Backend, before_file: BeforeFile | None = None
+    request: Request, backend: Backend, before_file: BeforeFile, before_download: BeforeFile
 ) -> AsyncIterator[Upload]:
     """The recording in the request's body or at its `url`, while the context lasts. Its `fields` are without the URL.
 
-    before_file: as of `receive_upload`. Raises NotEnabled, and what `receive_upload` and `Fetcher.fetch` raise.
+    before_file: as of `receive_upload`. before_download: awaited before anything is fetched, with all fields but the
+    URL. Raises NotEnabled, what the two raise, and what `receive_upload` and `Fetcher.fetch` raise.
     """
     url = url_in(request.query_params.multi_items())
     if url and _has_no_body(request):
@@ -84,11 +85,13 @@ async def recording_of(
             if not (url or url_in(list(error.fields))):
                 raise
             fields = list(error.fields)
+    url = _only_url(url, url_in(fields), backend.settings)
+    fields = without_url(fields)
+    await before_download(fields)
     async with AsyncExitStack() as stack:
-        upload = await cancel_on_disconnect(
-            request.receive, stack.enter_async_context(_fetched(request, backend, url, fields))
-        )
-        yield replace(upload, fields=tuple(without_url(fields)))
+        fetched = backend.fetcher.fetch(url, request.scope.get(COUNT_BYTES, no_limit))
+        upload = await cancel_on_disconnect(request.receive, stack.enter_async_context(fetched))
+        yield replace(upload, fields=tuple(fields))
 
 
 def check_url(request: Request, settings: Settings) -> None:
@@ -98,17 +101,14 @@ def check_url(request: Request, settings: Settings) -> None:
     _check_enabled(settings)
 
 
-@asynccontextmanager
-async def _fetched(request: Request, backend: Backend, url: str, fields: Fields) -> AsyncIterator[Upload]:
-    in_form = url_in(fields)
-    if url and in_form:
+def _only_url(in_query: str, in_form: str, settings: Settings) -> str:
+    """The URL of a request without a file. Raises InvalidParameter, NotEnabled."""
+    if in_query and in_form:
         raise InvalidParameter(f"'{URL}' is in the query and in the form. Send it once.")
-    if not (url or in_form):
+    if not (in_query or in_form):
         raise _no_recording()
-    _check_enabled(backend.settings)
-    count = request.scope.get(COUNT_BYTES, no_limit)
-    async with backend.fetcher.fetch(url or in_form, count) as upload:
-        yield upload
+    _check_enabled(settings)
+    return in_query or in_form
 
 
 def _check_enabled(settings: Settings) -> None:

@@ -24,7 +24,7 @@ from transcription.api.documentation import (
 )
 from transcription.api.errors import KINDS
 from transcription.api.examples import transcript_content
-from transcription.api.known_speakers import KNOWN_SCHEMAS, NAMES, known_voices, split_known, unheard
+from transcription.api.known_speakers import KNOWN_SCHEMAS, NAMES, Sample, known_voices, split_known, unheard
 from transcription.api.parameters.parsing import FILE, URL, parse_parameters
 from transcription.api.parameters.transcription import MAX_URL_CHARACTERS, Granularity, TranscriptionParameters
 from transcription.api.recording import check_url as check_url_parameter
@@ -163,15 +163,29 @@ async def answer_upload(
     if query_parameters.async_:
         await check_submission(request, backend)
 
+    def read_form(fields: Fields) -> tuple[TranscriptionParameters, list[Sample]]:
+        """The parameters, all checked, and the samples of voices."""
+        samples, others = split_known(list(read_fields(fields)))
+        parameters = parse_parameters(query, others)
+        parameters.check_speakers(*([NAMES] if samples else []))
+        parameters.to_request(backend.settings, known=unheard(samples))
+        if parameters.async_:
+            submission_from(request, parameters, backend.settings)
+        else:
+            parameters.checked_layout()
+        return parameters, samples
+
     async def before_file(fields: Sequence[tuple[str, str]]) -> None:
         if not query_parameters.async_ and parse_parameters((), _only_async(read_fields(fields))).async_:
             await check_submission(request, backend)
 
+    async def before_download(fields: Sequence[tuple[str, str]]) -> None:
+        parameters, _ = read_form(fields)
+        if parameters.async_ and not query_parameters.async_:
+            await check_submission(request, backend)
+
     async def respond(upload: Upload) -> Response:
-        samples, fields = split_known(list(read_fields(upload.fields)))
-        parameters = parse_parameters(query, fields)
-        parameters.check_speakers(*([NAMES] if samples else []))
-        parameters.to_request(backend.settings, known=unheard(samples))
+        parameters, samples = read_form(upload.fields)
         known = await known_voices(samples, backend)
         if parameters.async_:
             return await accept_job(request, backend, upload, parameters, known)
@@ -181,7 +195,7 @@ async def answer_upload(
         return await answer_transcript(request, backend, upload, options, render)
 
     recording: Recording = (
-        recording_of(request, backend, before_file)
+        recording_of(request, backend, before_file, before_download)
         if by_url
         else upload_in(request, backend.settings, before_file=before_file)
     )
