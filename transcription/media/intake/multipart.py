@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -22,6 +24,9 @@ MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_NAME_CHARACTERS = 255
 MAX_BOUNDARY_BYTES = 256  # of the parser; RFC 2046 allows 70
 JSON = "application/json"
+# RFC 7578 forbids this spelling, but some clients have no other for names that are not ASCII. The charset is ignored:
+# it is UTF-8 in practice, and the name is for messages only.
+_EXTENDED_FILENAME = re.compile(rb";\s*filename\*\s*=\s*[^';\s]{0,40}'[^';]{0,40}'([^;\s]*)", re.IGNORECASE)
 
 
 class NoFile(InvalidParameter):
@@ -174,6 +179,8 @@ class MultipartForm:
             self._part.name = header_text(options.get(b"name", b""))
             if b"filename" in options:
                 self._part.filename = header_text(options[b"filename"])
+            elif match := _EXTENDED_FILENAME.search(value):
+                self._part.filename = header_text(unquote_to_bytes(match[1]))
         elif name == b"content-type":
             self._part.content_type = header_text(value)
 

@@ -67,6 +67,22 @@ def test_the_error_for_a_missing_file_has_the_other_fields():
     assert error.value.fields == (("language", "en"),)
 
 
+@pytest.mark.parametrize(
+    ("extended", "name"),
+    [
+        (b"filename*=utf-8''gr%C3%BC%C3%9Fe.mp3", "grüße.mp3"),
+        (b"FileName* = UTF-8'en'a%20b.mp3", "a b.mp3"),
+        (b"filename=\"plain.mp3\"; filename*=utf-8''other.mp3", "plain.mp3"),
+        (b"filename*=utf-8''%FF%00", "\N{REPLACEMENT CHARACTER}" * 2),
+    ],
+)
+def test_a_name_that_is_not_ascii_may_be_percent_encoded(extended, name):
+    """As some clients send it, though RFC 7578 forbids it."""
+    recording = part("file", b"content", "x").replace(b'filename="x"', extended)
+    parser, content = parsed(form(recording))
+    assert (parser.filename, content) == (name, b"content")
+
+
 def test_the_boundary_is_read_from_the_content_type():
     assert read_boundary(FORM, "file") == BOUNDARY.encode()
 
