@@ -15,6 +15,8 @@ CANCELLED = 0.1
 def mix(interleaved: Samples) -> Samples:
     """One channel of a block: the sum, or the difference if left and right cancel each other in the sum.
 
+    A constant offset is no sound: it counts for neither.
+
     interleaved: int16, shape (2 n,), half the sum and half the difference in turn, see `filters.output_channels`.
     """
     total, difference = interleaved[0::2], interleaved[1::2]
@@ -24,4 +26,4 @@ def mix(interleaved: Samples) -> Samples:
 
 
 def _energy(samples: Samples) -> float:
-    return float(np.square(samples, dtype=np.float64).sum())
+    return float(np.var(samples, dtype=np.float64)) if len(samples) else 0.0

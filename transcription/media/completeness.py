@@ -10,10 +10,16 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from transcription.media.intake.containers import ID3_HEADER_BYTES, id3_length
+from transcription.media.intake.frames import ends_within_frame
 
 MAX_CHUNKS = 1000  # of a RIFF file before its samples; a handful is usual
 UNKNOWN_SIZE = 0x7FFF_0000  # and above: written by programs that could not go back to write the real one
-RIFF_TOLERANCE = 4096  # bytes, at most a tenth of a second: programs miscount by the length of a header
+# Bytes by which programs miscount, such as the length of a header; in WAV at most a tenth of a second.
+RIFF_TOLERANCE, LEAST_TOLERANCE = 4096, 256
+CAF_HEADER_BYTES = 8
+# Wave64: the length of a GUID and of the size after it, and the GUID of the samples.
+W64_GUID, W64_SIZE = 16, 8
+W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 OGG_TAIL = 1 << 17  # bytes; a page has at most 65 307
 OGG_HEADER = 27
 ASF_HEADER_BYTES = 1 << 16  # the properties are among the first objects
@@ -23,6 +29,7 @@ FLV_HEAD = 1 << 14  # the metadata is the first tag
 FLV_SIZE = b"\x00\x08filesize\x00"  # length and name of the value, and its type: a number
 FLV_TOLERANCE = 4096  # bytes, at most half a second of sound: programs miscount by the metadata they rewrote
 MP3_HEAD = 1 << 12
+MP3_TAIL = 1 << 15  # bytes; several frames
 MP3_FRAME_BYTES = 1441  # the largest frame of layer III; some writers do not count the last or the first one
 XING_BYTES_FLAG = 2
 
@@ -45,18 +52,51 @@ def _riff(file: BinaryIO, size: int) -> bool:
     head = file.read(12)
     if head[:4] != b"RIFF" or len(head) < 12:
         return False
-    place = 12
+    place, tolerance = 12, RIFF_TOLERANCE
     for _ in range(MAX_CHUNKS):
         file.seek(place)
         name, stated = file.read(4), file.read(4)
         if len(stated) < 4:
             return False
         length = int.from_bytes(stated, "little")
+        if name == b"fmt ":
+            bytes_per_second = int.from_bytes(file.read(12)[8:], "little")
+            tolerance = min(RIFF_TOLERANCE, max(LEAST_TOLERANCE, bytes_per_second // 10))
         holds_samples = name == b"data" or (name == b"LIST" and file.read(4) == b"movi")
         end = place + 8 + length
         if holds_samples:
-            return 0 < length < UNKNOWN_SIZE and end > size + RIFF_TOLERANCE
+            return 0 < length < UNKNOWN_SIZE and end > size + tolerance
         place = end + length % 2
+    return False
+
+
+def _caf(file: BinaryIO, size: int) -> bool:
+    """The size of the chunk with the samples; -1 if the program could not go back to write it."""
+    place = CAF_HEADER_BYTES
+    for _ in range(MAX_CHUNKS):
+        file.seek(place)
+        name, stated = file.read(4), file.read(8)
+        if len(stated) < 8:
+            return False
+        length = int.from_bytes(stated, "big", signed=True)
+        place += 12 + length
+        if name == b"data" or length < 0:
+            return length > 0 and place > size
+    return False
+
+
+def _w64(file: BinaryIO, size: int) -> bool:
+    """The size of the chunk with the samples. Sizes include the header of the chunk; chunks begin at multiples of 8."""
+    place = 2 * W64_GUID + W64_SIZE
+    for _ in range(MAX_CHUNKS):
+        file.seek(place)
+        name, stated = file.read(W64_GUID), file.read(W64_SIZE)
+        length = int.from_bytes(stated, "little")
+        if len(stated) < W64_SIZE or length < W64_GUID + W64_SIZE:
+            return False
+        if name == W64_DATA:
+            return place + length > size
+        place += length + -length % 8
     return False
 
 
@@ -98,23 +138,31 @@ def _flv(file: BinaryIO, size: int) -> bool:
 
 
 def _mp3(file: BinaryIO, size: int) -> bool:
-    """The size in the Xing or Info header, if the first frame has one."""
+    """The size in the Xing or Info header, if the first frame has one; otherwise the last frame is cut."""
     start = id3_length(file.read(ID3_HEADER_BYTES))
     file.seek(start)
-    head = file.read(MP3_HEAD)
+    stated = _xing_bytes(file.read(MP3_HEAD))
+    if stated:
+        return start + stated > size + MP3_FRAME_BYTES
+    file.seek(max(0, size - MP3_TAIL))
+    return ends_within_frame(file.read(MP3_TAIL))
+
+
+def _xing_bytes(head: bytes) -> int:
+    """The stated number of bytes from the first frame on; 0 if there is none."""
     place = max(head.find(b"Xing"), head.find(b"Info"))
     if place < 0 or len(head) < place + 16:
-        return False
+        return 0
     flags, first, second = struct.unpack_from(">III", head, place + 4)
-    if not flags & XING_BYTES_FLAG:
-        return False
-    stated = second if flags & 1 else first
-    return int(start + stated) > size + MP3_FRAME_BYTES
+    stated = int(second if flags & 1 else first)
+    return stated if flags & XING_BYTES_FLAG and stated < UNKNOWN_SIZE else 0
 
 
 _CHECKS: dict[str, Callable[[BinaryIO, int], bool]] = {
     "wav": _riff,
     "avi": _riff,
+    "caf": _caf,
+    "w64": _w64,
     "ogg": _ogg,
     "asf": _asf,
     "flv": _flv,

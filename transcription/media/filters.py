@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import Channel
 from transcription.media.intake import containers
@@ -12,12 +14,21 @@ START_JITTER = 0.02  # seconds at the first sample, the resolution of Whisper's 
 # Seconds. A longer jump is a fault of the timestamps, not a pause. ffmpeg holds the silence of one gap in memory.
 MAX_GAP = 7200
 MAX_NAMED_CHANNELS = 8  # ffmpeg knows how to mix the layouts that are usual for up to so many channels
+# Layouts by which ffmpeg cannot mix, or would lose a voice. Several channels without names, or with unusual ones, are
+# those of a recorder with several microphones. Three channels of which one is for bass are the same: programs write
+# that where they know nothing.
+UNUSUAL_LAYOUT = re.compile(r"2 channels \(.*|binaural|([3-9]|\d\d+) channels.*|2\.1")
 ENDLESS = 1e9  # seconds
 
 
 def output_channels(media: Media, channel: Channel) -> int:
     """Channels of the decoded PCM: 2, half the sum and half the difference of left and right, or 1, ready to use."""
-    return 2 if channel is Channel.MIX and 2 <= media.channels <= MAX_NAMED_CHANNELS else 1
+    return 2 if channel is Channel.MIX and (media.channels == 2 or _is_mixed_by_name(media)) else 1
+
+
+def _is_mixed_by_name(media: Media) -> bool:
+    """Whether ffmpeg knows how to mix the channels to stereo."""
+    return 2 <= media.channels <= MAX_NAMED_CHANNELS and not UNUSUAL_LAYOUT.fullmatch(media.layout)
 
 
 def audio_filter(media: Media, channel: Channel, max_seconds: float) -> str:
@@ -36,10 +47,12 @@ def _channels(media: Media, channel: Channel) -> tuple[str, ...]:
     count = media.channels
     if count < 2:
         return ("mono",)
-    if count > MAX_NAMED_CHANNELS:
+    if count > 2 and not _is_mixed_by_name(media):
         chosen = {Channel.LEFT: "c0", Channel.RIGHT: "c1"}
         return f"pan=mono|c0={chosen.get(channel) or '+'.join(f'{1 / count:.6f}*c{i}' for i in range(count))}", "mono"
-    stereo = "aformat=channel_layouts=stereo"
+    stereo = (
+        "aformat=channel_layouts=stereo" if _is_mixed_by_name(media) else "channelmap=map=0|1:channel_layout=stereo"
+    )
     if channel is Channel.MIX:
         return stereo, "pan=stereo|c0=0.5*c0+0.5*c1|c1=0.5*c0-0.5*c1", "stereo"
     return stereo, f"pan=mono|c0={'c0' if channel is Channel.LEFT else 'c1'}", "mono"

@@ -11,14 +11,15 @@ class AudioTrack:
     """An audio stream of a file.
 
     number: among its audio streams, from 1. index: among all streams, from 0. codec: ffmpeg's name.
-    channels: as stated; 0 if unknown. is_default: marked as such by the container. language, title: as tagged, or "".
-    stated_end: see `Media`.
+    channels: as stated; 0 if unknown. layout: ffmpeg's name of their positions, "" if unknown.
+    is_default: marked as such by the container. language, title: as tagged, or "". stated_end: see `Media`.
     """
 
     number: int
     index: int
     codec: str
     channels: int = 0
+    layout: str = ""
     is_default: bool = False
     language: str = ""
     title: str = ""
@@ -39,7 +40,7 @@ class Media:
     demuxer: ffmpeg's name of the container format, so that ffmpeg does not detect it again.
     duration: seconds, as stated by the container, which may be wrong; for estimates only. None if it states none.
     stream_index: index of the audio stream to decode, among all streams.
-    channels: of that stream, as stated; 0 if unknown.
+    channels, layout: of that stream, see `AudioTrack`.
     stated_end: seconds of sound in that stream according to a header that counts them; None if none does.
     breaks_off: the container states more bytes than the file has.
     start: timestamp in seconds at which the file's time begins, which need not be that of its first sound; None if the
@@ -58,6 +59,7 @@ class Media:
     stated_end: float | None = None
     breaks_off: bool = False
     channels: int = 0
+    layout: str = ""
     start: float | None = None
     tracks: tuple[AudioTrack, ...] = ()
     skip: int = 0
@@ -69,5 +71,6 @@ class Media:
             stream_index=track.index,
             codec=track.codec,
             channels=track.channels,
+            layout=track.layout,
             stated_end=track.stated_end,
         )

@@ -67,6 +67,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         stated_end=first.stated_end,
         breaks_off=found["breaks_off"],
         channels=first.channels,
+        layout=first.layout,
         start=found["start"],
         tracks=tracks,
         skip=skip,
@@ -80,6 +81,7 @@ def _track(number: int, stream: dict[str, Any], *, counts: bool) -> AudioTrack:
         index=stream["index"],
         codec=stream["codec"],
         channels=stream.get("channels", 0),  # absent for an unknown codec
+        layout=stream.get("layout", ""),
         is_default=stream["default"],
         language=stream["language"],
         title=stream["title"],

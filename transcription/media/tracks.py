@@ -19,6 +19,7 @@ MAX_TRIED = 8  # tracks; each that is silent is decoded to its end
 # Largest magnitude of an int16 sample in silence: of the noise that encoders and dithering make of it. Speech that is
 # 60 dB quieter than usual is louder.
 SILENCE = 3
+FAINT = 100  # 50 dB below full scale; a track that is nowhere louder is taken only if no other one is
 PARAMETER = "audio_track"
 
 
@@ -26,6 +27,7 @@ class Sound(Enum):
     """What decoding a track shows."""
 
     HEARD = auto()
+    FAINT = auto()
     SILENT = auto()
     UNDECODABLE = auto()
 
@@ -34,25 +36,25 @@ async def choose_track(media: Media, sound: SoundOptions, settings: Settings) ->
     """The media with the track to transcribe.
 
     That is the one that the request names, or the default track (of several, the first), or if that cannot be decoded
-    or is silent, the first that can and is not. Raises InvalidParameter, and ServiceUnavailable from `decode`.
+    or has at most the hiss of an unused input, the first that has sound. Raises InvalidParameter, and
+    ServiceUnavailable from `decode`.
     """
     if sound.audio_track is not None:
         return media.with_track(_named(media, sound.audio_track))
     if len(media.tracks) < 2:
         return media
     candidates = sorted(media.tracks, key=lambda track: not track.is_default)[:MAX_TRIED]
-    decodable = []
+    found: dict[Sound, AudioTrack] = {}
     try:
         async with asyncio.timeout(settings.decode_timeout):
             for track in candidates:
-                found = await _listen(media.with_track(track), settings)
-                if found is Sound.HEARD:
+                sound_of_track = await _listen(media.with_track(track), settings)
+                if sound_of_track is Sound.HEARD:
                     return media.with_track(track)
-                if found is Sound.SILENT:
-                    decodable.append(track)
+                found.setdefault(sound_of_track, track)
     except TimeoutError:
         pass  # hours of silence; the default is as good as any
-    return media.with_track((decodable or candidates)[0])
+    return media.with_track(found.get(Sound.FAINT) or found.get(Sound.SILENT) or candidates[0])
 
 
 def track_notices(media: Media, sound: SoundOptions) -> list[Notice]:
@@ -79,13 +81,15 @@ def _named(media: Media, number: int) -> AudioTrack:
 
 async def _listen(media: Media, settings: Settings) -> Sound:
     """Decode until there is sound."""
+    loudest = 0
     try:
         async with aclosing(decode(media, settings)) as blocks:
             async for block in blocks:
-                if np.abs(block.astype(np.int32)).max(initial=0) > SILENCE:
+                loudest = max(loudest, int(np.abs(block.astype(np.int32)).max(initial=0)))
+                if loudest > FAINT:
                     return Sound.HEARD
     except AudioTooLong:
-        return Sound.SILENT
+        pass
     except (UndecodableMedia, DecoderFailedOnce):
         return Sound.UNDECODABLE
-    return Sound.SILENT
+    return Sound.FAINT if loudest > SILENCE else Sound.SILENT

@@ -10,7 +10,7 @@ from transcription.media.media import Media
 
 # A container may count up to some frames more than a decoder returns, and round the durations of packets.
 TOLERANCE_SECONDS, TOLERANCE_SHARE = 1.0, 0.01
-EXACT, EXACT_SECONDS = frozenset({"flac"}), 0.05  # these count every sample
+EXACT, EXACT_SECONDS = frozenset({"flac", "aiff", "au", "wv"}), 0.05  # these count every sample
 # What ffmpeg says where a file ends in the middle of something, by demuxer.
 CUT_TEXTS = {
     "mov": ("partial file",),
@@ -18,6 +18,10 @@ CUT_TEXTS = {
     "aac": ("Packet corrupt (stream = ",),
     "avi": ("Packet corrupt (stream = ",),
     "flv": ("Packet corrupt (stream = ",),
+    "ac3": ("incomplete frame",),
+    "eac3": ("incomplete frame",),
+    # It gives up where a second recording follows that has another codec or other channels.
+    "ogg": ("Error during demuxing",),
 }
 
 
@@ -41,8 +45,8 @@ def ending_notices(media: Media, seconds: float, messages: Sequence[Message]) ->
     return [
         Notice(
             TRUNCATED_MEDIA,
-            f"The file breaks off after {seconds:.2f} s of sound{lacking}: its end is missing. The transcript covers "
-            "what there is. Send the complete file for the rest.",
+            f"The file breaks off after {seconds:.2f} s of sound{lacking}: its end is missing or cannot be read. The "
+            "transcript covers what there is. Send the complete file for the rest.",
             start=seconds,
             end=stated,
         )

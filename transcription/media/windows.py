@@ -29,6 +29,7 @@ LOUD = INT16_SCALE / 2  # level that very quiet recordings are amplified to
 LOUD_PERCENTILE = 99.9  # of the samples' magnitudes, taken as the level of a recording, so that a click does not count
 MIN_GAIN = 8.0  # 18 dB. Silero needs no less: it detects speech down to about 30 dB below LOUD as well as louder speech
 MAX_GAIN = 100.0  # 40 dB
+MIN_OFFSET = 16  # a constant offset of a recording that makes it louder than very quiet
 
 # One thread for all requests: each thread that runs Silero holds 60 MB, and one analyses 300 s of audio per second.
 _VAD_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initializer=lower_priority)
@@ -123,12 +124,18 @@ def pad(speech: Sequence[Span], length: int, vad: VadOptions) -> list[Span]:
 
 
 def amplify(samples: Samples) -> Samples:
-    """The samples, amplified if very quiet: Silero misses quiet speech that the model can transcribe."""
-    loudest = np.percentile(np.abs(samples.astype(np.int32)), LOUD_PERCENTILE) if len(samples) else LOUD
-    gain = min(MAX_GAIN, LOUD / max(1.0, float(loudest)))
+    """The samples, amplified if very quiet: Silero misses quiet speech that the model can transcribe.
+
+    A constant offset, as of a bad sound card, is not loud.
+    """
+    if not len(samples):
+        return samples
+    offset = np.float32(np.median(samples))
+    swing = samples - (offset if abs(offset) >= MIN_OFFSET else np.float32(0))
+    gain = min(MAX_GAIN, LOUD / max(1.0, float(np.percentile(np.abs(swing), LOUD_PERCENTILE))))
     if gain < MIN_GAIN:
         return samples
-    louder: Samples = np.clip(samples * np.float32(gain), -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+    louder: Samples = np.clip(swing * np.float32(gain), -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
     return louder
 
 

@@ -1,6 +1,7 @@
 """Both channels of a stereo recording are heard, also when they cancel each other in the sum."""
 
 import asyncio
+import struct
 
 import numpy as np
 import pytest
@@ -13,10 +14,25 @@ from transcription.media.decode import decode
 from transcription.media.probe import probe
 
 VOICE = read_samples(SPOKEN)
+PCM = bytes.fromhex("0100000000001000800000aa00389b71")  # the GUID of the format
 
 
 @pytest.fixture
-def heard(settings, uploaded, tmp_path):
+def decoded(settings, uploaded):
+    """What is decoded of a file."""
+
+    def run(path, channel=Channel.MIX):
+        async def collect():
+            media = await probe(uploaded(path), settings)
+            return np.concatenate([block async for block in decode(media, settings, channel=channel)])
+
+        return asyncio.run(collect()).astype(int)
+
+    return run
+
+
+@pytest.fixture
+def heard(decoded, tmp_path):
     """What is decoded of a file with these channels."""
 
     def run(*channels, channel=Channel.MIX, codec=("-c:a", "flac"), name="file.flac"):
@@ -24,12 +40,7 @@ def heard(settings, uploaded, tmp_path):
         raw.write_bytes(np.stack(channels, axis=1).astype(np.int16).tobytes())
         source = ("-f", "s16le", "-ar", str(RATE), "-ac", str(len(channels)), "-i", str(raw))
         run_ffmpeg(*source, *codec, str(tmp_path / name))
-
-        async def collect():
-            media = await probe(uploaded(tmp_path / name), settings)
-            return np.concatenate([block async for block in decode(media, settings, channel=channel)])
-
-        return asyncio.run(collect()).astype(int)
+        return decoded(tmp_path / name, channel)
 
     return run
 
@@ -77,6 +88,41 @@ def test_a_mono_recording_has_one_channel_to_choose(heard, channel):
 def test_recordings_with_more_channels_are_heard(heard, count, channel):
     channels = [VOICE] * count
     assert level(heard(*channels, channel=channel, codec=("-c:a", "pcm_s16le"), name="file.wav")) > 0.3 * level(VOICE)
+
+
+def wav_with_mask(path, channels, mask):
+    """A WAV file whose header gives the channels these positions, one bit for each; 0 for none."""
+    count, frames = len(channels), np.stack(channels, axis=1).astype(np.int16).tobytes()
+    kind = struct.pack("<HHIIHHHHI", 0xFFFE, count, RATE, 2 * count * RATE, 2 * count, 16, 22, 16, mask)
+    header = b"RIFF" + struct.pack("<I", len(frames) + 60) + b"WAVEfmt " + struct.pack("<I", 40) + kind + PCM
+    path.write_bytes(header + b"data" + struct.pack("<I", len(frames)) + frames)
+    return path
+
+
+@pytest.mark.parametrize("mask", [0x3, 0x0, 0x30, 0x600, 0x9, 0xC, 0x40000000], ids=hex)
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_voice_in_one_of_two_channels_is_heard_whatever_their_positions(decoded, tmp_path, mask, place):
+    channels = [0 * VOICE, 0 * VOICE]
+    channels[place] = VOICE
+    assert level(decoded(wav_with_mask(tmp_path / "a.wav", channels, mask))) == pytest.approx(
+        level(VOICE) / 2, rel=0.01
+    )
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8])
+def test_a_voice_in_any_of_several_channels_without_positions_is_heard(decoded, tmp_path, count):
+    for place in range(count):
+        channels = [0 * VOICE] * count
+        channels[place] = VOICE
+        sound = decoded(wav_with_mask(tmp_path / "a.wav", channels, 0))
+        assert level(sound) == pytest.approx(level(VOICE) / count, rel=0.02)
+
+
+@pytest.mark.parametrize(("left", "right"), [(9000, -9000), (9000, 0), (9000, 9000)])
+def test_a_constant_offset_of_the_channels_is_no_sound(heard, left, right):
+    quiet = VOICE.astype(int) // 10
+    sound = heard(quiet + left, quiet + right)
+    assert level(sound - sound.mean()) > 0.8 * level(quiet)
 
 
 def test_a_block_without_sound_stays_without():

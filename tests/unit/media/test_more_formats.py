@@ -115,6 +115,13 @@ def test_a_transport_stream_that_was_cut_inside_a_packet_is_decoded(made, heard,
     assert_spoken(heard(path))
 
 
+@pytest.mark.parametrize("extension", ["wave", "opus", "ac3", "amr", "mka"])
+def test_a_tag_in_front_of_any_format_is_passed_over(made, heard, tmp_path, extension):
+    path = tmp_path / f"tagged.{extension}"
+    path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x10\x00" + bytes(2048) + made(extension).read_bytes())
+    assert_spoken(heard(path, path.name))
+
+
 @pytest.mark.parametrize("demuxer", [each.demuxer for each in containers.ALL])
 def test_no_demuxer_reads_playlists(demuxer):
     assert demuxer not in {"hls", "concat", "dash", "sdp", "imf", "applehttp", "webm_dash_manifest", "image2"}

@@ -61,7 +61,12 @@ def test_a_silent_default_track_is_passed_over(film, opened, extension):
 
 
 def test_a_very_quiet_track_is_not_silent(film, opened):
-    assert number(opened(film(QUIET, SOUND, default=(1,)))) == 1
+    assert number(opened(film(SILENCE, QUIET, default=(1,)))) == 2
+    assert number(opened(film(QUIET, SILENCE, QUIET, default=(1,)))) == 1
+
+
+def test_a_default_track_with_nothing_but_the_hiss_of_an_unused_input_is_passed_over(film, opened):
+    assert number(opened(film(QUIET, SOUND, default=(1,)))) == 2
 
 
 def test_a_track_whose_sound_begins_late_is_not_silent(film, opened):

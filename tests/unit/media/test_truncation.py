@@ -98,6 +98,62 @@ def test_the_notice_names_where_the_sound_should_end(whole, ending, extension):
     assert notice.end == pytest.approx(SECONDS, abs=0.2)
 
 
+OTHER_FORMATS = {
+    "aiff": (),
+    "au": (),
+    "caf": (),
+    "w64": (),
+    "wv": ("-frame_size", "1024", "-c:a", "wavpack"),
+    "ac3": ("-ar", "44100", "-c:a", "ac3"),
+}
+
+
+@pytest.mark.parametrize("extension", OTHER_FORMATS)
+def test_other_formats_that_break_off_say_so_too(tmp_path, ending, extension):
+    path = tmp_path / f"whole.{extension}"
+    run_ffmpeg("-i", str(SPOKEN), *OTHER_FORMATS[extension], str(path))
+    content = path.read_bytes()
+    assert ending(content)[1] == []
+    for share in (0.3, 0.9):
+        _, [notice] = ending(content[: int(len(content) * share)])
+        assert notice.code == TRUNCATED_MEDIA
+
+
+def test_a_compressed_wav_that_lacks_its_last_second_says_so(tmp_path, ending):
+    path = tmp_path / "whole.wav"
+    run_ffmpeg("-i", str(SPOKEN), "-c:a", "adpcm_ima_wav", str(path))
+    assert ending(path.read_bytes())[1] == []
+    _, [notice] = ending(path.read_bytes()[:-2000])  # a quarter of a second
+    assert notice.code == TRUNCATED_MEDIA
+
+
+def test_joined_ogg_files_of_which_the_second_cannot_be_read_break_off(tmp_path, ending):
+    parts = [tmp_path / name for name in ("mono.ogg", "stereo.ogg")]
+    for channels, part in enumerate(parts, start=1):
+        run_ffmpeg("-i", str(SPOKEN), "-ac", str(channels), "-c:a", "libvorbis", str(part))
+    _, [notice] = ending(b"".join(part.read_bytes() for part in parts))
+    assert notice.code == TRUNCATED_MEDIA
+
+
+@pytest.fixture(scope="module")
+def uncounted(tmp_path_factory):
+    """MP3 without a header that counts its bytes, as streams are recorded."""
+    path = tmp_path_factory.mktemp("uncounted") / "stream.mp3"
+    run_ffmpeg("-i", str(SPOKEN), "-c:a", "libmp3lame", "-write_xing", "0", str(path))
+    return path.read_bytes()
+
+
+def test_an_mp3_that_counts_nothing_and_ends_with_a_whole_frame_is_complete(uncounted, ending):
+    assert ending(uncounted)[1] == []
+    assert ending(uncounted + b"TAG" + bytes(125))[1] == []
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_an_mp3_that_counts_nothing_breaks_off_within_a_frame(uncounted, ending, share):
+    _, [notice] = ending(uncounted[: int(len(uncounted) * share)])
+    assert notice.code == TRUNCATED_MEDIA
+
+
 @pytest.mark.parametrize(
     ("container", "codec"),
     [("wav", "pcm_s16le"), ("webm", "libopus"), ("ogg", "libvorbis"), ("flac", "flac"), ("mp3", "libmp3lame")],

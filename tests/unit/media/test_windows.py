@@ -135,6 +135,13 @@ def test_faint_noise_is_not_taken_for_speech(loudness):
     assert cut(noise(20, loudness=loudness)) == []
 
 
+@pytest.mark.parametrize("offset", [-20_000, 3000, 20_000])
+def test_a_constant_offset_makes_quiet_speech_no_louder(offset):
+    quiet = np.rint(read_samples(SPOKEN) * 0.003).astype(np.int16)
+    (window,), (reference,) = cut(quiet + np.int16(offset)), cut(quiet)
+    assert window.timeline == reference.timeline
+
+
 def test_loud_recordings_are_not_amplified():
     loud = noise(1, loudness=20_000)
     assert amplify(loud) is loud

@@ -141,8 +141,8 @@ def recognise(head: bytes, after_tag: bytes = b"") -> Container | None:
 
     head: the first HEAD_BYTES of the file. after_tag: as many bytes after its ID3 tag, see `id3_length`.
     """
-    if head.startswith(b"ID3"):
-        return recognise(after_tag) if after_tag[:4] == b"fLaC" or _is_adts(after_tag) else MP3
+    if head.startswith(b"ID3"):  # some programs put their tags in front of anything
+        return recognise(after_tag) or MP3
     if head[:4] in (b"RIFF", b"RF64"):
         return {b"WAVE": WAV, b"AVI ": AVI}.get(head[8:12])
     if head[:4] == b"FORM":

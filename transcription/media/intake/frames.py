@@ -21,7 +21,7 @@ _BIT_RATES = {
 }
 _RATES = (44_100, 48_000, 32_000)  # Hz, of MPEG-1
 _RATE_DIVISORS = {3: 1, 2: 2, 0: 4}  # by version: MPEG-1, 2, 2.5
-_ADTS_HEADER = 7
+_MPEG_HEADER, _ADTS_HEADER = 4, 7  # bytes
 
 # Beginnings of files that are no sound, though they may contain some.
 _NO_SOUND = (
@@ -44,6 +44,21 @@ def find_frames(data: bytes) -> tuple[str, int] | None:
     return None
 
 
+def ends_within_frame(tail: bytes) -> bool:
+    """Whether MPEG audio ends in the middle of a frame, as a download does that was interrupted.
+
+    tail: the end of a file, at least several frames of it. What follows the last frame may be tags or anything else.
+    """
+    found = find_frames(tail)
+    if found is None or found[0] != "mp3":
+        return False
+    place = found[1]
+    while length := _mpeg_frame(tail, place)[0]:
+        place += length
+    rest = tail[place:]
+    return place > len(tail) or (0 < len(rest) < _MPEG_HEADER and rest[0] == 0xFF)
+
+
 def _is_text(head: bytes) -> bool:
     return bool(head) and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head)
 
@@ -62,8 +77,8 @@ def _is_row(data: bytes, place: int, length_at: Callable[[bytes, int], tuple[int
 
 def _mpeg_frame(data: bytes, place: int) -> tuple[int, int]:
     """Length in bytes of the frame of MPEG audio at `place` and a number for its kind; 0 without one."""
-    header = data[place : place + 4]
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+    header = data[place : place + _MPEG_HEADER]
+    if len(header) < _MPEG_HEADER or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return 0, 0
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
     bit_rate, rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1

@@ -18,7 +18,7 @@ def identify(upload: Upload) -> tuple[Container | None, int]:
         file.seek(tag)
         found = containers.recognise(head, file.read(containers.HEAD_BYTES))
         if found not in (None, containers.MP3, containers.AAC):
-            return found, 0
+            return found, 0 if found is containers.FLAC else tag
         # The first bytes of MPEG audio and AAC say little: half a frame may look like one, and junk may precede them.
         file.seek(tag)
         frames = find_frames(file.read(SCAN_BYTES + containers.HEAD_BYTES))

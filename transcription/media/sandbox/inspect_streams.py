@@ -84,9 +84,9 @@ def _codec(stream: Any) -> str:
 
 
 def _sound(stream: Any) -> dict[str, Any]:
-    """Sample rate (Hz), channels, duration (seconds), default flag and tags of an audio stream, as stated by the file.
+    """Sample rate (Hz), channels, their layout, duration (seconds), default flag and tags of an audio stream.
 
-    A rate or number of 0 is unknown, a duration of None as well.
+    As stated by the file. A rate or number of 0 is unknown, a duration of None as well.
     """
     if stream.type != "audio":
         return {}
@@ -98,7 +98,12 @@ def _sound(stream: Any) -> dict[str, Any]:
     if context is None:
         return found
     stated = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
-    return found | {"rate": context.sample_rate, "channels": context.channels, "duration": stated}
+    return found | {
+        "rate": context.sample_rate,
+        "channels": context.channels,
+        "layout": context.layout.name,
+        "duration": stated,
+    }
 
 
 def _printable(tag: str) -> str:
@@ -112,5 +117,5 @@ def describe(path: str, demuxer: str, skip: int = 0) -> dict[str, Any]:
         return inspect(path, demuxer, skip)
     except MemoryError as error:
         return {"error": str(error).replace(path, "the file"), "no_memory": True}
-    except (OSError, ValueError) as error:
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         return {"error": str(error).replace(path, "the file")}

@@ -12,7 +12,7 @@ from tests.support.media_files import AUDIO_FORMATS, SPOKEN, run_ffmpeg
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import UnsupportedFormat
 from transcription.media.decode import decode
-from transcription.media.intake.frames import SCAN_BYTES, find_frames
+from transcription.media.intake.frames import SCAN_BYTES, ends_within_frame, find_frames
 from transcription.media.probe import probe
 
 CODECS = {
@@ -116,6 +116,21 @@ def test_noise_is_no_sound(seed):
 @pytest.mark.parametrize("byte", [b"\x00", b"\xff", b"\xff\xfb", b"\xff\xf1", b"\xff\xfb\x90\x00"])
 def test_a_pattern_is_no_sound_and_takes_no_time(byte):
     assert find_frames((byte * (SCAN_BYTES // len(byte)))[: SCAN_BYTES // 4]) is None
+
+
+TAGS = {"ID3v1": b"TAG" + bytes(125), "APE": b"APETAGEX" + bytes(24), "zeros": bytes(1000), "nothing": b""}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("codec", [each for each in CODECS if each != "aac"])
+def test_whole_frames_do_not_end_within_one(encoded, codec, tag):
+    assert not ends_within_frame(encoded[codec][-20_000:] + TAGS[tag])
+
+
+@pytest.mark.parametrize("lacking", [1, 2, 50, 90])
+@pytest.mark.parametrize("codec", [each for each in CODECS if each != "aac"])
+def test_an_end_within_a_frame_is_noticed(encoded, codec, lacking):
+    assert ends_within_frame(encoded[codec][-20_000:-lacking])
 
 
 @given(st.binary(max_size=500))
