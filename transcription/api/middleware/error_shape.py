@@ -54,10 +54,18 @@ class ErrorShapeMiddleware:
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket. The routes send errors as messages; this is for what they do not expect."""
-        accepted = False
+        accepted, gone = False, False
+
+        async def send_if_there(message: Message) -> None:
+            nonlocal gone
+            try:
+                await send(message)
+            except OSError:  # the client has left, says the ASGI specification
+                gone = True
+                raise
 
         async def send_denial(message: Message) -> None:
-            await send({**message, "type": DENIAL + message["type"]})
+            await send_if_there({**message, "type": DENIAL + message["type"]})
 
         async def send_shaped(message: Message) -> None:
             nonlocal accepted
@@ -65,12 +73,14 @@ class ErrorShapeMiddleware:
                 await rewriter.send({**message, "type": message["type"].removeprefix(DENIAL)})
                 return
             accepted = True
-            await send(message)
+            await send_if_there(message)
 
         rewriter = ErrorRewriter(send_denial, openai=is_openai(scope["path"]))
         try:
             await self._app(scope, receive, send_shaped)
         except Exception:
+            if gone:
+                return
             log.exception("unexpected_error", endpoint=scope["path"])
             if accepted:
                 await send({"type": "websocket.close", "code": INTERNAL_CLOSE_CODE})

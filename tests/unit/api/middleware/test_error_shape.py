@@ -8,6 +8,8 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+from structlog.testing import capture_logs
 
 from transcription.api.app import route_table
 from transcription.api.errors import error_response
@@ -100,6 +102,28 @@ def test_an_exception_after_the_start_of_the_response_truncates_it() -> None:
     scope = {"type": "http", "method": "GET", "path": "/x", "headers": []}
     asyncio.run(ErrorShapeMiddleware(crash_half_way)(scope, None, send))  # type: ignore[arg-type]
     assert [message.get("more_body") for message in sent] == [None, True]
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_websocket_whose_client_has_left_is_no_error(accepts: bool) -> None:
+    async def send(_: Message) -> None:
+        raise ConnectionResetError
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        await websocket.receive()
+        if accepts:
+            await websocket.accept()
+        else:
+            await websocket.send_denial_response(error_response(InvalidParameter("Send it.")))
+
+    scope = {"type": "websocket", "path": "/live", "headers": [], "extensions": {"websocket.http.response": {}}}
+    with capture_logs() as logged:
+        asyncio.run(ErrorShapeMiddleware(answer)(scope, receive, send))
+    assert logged == []
 
 
 @pytest.mark.parametrize(
