@@ -29,7 +29,7 @@ LOUD = INT16_SCALE / 2  # level that very quiet recordings are amplified to
 LOUD_PERCENTILE = 99.9  # of the samples' magnitudes, taken as the level of a recording, so that a click does not count
 MIN_GAIN = 8.0  # 18 dB. Silero needs no less: it detects speech down to about 30 dB below LOUD as well as louder speech
 MAX_GAIN = 100.0  # 40 dB
-MIN_OFFSET = 16  # a constant offset of a recording that makes it louder than very quiet
+MIN_OFFSET = 16  # of the samples in a block; the median of ordinary recordings is nearer to 0
 
 # One thread for all requests: each thread that runs Silero holds 60 MB, and one analyses 300 s of audio per second.
 _VAD_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initializer=lower_priority)
@@ -62,7 +62,7 @@ async def cut_windows(
     ended = False
     while not ended:
         fresh, ended = await _read(stream, BLOCK_SAMPLES)
-        buffer = np.concatenate((buffer, *fresh))
+        buffer = np.concatenate((buffer, centre(np.concatenate((buffer[:0], *fresh)))))
         with traced(VAD, seconds=len(buffer) / SAMPLE_RATE):
             loop = asyncio.get_running_loop()
             kept, activity = await loop.run_in_executor(_VAD_THREAD, analyse, listener, buffer, vad, listen)
@@ -124,19 +124,22 @@ def pad(speech: Sequence[Span], length: int, vad: VadOptions) -> list[Span]:
 
 
 def amplify(samples: Samples) -> Samples:
-    """The samples, amplified if very quiet: Silero misses quiet speech that the model can transcribe.
-
-    A constant offset, as of a bad sound card, is not loud.
-    """
-    if not len(samples):
-        return samples
-    offset = np.float32(np.median(samples))
-    swing = samples - (offset if abs(offset) >= MIN_OFFSET else np.float32(0))
-    gain = min(MAX_GAIN, LOUD / max(1.0, float(np.percentile(np.abs(swing), LOUD_PERCENTILE))))
+    """The samples, amplified if very quiet: Silero misses quiet speech that the model can transcribe."""
+    loudest = np.percentile(np.abs(samples.astype(np.int32)), LOUD_PERCENTILE) if len(samples) else LOUD
+    gain = min(MAX_GAIN, LOUD / max(1.0, float(loudest)))
     if gain < MIN_GAIN:
         return samples
-    louder: Samples = np.clip(swing * np.float32(gain), -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+    louder: Samples = np.clip(samples * np.float32(gain), -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
     return louder
+
+
+def centre(samples: Samples) -> Samples:
+    """The samples without a constant offset, as of a bad sound card, beside which neither detector nor model hears."""
+    offset = round(float(np.median(samples))) if len(samples) else 0
+    if abs(offset) < MIN_OFFSET:
+        return samples
+    centred: Samples = np.clip(samples.astype(np.int32) - offset, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+    return centred
 
 
 def everything(samples: Samples) -> list[Span]:
