@@ -9,6 +9,7 @@ import re
 import sqlite3
 import tempfile
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,12 +18,16 @@ from typing import Any
 from redis.asyncio import Redis
 
 from tests.support.cluster import redis_member
-from tests.support.service import free_port
+from tests.support.service import ROOT, free_port
 from transcription.core.audio import Span, Timeline
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
-from transcription.core.transcript import PlacedResult, Segment, Transcript, WindowResult
+from transcription.core.settings import Settings
+from transcription.core.transcript import PlacedResult, Segment, Transcript, WindowResult, Word
 from transcription.jobs.job import JobStatus, NewJob, Recording
+from transcription.jobs.recordings.folder import FolderStore
+from transcription.jobs.recordings.results import ResultFiles
 from transcription.jobs.store.base import JobStore
+from transcription.jobs.store.redis.steps import PREFIX
 from transcription.jobs.store.redis.store import RedisStore
 from transcription.jobs.store.sqlite import queries
 from transcription.jobs.store.sqlite.database import DATABASE_NAME
@@ -30,6 +35,8 @@ from transcription.jobs.store.sqlite.store import SqliteStore
 
 WINDOWS_OF_AN_HOUR = 120
 TTL = 1e6  # seconds, longer than the measurement
+HOURS = 50  # jobs of an hour whose memory is measured
+HOUR_SECONDS = 3600.0
 PHRASE = Segment(
     0.0, 3.0, " a phrase of ten words or so, as they come in speech", tuple(range(12)), -0.2, 1.2, 0.0, 0.0
 )
@@ -72,6 +79,7 @@ async def main() -> None:
             await measure(shared, args.jobs)
             await measure_server(shared, url, args.jobs)
             await shared.close()
+            await measure_results(url, folder)
         finally:
             server.kill()
 
@@ -134,6 +142,62 @@ async def keep_windows(store: JobStore) -> None:
     assert lease is not None
     for position in range(WINDOWS_OF_AN_HOUR):
         await store.checkpoint(lease, position, WINDOW, None)
+
+
+async def measure_results(url: str, folder: Path) -> None:
+    """Print the memory of Redis for completed jobs of an hour, with their transcripts in it and in a folder."""
+    settings = Settings(_env_file=None, temp_dir=folder / "uploads")
+    files = ResultFiles(FolderStore(folder / "spool", settings), settings)
+    for with_words in (False, True):
+        for where, place in (("in Redis", None), ("in a folder", files)):
+            store = RedisStore(url, result_ttl=TTL, files=place)
+            before = await used_memory(url)
+            for number in range(HOURS):
+                job = f"{where} {with_words} {number}"
+                await store.submit(new_job(job))
+                lease = await store.claim("hours", job)
+                assert lease is not None
+                await store.complete(lease, hour_of_speech(number, with_words=with_words))
+            async with Redis.from_url(url) as redis:
+                result = (await redis.hget(f"{PREFIX}:job:{job}", "result")).decode()
+                keys = [f"{PREFIX}:job:{job}", f"{PREFIX}:result:{result}"]
+                usage = [await redis.memory_usage(key, samples=0) for key in keys]
+            growth = (await used_memory(url) - before) / HOURS / 1024
+            kind = "with words" if with_words else "without words"
+            print(
+                f"memory: {growth:.1f} KiB per completed job of an hour {kind}, its transcript {where}; MEMORY USAGE: "
+                f"job {usage[0]}, result {usage[1]} bytes"
+            )
+            await store.close()
+
+
+def hour_of_speech(number: int, *, with_words: bool) -> Transcript:
+    """An hour of a lecture, another one for each number. The words are those of this repository's documents."""
+    chance = random.Random(number)
+    documents = " ".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))
+    spoken = re.findall(r"[A-Za-z']+[.,]?", documents)
+    segments, time_, at = [], 0.0, chance.randrange(len(spoken))
+    while time_ < HOUR_SECONDS:
+        said = [spoken[(at + place) % len(spoken)] for place in range(chance.randrange(5, 18))]
+        at += len(said)
+        words, start = [], time_
+        for word in said:
+            end = round(time_ + chance.uniform(0.2, 0.6), 2)
+            words.append(Word(f" {word}", time_, end, chance.uniform(0.5, 1.0)))
+            time_ = end
+        tokens = tuple(token for word in said for token in tokens_of(word))
+        doubt, ratio, silence = -chance.uniform(0.05, 0.5), chance.uniform(1.2, 1.8), chance.uniform(0, 0.1)
+        text = "".join(f" {word}" for word in said)
+        seek = int(start * 100)
+        segments.append(
+            Segment(start, time_, text, tokens, doubt, ratio, silence, 0.0, seek, tuple(words) if with_words else ())
+        )
+    return Transcript("en", 1.0, time_, tuple(segments), "demo", word_timestamps=with_words)
+
+
+def tokens_of(word: str) -> tuple[int, ...]:
+    """As many as a model would have for a word on average, always the same for one word."""
+    return tuple(zlib.crc32(part.encode()) % 50_000 for part in (word[:6], word[6:]) if part)
 
 
 async def used_memory(url: str) -> int:

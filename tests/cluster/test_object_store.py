@@ -1,4 +1,4 @@
-"""API and worker on machines that share no folder: recordings travel through an object store."""
+"""API and worker on machines that share no folder: recordings and transcripts travel through an object store."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from tests.support.cluster import local_cluster
-from tests.support.jobs import PATIENCE, finished, submit
+from tests.support.jobs import PATIENCE, finished, read_events, submit
 from tests.support.recordings import Recordings
 from tests.support.s3_server import S3Server, s3_server
+from transcription.jobs.recordings.base import RESULT_SUFFIX
 
 BUCKET = "recordings"
 
@@ -39,6 +40,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
             **store.environment,
             "SPOOL_URL": f"s3://{BUCKET}/spool",
             "TEMP_DIR": str(uploads),
+            "MAX_RESULT_IN_REDIS": "0",
             "WHISPER_MODEL": "demo",
             "WHISPER_LAYOUT": "1x1x4",
         }
@@ -56,10 +58,32 @@ def test_a_recording_goes_to_the_worker_through_the_bucket_and_leaves_it_with_it
     state = finished(apart.api, job)
     assert state["status"] == "completed"
     assert apart.api.get(f"/jobs/{job}/result").json()["text"].strip()
-    assert apart.store.keys(BUCKET) == [f"spool/{job}"]  # for a retry
+    kept = apart.store.keys(BUCKET)
+    assert [key for key in kept if not key.endswith(RESULT_SUFFIX)] == [f"spool/{job}"]  # for a retry
+    assert len(kept) == 2
     assert [path for path in apart.uploads.rglob("*") if path.is_file()] == []
     apart.api.delete(f"/jobs/{job}").raise_for_status()
     assert apart.store.keys(BUCKET) == []
+
+
+def test_a_transcript_in_the_bucket_is_read_corrected_renamed_and_followed_as_ever(
+    apart: Apart, recordings: Recordings
+) -> None:
+    job = submit(apart.api, recordings.speech("corrected.mp3", 9), timestamp_granularity="word")
+    finished(apart.api, job)
+    before = apart.api.get(f"/jobs/{job}/result").json()
+    document = apart.api.get(f"/jobs/{job}/transcript").json()
+    document["segments"][0] = {**document["segments"][0], "text": "Corrected words", "speaker": "Ann", "words": []}
+    apart.api.put(f"/jobs/{job}/transcript", json=document).raise_for_status()
+    apart.api.post(f"/jobs/{job}/speakers", json={"Ann": "Bo"}).raise_for_status()
+    for response_format in ("json", "srt", "vtt"):
+        answer = apart.api.get(f"/jobs/{job}/result", params={"response_format": response_format})
+        assert "Corrected words" in answer.text
+    assert "Bo" in answer.text
+    assert apart.api.get(f"/jobs/{job}/result?version=0").json() == before
+    assert read_events(apart.api, job)[-1]["data"]["status"] == "completed"
+    assert sum(key.endswith(RESULT_SUFFIX) for key in apart.store.keys(BUCKET)) == 3
+    apart.api.delete(f"/jobs/{job}").raise_for_status()
 
 
 def test_a_recording_that_is_gone_from_the_bucket_fails_its_job_with_the_reason(

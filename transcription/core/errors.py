@@ -190,6 +190,10 @@ class InsufficientStorage(ServiceUnavailable):
     code = "insufficient_storage"
 
 
+class RecordingsUnavailable(ServiceUnavailable):
+    """The storage of the jobs' recordings does not answer, or denies access. Jobs wait for it."""
+
+
 class UnknownJob(TranscriptionError):
     """There is no such job, or it has expired."""
 

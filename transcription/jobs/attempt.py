@@ -13,6 +13,7 @@ from transcription.core.errors import (
     InsufficientStorage,
     JobTookTooLong,
     ModelUnavailable,
+    RecordingsUnavailable,
     RepeatedlyInterrupted,
     ServiceUnavailable,
     TranscriptionError,
@@ -124,7 +125,8 @@ class Attempts:
             return
 
     async def _retry_or_fail(self, job: Job, error: Exception) -> None:
-        if isinstance(error, InsufficientStorage):  # as long as the disk is full, the job waits
+        # As long as the disk is full or the recordings cannot be reached, the job waits.
+        if isinstance(error, InsufficientStorage | RecordingsUnavailable):
             await self._store.postpone(job, error.retry_after, counted=False)
             ATTEMPTS.labels(outcome="retried").inc()
             return

@@ -15,7 +15,10 @@ from transcription.media.intake.upload import Destination, Upload
 CLEANUP = "cleanup"  # name of the background task that sweeps
 COPY_BYTES = 1024 * 1024  # read and written at once between file systems
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
-JOB_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # jobs are named by UUIDs
+RESULT_SUFFIX = ".result"
+# Recordings have the id of their job, a UUID. Large results have a UUID and a suffix, so that a version of the service
+# that does not know them leaves them alone.
+OWN_NAME = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}({re.escape(RESULT_SUFFIX)})?")
 
 
 class RecordingStore(Protocol):
@@ -43,7 +46,7 @@ class RecordingStore(Protocol):
         """Delete the files that no job refers to, and return their number.
 
         in_use: names. grace_seconds: younger files stay, because their job may be about to be stored. Files whose
-        names are not job ids belong to others and stay, too. Raises ServiceUnavailable.
+        names this service does not give belong to others and stay, too. Raises ServiceUnavailable.
         """
         ...
 

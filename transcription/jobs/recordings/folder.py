@@ -16,11 +16,11 @@ from pathlib import Path
 
 import structlog
 
-from transcription.core.errors import InsufficientStorage, ServiceUnavailable
+from transcription.core.errors import InsufficientStorage, RecordingsUnavailable, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.durable import sync_file, sync_folder
 from transcription.jobs.job import Recording
-from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
+from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, OWN_NAME, checked_name, local_copy, recording_lost
 from transcription.jobs.recordings.mounts import disk_of
 from transcription.media.intake.upload import Upload
 from transcription.system.disk import is_full
@@ -172,7 +172,7 @@ class FolderStore:
                 error.strerror or "",
                 retry_after=FULL_RETRY_SECONDS,
             )
-        return ServiceUnavailable(
+        return RecordingsUnavailable(
             "The folder of the recordings cannot be used. Try again in a moment; if the error persists, have the "
             "operator check that SPOOL_URL (by default JOBS_DIR) is mounted, has free space and belongs to the user "
             "that the service runs as.",
@@ -181,7 +181,7 @@ class FolderStore:
 
 
 def _is_ours(name: str) -> bool:
-    return JOB_NAME.fullmatch(name) is not None or name.startswith(TEMPORARY_PREFIX)
+    return OWN_NAME.fullmatch(name) is not None or name.startswith(TEMPORARY_PREFIX)
 
 
 def _swept(path: Path, grace_seconds: float) -> bool:

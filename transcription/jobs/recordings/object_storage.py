@@ -22,10 +22,10 @@ import fsspec
 import structlog
 from fsspec.asyn import sync_wrapper
 
-from transcription.core.errors import ServiceUnavailable, TranscriptionError
+from transcription.core.errors import RecordingsUnavailable, ServiceUnavailable, TranscriptionError
 from transcription.core.settings import InvalidSettings, Settings
 from transcription.jobs.job import Recording
-from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, JOB_NAME, checked_name, local_copy, recording_lost
+from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, OWN_NAME, checked_name, local_copy, recording_lost
 from transcription.media.intake.upload import Upload
 from transcription.telemetry.background import going_on
 
@@ -170,7 +170,7 @@ class ObjectStore:
 
     def _is_orphan(self, entry: Mapping[str, Any], in_use: frozenset[str]) -> bool:
         name = str(entry["name"]).rsplit("/", 1)[-1]
-        return entry["type"] == "file" and JOB_NAME.fullmatch(name) is not None and name not in in_use
+        return entry["type"] == "file" and OWN_NAME.fullmatch(name) is not None and name not in in_use
 
     async def _call(self, work: Callable[[], T], sending: _Sending | None = None) -> T:
         """Run `work` in a thread. Raises FileNotFoundError, and ServiceUnavailable for any other error of the driver.
@@ -197,22 +197,22 @@ class ObjectStore:
     def _key(self, name: str) -> str:
         return f"{self._root}/{checked_name(name)}"
 
-    def _unusable(self, error: Exception) -> ServiceUnavailable:
+    def _unusable(self, error: Exception) -> RecordingsUnavailable:
         reason = CREDENTIALS.sub("//...@", str(error))[:300]
         detail = f"{type(error).__name__}: {reason}"
         if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
-            return ServiceUnavailable(
+            return RecordingsUnavailable(
                 "The recording store denies access. Have the operator check its credentials (for S3 "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) and their permissions for SPOOL_URL.",
                 detail,
             )
         if isinstance(error, FileNotFoundError):
-            return ServiceUnavailable(
+            return RecordingsUnavailable(
                 "The bucket of SPOOL_URL does not exist in the recording store. Have the operator create the "
                 "bucket, or correct SPOOL_URL.",
                 detail,
             )
-        return ServiceUnavailable(
+        return RecordingsUnavailable(
             "The recording store cannot be reached. Try again in a moment; if the error persists, have the "
             "operator check SPOOL_URL and the address of the store (for S3 AWS_ENDPOINT_URL).",
             detail,

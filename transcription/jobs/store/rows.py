@@ -74,6 +74,14 @@ def unpack_transcript(packed: bytes) -> Transcript:
     return transcript
 
 
+def file_of(stored: bytes) -> Recording | None:
+    """The file that a description stands for; None if the transcript itself is stored, which is zlib's format.
+
+    Raises one of READ_ERRORS.
+    """
+    return _recording(stored) if stored[:1] == b"[" else None
+
+
 def unpack_window(packed: str | bytes) -> PlacedResult:
     """Raises one of READ_ERRORS."""
     placed = PLACED.unpack(packed)

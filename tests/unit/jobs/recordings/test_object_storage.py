@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.leftovers import files_under
-from tests.support.s3_server import S3Server, s3_server
+from tests.support.s3_server import S3Server
 from tests.support.service import free_port
 from tests.unit.jobs.recordings.contract import (
     LEFT,
@@ -36,34 +35,6 @@ from transcription.jobs.recordings.open import open_recordings
 
 READ_SECONDS = 0.5
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    with s3_server() as server:
-        yield server
-
-
-@pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
-    """Point the drivers to a server, by the environment only."""
-
-    def make(environment: dict[str, str]) -> None:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            monkeypatch.delenv(name)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-
-    return make
-
-
-@pytest.fixture
-def bucket(s3: S3Server, connect: Callable[[dict[str, str]], None]) -> str:
-    """An empty bucket on the server that the drivers use."""
-    name = f"bucket-{uuid.uuid4().hex}"
-    s3.make_bucket(name)
-    connect(s3.environment)
-    return name
 
 
 @pytest.fixture

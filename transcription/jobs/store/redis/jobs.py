@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from collections.abc import Collection
 
@@ -85,7 +86,9 @@ class RedisJobs(RedisSteps):
         job = await self.get(job_id)
         if job and not job.readable:  # whatever its stored status, it is shown as failed
             await self._fail_unreadable(job)
-        await self._step("delete", id=job_id)
+        unused = await self._step("delete", id=job_id)
+        if self._files:
+            await asyncio.gather(*(self._files.remove(name.decode()) for name in unused))
 
     async def result(self, job_id: str) -> Transcript | None:
         return await self._transcript("result", id=job_id)

@@ -41,7 +41,8 @@ class RedisMaintenance(RedisSteps):
             before = jobs[-1].number
 
     async def recordings_in_use(self) -> frozenset[str]:
-        return frozenset(name.decode(errors="replace") for name in await self._step("recordings"))
+        names = [*await self._step("recordings"), *await self._step("files")]
+        return frozenset(name.decode(errors="replace") for name in names)
 
     async def back_up(self) -> None:
         """Log a warning if Redis is not configured to keep jobs. Its own files are the backup: docs/DEPLOYMENT.md."""

@@ -35,7 +35,10 @@ class RedisQueue(RedisSteps):
 
     async def complete(self, lease: Job, transcript: Transcript) -> None:
         packed = await asyncio.to_thread(pack_transcript, transcript)
-        await self._change(lease, "complete", packed, duration=transcript.duration)
+        if self._files and self._files.is_large(packed):
+            await self.renew(lease)  # writing a file may take almost as long as a lease
+        payload, file = await self._placed(packed)
+        await self._change(lease, "complete", payload, duration=transcript.duration, file=file)
 
     async def fail(self, lease: Job, failure: Failure) -> None:
         await self._change(lease, "fail", failure=pack_failure(failure))

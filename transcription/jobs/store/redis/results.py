@@ -20,7 +20,8 @@ class RedisResults(RedisSteps):
     async def remember(self, work: str, transcript: Transcript) -> None:
         if self._caching:
             packed = await asyncio.to_thread(pack_transcript, transcript)
-            await self._step("remember", packed, work=work, duration=transcript.duration)
+            payload, file = await self._placed(packed)
+            await self._step("remember", payload, work=work, duration=transcript.duration, file=file)
 
     async def checkpoints(self, work: str, start: int = 0) -> Sequence[PlacedResult]:
         windows = await self._step("checkpoints", work=work, start=start)

@@ -8,6 +8,7 @@ from pathlib import Path
 FILES = (
     "common",
     "turns",
+    "files",
     "transitions",
     "ahead",
     "jobs",

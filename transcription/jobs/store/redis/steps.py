@@ -16,18 +16,19 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from transcription.core.errors import InsufficientStorage, NewerStore, OutcomeUnknown, ServiceUnavailable
+from transcription.core.errors import InsufficientStorage, NewerStore, OutcomeUnknown, RecordingLost, ServiceUnavailable
 from transcription.core.redis_url import parse_sentinels
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job
 from transcription.jobs.policy import STORE_POLICY
+from transcription.jobs.recordings.results import ResultFiles
 from transcription.jobs.store.base import LeaseLost
 from transcription.jobs.store.redis.connection import open_redis
 from transcription.jobs.store.redis.rows import job_of
 from transcription.jobs.store.redis.schema import MINIMUM_READER, NEWER, SCHEMA_VERSION
 from transcription.jobs.store.redis.script import load_script
-from transcription.jobs.store.rows import pack_failure, unpack_transcript
-from transcription.jobs.store.unreadable import READ_ERRORS, reason_of, seconds, unreadable_result
+from transcription.jobs.store.rows import RECORDING, file_of, pack_failure, unpack_transcript
+from transcription.jobs.store.unreadable import READ_ERRORS, Implausible, reason_of, seconds, unreadable_result
 
 log = structlog.get_logger(__name__)
 
@@ -50,12 +51,19 @@ class RedisSteps:
     """
 
     def __init__(
-        self, url: str, *, result_ttl: float, caching: bool = True, clock: Callable[[], float] | None = None
+        self,
+        url: str,
+        *,
+        result_ttl: float,
+        caching: bool = True,
+        clock: Callable[[], float] | None = None,
+        files: ResultFiles | None = None,
     ) -> None:
         """Connects at the first step. All steps must run in one event loop.
 
         url: as REDIS_URL. result_ttl: seconds for which finished jobs and results are kept. caching: whether
         a stored result answers later identical requests. clock: seconds since the epoch; None for the clock of Redis.
+        files: where large transcripts are; None for a process that neither stores nor reads any.
         """
         self._redis = open_redis(
             url,
@@ -71,6 +79,7 @@ class RedisSteps:
         self._ttl = result_ttl
         self._caching = caching
         self._clock = clock
+        self._files = files
 
     async def _step(self, name: str, payload: str | bytes = b"", **values: Any) -> Any:
         return await self._run(self._redis, name, payload, values)
@@ -113,13 +122,34 @@ class RedisSteps:
         result, duration, packed = found
         try:
             seconds(float(duration))  # a job that this result completes gets it
-            return await asyncio.to_thread(unpack_transcript, packed)
+            return await self._read(packed)
         except READ_ERRORS as error:
             failure = unreadable_result(reason_of(error))
         # The id of the result may be damaged, too: as payload, because JSON carries only text.
         await self._step("drop_unreadable_result", result, id=values.get("id"), failure=pack_failure(failure))
         log.error("unreadable_result", reason=failure.detail)
         return None
+
+    async def _placed(self, packed: bytes) -> tuple[str | bytes, str | None]:
+        """What Redis is given of a transcript, and the name of its file, if it has one.
+
+        The file is written first. Until the step that refers to it, and for good if that fails, it is left to the
+        sweep of the recording store. Raises ServiceUnavailable.
+        """
+        file = await self._files.keep(packed) if self._files else None
+        return (RECORDING.pack(file), file.name) if file else (packed, None)
+
+    async def _read(self, stored: bytes) -> Transcript:
+        """The transcript of which Redis has this. Raises one of READ_ERRORS, ServiceUnavailable."""
+        file = file_of(stored)
+        if file is None:
+            return await asyncio.to_thread(unpack_transcript, stored)
+        if self._files is None:
+            raise ServiceUnavailable("This process reads no results from the recording store.")
+        try:
+            return await asyncio.to_thread(unpack_transcript, await self._files.read(file))
+        except RecordingLost:
+            raise Implausible("its file is gone from the recording store") from None
 
     async def _claimed(self, name: str, **values: Any) -> Job | None:
         """The first job of a step that claims one which can be read; those before it fail."""

@@ -10,7 +10,7 @@ import structlog
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job, Version
 from transcription.jobs.store.redis.steps import RedisSteps
-from transcription.jobs.store.rows import pack_transcript, unpack_transcript
+from transcription.jobs.store.rows import pack_transcript
 from transcription.jobs.store.unreadable import READ_ERRORS, reason_of
 
 log = structlog.get_logger(__name__)
@@ -20,9 +20,9 @@ class RedisVersions(RedisSteps):
     """As `transcription.jobs.store.base.Versions`."""
 
     async def replace_result(self, shown: Job, transcript: Transcript) -> str:
-        packed = await asyncio.to_thread(pack_transcript, transcript)
-        values = {"id": shown.id, "result": shown.result, "duration": transcript.duration}
-        result = await self._step("replace_result", packed, **values)
+        payload, file = await self._placed(await asyncio.to_thread(pack_transcript, transcript))
+        values = {"id": shown.id, "result": shown.result, "duration": transcript.duration, "file": file}
+        result = await self._step("replace_result", payload, **values)
         return str(result or "")
 
     async def versions(self, job_id: str) -> Sequence[Version]:
@@ -34,7 +34,7 @@ class RedisVersions(RedisSteps):
         if not packed:
             return None
         try:
-            return await asyncio.to_thread(unpack_transcript, packed)
+            return await self._read(packed)
         except READ_ERRORS as error:
             log.error("unreadable_version", job_id=job_id, version=number, reason=reason_of(error))
             return None

@@ -24,6 +24,7 @@
 --   versions:ID       zset   numbers of the former versions of the job's transcript
 --   version:ID:N      hash   one of them: transcript, saved_at, replaced_at
 --   keys, recordings  hash   id of the job by idempotency key; name of the recording by id
+--   files, file_owners  hash  name of the file of a transcript by its owner, see `files.lua`; number of owners by name
 --   expiry, result_expiry, deliveries, messages   zset   ids by the time something is due; messages: to workers
 --   speeds            list   of the latest completed jobs, newest first
 --   schema            hash   version: the highest that ever wrote here. minimum_reader: the oldest that may use it
@@ -73,7 +74,8 @@ local function too_new()
   local version, reader = finite(stored[1]) or 0, finite(stored[2]) or 0
   if reader > arg.schema[1] then return 'NEWERSCHEMA ' .. version end
   if version < arg.schema[1] then
-    redis.pcall('HSET', schema, 'version', arg.schema[1], 'minimum_reader', arg.schema[2])  -- not while Redis is full
+    local minimum = math.max(reader, arg.schema[2])
+    redis.pcall('HSET', schema, 'version', arg.schema[1], 'minimum_reader', minimum)  -- not while Redis is full
   end
   return false
 end

@@ -148,12 +148,14 @@ function steps.retry()
   return shown(id)
 end
 
+-- The files that no one needs any more.
 function steps.delete()
   local status = get(arg.id, 'status')
-  if status == 'queued' or status == 'processing' then return end
-  local unused = release_result(arg.id)
-  if unused then drop_result(unused) end
+  if status == 'queued' or status == 'processing' then return {} end
+  local result = release_result(arg.id)
+  if result then drop_result(result) end
   drop_job(arg.id)
+  return ownerless
 end
 
 function steps.result()

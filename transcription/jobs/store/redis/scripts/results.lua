@@ -14,7 +14,8 @@ function steps.drop_unreadable_result()
     set_status(id, 'failed')
   end
   for _, id in ipairs(call('SMEMBERS', key('users', payload))) do fail(id) end
-  if arg.id then fail(arg.id) end
+  -- The job that was to be shown, unless it has another result by now.
+  if arg.id and (get(arg.id, 'result') or '') == payload then fail(arg.id) end
   call('DEL', key('users', payload))
   drop_result(payload)
 end

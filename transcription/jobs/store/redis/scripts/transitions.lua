@@ -143,6 +143,7 @@ local function keep_result(work, duration, expires_at)
   local until_then = expires_at or now + arg.ttl
   call('HSET', key('result', result), 'work', work, 'duration', duration, 'expires_at', until_then,
        'transcript', payload)
+  keep_file(result, arg.file)
   call('ZADD', key('results', work), result, result)
   call('ZADD', prefix .. 'result_expiry', until_then, result)
   return result
@@ -152,6 +153,7 @@ local function drop_result(result)
   local work = redis.pcall('HGET', key('result', result), 'work')
   call('DEL', key('result', result))
   call('ZREM', prefix .. 'result_expiry', result)
+  drop_file(result)
   if type(work) == 'string' then call('ZREM', key('results', work), result) end
 end
 
@@ -166,7 +168,10 @@ end
 
 local function drop_versions(id)
   local members = redis.pcall('ZRANGE', key('versions', id), 0, -1)
-  for _, number in ipairs(members.err and {} or members) do call('DEL', key('version', id .. ':' .. number)) end
+  for _, number in ipairs(members.err and {} or members) do
+    call('DEL', key('version', id .. ':' .. number))
+    drop_file(id .. ':' .. number)
+  end
   call('DEL', key('versions', id))
 end
 

@@ -27,10 +27,16 @@ function steps.replace_result()
   call('HSET', version_key(id, number), 'transcript', former, 'replaced_at', now,
        'saved_at', saved_at or get_number(id, 'finished_at') or now)
   call('ZADD', key('versions', id), number, number)
-  -- A version of the program that does not know them deletes the job alone.
-  local seconds = math.ceil(math.max((expires_at or now) - now, 0) + arg.ttl + policy.delivery_grace)
-  call('EXPIRE', version_key(id, number), seconds)
-  call('EXPIRE', key('versions', id), seconds)
+  local file = file_of(arg.result)
+  keep_file(id .. ':' .. number, file)
+  if file or (latest and call('TTL', key('versions', id)) < 0) then
+    call('PERSIST', key('versions', id))  -- or the file would keep its owner for ever
+  else
+    -- A version of the program that does not know them deletes the job alone.
+    local seconds = math.ceil(math.max((expires_at or now) - now, 0) + arg.ttl + policy.delivery_grace)
+    call('EXPIRE', version_key(id, number), seconds)
+    call('EXPIRE', key('versions', id), seconds)
+  end
   local unused = release_result(id)
   if unused then drop_result(unused) end
   local result = keep_result(id, arg.duration, expires_at)
@@ -40,6 +46,7 @@ function steps.replace_result()
     if old > 0 and old <= number - policy.versions_kept then
       call('ZREM', key('versions', id), old)
       call('DEL', version_key(id, old))
+      drop_file(id .. ':' .. old)
     end
   end
   return result

@@ -1,0 +1,49 @@
+"""Jobs whose recording store cannot be reached: a real store and folder, a scripted model."""
+
+from tests.support.scripted_runner import ScriptedRunner
+from tests.unit.jobs import test_worker
+from tests.unit.jobs.test_worker import end_of
+from transcription.core.errors import RecordingsUnavailable
+from transcription.jobs.job import JobStatus
+from transcription.jobs.recordings.folder import FolderStore
+from transcription.jobs.store.sqlite.store import SqliteStore
+
+# Fixtures that these tests share with those of the worker.
+world, speech = test_worker.world, test_worker.speech
+
+
+class Away(FolderStore):
+    """A recording store that cannot be reached for the first `failures` attempts."""
+
+    failures = 5
+
+    def borrowed(self, recording):
+        if self.failures:
+            self.failures -= 1
+            raise RecordingsUnavailable("away", retry_after=0.01)
+        return super().borrowed(recording)
+
+
+class NowhereToStore(SqliteStore):
+    """A store that cannot put the first `failures` transcripts where recordings are."""
+
+    failures = 5
+
+    async def complete(self, lease, transcript):
+        if self.failures:
+            self.failures -= 1
+            raise RecordingsUnavailable("away", retry_after=0.01)
+        await super().complete(lease, transcript)
+
+
+def test_a_job_waits_for_a_recording_store_that_is_away(world, speech, tmp_path):
+    waiting = world(ScriptedRunner(), job_retries=0)
+    waiting.recordings = Away(tmp_path / "jobs" / "spool", waiting.settings)
+    job = end_of(waiting, speech)
+    assert (job.status, job.attempt, job.failures) == (JobStatus.COMPLETED, Away.failures + 1, 0)
+
+
+def test_a_transcript_that_cannot_be_stored_yet_does_not_fail_its_job(world, speech, tmp_path):
+    runner = ScriptedRunner()
+    job = end_of(world(runner, NowhereToStore(tmp_path / "jobs", result_ttl=1000), job_retries=0), speech)
+    assert (job.status, job.attempt, job.failures) == (JobStatus.COMPLETED, NowhereToStore.failures + 1, 0)
