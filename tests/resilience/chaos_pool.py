@@ -2,9 +2,11 @@
 
 `python -m tests.resilience.chaos_pool` runs for five minutes: two API replicas, two Celery workers without a model,
 three runners whose device is a pause and whose text is a digest of the samples, and a Redis with a replica and three
-Sentinels. A runner that is stopped by SIGSTOP stands for one whose network is cut. It fails when a job is lost, fails
-or is done twice, when a text differs from that before the disturbances, or when a synchronous request fails in another
-way than with 503 and Retry-After. Requests to an API replica that was killed are sent again, as behind a load balancer.
+Sentinels. A runner that is stopped by SIGSTOP stands for one whose network is cut, and one that states another version
+of the wire for an update that is half done. It fails when a job is lost, fails or is done twice, when a text differs
+from that before the disturbances, when a synchronous request fails in another way than with 503 and Retry-After, or
+when a live session ends otherwise than with its text, with its API replica, or with an error that asks to try again.
+Requests to an API replica that was killed are sent again, as behind a load balancer.
 """
 
 from __future__ import annotations
@@ -16,51 +18,38 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import redis
 
 from benchmarks.report import table
+from runners.pool.messages import WIRE_VERSION
 from tests.resilience.chaos import count_completions, make_recordings
+from tests.resilience.pool_traffic import PATIENCE, Outcome, Traffic
 from tests.support.cluster import Member, api_member, worker_member
 from tests.support.pool import TOKEN, RunnerProcesses, runner_processes
 from tests.support.sentinels import PRIMARY, Guarded, guarded_redis
-from tests.support.service import UNSHARED, folders, free_port
+from tests.support.service import folders, free_port
 from tests.support.waiting import wait_until
 
 APIS, WORKERS, RUNNERS = 2, 2, 3
-TARGETS = ("runner killed", "runner stopped", "runner drained", "API killed", "worker killed", "failover", "update")
+TARGETS = (
+    *("runner killed", "runner stopped", "runner drained", "API killed", "worker killed", "failover", "update"),
+    "other version",
+)
 LENGTHS = (3, 11, 29, 60)  # seconds
 SYNCHRONOUS = 4  # clients
 JOBS_AT_ONCE = 8
+LIVE = 2
 PAUSE = (2.0, 8.0)  # seconds between two disturbances
+MIXED_SECONDS = 10.0  # of two versions of the wire
 STOPPED_SECONDS = 15.0  # longer than the silence after which a runner is given up
-PATIENCE = 300.0
-REQUEST_SECONDS = 120.0
-AGAIN_SECONDS = 0.5
 BATCH_SECONDS = 0.3
-SHOWN = 160  # characters of an error
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of it. synchronous: answers by kind. resent: requests whose API replica was gone."""
-
-    disturbances: Counter[str] = field(default_factory=Counter)
-    synchronous: Counter[str] = field(default_factory=Counter)
-    jobs: int = 0
-    attempts: Counter[int] = field(default_factory=Counter)
-    resent: int = 0
-    problems: list[str] = field(default_factory=list)
 
 
 class Parts:
@@ -102,24 +91,35 @@ class Parts:
             self._fail_over()
         elif target == "update":
             self._update()
+        elif target == "other version":
+            self._take_part_of_an_update(number)
         else:
             member = chance.choice(self.apis if target == "API killed" else self.workers)
             member.kill()
             member.start()
 
-    def _drain(self, number: int) -> None:
+    def _drain(self, number: int, *options: str) -> None:
         process = self.runners.processes[number]
         process.terminate()
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             raise TimeoutError("a runner does not end after SIGTERM") from None
-        self._start_again(number)
+        self._start_again(number, *options)
 
-    def _start_again(self, number: int) -> None:
-        self.runners.restart(number)
+    def _start_again(self, number: int, *options: str) -> None:
+        self.runners.restart(number, *options)
         if not wait_until(lambda: _answers(self.runners.ports[number]), PATIENCE):
             raise TimeoutError("a runner does not start again")
+
+    def _take_part_of_an_update(self, number: int) -> None:
+        """For a while one runner speaks another version of the wire than the clients, which must not ask it."""
+        self._drain(number, "--wire", str(WIRE_VERSION + 1))
+        time.sleep(MIXED_SECONDS)
+        asked = httpx.get(f"http://127.0.0.1:{self.runners.ports[number]}/metrics").json()["windows"]
+        self._drain(number)
+        if asked:
+            raise TimeoutError(f"a runner of another version was asked {asked} times")
 
     def _update(self) -> None:
         """Everything is replaced, one after another: a rolling update."""
@@ -143,104 +143,6 @@ class Parts:
     def _primary_port(self) -> int:
         with redis.Redis(port=self.guarded.ports[2]) as sentinel:
             return int(sentinel.sentinel_master(PRIMARY)["port"])
-
-
-class Traffic:
-    """Clients. expected: text by recording, from before the disturbances."""
-
-    def __init__(self, urls: list[str], recordings: list[Path], outcome: Outcome) -> None:
-        self._urls = itertools.cycle(urls)
-        self._recordings = recordings
-        self._outcome = outcome
-        self._numbers = itertools.count()
-        self._lock = threading.Lock()
-        self.expected: dict[Path, str] = {}
-        self.stop = threading.Event()
-
-    def learn(self) -> None:
-        """Transcribe everything once, undisturbed."""
-        for path in self._recordings:
-            self.expected[path] = self._post(path, next(self._numbers)).raise_for_status().text
-
-    def synchronous(self) -> None:
-        """One client, until `stop`."""
-        while not self.stop.is_set():
-            number = next(self._numbers)
-            path = self._recordings[number % 2]  # the short ones
-            answer = self._post(path, number)
-            kind = str(answer.status_code)
-            if answer.status_code != httpx.codes.OK:
-                kind += f" ({answer.text[:SHOWN]})"
-            with self._lock:
-                self._outcome.synchronous[kind] += 1
-                if answer.status_code == httpx.codes.OK and answer.text != self.expected[path]:
-                    self._outcome.problems.append(f"synchronous {path.name}: another text")
-                elif answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Retry-After" not in answer.headers:
-                    self._outcome.problems.append("503 without Retry-After")
-                elif answer.status_code not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
-                    self._outcome.problems.append(f"synchronous: {kind} {answer.text[:200]}")
-            if answer.status_code != httpx.codes.OK:
-                self.stop.wait(AGAIN_SECONDS)
-
-    def jobs(self) -> None:
-        """One client, which submits a job and waits for its end, until `stop`."""
-        while not self.stop.is_set():
-            number = next(self._numbers)
-            path = self._recordings[number % len(self._recordings)]
-            job = self._accepted(path, number)
-            ended = self._ended(job)
-            text = self._patiently("GET", f"/jobs/{job}/result", params={"response_format": "text"}).text
-            with self._lock:
-                self._outcome.jobs += 1
-                self._outcome.attempts[ended["attempts"]] += 1
-                if ended["status"] != "completed":
-                    self._outcome.problems.append(f"{path.name}: {ended['status']}, {ended.get('error')}")
-                elif text != self.expected[path]:
-                    self._outcome.problems.append(f"job {path.name}: another text")
-
-    def _accepted(self, path: Path, number: int) -> str:
-        fields = {"async": "true", "language": "en", "initial_prompt": str(number)}
-        files = {"file": (path.name, path.read_bytes())}
-        headers = {"Idempotency-Key": f"key-{number}"}
-        answer = self._patiently("POST", "/transcribe", files=files, data=fields, headers=headers)
-        return str(answer.raise_for_status().json()["job_id"])
-
-    def _ended(self, job: str) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE
-        while (state := self._patiently("GET", f"/status/{job}").json())["status"] in ("queued", "processing"):
-            if time.monotonic() > deadline:
-                return {**state, "attempts": state.get("attempts", 0)}
-            time.sleep(AGAIN_SECONDS)
-        return state
-
-    def _post(self, path: Path, number: int) -> httpx.Response:
-        """A synchronous request of its own: the prompt makes its windows different from all others."""
-        fields = {"language": "en", "response_format": "text", "initial_prompt": str(number)}
-        files = {"file": (path.name, path.read_bytes())}
-        return self._sent("POST", "/transcribe", files=files, data=fields, headers=UNSHARED)
-
-    def _patiently(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        deadline = time.monotonic() + PATIENCE
-        while (answer := self._sent(method, path, **arguments)).status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{method} {path}: {answer.status_code} {answer.text}")
-            time.sleep(AGAIN_SECONDS)
-        return answer
-
-    def _sent(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """The answer of a replica; of the other one if the first is gone."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            with self._lock:
-                url = next(self._urls)
-            try:
-                return httpx.request(method, url + path, timeout=REQUEST_SECONDS, **arguments)
-            except httpx.TransportError:
-                if time.monotonic() > deadline:
-                    raise
-                with self._lock:
-                    self._outcome.resent += 1
-                time.sleep(AGAIN_SECONDS)
 
 
 def _answers(port: int) -> bool:
@@ -276,16 +178,18 @@ def run(seconds: float, seed: int, folder: Path, targets: Sequence[str] = TARGET
     """Disturb for so long, then let all work end. Raises TimeoutError, DidNotStart."""
     outcome, chance = Outcome(), random.Random(seed)
     recordings = make_recordings(len(LENGTHS), LENGTHS, folder / "recordings")
-    with running(folder) as parts, ThreadPoolExecutor(SYNCHRONOUS + JOBS_AT_ONCE) as clients:
+    with running(folder) as parts, ThreadPoolExecutor(SYNCHRONOUS + JOBS_AT_ONCE + LIVE) as clients:
         traffic = Traffic(parts.urls, recordings, outcome)
         traffic.learn()
         work = [clients.submit(traffic.synchronous) for _ in range(SYNCHRONOUS)]
         work += [clients.submit(traffic.jobs) for _ in range(JOBS_AT_ONCE)]
+        work += [clients.submit(traffic.live) for _ in range(LIVE)]
         end = time.monotonic() + seconds
+        rounds = itertools.chain.from_iterable(chance.sample(targets, len(targets)) for _ in itertools.count())
         try:
             while time.monotonic() < end:
                 time.sleep(chance.uniform(*PAUSE))
-                target = chance.choice(targets)
+                target = next(rounds)
                 parts.disturb(target, chance)
                 outcome.disturbances[target] += 1
         finally:
@@ -316,6 +220,7 @@ def report(outcome: Outcome) -> str:
         ("synchronous answers", ", ".join(f"{count} x {kind}" for kind, count in sorted(outcome.synchronous.items()))),
         ("jobs", str(outcome.jobs)),
         ("attempts: jobs", ", ".join(f"{number}: {count}" for number, count in sorted(outcome.attempts.items()))),
+        ("live sessions", ", ".join(f"{count} x {kind}" for kind, count in sorted(outcome.live.items()))),
         ("requests sent again, their API replica being gone", str(outcome.resent)),
         ("problems", str(len(outcome.problems))),
     ]

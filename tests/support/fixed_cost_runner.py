@@ -124,6 +124,8 @@ async def serve(options: argparse.Namespace) -> None:
         options.seconds, options.batch, options.models.split(","), options.folder, options.max_queue_seconds
     )
     runner = RunnerServer(lambda: host)
+    if options.wire:
+        runner.versions = (options.wire,)
     where: dict[str, Any] = {"uds": options.socket} if options.socket else {"host": "127.0.0.1", "port": options.port}
 
     async def counts(_: Request) -> JSONResponse:
@@ -146,5 +148,6 @@ if __name__ == "__main__":
     parser.add_argument("--models", default="demo")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--token", default="")
+    parser.add_argument("--wire", type=int, default=0, help="the only version to state; by default its own")
     parser.add_argument("--max-queue-seconds", type=float, default=300.0)
     asyncio.run(serve(parser.parse_args()))

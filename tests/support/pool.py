@@ -83,10 +83,10 @@ class RunnerProcesses:
         self._folder, self._options = folder, options
         self.processes = [self._begin(index) for index in range(number)]
 
-    def restart(self, index: int) -> None:
-        """Start one again that has ended, with the same address and the same files."""
+    def restart(self, index: int, *more: str) -> None:
+        """Start one again that has ended, with the same address and the same files. more: options for this time."""
         self.processes[index].wait()
-        self.processes[index] = self._begin(index)
+        self.processes[index] = self._begin(index, *more)
 
     @property
     def url(self) -> str:
@@ -98,9 +98,9 @@ class RunnerProcesses:
             process.kill()
             process.wait()
 
-    def _begin(self, index: int) -> subprocess.Popen[bytes]:
+    def _begin(self, index: int, *more: str) -> subprocess.Popen[bytes]:
         place = ["--port", str(self.ports[index]), "--folder", str(self._folder / str(index)), "--token", TOKEN]
-        command = [sys.executable, "-m", "tests.support.fixed_cost_runner", *place, *self._options]
+        command = [sys.executable, "-m", "tests.support.fixed_cost_runner", *place, *self._options, *more]
         return subprocess.Popen(command, cwd=ROOT)
 
 
