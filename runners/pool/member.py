@@ -169,9 +169,9 @@ class Member:
         self._changed()
 
     async def _events(self, message: WindowMessage) -> AsyncGenerator[Event]:
-        body = render_window(message)
         headers = {"Content-Type": WINDOW_TYPE}
-        async with self._session.post(PREFIX + WINDOWS_PATH, data=body, headers=headers) as response:
+        # No name for the body, which would keep a second copy of the samples until the answer.
+        async with self._session.post(PREFIX + WINDOWS_PATH, data=render_window(message), headers=headers) as response:
             await self._check(response)
             async for line in response.content:
                 yield parse_event(line)

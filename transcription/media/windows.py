@@ -63,6 +63,7 @@ async def cut_windows(
     while not ended:
         fresh, ended = await _read(stream, BLOCK_SAMPLES)
         buffer = np.concatenate((buffer, centre(np.concatenate((buffer[:0], *fresh)))))
+        del fresh  # or a recording that waits for the thread holds its sound twice
         with traced(VAD, seconds=len(buffer) / SAMPLE_RATE):
             loop = asyncio.get_running_loop()
             kept, activity = await loop.run_in_executor(_VAD_THREAD, analyse, listener, buffer, vad, listen)

@@ -16,7 +16,7 @@ from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
 from transcription.core.errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from transcription.core.languages import DOUBTFUL, UNDETERMINED
-from transcription.core.options import Channel, DecodeOptions, SoundOptions, Ticket, TranscriptionRequest
+from transcription.core.options import Channel, DecodeOptions, Priority, SoundOptions, Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.core.speakers import LONGEST_SAMPLE, REFERENCES, KnownVoice, SpeakerOptions, SpeakerTurns
 from transcription.core.transcript import PlacedResult, Transcript, WindowResult
@@ -31,6 +31,7 @@ from transcription.pipeline.assemble import judged, prompt_notices
 from transcription.pipeline.counted_samples import CountedSamples
 from transcription.pipeline.diarize import SpeakerStage, voice_in
 from transcription.pipeline.request_key import computed_by, still_valid
+from transcription.pipeline.room import DECODER_BYTES, ROOM_BYTES, Room, room_for
 from transcription.pipeline.sides import SIDES, Side, by_time, check_stereo, merged
 from transcription.telemetry.tracing import PROBE, traced
 
@@ -67,6 +68,7 @@ class Pipeline:
         self._settings = settings
         self._runner = runner
         self._quarantine = DecoderQuarantine()
+        self._room = Room(ROOM_BYTES)
 
     async def transcribe(
         self,
@@ -78,7 +80,7 @@ class Pipeline:
     ) -> Transcript:
         """The transcript of the whole file.
 
-        ticket: called for each window as it is sent, because the priority may change during the run.
+        ticket: called at the start, and for each window as it is sent, because the priority may change during the run.
         known: results of an earlier, interrupted run of the same file and request, from the first window on.
         on_result: called for each window in file order, known ones included, with the seconds of audio in the file
             (None if unknown).
@@ -97,20 +99,24 @@ class Pipeline:
         known: Sequence[PlacedResult],
         on_result: OnResult | None,
     ) -> Transcript:
-        with traced(PROBE):
-            media = await open_media(upload, request.sound, self._settings)
-        if request.sound.channel is Channel.SPLIT:
-            return await self._transcribe_channels(media, request, ticket, known, on_result)
-        notices = track_notices(media, request.sound)
-        placed: list[PlacedResult] = []
         async with AsyncExitStack() as stack:
+            background = ticket().priority is Priority.BACKGROUND  # jobs have a limit of their own, JOB_CONCURRENCY
+            share = await stack.enter_async_context(self._room.share(0 if background else room_for(None)))
+            with traced(PROBE):
+                media = await open_media(upload, request.sound, self._settings)
+            share.shrink(room_for(media.duration))
+            if request.sound.channel is Channel.SPLIT:
+                return await self._transcribe_channels(media, request, ticket, known, on_result)
+            notices = track_notices(media, request.sound)
+            placed: list[PlacedResult] = []
             speakers = None
             if request.speakers:
                 heard = [item.heard for item in known if item.heard]
                 stage = SpeakerStage(request.speakers, self._settings.whisper_model_dir, heard)
                 speakers = await stack.enter_async_context(aclosing(stage))
             blocks = decode(media, self._settings, notices, request.sound.channel)
-            pcm = CountedSamples(blocks, speakers.feed if speakers else None)
+            listener = speakers.feed if speakers else None
+            pcm = CountedSamples(blocks, listener, lambda: share.shrink(share.size - DECODER_BYTES))
             # Closes the decoder now: `windows` would leave it to the garbage collector.
             await stack.enter_async_context(aclosing(pcm))
             windows = windows_of(pcm, request)

@@ -137,7 +137,7 @@ def test_each_window_is_sent_with_the_ticket_of_that_moment(settings, uploaded, 
     asked = count()
     pipeline = Pipeline(settings, Listening())
     asyncio.run(pipeline.transcribe(uploaded(path), request, lambda: Ticket(str(next(asked)))))
-    assert tickets == [str(number) for number in range(len(tickets))]
+    assert tickets == [str(number) for number in range(1, 1 + len(tickets))]  # the first was asked for its priority
 
 
 def test_a_failing_window_fails_the_request_and_cancels_the_rest(transcribed):

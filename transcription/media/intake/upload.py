@@ -22,7 +22,8 @@ from transcription.system.private_folder import PRIVATE_FILE
 FILE_FIELD = "file"
 # Bytes of a request besides the file: samples of voices, other fields, headers, boundaries.
 FORM_OVERHEAD = MAX_ALL_SAMPLES_BYTES + 1024 * 1024
-WRITE_BYTES = 1024 * 1024  # per write, in a thread, so that a slow disk does not block the event loop
+# Per write, in a thread, so that a slow disk does not block the event loop. Hundreds of uploads hold as much each.
+WRITE_BYTES = 64 * 1024
 SYNC_BYTES = 64 * 1024 * 1024  # flushed to disk as data arrives: a job's file is synced before the job is accepted
 
 BeforeFile = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]

@@ -1,0 +1,90 @@
+"""Memory that recordings in progress share: who finds too little of it left waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import ServiceUnavailable
+
+MIB = 1024 * 1024
+# What synchronous requests of short recordings hold at once in a process: decoders, and sound that waits for a runner.
+# The others wait with their files on the disk.
+ROOM_BYTES = 96 * MIB
+DECODER_BYTES = 12 * MIB  # of ffmpeg, while it runs
+BYTES_PER_SECOND = 2 * SAMPLE_RATE * 3 // 2  # int16; windows are copies of parts of what was decoded
+LONGEST_SHORT = 120.0  # seconds; a longer recording would keep the others waiting for minutes, so it takes no room
+MOST_WAITING = 1000
+
+
+def room_for(seconds: float | None) -> int:
+    """Bytes that a recording of so many seconds takes while it is decoded. None: unknown."""
+    if seconds is not None and seconds > LONGEST_SHORT:
+        return 0
+    return DECODER_BYTES + int((LONGEST_SHORT if seconds is None else seconds) * BYTES_PER_SECOND)
+
+
+class Share:
+    """A part of a `Room`. size: bytes that are still taken."""
+
+    def __init__(self, room: Room, size: int) -> None:
+        self._room = room
+        self.size = size
+
+    def shrink(self, size: int) -> None:
+        """Give back all but `size` bytes. A larger size changes nothing."""
+        left = max(0, min(size, self.size))
+        self._room.give_back(self.size - left)
+        self.size = left
+
+
+class Room:
+    """A number of bytes. They are given in the order in which they are asked for."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def share(self, size: int) -> AsyncIterator[Share]:
+        """Take `size` bytes for the duration of the context, as soon as there are as many. At most all are taken.
+
+        0 bytes are there at once. Raises ServiceUnavailable if too many wait.
+        """
+        size = min(size, self._size)
+        if size:
+            await self._take(size)
+        share = Share(self, size)
+        try:
+            yield share
+        finally:
+            share.shrink(0)
+
+    def give_back(self, size: int) -> None:
+        """Give bytes back that were taken; for `Share`."""
+        self._free += size
+        while self._waiting and self._waiting[0][0] <= self._free:
+            wanted, turn = self._waiting.popleft()
+            self._free -= wanted
+            turn.set_result(None)
+
+    async def _take(self, size: int) -> None:
+        if not self._waiting and size <= self._free:
+            self._free -= size
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            raise ServiceUnavailable("Too many recordings wait to be decoded. Try again in a moment.")
+        mine = (size, asyncio.get_running_loop().create_future())
+        self._waiting.append(mine)
+        try:
+            await asyncio.wait((mine[1],))
+        except BaseException:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                self.give_back(0)  # the next ones may be smaller
+            else:  # it was given at the same moment
+                self.give_back(size)
+            raise
