@@ -231,29 +231,6 @@ def test_a_key_is_asked_for_and_kept_until_the_tab_is_closed(visit: OpenPage, gu
 # Accessibility and privacy
 
 
-def test_the_whole_can_be_done_with_the_keyboard(visit: OpenPage) -> None:
-    page = visit().page
-    page.locator("#file").focus()
-    page.set_input_files("#file", SHORT)  # the dialogue of the system is no part of the page
-    page.keyboard.press("Tab")
-    while page.evaluate("document.activeElement.textContent.trim()") != "Transcribe":
-        page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#done", state="visible", timeout=PATIENCE_MS)
-    while not page.evaluate("document.activeElement.classList.contains('word')"):
-        page.keyboard.press("Tab")
-    page.keyboard.press("End")
-    assert page.evaluate("document.activeElement.textContent") == "monday"
-    page.keyboard.press("Enter")
-    expect(page.locator(".word[aria-current]")).to_have_text("monday")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "format"  # one stop for all words
-    with page.expect_download():
-        while page.evaluate("document.activeElement.textContent.trim()") != "Download":
-            page.keyboard.press("Tab")
-        page.keyboard.press("Enter")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_before_while_and_after(visit: OpenPage, long: Path, scheme: str) -> None:
     visited = visit(color_scheme=scheme)

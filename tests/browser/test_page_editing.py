@@ -220,6 +220,7 @@ def test_speakers_are_told_apart_named_once_filtered_and_merged(visit: OpenPage,
     page.get_by_role("button", name="Undo").click()
     edit(page)
     page.get_by_label("SPEAKER_01 is the same person as").select_option("Ann")
+    page.get_by_role("button", name="Make SPEAKER_01 the same person").click()
     expect(page.locator("#people li")).to_have_count(1)
     assert "SPEAKER" not in result(site, page, response_format="srt").text
     assert visited.complaints == []

@@ -188,7 +188,7 @@ def test_what_is_deleted_is_not_shown_any_more_and_the_focus_has_a_place(visit: 
     page.keyboard.press("Enter")
     expect(page.locator("#jobs li")).to_have_count(1)
     expect(page.locator("#work")).to_be_hidden()
-    expect(page.locator("#recent-title")).to_be_focused()
+    expect(page.get_by_role("button", name="Open en-meeting.mp3")).to_be_focused()
 
 
 def test_results_of_recent_recordings_are_not_fetched_to_list_them(visit: OpenPage) -> None:

@@ -96,7 +96,9 @@ def test_each_of_several_recordings_can_be_cancelled_and_tried_again(visit: Open
     page.route("**/transcribe", lambda route: held.append(route) if len(held) < 2 else route.continue_())
     page.set_input_files("#file", SAMPLES[:4])
     page.get_by_role("button", name="Transcribe").click()
-    states(page, "waiting", 2)  # two are sent at a time
+    states(page, "waiting", 2)  # two are sent at a time, and those come first
+    names = page.locator("#jobs bdi")
+    expect(names).to_have_text([path.name for path in SAMPLES[:4]])
     page.get_by_role("button", name=f"Cancel {SAMPLES[3].name}").click()
     states(page, "waiting", 1)
     first, second = held

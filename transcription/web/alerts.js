@@ -1,6 +1,7 @@
 // What went wrong, how far things are, and what is said to screen readers.
 
 import { ServiceError, whenToRetry } from "./api.js";
+import { hide } from "./focus.js";
 
 const ANNOUNCEMENT_STEP = 10; // percent
 const at = (id) => document.getElementById(id);
@@ -32,7 +33,7 @@ export function showMessage(text) {
 
 export function hideError() {
   at("alert").hidden = true;
-  at("again").hidden = true;
+  hide(at("again"), at("work-title"));
 }
 
 export function announce(text) {

@@ -5,6 +5,7 @@ import { announce, showError } from "./alerts.js";
 import { TranscriptDocument } from "./document.js";
 import { Editor } from "./editor.js";
 import { Finder } from "./find.js";
+import { enable } from "./focus.js";
 import { draftOf, dropDraft, keepDraft } from "./kept.js";
 import { Speakers, speakersOf } from "./speakers.js";
 
@@ -151,9 +152,9 @@ export class Correcting {
 
   #note() {
     const { document, version, isKept } = this.#open;
-    at("undo").disabled = !document.canUndo;
-    at("redo").disabled = !document.canRedo;
-    at("save").disabled = this.isSaved;
+    enable(at("undo"), document.canUndo);
+    enable(at("redo"), document.canRedo);
+    enable(at("save"), !this.isSaved);
     at("original").hidden = this.isSaved && version === 0;
     const saved = version === 0 ? "" : `This is version ${version} of the transcript; the original is kept.`;
     const unsaved = isKept ? "Not saved yet; kept in this browser." : "Not saved yet, and this browser has no room to keep it.";

@@ -3,7 +3,7 @@
 import { shortClock } from "./formats.js";
 
 export class Editor {
-  #field = null; // { index, input }
+  #field = null; // { index, input, select }
 
   /** transcript: the view. documentOf: the document that is corrected, or null. onSpeaker: called after a segment was given to another speaker. */
   constructor(transcript, documentOf, onSpeaker) {
@@ -14,8 +14,8 @@ export class Editor {
     return this.#field?.index ?? null;
   }
 
-  /** Open the field of a segment with the caret at a place in its text. */
-  open(index, offset) {
+  /** Open the field of a segment with the caret at a place in its text. focused: what gets the focus, "input", "select" or nothing. */
+  open(index, offset, focused = "input") {
     this.close();
     const segment = this.documentOf().segments[index];
     if (!segment) return;
@@ -27,11 +27,14 @@ export class Editor {
     input.addEventListener("input", () => this.#type());
     input.addEventListener("keydown", (event) => this.#key(event));
     this.transcript.textOf(index).replaceWith(input);
-    if (segment.speaker && this.transcript.speakers.length > 1) input.after(this.#speaker(index, segment.speaker));
-    this.#field = { index, input };
+    const select = segment.speaker && this.transcript.speakers.length > 1 ? this.#speaker(index, segment.speaker) : null;
+    if (select) input.after(select);
+    this.#field = { index, input, select };
     this.#fit();
-    input.focus();
-    input.setSelectionRange(offset, offset);
+    const caret = Math.min(offset, segment.text.length); // Infinity is the end, and 0 for the browser
+    input.setSelectionRange(caret, caret);
+    if (!focused) return;
+    (this.#field[focused] ?? input).focus();
     this.transcript.scrollTo(input.closest(".segment"));
   }
 
@@ -43,16 +46,18 @@ export class Editor {
     this.transcript.redraw(index);
   }
 
-  /** Show the document after something else than typing changed it. The field stays open where it was, if it can. */
+  /** Show the document after something else than typing changed it. The field stays open where it was, if it can, and the focus
+   * where it was: a button such as "Undo" or "Replace" is often pressed again. */
   show() {
     const field = this.#field;
     const caret = field?.input.selectionStart;
+    const focused = ["input", "select"].find((part) => field?.[part] && field[part] === document.activeElement);
     this.#field = null;
     const { segments } = this.documentOf();
     this.transcript.show(segments);
     if (!field) return;
     const index = Math.min(field.index, segments.length - 1);
-    this.open(index, Math.min(caret, segments[index]?.text.length ?? 0));
+    this.open(index, Math.min(caret, segments[index]?.text.length ?? 0), focused ?? null);
   }
 
   #speaker(index, speaker) {

@@ -1,5 +1,7 @@
 // Find and replace in the transcript. What is found is marked with the CSS Custom Highlight API, without changing the page.
 
+import { enable } from "./focus.js";
+
 const ALL = "found";
 const CURRENT = "found-current";
 
@@ -30,7 +32,7 @@ export class Finder {
     const { find, count, next, replace, all } = this.parts;
     const found = this.#places.length;
     count.textContent = !find.value ? "" : found ? `${this.#current + 1} of ${found}` : "Not found";
-    for (const button of [next, replace, all]) button.disabled = found === 0;
+    for (const button of [next, replace, all]) enable(button, found > 0);
     this.#mark();
     if (shows && found) this.transcript.scrollTo(this.transcript.rowOf(this.#places[this.#current].index));
   }

@@ -43,6 +43,7 @@ const listParts = {
   newer: at("newer"),
   place: at("place"),
   all: at("all"),
+  home: at("file"),
 };
 const list = new RecordingList(listParts, uploads, recordings, { Open: open, Cancel: cancel, Retry: retry, Delete: remove });
 

@@ -33,7 +33,7 @@ export class Speakers {
     this.element.replaceChildren(
       ...labels.map((label, index) => this.#row(label, index, labels, Math.round((100 * (seconds.get(label) ?? 0)) / total))),
     );
-    if (focused) this.element.querySelector(`[data-place="${focused}"]`)?.focus();
+    if (focused) (this.element.querySelector(`[data-place="${focused}"]`) ?? this.element.querySelector("input"))?.focus();
     this.onFilter(this.only);
   }
 
@@ -44,7 +44,7 @@ export class Speakers {
     quiet.className = "share";
     quiet.textContent = `${share} %`;
     row.append(this.#name(label, index), quiet, this.#filter(label, index));
-    if (labels.length > 1) row.append(this.#merge(label, index, labels));
+    if (labels.length > 1) row.append(...this.#merge(label, index, labels));
     return row;
   }
 
@@ -56,24 +56,20 @@ export class Speakers {
     input.spellcheck = false;
     input.dataset.place = `name-${index}`;
     input.setAttribute("aria-label", `Name of ${label}`);
+    // Comes on Enter, too.
     input.addEventListener("change", () => {
       const name = input.value.trim();
       if (name && name !== label) this.onRename({ [label]: name });
       else input.value = label;
     });
     input.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") input.blur();
       if (event.key === "Escape") input.value = label;
     });
     return input;
   }
 
   #filter(label, index) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Only";
-    button.dataset.place = `only-${index}`;
-    button.setAttribute("aria-label", `Show only ${label}`);
+    const button = this.#button("Only", `Show only ${label}`, `only-${index}`);
     button.setAttribute("aria-pressed", String(this.only === label));
     button.addEventListener("click", () => {
       this.only = this.only === label ? null : label;
@@ -88,7 +84,22 @@ export class Speakers {
     select.dataset.place = `merge-${index}`;
     select.setAttribute("aria-label", `${label} is the same person as`);
     select.append(new Option("Same as …", ""), ...labels.filter((other) => other !== label).map((other) => new Option(other, other)));
-    select.addEventListener("change", () => this.onRename({ [label]: select.value }));
-    return select;
+    // Not at once: arrow keys go through a closed list, and change it with each step.
+    const merge = this.#button("Merge", `Make ${label} the same person`, `merge-now-${index}`);
+    merge.hidden = true;
+    merge.addEventListener("click", () => this.onRename({ [label]: select.value }));
+    select.addEventListener("change", () => {
+      merge.hidden = !select.value;
+    });
+    return [select, merge];
+  }
+
+  #button(text, label, place) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    button.dataset.place = place;
+    button.setAttribute("aria-label", label);
+    return button;
   }
 }

@@ -1,12 +1,14 @@
 // The part of the page in which people speak.
 
 import { hideError, showMessage } from "./alerts.js";
+import { enable, hide } from "./focus.js";
 import { Microphone } from "./microphone.js";
 import { fields } from "./options.js";
 
 const at = (id) => document.getElementById(id);
 
 let microphone = null;
+let isStarting = false;
 
 function live() {
   const { language, model, task, hotwords } = fields();
@@ -14,9 +16,10 @@ function live() {
 }
 
 function show(isSpeaking) {
-  at("speak").hidden = isSpeaking;
-  for (const id of ["hold", "stop", "level"]) at(id).hidden = !isSpeaking;
   at("hold").textContent = "Pause";
+  for (const id of ["speak", "hold", "stop", "level"]) at(id).hidden = false;
+  if (isSpeaking) hide(at("speak"), at("stop"));
+  else for (const id of ["hold", "stop", "level"]) hide(at(id), at("speak"));
 }
 
 function utterance() {
@@ -59,16 +62,18 @@ function eventsOf(send) {
 /** send: gets the recording when it has ended. */
 export function start(send) {
   at("speak").addEventListener("click", async () => {
+    if (isStarting) return;
+    isStarting = true;
+    enable(at("speak"), false);
     hideError();
-    at("speak").disabled = true;
     try {
       microphone = await Microphone.start(live(), eventsOf(send));
       show(true);
-      at("stop").focus();
     } catch (error) {
       showMessage(error.message);
     } finally {
-      at("speak").disabled = false;
+      isStarting = false;
+      enable(at("speak"), true);
     }
   });
   at("hold").addEventListener("click", () => {

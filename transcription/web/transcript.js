@@ -43,6 +43,7 @@ export class Transcript {
     const old = this.#rows.slice(head, this.#rows.length - tail);
     const made = segments.slice(head, segments.length - tail).map((segment, index) => this.#rowOf(segment, firsts[head + index]));
     const place = this.#rows[this.#rows.length - tail]?.element ?? null;
+    const focused = old.flatMap(({ words }) => words).find(({ element }) => element === document.activeElement);
     for (const { element } of old) element.remove();
     for (const { element } of made) this.element.insertBefore(element, place);
     this.#rows.splice(head, old.length, ...made);
@@ -51,6 +52,7 @@ export class Transcript {
     this.#isAtEnd = true;
     if (old.some(({ words }) => words.some(({ element }) => element === this.#lit))) this.#lit = null;
     this.#keepTabStop();
+    if (focused) this.#rove(this.#at(focused.start).word?.element ?? this.element.querySelector(".word"));
   }
 
   /** Append a segment. */
@@ -116,13 +118,12 @@ export class Transcript {
   }
 
   focusWord(index) {
-    this.#rove(this.#rows[index]?.words[0]?.element);
+    this.#rove(this.#rows[index]?.words[0]?.element ?? this.element.querySelector(".word"));
   }
 
   /** Light the word that is spoken at a time, seconds. */
   highlight(time) {
-    const row = last(this.#rows, ({ segment }) => segment.start <= time);
-    const word = row && last(row.words, ({ start }) => start <= time);
+    const { row, word } = this.#at(time);
     const element = word && time <= word.end + 0.2 ? word.element : null;
     if (element === this.#lit) return;
     this.#lit?.removeAttribute("aria-current");
@@ -130,6 +131,12 @@ export class Transcript {
     if (!element) return;
     element.setAttribute("aria-current", "true");
     this.scrollTo(row.element);
+  }
+
+  /** The last row, and the last word in it, that start at a time or before, seconds. */
+  #at(time) {
+    const row = last(this.#rows, ({ segment }) => segment.start <= time);
+    return { row, word: row && last(row.words, ({ start }) => start <= time) };
   }
 
   scrollTo(row) {

@@ -3,6 +3,7 @@
 import { ServiceError, askJson, follow } from "./api.js";
 import { announce, hideError, report, showError } from "./alerts.js";
 import { copy, download, downloadPart, offer, subtitles } from "./downloads.js";
+import { hide } from "./focus.js";
 import { render } from "./formats.js";
 import { fileOf } from "./kept.js";
 import { left } from "./list.js";
@@ -54,6 +55,7 @@ export class Work {
     this.#listen(file);
     this.#address(job);
     at("work").scrollIntoView();
+    if (at("recent").contains(document.activeElement)) at("work-title").focus(); // the keys go where the eyes go
     await this.#follow(work);
   }
 
@@ -64,10 +66,8 @@ export class Work {
     this.#leave();
     this.current = null;
     this.#address(null);
-    const lost = at("work").contains(document.activeElement);
-    at("work").hidden = true;
+    hide(at("work"), at("file"));
     document.title = "Transcription";
-    if (lost) at("file").focus();
   }
 
   /** Show how far the open recording is. */
@@ -99,14 +99,14 @@ export class Work {
     if (this.current) this.#leave();
     this.current?.abort.abort(); // an upload continues, and is listed when it is complete
     this.current = { ...work, abort: new AbortController(), result: null };
-    hideError();
     this.transcript.speakers = [];
     this.transcript.show([]);
     at("work").hidden = false;
     at("work-title").textContent = work.name;
     document.title = `${work.name} – Transcription`;
     at("running").hidden = false;
-    for (const id of ["done", "correction", "keys", "no-speech", "about-file", "incomplete"]) at(id).hidden = true;
+    for (const id of ["done", "correction", "keys", "no-speech", "about-file", "incomplete"]) hide(at(id), at("work-title"));
+    hideError();
     return this.current;
   }
 
@@ -209,11 +209,8 @@ export class Work {
     this.#subtitle();
   }
 
-  /** Hide the progress. If a button in it had the focus, the title gets it. */
   #hideProgress() {
-    const lost = at("running").contains(document.activeElement);
-    at("running").hidden = true;
-    if (lost) at("work-title").focus();
+    hide(at("running"), at("work-title"));
   }
 
   #subtitle() {
