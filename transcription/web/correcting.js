@@ -8,6 +8,7 @@ import { Finder } from "./find.js";
 import { enable } from "./focus.js";
 import { draftOf, dropDraft, keepDraft } from "./kept.js";
 import { Speakers, speakersOf } from "./speakers.js";
+import { hear, tell } from "./tabs.js";
 
 const DRAFT_MS = 500;
 const CONFLICT = 412;
@@ -16,7 +17,7 @@ const CHANGED =
 const at = (id) => document.getElementById(id);
 
 export class Correcting {
-  #open = null; // { job, document, saved, version, tag, isKept }
+  #open = null; // { job, document, saved, shared, version, tag, isKept }; shared: what this browser's other tabs have
   #timer = 0;
 
   /** transcript: the view. onShow: called when segments or speakers changed. onSaved: called after they were saved. */
@@ -35,7 +36,11 @@ export class Correcting {
     at("original").addEventListener("click", () => this.#original().catch(showError));
     at("doubt").addEventListener("change", () => at("transcript").classList.toggle("shows-doubt", at("doubt").checked));
     window.addEventListener("keydown", (event) => this.#key(event));
-    window.addEventListener("pagehide", () => this.#open && this.#keep(this.#open));
+    // Another tab may come next: it has everything by then.
+    for (const name of ["pagehide", "blur"]) window.addEventListener(name, () => this.#open && this.#keep(this.#open));
+    // A page that the browser had put aside has missed what other tabs told.
+    window.addEventListener("pageshow", ({ persisted }) => persisted && this.#open && this.start(this.#open.job).catch(showError));
+    hear((news) => this.#follow(news));
     window.addEventListener("beforeunload", (event) => {
       if (!this.isSaved && !this.#open.isKept) event.preventDefault(); // the browser asks
     });
@@ -55,8 +60,10 @@ export class Correcting {
     const draft = await draftOf(job);
     const document = new TranscriptDocument(segments, () => this.#changed());
     // With the draft's tag, the service refuses it if the transcript was changed since.
-    this.#open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag, isKept: true };
+    const open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag, isKept: true };
+    this.#open = open;
     if (draft) document.restore(draft.segments);
+    this.#share(open);
     this.#show();
   }
 
@@ -93,9 +100,10 @@ export class Correcting {
       open.tag = null;
       throw new ServiceError(CONFLICT, { message: CHANGED }, null);
     }
-    clearTimeout(this.#timer);
-    await dropDraft(job);
     Object.assign(open, { saved: segments, version: (await response.json()).version, tag: response.headers.get("ETag") });
+    this.#tell(open, segments);
+    await dropDraft(job);
+    this.#keep(open); // what was typed meanwhile
     if (this.#open !== open) return;
     this.#note();
     announce("Saved");
@@ -140,14 +148,41 @@ export class Correcting {
     this.#note();
   }
 
+  // Keep what is not saved, and show it in other tabs. All tabs share one draft; unless they followed, one would overwrite
+  // what another has.
   async #keep(open) {
-    const { job, document, saved, tag } = open;
-    if (document.segments === saved) {
-      await dropDraft(job);
-      return;
-    }
-    open.isKept = await keepDraft(job, document.segments, tag);
+    const { job, document, saved, shared, tag, isKept } = open;
+    const { segments } = document;
+    if (segments === shared && isKept) return;
+    this.#tell(open, segments);
+    if (segments === saved) await dropDraft(job);
+    else open.isKept = await keepDraft(job, segments, tag);
     if (this.#open === open) this.#note();
+  }
+
+  #tell(open, segments) {
+    const { job, saved, version, tag } = open;
+    tell({ job, segments, isSaved: segments === saved, version, tag });
+    open.shared = segments;
+  }
+
+  /** Another tab has corrected or saved the transcript that is open here, too. Undo brings back what was here. */
+  #follow({ job, segments, isSaved, version, tag }) {
+    const open = this.#open;
+    if (open?.job !== job) return;
+    const { document } = open;
+    if (document.segments !== open.shared) return; // typed here since, which the other tab gets next
+    document.adopt(segments);
+    this.#share(open);
+    Object.assign(open, { version, tag, isKept: true });
+    if (isSaved) open.saved = document.segments;
+    this.#show();
+  }
+
+  /** Other tabs have what this one shows. */
+  #share(open) {
+    clearTimeout(this.#timer);
+    open.shared = open.document.segments;
   }
 
   #note() {
@@ -184,6 +219,7 @@ export class Correcting {
     this.transcript.speakers = [...new Set(this.transcript.speakers.map((label) => names[label] ?? label))];
     if (this.speakers.only in names) this.speakers.only = names[this.speakers.only];
     await this.start(job);
+    if (this.#open?.job === job) this.#tell(this.#open, this.#open.document.segments);
     this.onSaved();
   }
 

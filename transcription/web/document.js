@@ -83,6 +83,14 @@ export class TranscriptDocument {
     this.#set(segments);
   }
 
+  /** Have the segments of another tab, as one step of undo. Those that are equal stay the same objects: see Transcript.show. */
+  adopt(segments) {
+    const own = new Map(this.segments.map((segment) => [JSON.stringify(segment), segment]));
+    const adopted = segments.map((segment) => own.get(JSON.stringify(segment)) ?? segment);
+    const isSame = adopted.length === this.segments.length && adopted.every((segment, index) => segment === this.segments[index]);
+    if (!isSame) this.#set(adopted);
+  }
+
   undo() {
     this.#step(this.#past, this.#future);
   }

@@ -36,6 +36,12 @@ export class Recordings {
     this.isShown = isShown;
     this.jobs = read(); // { id, name, at, end }, the newest first
     this.states = new Map(this.jobs.filter((job) => job.end).map((job) => [job.id, endOf(job.end)]));
+    // Comes when another tab wrote.
+    window.addEventListener("storage", ({ key }) => {
+      if (key !== JOBS) return;
+      this.jobs = read();
+      this.onChange();
+    });
   }
 
   /** { status, progress, detail, completion } */

@@ -1,0 +1,81 @@
+"""/ui in two tabs of one browser."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_page_editing import SAID, edit, result, saved
+from tests.support.browser import SHORT, OpenPage
+from tests.support.service import LocalService
+from tests.support.waiting import wait_until
+
+
+def shows(page: Page, text: str) -> None:
+    """The only segment has this text, in its field if that is open."""
+    field = page.locator(".segment textarea")
+    if field.count():
+        expect(field).to_have_value(text)
+    else:
+        expect(page.locator(".segment p")).to_have_text(text)
+
+
+def test_two_tabs_correct_one_transcript_together(visit: OpenPage, site: LocalService) -> None:
+    visited = visit()
+    one = visited.page
+    visited.transcribe(SHORT)
+    visited.wait_until_done()
+    other = one.context.new_page()
+    other.goto(one.url)
+    for page in (one, other):
+        expect(page.locator("#done")).to_be_visible()
+        edit(page)
+    one.locator(".word").first.click()
+    one.keyboard.press("Home")
+    one.keyboard.type("really ")
+    shows(other, f"really {SAID}")
+    expect(other.locator("#saved")).to_contain_text("Not saved yet")
+    other.locator(".word").last.click()
+    other.keyboard.press("End")
+    other.keyboard.type(" and friday")
+    shows(one, f"really {SAID} and friday")  # in the field that is open
+    one.keyboard.press("Control+z")  # takes back what the other one did last
+    shows(other, f"really {SAID}")
+    one.keyboard.press("Control+Shift+z")
+    shows(other, f"really {SAID} and friday")
+    other.keyboard.press("Control+s")
+    for page in (one, other):
+        saved(page, 1)
+        expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+    assert f"really {SAID} and friday" in result(site, one, response_format="text").text
+    one.keyboard.press("End")
+    one.keyboard.type(" at noon")
+    one.keyboard.press("Control+s")  # on top of what the other one saved
+    for page in (one, other):
+        saved(page, 2)
+        shows(page, f"really {SAID} and friday at noon")
+        expect(page.get_by_role("alert")).to_be_hidden()
+    other.get_by_role("button", name="Delete en-meeting.mp3").click()
+    expect(one.locator("#recent")).to_be_hidden()
+    assert visited.complaints == []
+
+
+def test_a_tab_that_was_put_aside_has_what_another_one_did(visit: OpenPage) -> None:
+    visited = visit()
+    one = visited.page
+    visited.transcribe(SHORT)
+    visited.wait_until_done()
+    other = one.context.new_page()
+    other.goto(one.url)
+    expect(other.locator("#done")).to_be_visible()
+    # A page that the browser put aside when another was opened in its tab is told nothing.
+    other.evaluate("() => { BroadcastChannel.prototype.postMessage = () => {}; }")
+    edit(other)
+    other.locator(".word").last.click()
+    other.keyboard.press("End")
+    other.keyboard.type(" and friday")
+
+    def comes_back() -> bool:
+        one.evaluate("() => { window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })); }")
+        return "and friday" in one.locator(".segment p").inner_text()
+
+    assert wait_until(comes_back)
