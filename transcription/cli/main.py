@@ -16,7 +16,7 @@ from formats.registry import ResponseFormat
 from transcription.cli.checks import check_layout_of, check_model, check_settings_of_server, formats_of
 from transcription.cli.inputs import LIVE, WATCH, Recording, find_recordings
 from transcription.cli.names import NO_TARGETS, SameName, different, result_files
-from transcription.cli.options import Whisperlike, parameters_of, with_options
+from transcription.cli.options import NOTES, Whisperlike, parameters_of, with_options
 from transcription.cli.output import Output, write_to_stdout
 from transcription.cli.remote import RemoteTranscriber
 from transcription.cli.screen import Screen
@@ -66,6 +66,8 @@ def main(files: tuple[str, ...], **choices: Any) -> None:
     clean_up_when_ended()
     screen = Screen(quiet=choices["quiet"], verbose=choices["verbose"])
     title = files[0] if files else PROGRAM
+    for note in click.get_current_context().meta[NOTES]:
+        screen.tell(PROGRAM, note)
     try:
         sys.exit(run(files, choices, screen))
     except ServerUnavailable as error:

@@ -14,6 +14,7 @@ import click
 from click.shell_completion import get_completion_class
 from click_option_group import optgroup
 
+from transcription.cli.other_commands import adapted
 from transcription.cli.recordings import as_text
 from transcription.cli.values import DeviceType, FormatType, LanguageType, ModelType
 from transcription.core.options import Channel, Task
@@ -29,33 +30,23 @@ SAME_NAME = (
     *("beam_size", "best_of", "temperature", "vad_filter"),
     *("max_line_width", "max_line_count", "max_words_per_line", "highlight_words"),
 )
+SPEAKERS = frozenset({"num_speakers", "min_speakers", "max_speakers"})
 NOT_TO_BE_SET = frozenset({"async", "response_format", "callback_url", "file", "url"})
 SWITCH_VALUES = {"true": True, "false": False}
-# Options of whisper's command that mean nothing here, with what to do instead.
-WITHOUT_EFFECT = {
-    "--fp16": "Use --compute_type.",
-    "--condition_on_previous_text": "No part of a recording is decoded with the text of the one before it.",
-    "--carry_initial_prompt": "Every part of a recording is decoded with the prompt already.",
-    "--patience": "The search ends as in faster-whisper by default.",
-    "--clip_timestamps": "Cut the recording first, such as with ffmpeg -ss and -to.",
-    "--hallucination_silence_threshold": "Use --set hallucinations=drop, mark or keep.",
-}
+NOTES = "notes"  # of the context: what the user is to know about the command line
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Whisperlike(click.Command):
-    """A command that takes its options as whisper's does: --word_timestamps True."""
+    """A command that takes its options as whisper's does, --word_timestamps True, and those of other commands."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments, switches with a value among them. Raises click.UsageError."""
-        try:
-            return super().parse_args(ctx, self._with_plain_switches(args))
-        except click.NoSuchOption as error:
-            remedy = WITHOUT_EFFECT.get(error.option_name.replace("-", "_").replace("__", "--", 1))
-            if remedy is None:
-                raise
-            raise click.UsageError(f"{error.option_name} has no counterpart here. {remedy}", ctx) from None
+        if not ctx.resilient_parsing:  # as while a shell completes a line
+            ours = adapted(args)
+            ctx.meta[NOTES], args = ours.notes, ours.arguments
+        return super().parse_args(ctx, self._with_plain_switches(args))
 
     def _with_plain_switches(self, args: Sequence[str]) -> list[str]:
         switches = {
@@ -93,13 +84,13 @@ def parameters_of(choices: Mapping[str, Any]) -> dict[str, str]:
         del given["highlight_words"]  # whisper's default; any parameter of the layout needs a format with subtitles
     if choices["word_timestamps"]:
         given["timestamp_granularity"] = "word"
-    if choices["num_speakers"]:
-        given["diarize"] = True
     for other in choices["others"]:
         name, equals, value = str(other).partition("=")
         if not equals or name in NOT_TO_BE_SET:
             raise click.UsageError(f"--set takes NAME=VALUE with a parameter of POST /transcribe, not '{other}'.")
         given[name] = value
+    if SPEAKERS & given.keys():
+        given.setdefault("diarize", True)
     return {name: as_text(_plain(value)) for name, value in given.items()}
 
 

@@ -101,9 +101,19 @@ def test_highlighting_that_is_turned_off_is_no_layout() -> None:
     assert parsed("--highlight_words", "False") == {"files": []}
 
 
-def test_options_of_whisper_without_a_counterpart_are_refused_with_what_to_do() -> None:
-    assert "--fp16 has no counterpart here. Use --compute_type." in refused("--fp16", "False")
-    assert "decoded with the text of the one before" in refused("--condition_on_previous_text", "True")
+def test_a_command_line_of_another_command_means_the_same_here() -> None:
+    whisperx = "--model small --diarize --min_speakers 2 --max_speakers=4 --hf_token abc --batch_size 8 --no_align"
+    assert parsed("a.mp3", *whisperx.split()) == {
+        "files": ["a.mp3"],
+        "model": "small",
+        "diarize": "true",
+        "min_speakers": "2",
+        "max_speakers": "4",
+    }
+
+
+def test_limits_on_the_number_of_speakers_imply_telling_them_apart() -> None:
+    assert parsed("a.mp3", "--set", "max_speakers=3")["diarize"] == "true"
 
 
 def test_a_mistyped_option_is_refused_with_a_suggestion() -> None:
