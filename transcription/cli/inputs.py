@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -41,10 +42,15 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What arguments stand for. nothing: the reason of each argument that stands for no recording, for the user."""
+    """What arguments stand for.
+
+    nothing: the reason of each argument that stands for no recording, for the user. unreadable: that of each folder in
+    which there may be some.
+    """
 
     recordings: list[Recording]
     nothing: dict[str, str]
+    unreadable: dict[str, str]
 
 
 class NoRecordings(Exception):
@@ -53,33 +59,53 @@ class NoRecordings(Exception):
 
 def find_recordings(arguments: Iterable[str]) -> Found:
     """The recordings that the arguments stand for, those of a folder by name."""
-    found = Found([], {})
+    found = Found([], {}, {})
+
+    def note(error: OSError) -> None:
+        found.unreadable[str(error.filename)] = f"cannot be read: {error.strerror or error}"
+
     for argument in arguments:
         try:
-            found.recordings.extend(_recordings_of(argument))
+            found.recordings.extend(_recordings_of(argument, note))
         except NoRecordings as error:
             found.nothing[argument] = str(error)
+        except OSError as error:
+            note(error)
     return found
 
 
-def recordings_in(folder: Path) -> list[Path]:
-    """The recordings in a folder and in the folders in it, by name; hidden ones and those in hidden folders are not."""
+def recordings_in(folder: Path, on_error: Callable[[OSError], None] | None = None) -> list[Path]:
+    """The recordings in a folder and in the folders in it, by name; hidden ones and those in hidden folders are not.
+
+    on_error: called for each folder that cannot be read.
+    """
     found: list[Path] = []
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=on_error):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = (Path(root) / name for name in sorted(names) if not name.startswith("."))
-        found += [path for path in paths if path.suffix.lower() in ENDINGS]
+        found += [path for path in paths if path.suffix.lower() in ENDINGS and not _is_special(path)]
     return found
 
 
-def _recordings_of(argument: str) -> Iterator[Recording]:
+def _is_special(path: Path) -> bool:
+    """Whether it is a pipe, a device or a socket, which nobody means who names the folder: it may never end."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False  # a link to nowhere: the user is told
+
+
+def _recordings_of(argument: str, on_error: Callable[[OSError], None]) -> Iterator[Recording]:
     if argument.lower().startswith(SCHEMES):
         yield Recording(Path(_name_in(argument)), argument)
         return
     path = Path(argument)
     if path.is_dir():
-        found = recordings_in(path)
-        if not found:
+        errors: list[OSError] = []
+        found = recordings_in(path, errors.append)
+        for each in errors:
+            on_error(each)
+        if not found and not errors:
             raise NoRecordings("the folder has no recordings, by the endings of their names")
         yield from map(Recording, found)
     elif glob.has_magic(argument) and not path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from transcription.cli.remote import RemoteTranscriber
 from transcription.cli.screen import Screen
 from transcription.cli.session import Session, Work
 from transcription.cli.transcriber import RecordingFailed, ServerUnavailable, Transcriber
-from transcription.core.settings import Settings
+from transcription.core.settings import Settings, load_settings
 
 SOME_FAILED, SERVER_UNAVAILABLE, INTERRUPTED = 1, 3, 130  # click itself exits with 2 on wrong usage
 PROGRAM = "transcribe"
@@ -97,14 +98,15 @@ def run(files: Sequence[str], choices: Mapping[str, Any], screen: Screen) -> int
     if not files:
         raise click.UsageError("Missing argument 'FILE...'. transcribe --help lists what can be given.")
     found = find_recordings(files)
-    if not found.recordings:
+    if not found.recordings and not found.unreadable:
         raise click.UsageError("\n".join(f"{argument}: {reason}" for argument, reason in found.nothing.items()))
     work = work_for(found.recordings, formats, choices)
     with transcriber_for(choices, parameters) as transcriber:
         check_model_of(transcriber, choices)
-        session = Session(transcriber, Output(choices["overwrite"]), screen, parameters)
-        failures = len(found.nothing)
-        for argument, reason in found.nothing.items():
+        session = Session(transcriber, Output(choices["overwrite"]), screen, parameters, most_copied)
+        without = {**found.nothing, **found.unreadable}
+        failures = len(without)
+        for argument, reason in without.items():
             screen.complain(argument, reason)
         good = []
         for each in work:
@@ -154,6 +156,8 @@ def watch_folder(
 
     if len(folders) != 1 or not Path(folders[0]).is_dir():
         raise click.UsageError("`transcribe watch` takes one folder that exists.")
+    if not os.access(folders[0], os.R_OK | os.X_OK):
+        raise click.UsageError(f"The folder {folders[0]} cannot be read.")
     if choices["stdout"]:
         raise click.UsageError("`transcribe watch` writes files. Leave out --stdout.")
     with transcriber_for(choices, parameters) as transcriber:
@@ -162,7 +166,7 @@ def watch_folder(
             Path(folders[0]),
             choices["output_dir"],
             formats,
-            Session(transcriber, Output(choices["overwrite"]), screen, parameters),
+            Session(transcriber, Output(choices["overwrite"]), screen, parameters, most_copied),
             screen,
             settle=choices["settle"],
             overwrite=choices["overwrite"],
@@ -218,7 +222,6 @@ def transcriber_for(choices: Mapping[str, Any], parameters: Mapping[str, str]) -
     else:
         # Imported late: the model's libraries take a second to load and are not needed with a server.
         from transcription.cli.local import LocalTranscriber
-        from transcription.core.settings import load_settings
 
         settings = load_settings()
         transcriber = LocalTranscriber(settings.model_copy(update=settings_of(choices, parameters)))
@@ -240,6 +243,11 @@ def settings_of(choices: Mapping[str, Any], parameters: Mapping[str, str]) -> di
         "whisper_layout": f"{threads}x1x1" if threads else None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def most_copied() -> int:
+    """Bytes that may be copied from a pipe or a URL. Read only then: with a server, settings need not be valid."""
+    return load_settings().max_file_size
 
 
 def clean_up_when_ended() -> None:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import httpx
 
 from transcription.cli.transcriber import RecordingFailed, ReportProgress
+from transcription.media.intake.containers import SUPPORTED
+from transcription.media.intake.identify import DECIDING_BYTES, identify_content
 
 STDIN = "-"
 STDIN_DESCRIPTOR = 0
 # /dev/fd/63 is what <(...) becomes. None is a place to write results to.
 DESCRIPTOR = re.compile(r"-|/dev/stdin|/dev/fd/\d+|/proc/[^/]+/fd/\d+")
 NAMELESS = "recording"
+DESCRIPTORS = Path("/proc/self/fd")  # on Linux
+BLOCK_BYTES = 1 << 20
+PATIENCE_SECONDS = 1.0  # with a named pipe, before the user is told
 DOWNLOAD_TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # seconds: the longest pause
 
 
@@ -43,45 +49,91 @@ def as_text(argument: str) -> str:
 
 
 @contextmanager
-def open_recording(file: Path) -> Iterator[Path]:
-    """The path of a file that can be read repeatedly, with the recording. Raises RecordingFailed."""
-    with _opened(file) as source:
+def open_recording(
+    file: Path, limit: Callable[[], int], tell: Callable[[str], None] = lambda message: None
+) -> Iterator[Path]:
+    """The path of a file that can be read repeatedly, with the recording. Raises RecordingFailed.
+
+    limit: called for the bytes of a stream that may be copied, which may have no end. tell: receives what the user is
+    to know while nothing happens.
+    """
+    with _opened(file, tell) as source:
         if stat.S_ISREG(os.fstat(source.fileno()).st_mode) and not is_nameless(file):
             yield file
             return
-        with tempfile.NamedTemporaryFile(prefix="transcribe-") as copy:
+        if source.isatty():
+            raise RecordingFailed("is a terminal. Pipe a recording into the command, or name a file.")
+        with temporary_file() as (copy, path):
             try:
-                shutil.copyfileobj(source, copy)
-                copy.flush()
+                write_recording(iter(partial(source.read, BLOCK_BYTES), b""), copy, limit())
             except OSError as error:
                 raise RecordingFailed(f"cannot be read: {error.strerror or error}") from None
-            yield Path(copy.name)
+            yield path
 
 
 @contextmanager
-def fetched(url: str, report: ReportProgress) -> Iterator[Path]:
-    """A temporary file with what is at a URL. Raises RecordingFailed.
+def temporary_file() -> Iterator[tuple[IO[bytes], Path]]:
+    """A new file, and its path. On Linux it has no name, so that nothing is left of a command that is killed."""
+    if DESCRIPTORS.is_dir():
+        with tempfile.TemporaryFile() as file:
+            yield file, DESCRIPTORS / str(file.fileno())
+        return
+    with tempfile.NamedTemporaryFile(prefix="transcribe-") as named:
+        yield named, Path(named.name)
+
+
+def write_recording(blocks: Iterable[bytes], file: IO[bytes], limit: int) -> None:
+    """Write a stream to a new file, whose position is anywhere afterwards.
+
+    Raises RecordingFailed as soon as it is no recording, or has more than `limit` bytes; and OSError.
+    """
+    size = 0
+    is_known = False
+    for block in blocks:
+        file.write(block)
+        size += len(block)
+        if not is_known and size >= DECIDING_BYTES:
+            file.seek(0)
+            if identify_content(file)[0] is None:
+                raise RecordingFailed(f"is not a supported audio or video file. Supported formats: {SUPPORTED}")
+            file.seek(0, os.SEEK_END)
+            is_known = True
+        if size > limit:
+            raise RecordingFailed(
+                f"has more than {limit} bytes, the limit of what is copied from a pipe or an address. Raise "
+                "MAX_FILE_SIZE, or write the recording to a file."
+            )
+    file.flush()
+
+
+@contextmanager
+def fetched(url: str, limit: Callable[[], int], report: ReportProgress) -> Iterator[Path]:
+    """A temporary file with what is at a URL. limit: as of `open_recording`. Raises RecordingFailed.
 
     It is fetched here, not by the server: what this user may read is not for the server to decide, nor the reverse.
     """
-    with tempfile.NamedTemporaryFile(prefix="transcribe-") as copy:
+    with temporary_file() as (copy, path):
         try:
             with httpx.stream("GET", url, follow_redirects=True, timeout=DOWNLOAD_TIMEOUT) as answer:
                 if not answer.is_success:
                     raise RecordingFailed(f"the address was answered with status {answer.status_code}. Check it.")
-                declared = answer.headers.get("content-length", "")
-                size = int(declared) if declared.isdigit() and "content-encoding" not in answer.headers else 0
-                received = 0
-                for block in answer.iter_bytes():
-                    copy.write(block)
-                    received += len(block)
-                    report("downloading", min(1.0, received / size) if size else None)
-            copy.flush()
+                write_recording(_received(answer, report), copy, limit())
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RecordingFailed(f"the address cannot be fetched: {error or type(error).__name__}") from None
         except OSError as error:
             raise RecordingFailed(f"no room for the download: {error.strerror or error}") from None
-        yield Path(copy.name)
+        yield path
+
+
+def _received(answer: httpx.Response, report: ReportProgress) -> Iterator[bytes]:
+    """The body of an answer, in blocks."""
+    declared = answer.headers.get("content-length", "")
+    size = int(declared) if declared.isdigit() and "content-encoding" not in answer.headers else 0
+    received = 0
+    for block in answer.iter_bytes():
+        yield block
+        received += len(block)
+        report("downloading", min(1.0, received / size) if size else None)
 
 
 def reason_unreadable(file: Path) -> str:
@@ -98,11 +150,17 @@ def reason_unreadable(file: Path) -> str:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
+def _opened(file: Path, tell: Callable[[str], None]) -> Iterator[IO[bytes]]:
+    # A named pipe cannot be opened before something writes to it.
+    waiting = threading.Timer(PATIENCE_SECONDS, tell, ["waiting for something that writes to this pipe"])
+    waiting.daemon = True
     try:
+        waiting.start()
         # The descriptor itself: sys.stdin is None if it was closed.
         source = os.fdopen(os.dup(STDIN_DESCRIPTOR), "rb") if str(file) == STDIN else file.open("rb")
     except OSError as error:
         raise RecordingFailed(f"cannot be read: {error.strerror or error}") from None
+    finally:
+        waiting.cancel()
     with source:
         yield source

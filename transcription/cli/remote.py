@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, suppress
@@ -84,6 +85,8 @@ class RemoteTranscriber:
                     )
                 except httpx.ConnectError as error:
                     raise _unreachable(self._url, error) from None
+                except httpx.LocalProtocolError:
+                    raise RecordingFailed("it became shorter while it was sent. Wait until it is complete.") from None
                 except httpx.TransportError as error:
                     raise RecordingFailed(f"the connection was lost: {error or type(error).__name__}") from None
             if answer.status_code not in RETRIED_STATUSES:
@@ -176,7 +179,10 @@ class RemoteTranscriber:
 
 
 class UploadedFile:
-    """A file that reports how much of it has been read."""
+    """A file that reports how much of it has been read.
+
+    It has as many bytes as at the beginning, which is the length that was declared: a recording may still go on.
+    """
 
     def __init__(self, file: BinaryIO, size: int, report: ReportProgress) -> None:
         self._file = file
@@ -186,13 +192,19 @@ class UploadedFile:
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
-        block = self._file.read(size)
+        left = max(0, self._size - self._file.tell())
+        block = self._file.read(left if size < 0 else min(size, left))
         self._read += len(block)
         self._report("uploading", self._read / self._size if self._size else 1.0)
         return block
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)  # seek, tell and fileno, by which httpx finds the length
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place from the beginning, or from the end. By the end httpx finds the length."""
+        return self._file.seek(offset + (self._size if whence == os.SEEK_END else 0))
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._file.tell()
 
 
 def _unreachable(url: str, error: Exception) -> ServerUnavailable:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +31,24 @@ class Work:
 
 
 class Session:
-    """Transcribes with one transcriber, so that a model is loaded once. parameters: those of POST /transcribe."""
+    """Transcribes with one transcriber, so that a model is loaded once.
 
-    def __init__(self, transcriber: Transcriber, output: Output, screen: Screen, parameters: Mapping[str, str]) -> None:
+    parameters: those of POST /transcribe. limit: called for the bytes that may be copied from a pipe or a URL.
+    """
+
+    def __init__(
+        self,
+        transcriber: Transcriber,
+        output: Output,
+        screen: Screen,
+        parameters: Mapping[str, str],
+        limit: Callable[[], int],
+    ) -> None:
         self._transcriber = transcriber
         self._output = output
         self._screen = screen
         self._parameters = parameters
+        self._limit = limit
 
     def check(self, work: Work) -> None:
         """Find out what can be wrong without a model or a server. Raises RecordingFailed."""
@@ -50,7 +61,10 @@ class Session:
         """Transcribe a recording and write its results, or print them. Raises RecordingFailed, ServerUnavailable."""
         recording, title = work.recording, work.recording.title
         self._output.check(work.targets)
-        with self._screen.progress(recording.path.name) as (report, show), _opened(recording, report) as path:
+        with (
+            self._screen.progress(recording.path.name) as (report, show),
+            self._opened(recording, report) as path,
+        ):
             results = self._transcriber.transcribe(
                 RecordingRequest(
                     path,
@@ -69,15 +83,15 @@ class Session:
         if work.targets:
             self._screen.wrote(title, work.targets)
 
+    def _opened(self, recording: Recording, report: ReportProgress) -> AbstractContextManager[Path]:
+        """A file with the recording. Raises RecordingFailed when it is entered."""
+        if recording.url:
+            return fetched(recording.url, self._limit, report)
+        return open_recording(recording.path, self._limit, lambda message: self._screen.tell(recording.title, message))
+
 
 def has_speech(response_format: ResponseFormat, result: str) -> bool:
     """Whether a result has any text."""
     if response_format in (ResponseFormat.JSON, ResponseFormat.VERBOSE_JSON):
         return bool(json.loads(result)["text"].strip())
     return result.strip() not in ("", *EMPTY.get(response_format, ()))
-
-
-@contextmanager
-def _opened(recording: Recording, report: ReportProgress) -> Iterator[Path]:
-    with fetched(recording.url, report) if recording.url else open_recording(recording.path) as path:
-        yield path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -10,6 +11,8 @@ import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 from tests.support.clips import SpokenClip
 from tests.support.command import COMMAND, Run, environment
@@ -111,3 +114,40 @@ def test_what_is_put_into_a_watched_folder_is_transcribed_until_an_interrupt(
     assert (inbox / "talk.txt").read_text() == f"{spoken_clip.text}\n"
     assert "'bad.mp3' is not a supported audio or video file." in complaints
     assert f"{inbox}/talk.mp3: {inbox}/talk.txt" in complaints
+
+
+def test_what_never_ends_or_has_nothing_is_refused_with_the_reason(
+    run: Run, tmp_path: Path, anywhere: list[str]
+) -> None:
+    (tmp_path / "empty.mp3").touch()
+    done = run("/dev/zero", "/dev/urandom", "empty.mp3", "-", *anywhere, input=b"y\n" * 1_000_000)
+    assert (done.returncode, done.stdout) == (1, "")
+    *endless, empty, text = done.stderr.splitlines()
+    assert [line.partition(". ")[0] for line in (*endless, text)] == [
+        f"{name}: is not a supported audio or video file" for name in ("/dev/zero", "/dev/urandom", "-")
+    ]
+    assert empty.startswith("empty.mp3: The file is empty. Send a file with sound.")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_stream_when_the_command_is_ended(
+    tmp_path: Path, spoken_clip: SpokenClip, number: signal.Signals
+) -> None:
+    """Even if nothing has been written to the pipe, and even by force."""
+    pipe, temporary = tmp_path / "pipe.mp3", tmp_path / "temporary"
+    os.mkfifo(pipe)
+    temporary.mkdir()
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", *COMMAND, str(pipe)],
+        env={**environment(tmp_path), "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"{pipe}: waiting for something that writes to this pipe\n"
+        with pipe.open("wb", buffering=0) as writer:
+            writer.write(spoken_clip.path.read_bytes())
+            process.send_signal(number)
+            process.wait(20)
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

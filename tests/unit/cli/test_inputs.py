@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,6 +32,41 @@ def test_a_file_is_itself_whatever_its_name(folder: Path) -> None:
 
 def test_a_folder_is_the_recordings_in_it_and_in_its_folders(folder: Path) -> None:
     assert paths(str(folder)) == [str(folder / name) for name in ("[1].ogg", "a.wav", "b.MP3", "inner/c.mkv")]
+
+
+def test_pipes_in_a_folder_are_not_its_recordings(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.mp3")
+    assert "pipe.mp3" not in [Path(each).name for each in paths(str(folder))]
+    assert paths("pipe.mp3") == ["pipe.mp3"]
+
+
+def test_a_folder_that_cannot_be_read_is_told_beside_what_was_found() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, closed = Path(name), Path(name) / "closed"
+        folder.chmod(0o755)
+        (folder / "a.wav").touch()
+        (closed / "inner").mkdir(parents=True)
+        closed.chmod(0)
+        with unprivileged():
+            found = find_recordings([name, str(closed), str(closed / "inner")])
+        assert found.recordings == [Recording(folder / "a.wav")]
+        assert found.nothing == {}
+        assert found.unreadable == dict.fromkeys(
+            [str(closed), str(closed / "inner")], "cannot be read: Permission denied"
+        )
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """As a user whom permissions concern."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_pattern_is_the_files_that_match(folder: Path) -> None:
