@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from typing import Any
+
 import bentoml
 
 BASE_IMAGE = "python:3.11-slim"  # has Python and the certificates of public authorities
@@ -9,5 +13,23 @@ BASE_IMAGE = "python:3.11-slim"  # has Python and the certificates of public aut
 # and ffmpeg comes with one of them.
 NO_PACKAGES = "none"
 NO_CACHE = "mkdir --parents /etc/uv && echo 'no-cache = true' > /etc/uv/uv.toml"  # it would stay in the image
+UV = Path(__file__).with_name("container_uv.py")
+UV_IN_BENTO = "./env/docker/container_uv.py"  # the folder is copied into the image before the commands run
+OUR_UV = f"chmod +x {UV_IN_BENTO} && {UV_IN_BENTO}"
 
-IMAGE = bentoml.images.Image(base_image=BASE_IMAGE, distro=NO_PACKAGES, commands=[NO_CACHE])
+
+class SmallImage(bentoml.images.Image):  # type: ignore[misc]  # without types
+    """An image that is built with our own `uv`.
+
+    `run_script` would not do: it takes paths from the working folder only, and BentoML copies the image, without its
+    scripts, when it reads bentofile.yaml.
+    """
+
+    def freeze(self, bento_fs: Path, *others: Any, **more: Any) -> Any:
+        """Write the container file, and what it needs, into a Bento."""
+        info = super().freeze(bento_fs, *others, **more)
+        shutil.copy(UV, bento_fs / UV_IN_BENTO)
+        return info
+
+
+IMAGE = SmallImage(base_image=BASE_IMAGE, distro=NO_PACKAGES, commands=[NO_CACHE, OUR_UV])
