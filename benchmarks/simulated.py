@@ -8,6 +8,7 @@ decodes take, and on a busy machine the figures are nearly those of an idle one.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import itertools
 import time
 from collections.abc import Callable
@@ -34,6 +35,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _run_once(self) -> None:
+        # asyncio forgets cancelled timers only afterwards, and would then really wait for the next one.
+        while self._scheduled and self._scheduled[0].cancelled():  # type: ignore[attr-defined]
+            heapq.heappop(self._scheduled)._scheduled = False  # type: ignore[attr-defined]
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
         if not self._ready and self._scheduled:  # type: ignore[attr-defined]
             self._now = max(self._now, self._scheduled[0].when())  # type: ignore[attr-defined]
         super()._run_once()  # type: ignore[misc]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 IDLE_SECONDS = 60.0
+MOST_FRAME_BYTES = 1_048_576
 NORMAL, GOING_AWAY, INTERNAL_ERROR = 1000, 1001, 1011  # close codes, RFC 6455
 
 
@@ -51,9 +53,14 @@ class ClientSocket:
             await self._write(text)
 
     async def close(self, code: int, reason: str = "") -> None:
-        """Close the connection, unless it is closed. reason: at most 123 bytes."""
+        """Close the connection, unless it is closed. reason: at most 123 bytes.
+
+        A client that does not read may not learn the reason.
+        """
         if self._websocket.application_state is WebSocketState.CONNECTED:
-            await self._websocket.close(code, reason)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._write_timeout):
+                    await self._websocket.close(code, reason)
 
     async def _write(self, text: str) -> None:
         try:
