@@ -39,7 +39,8 @@ class Listening:
 
     def update(self, options: LiveOptions) -> None:
         """Change the options, from the next utterance on. An utterance without a voice so far takes them at once."""
-        if self.current and not self._has_voice(self.current):
+        # One that a voice has started is known to the client, even if its newest part is a pause.
+        if self.current and not (self._turns or self.current.confirmed or self._has_voice(self.current)):
             self.current = None
         changed = options.turn_detection != self.options.turn_detection
         self.options = options

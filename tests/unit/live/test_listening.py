@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from tests.support.hypotheses import segment
 from transcription.core.options import DecodeOptions
+from transcription.core.transcript import Word
 from transcription.live.listening import Listening
 from transcription.live.options import LiveOptions
-from transcription.live.turns import Turn
+from transcription.live.turns import Started, Turn
 from transcription.media.voice_activity import CHUNK_SAMPLES
 
 
@@ -43,3 +47,34 @@ def test_in_a_pause_the_likely_end_is_that_of_the_utterance_if_the_pause_lasts()
     [stopped] = hear(0.0, 6)
     assert listening.end(stopped.at)[1] == likely
     assert listening.likely_end is None
+
+
+def test_an_update_in_a_pause_keeps_what_was_said_before_it() -> None:
+    """The client commits; its last words are confirmed, and their audio is no longer kept."""
+    options = LiveOptions(DecodeOptions("base"), turn_detection=None)
+    listening = Listening(options)
+    listening.append(np.zeros(1600, np.int16))
+    utterance = listening.current
+    assert utterance
+    utterance.hear([segment([Word(" said", 0.0, 0.05, 0.9)])], 0, 1600, certain=True, complete=True)
+    listening.update(replace(options, words=True))
+    assert listening.current is utterance
+
+
+def test_an_update_in_a_pause_keeps_the_utterance_that_a_voice_has_started() -> None:
+    options = LiveOptions(DecodeOptions("base"))
+    listening = Listening(options)
+    listening.append(np.zeros(1600, np.int16))
+    utterance = listening.start(Started(0))
+    listening.update(replace(options, words=True))
+    assert listening.current is utterance
+
+
+def test_an_update_before_anything_is_said_counts_at_once() -> None:
+    options = LiveOptions(DecodeOptions("base"), turn_detection=None)
+    listening = Listening(options)
+    listening.append(np.zeros(1600, np.int16))
+    listening.update(replace(options, words=True))
+    listening.append(np.zeros(1600, np.int16))
+    assert listening.current
+    assert listening.current.options.words
