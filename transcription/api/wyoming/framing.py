@@ -57,7 +57,7 @@ def parse_header(line: bytes) -> Header:
 
 
 async def read_event(reader: asyncio.StreamReader) -> Event | None:
-    """The next event; None at the end of the stream. Raises BrokenStream.
+    """The next event; None at the end of the stream. Raises BrokenStream, and InvalidParameter for one wrong event.
 
     reader: with a limit of at least MAX_LINE_BYTES.
     """
@@ -78,7 +78,7 @@ async def read_event(reader: asyncio.StreamReader) -> Event | None:
         try:
             data = data | _DATA.validate_json(more, strict=True)
         except ValidationError as error:
-            raise BrokenStream(f"The data of an event must be a JSON object. {_first(error)}") from None
+            raise InvalidParameter(f"The data of an event must be a JSON object. {_first(error)}") from None
     return Event(header.type, data, payload)
 
 

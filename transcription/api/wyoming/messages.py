@@ -66,10 +66,22 @@ def transcribe_of(event: Event) -> Transcribe:
         raise _refused(event, error) from None
 
 
-def format_of(event: Event) -> PcmFormat:
-    """The format that an event of audio names. Raises InvalidParameter."""
+class Ping(BaseModel):
+    """text: comes back."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    text: str | None = None
+
+
+def format_of(event: Event, default: PcmFormat | None = None) -> PcmFormat:
+    """The format that an event of audio names. default: what holds for fields that are left out; None: none may be.
+
+    Raises InvalidParameter.
+    """
+    known = {"rate": default.rate, "width": SAMPLE_BYTES, "channels": default.channels} if default else {}
     try:
-        return AudioFormat.model_validate(event.data).to_pcm()
+        return AudioFormat.model_validate(known | event.data).to_pcm()
     except ValidationError as error:
         raise _refused(event, error) from None
 
@@ -98,6 +110,15 @@ def info(settings: Settings) -> Event:
     }
     others: dict[str, Any] = {name: [] for name in ("tts", "handle", "intent", "wake", "mic", "snd")}
     return Event("info", {"asr": [program], **others})
+
+
+def pong_to(event: Event) -> Event:
+    """The answer to `ping`. Raises InvalidParameter."""
+    try:
+        ping = Ping.model_validate(event.data)
+    except ValidationError as error:
+        raise _refused(event, error) from None
+    return Event("pong", ping.model_dump(exclude_none=True))
 
 
 def started(language: str | None) -> Event:

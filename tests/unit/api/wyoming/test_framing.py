@@ -19,6 +19,7 @@ from transcription.api.wyoming.framing import (
     parse_header,
     read_event,
 )
+from transcription.core.errors import InvalidParameter
 
 
 def read_all(data: bytes) -> list[Event]:
@@ -92,5 +93,17 @@ def test_a_line_without_an_end_is_refused() -> None:
 def test_any_bytes_are_events_or_refused(data: bytes) -> None:
     try:
         read_all(data)
-    except BrokenStream as error:
+    except InvalidParameter as error:
         assert error.message
+
+
+def test_an_event_whose_data_is_no_object_is_refused_alone() -> None:
+    async def read() -> Event | None:
+        reader = asyncio.StreamReader(limit=MAX_LINE_BYTES)
+        reader.feed_data(b'{"type": "ping", "data_length": 2, "payload_length": 1}\n[]x' + encode(Event("describe")))
+        with pytest.raises(InvalidParameter) as refused:
+            await read_event(reader)
+        assert not isinstance(refused.value, BrokenStream)
+        return await read_event(reader)
+
+    assert asyncio.run(read()) == Event("describe")
