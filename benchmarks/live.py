@@ -44,6 +44,7 @@ from transcription.core.errors import TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket, TranscriptionRequest, VadOptions
 from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult, Transcript, Word
+from transcription.live.allowance import LiveClient
 from transcription.live.events import Final, LiveEvent, Partial, SpeechStarted, SpeechStopped
 from transcription.live.options import LiveOptions
 from transcription.live.sessions import LiveSessions
@@ -89,7 +90,7 @@ async def play(sessions: LiveSessions, samples: np.ndarray, options: LiveOptions
     """Feed a recording in real time, and note what comes back."""
     played = Played()
     try:
-        session = await sessions.open(options, name, name)
+        session = await sessions.open(options, LiveClient(name), name)
     except TranscriptionError as error:
         played.error = error.message
         return played

@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="name of the client: letters, digits, '.', '_' and '-'")
     parser.add_argument("--uploads-per-minute", type=int, help="limit of this key; by default the general limit")
     parser.add_argument("--reads-per-minute", type=int, help="limit of this key; by default the general limit")
+    parser.add_argument("--live-minutes-per-hour", type=int, help="limit of this key; by default the general limit")
     parser.add_argument("--admin", action="store_true", help="the key sees and changes the jobs of all keys")
     arguments = parser.parse_args()
     key = make_key()

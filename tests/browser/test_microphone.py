@@ -55,6 +55,23 @@ def test_without_a_connection_the_recording_goes_on(visit: OpenPage) -> None:
     expect(page.locator("#transcript")).to_contain_text("monday")
 
 
+def test_at_the_limit_of_live_audio_the_recording_goes_on(visit: OpenPage) -> None:
+    visited = visit(permissions=["microphone"])
+    page = visited.page
+    limit = {"type": "error", "error": "too_many_live_minutes", "message": "You have sent 1 minute.", "retry_after": 9}
+
+    def end(socket: WebSocketRoute) -> None:
+        for event in ({"type": "session", "session": "s", "token": "t"}, limit, {"type": "finished", "duration": 1.0}):
+            socket.send(json.dumps(event))
+
+    page.route_web_socket("**/live", end)
+    page.get_by_role("button", name="Speak").click()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "You have sent 1 minute. Try again in 9 s. There is no text while you speak now, but the recording goes on"
+    )
+    page.get_by_role("button", name="Stop").click()
+
+
 def test_after_a_lost_connection_the_text_goes_on(visit: OpenPage) -> None:
     visited = visit(permissions=["microphone"])
     page = visited.page

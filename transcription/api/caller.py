@@ -9,6 +9,7 @@ from starlette.types import Scope
 
 from transcription.core.settings import Settings
 from transcription.jobs.access import EVERY_JOB, Access
+from transcription.live.allowance import LiveClient
 
 CALLER = "transcription.caller"  # key in the ASGI scope; absent if no API key is required
 # Also a key in the ASGI scope: a function that takes the size of the upload so far, in bytes; absent without limits.
@@ -23,19 +24,21 @@ class Caller:
     """The owner of a valid API key.
 
     name: the name of the key, safe to log; the jobs that it submits belong to this name. uploads_per_minute,
-    reads_per_minute: its limits; None for the default. admin: sees and changes the jobs of all keys.
+    reads_per_minute, live_minutes_per_hour: its limits; None for the default. admin: sees and changes the jobs of all
+    keys.
     """
 
     name: str
     uploads_per_minute: int | None = None
     reads_per_minute: int | None = None
     admin: bool = False
+    live_minutes_per_hour: int | None = None
 
 
-def client_key(scope: Scope) -> str:
-    """The client whose limits a request counts against: an API key or an address; "" without limits."""
-    client: str = scope.get(CLIENT, "")
-    return client
+def live_client(scope: Scope) -> LiveClient:
+    """Whose limits a live session counts against."""
+    caller: Caller | None = scope.get(CALLER)
+    return LiveClient(scope.get(CLIENT, ""), caller.live_minutes_per_hour if caller else None)
 
 
 def access_of(request: Request, settings: Settings) -> Access:

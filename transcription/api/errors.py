@@ -98,6 +98,10 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.TooManyUploads: (429, "You have 16 uploads in progress, the maximum. Wait until one has finished."),
     errors.TooManyStreams: (429, "You have 100 event streams open, the maximum. Close one, or poll the status."),
     errors.TooManyJobs: (429, "You have 1000 unfinished jobs, the maximum. Wait until one has finished."),
+    errors.TooManyLiveMinutes: (
+        429,
+        "You have sent 480 minutes of live audio in this hour, the maximum. It ends in 1200 s.",
+    ),
     errors.TooManyHeaders: (431, "The request has 200 headers; the limit is 100. Send fewer."),
     errors.RepeatedlyInterrupted: (
         500,

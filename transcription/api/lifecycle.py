@@ -16,6 +16,7 @@ from transcription.api.dependencies import Backend
 from transcription.api.job_feeds import JobFeeds
 from transcription.api.job_status import Part, StatusRenderer
 from transcription.api.live.conversations import Conversations
+from transcription.api.live_minutes import LiveMinutes
 from transcription.api.rendered import RenderedResults
 from transcription.api.wyoming.server import TASK as WYOMING
 from transcription.api.wyoming.server import WyomingServer
@@ -66,7 +67,7 @@ class ApiProcess:
         jobs = open_jobs(settings, client, pipeline, callback_body, self._background)
         fetcher = Fetcher(settings, SystemResolver())
         self._housekeeping = jobs.housekeeping
-        live = LiveSessions(client, settings)
+        live = LiveSessions(client, settings, meter=LiveMinutes(settings))
         self._conversations = Conversations(live, settings)
         results = RenderedResults(jobs.service, settings.max_rendered_bytes)
         self.backend = Backend(

@@ -184,6 +184,12 @@ class TooManyJobs(TooManyRequests):
     code = "too_many_open_jobs"
 
 
+class TooManyLiveMinutes(TooManyRequests):
+    """More live audio than the client may send in an hour."""
+
+    code = "too_many_live_minutes"
+
+
 class InsufficientStorage(ServiceUnavailable):
     """The disk is too full for an upload or for another job."""
 

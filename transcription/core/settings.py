@@ -148,6 +148,7 @@ class Settings(PoolSettings):
     max_streams: int = Field(2000, ge=1, le=1_000_000, description="Concurrent event streams of one API process.")
     max_live_sessions: int = Field(64, ge=0, le=10_000, description="Live sessions of one API process; 0 for none.")
     max_client_live_sessions: int = Field(8, ge=1, le=10_000, description="Live sessions of one client.")
+    max_client_live_minutes: int = Field(480, ge=1, le=600_000, description="Live audio of a client per hour, minutes.")
     max_rendered_bytes: int = Field(
         67_108_864, ge=1_048_576, le=1_099_511_627_776, description="Memory for results being read, bytes (64 MiB)."
     )

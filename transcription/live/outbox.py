@@ -18,7 +18,7 @@ class Outbox:
         self._waiting: deque[LiveEvent] = deque()
         self._changed = asyncio.Event()
         self._closed = False
-        self._error: BaseException | None = None
+        self._error: BaseException | None = None  # raised to the reader after the last event
 
     @property
     def full(self) -> bool:
@@ -40,10 +40,14 @@ class Outbox:
         """Drop the events of an utterance that the reader has not had."""
         self._waiting = deque(event for event in self._waiting if event.utterance != utterance)
 
+    def end_with(self, error: BaseException) -> None:
+        """Raise an error to the reader after the last event, whose time is yet to come."""
+        self._error = self._error or error
+
     def close(self, error: BaseException | None = None) -> None:
         """No more events. error: raised to the reader after those that wait."""
         if not self._closed:
-            self._closed, self._error = True, error
+            self._closed, self._error = True, error or self._error
             self._changed.set()
 
     async def events(self) -> AsyncIterator[LiveEvent]:

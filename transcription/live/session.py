@@ -15,7 +15,9 @@ import structlog
 
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import AudioTooLong, TooManyLiveMinutes
 from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.live.allowance import Allowance
 from transcription.live.audio import Samples, as_samples
 from transcription.live.cutting import WINDOW_SECONDS
 from transcription.live.decoding import LiveDecoder, piece_of
@@ -46,7 +48,8 @@ class LiveSession:
     """Transcribes audio while it arrives. Opened by `LiveSessions.open`; for one event loop, not thread-safe.
 
     pace: shared by the sessions of a process. clock: monotonic seconds. on_close: called once it takes no more room.
-    model_dir: WHISPER_MODEL_DIR, for the models that tell speakers apart. Needs a running event loop.
+    model_dir: WHISPER_MODEL_DIR, for the models that tell speakers apart. allowance: how much audio it may take; None
+    for any amount. Needs a running event loop.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class LiveSession:
         pace: Pace | None = None,
         on_close: Callable[[LiveSession], None] = lambda _: None,
         model_dir: Path = EMBEDDED_MODEL_DIR,
+        allowance: Allowance | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex
         self._model_dir = model_dir
@@ -69,6 +73,7 @@ class LiveSession:
         self._work = Work(Tools(decoder, self._outbox, pace or Pace(), LanguageLock(options.decode), clock))
         self._taking = asyncio.Lock()
         self._on_close = on_close
+        self._allowance = allowance or Allowance()
         self._finished = False
         self._worker = asyncio.create_task(self._work.run())
         self._worker.add_done_callback(partial(_close, self._outbox))
@@ -95,16 +100,22 @@ class LiveSession:
         """Append audio: int16, shape (n,), 16 kHz mono, or the same as little-endian bytes. Any n, 0 included.
 
         Waits while more than a few seconds of audio are unprocessed, which slows down a client that sends faster than
-        real time. Raises InvalidParameter for an odd number of bytes.
+        real time. Beyond the allowance the session is finished. Raises InvalidParameter for an odd number of bytes.
         """
         pcm = as_samples(samples)
-        async with self._taking:
-            for start in range(0, len(pcm), BLOCK_SAMPLES):
-                while not self._finished and self._is_behind():
-                    await self._work.progress()
-                if self._finished:
-                    return
-                await self._take(pcm[start : start + BLOCK_SAMPLES])
+        try:
+            async with self._taking:
+                for start in range(0, len(pcm), BLOCK_SAMPLES):
+                    while not self._finished and self._is_behind():
+                        await self._work.progress()
+                    if self._finished:
+                        return
+                    block = pcm[start : start + BLOCK_SAMPLES]
+                    await self._allowance.take(len(block))
+                    await self._take(block)
+        except (AudioTooLong, TooManyLiveMinutes) as error:
+            self._outbox.end_with(error)
+            await self.finish()
 
     async def commit(self) -> int | None:
         """End the utterance now. Returns its number; None if no audio belongs to one."""
@@ -132,6 +143,7 @@ class LiveSession:
     def events(self) -> AsyncIterator[LiveEvent]:
         """The events, in order, for one reader. Ends after `finish` or `aclose`; raises if the session has failed.
 
+        After the last text of a session that a limit has ended, raises AudioTooLong or TooManyLiveMinutes.
         A reader that falls behind loses tentative text, nothing else.
         """
         return self._outbox.events()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from runners.client.interface import Runner
 from transcription.core.errors import ServiceUnavailable, TooManyStreams, TranscriptionError
 from transcription.core.settings import Settings
+from transcription.live.allowance import Allowance, AudioMeter, LiveClient
 from transcription.live.options import LiveOptions
 from transcription.live.pace import Pace
 from transcription.live.session import LiveSession
@@ -19,36 +20,54 @@ FINISH_SECONDS = 10.0  # for the last texts, when the service stops
 
 
 class LiveSessions:
-    """Opens sessions, while there is room. clock: monotonic seconds."""
+    """Opens sessions, while there is room. clock: monotonic seconds. meter: counts the audio; None for no limit."""
 
-    def __init__(self, runner: Runner, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        meter: AudioMeter | None = None,
+    ) -> None:
         self._runner = runner
         self._settings = settings
         self._clock = clock
+        self._meter = meter
         self._pace = Pace()
         self._open: dict[str, LiveSession] = {}
-        self._owners: dict[str, str] = {}  # callers, by session
+        self._owners: dict[str, str] = {}  # keys of clients, by session
         self._stopping = False
 
     def __len__(self) -> int:
         """Number of open sessions."""
         return len(self._open)
 
-    async def open(self, options: LiveOptions, caller: str, request_id: str) -> LiveSession:
-        """A new session, which counts until its `aclose`. caller: whose limit it counts against; "" for none.
+    async def open(self, options: LiveOptions, client: LiveClient, request_id: str) -> LiveSession:
+        """A new session, which counts until its `aclose`. client: whose limits it counts against.
 
-        Raises TooManyStreams when the caller has too many, ServiceUnavailable when the process has, or the model is too
-        slow for one more.
+        Raises TooManyStreams when the client has too many, TooManyLiveMinutes when it has sent too much audio,
+        ServiceUnavailable when the process has too many sessions, or the model is too slow for one more.
         """
+        allowance = Allowance(self._settings.max_duration, self._meter, client)
         try:
-            self._check(caller)
+            self._check(client)
+            await allowance.begin()
+            self._check(client)  # others may have been opened meanwhile
         except TranscriptionError as error:
             metrics.LIVE_REFUSED.labels(reason=error.code).inc()
             raise
-        models = self._settings.whisper_model_dir
-        session = LiveSession(self._runner, options, request_id, self._clock, self._pace, self._closed, models)
+        session = LiveSession(
+            self._runner,
+            options,
+            request_id,
+            self._clock,
+            self._pace,
+            self._closed,
+            self._settings.whisper_model_dir,
+            allowance,
+        )
         self._open[session.id] = session
-        self._owners[session.id] = caller
+        self._owners[session.id] = client.key
         metrics.LIVE_SESSIONS.inc()
         return session
 
@@ -67,11 +86,11 @@ class LiveSessions:
         del self._owners[session.id]
         metrics.LIVE_SESSIONS.dec()
 
-    def _check(self, caller: str) -> None:
+    def _check(self, client: LiveClient) -> None:
         if self._stopping:
             raise ServiceUnavailable("The service is stopping. Try again in a moment.")
-        theirs = sum(owner == caller for owner in self._owners.values())
-        if caller and theirs >= self._settings.max_client_live_sessions:
+        theirs = sum(owner == client.key for owner in self._owners.values())
+        if client.key and theirs >= self._settings.max_client_live_sessions:
             raise TooManyStreams(
                 f"You have {theirs} live sessions open, the maximum. Close one.",
                 retry_after=RETRY_SECONDS,

@@ -27,29 +27,34 @@ class PipedDecoder:
     def __init__(self, writer: asyncio.StreamWriter, process: Process) -> None:
         self._writer = writer
         self._process = process
+        self._ended = False
 
     async def write(self, data: bytes) -> None:
-        """The next bytes. Raises UndecodableMedia if the decoder has ended: it does not understand the recording."""
-        try:
+        """The next bytes. They are lost if the decoder has ended, which `pcm` tells."""
+        with suppress(BrokenPipeError, ConnectionResetError):
             self._writer.write(data)
             await self._writer.drain()
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise UndecodableMedia(
-                "The recording cannot be decoded. Send what MediaRecorder makes, from its first byte on."
-            ) from error
 
     def end(self) -> None:
         """No more bytes."""
+        self._ended = True
         self._writer.close()
 
     async def pcm(self) -> AsyncIterator[NDArray[np.int16]]:
-        """PCM as soon as it is decoded: int16, shape (n,), 16 kHz mono. Ends with the recording."""
+        """PCM as soon as it is decoded: int16, shape (n,), 16 kHz mono. Ends with the recording.
+
+        Raises UndecodableMedia if the decoder has ended before: it does not understand the recording.
+        """
         rest = b""
         while data := await self._process.stdout.read(BLOCK_BYTES):
             data = rest + data
             whole = len(data) // 2 * 2
             rest = data[whole:]
             yield np.frombuffer(data[:whole], np.int16)
+        if not self._ended:
+            raise UndecodableMedia(
+                "The recording cannot be decoded. Send what MediaRecorder makes, from its first byte on."
+            )
 
 
 @asynccontextmanager
@@ -74,7 +79,8 @@ async def piped_decoder(demuxer: str, settings: Settings) -> AsyncIterator[Piped
             try:
                 yield PipedDecoder(asyncio.StreamWriter(transport, protocol, None, loop), process)
             finally:
-                transport.abort()
+                if not transport.is_closing() or transport.get_write_buffer_size():
+                    transport.abort()  # fails if the decoder has ended before
                 messages.cancel()
                 with suppress(asyncio.CancelledError):
                     await asyncio.gather(messages, return_exceptions=True)

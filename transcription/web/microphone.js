@@ -143,7 +143,10 @@ export class Microphone {
       this.#reason = event.message + whenToRetry(event.retry_after);
       if (this.#lostAt) this.#socket.close(NOT_RESUMED);
       else this.#events.onProblem(this.#reason);
-    } else if (event.type === "finished") this.#socket.close(1000);
+    } else if (event.type === "finished") {
+      if (this.#stream.active) this.#events.onProblem([this.#reason, LOST].filter(Boolean).join(" ")); // a limit
+      this.#socket.close(1000);
+    }
   }
 
   #begun({ session, token, resumed, received }) {

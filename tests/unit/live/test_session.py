@@ -10,6 +10,7 @@ from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import InvalidParameter, ServiceUnavailable, TooManyStreams, UnknownModel
 from transcription.core.options import Priority
 from transcription.core.settings import Settings
+from transcription.live.allowance import LiveClient
 from transcription.live.events import Failed, Final, Partial, SpeechStarted, SpeechStopped
 from transcription.live.session import LiveSession
 from transcription.live.sessions import LiveSessions
@@ -190,12 +191,12 @@ def sessions(**settings):
 def test_a_caller_has_a_limit_and_a_closed_session_makes_room():
     async def opens():
         door = sessions(max_client_live_sessions=1)
-        first = await door.open(options(), "ann", "request")
+        first = await door.open(options(), LiveClient("ann"), "request")
         with pytest.raises(TooManyStreams):
-            await door.open(options(), "ann", "request")
-        other = await door.open(options(), "bob", "request")
+            await door.open(options(), LiveClient("ann"), "request")
+        other = await door.open(options(), LiveClient("bob"), "request")
         await first.aclose()
-        again = await door.open(options(), "ann", "request")
+        again = await door.open(options(), LiveClient("ann"), "request")
         for each in (other, again):
             await each.aclose()
         return len(door)
@@ -206,9 +207,9 @@ def test_a_caller_has_a_limit_and_a_closed_session_makes_room():
 def test_a_process_has_a_limit():
     async def opens():
         door = sessions(max_live_sessions=1)
-        await door.open(options(), "", "request")
+        await door.open(options(), LiveClient(), "request")
         with pytest.raises(ServiceUnavailable, match="MAX_LIVE_SESSIONS"):
-            await door.open(options(), "", "request")
+            await door.open(options(), LiveClient(), "request")
         await door.aclose()
 
     live(opens())
@@ -217,10 +218,10 @@ def test_a_process_has_a_limit():
 def test_a_model_that_is_too_slow_for_one_session_refuses_the_second():
     async def opens():
         door = LiveSessions(Model(seconds=2.0), Settings(), asyncio.get_running_loop().time)
-        session = await door.open(options(), "", "request")
+        session = await door.open(options(), LiveClient(), "request")
         await play(session, speech(8))
         with pytest.raises(ServiceUnavailable, match="too busy") as refused:
-            await door.open(options(), "", "request")
+            await door.open(options(), LiveClient(), "request")
         await door.aclose()
         return refused.value.retry_after
 
@@ -231,7 +232,7 @@ def test_when_the_model_stops_with_the_service_the_tentative_text_is_the_last_on
     async def stops():
         model = Model()
         door = LiveSessions(model, Settings(), asyncio.get_running_loop().time)
-        session = await door.open(options(), "", "request")
+        session = await door.open(options(), LiveClient(), "request")
         await play(session, speech(3))
         model.errors = [ServiceUnavailable("stopping")] * 100
         began = asyncio.get_running_loop().time()
@@ -246,11 +247,11 @@ def test_when_the_model_stops_with_the_service_the_tentative_text_is_the_last_on
 def test_a_stop_gives_every_utterance_its_final_text():
     async def stops():
         door = sessions()
-        session = await door.open(options(), "", "request")
+        session = await door.open(options(), LiveClient(), "request")
         await play(session, speech(3))
         await door.aclose()
         with pytest.raises(ServiceUnavailable, match="stopping"):
-            await door.open(options(), "", "request")
+            await door.open(options(), LiveClient(), "request")
         return [event async for event in session.events()]
 
     assert of(Final, live(stops()))[0].text.split() == ["0", "1", "2"]

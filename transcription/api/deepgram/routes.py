@@ -9,23 +9,20 @@ from typing import cast
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from transcription.api.caller import client_key
-from transcription.api.client_socket import NORMAL, ClientSocket, Silent, until_one_ends
+from transcription.api.caller import live_client
+from transcription.api.client_socket import MOST_FRAME_BYTES, NORMAL, ClientSocket, Silent, until_one_ends
 from transcription.api.deepgram.parameters import ListenOptions, parse_query
 from transcription.api.deepgram.results import Results, error_message, parse_control
 from transcription.api.dependencies import Backend
 from transcription.api.errors import error_response
 from transcription.api.openai.errors import PREFIX
 from transcription.api.route_facts import route_facts
-from transcription.api.session_length import check_length
-from transcription.core.errors import AudioTooLong, InvalidParameter, TranscriptionError
-from transcription.core.settings import Settings
+from transcription.core.errors import InvalidParameter, TranscriptionError
 from transcription.live.pcm import PcmStream
 from transcription.live.session import LiveSession
 from transcription.telemetry.logs import current_request_id
 
 SUBPROTOCOL = "token"  # with which browsers send a key
-MAX_FRAME_BYTES = 1_048_576
 
 router = APIRouter()
 
@@ -39,14 +36,14 @@ async def listen(websocket: WebSocket) -> None:
     try:
         query = websocket.query_params.multi_items()
         options = await asyncio.to_thread(parse_query, query, backend.settings)  # looks for models on the disk
-        live = await backend.live.open(options.live, client_key(websocket.scope), request_id)
+        live = await backend.live.open(options.live, live_client(websocket.scope), request_id)
     except TranscriptionError as error:
         await websocket.send_denial_response(error_response(error))
         return
     try:
         await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
         socket = ClientSocket(websocket, backend.settings.download_timeout)
-        await ListenConnection(socket, live, options, request_id, backend.settings).serve()
+        await ListenConnection(socket, live, options, request_id).serve()
     finally:
         await live.aclose()
 
@@ -54,10 +51,7 @@ async def listen(websocket: WebSocket) -> None:
 class ListenConnection:
     """Serves one session. What follows from what is decided in `results.py`."""
 
-    def __init__(
-        self, socket: ClientSocket, live: LiveSession, options: ListenOptions, request_id: str, settings: Settings
-    ) -> None:
-        self._settings = settings
+    def __init__(self, socket: ClientSocket, live: LiveSession, options: ListenOptions, request_id: str) -> None:
         self._socket = socket
         self._live = live
         self._audio = PcmStream(options.pcm)
@@ -87,22 +81,20 @@ class ListenConnection:
                 await self._live.finish()
         except TranscriptionError as error:
             await self._socket.send([error_message(error)])
-            if isinstance(error, AudioTooLong):
-                await self._live.finish()
 
     async def _take(self, frame: bytes) -> None:
         if not frame:  # how older SDKs close
             await self._live.finish()
-        elif len(frame) > MAX_FRAME_BYTES:
-            raise InvalidParameter(
-                f"The frame has {len(frame)} bytes; the limit is {MAX_FRAME_BYTES}. Send smaller ones."
-            )
+        elif len(frame) > MOST_FRAME_BYTES:
+            raise InvalidParameter(f"The frame is larger than {MOST_FRAME_BYTES} bytes, the limit. Send smaller ones.")
         else:
-            check_length(self._live.seconds, self._settings)
             await self._live.feed(self._audio.convert(frame))
 
     async def _send_all(self) -> None:
-        async for event in self._live.events():
-            await self._socket.send(self._results.hear(event))
+        try:
+            async for event in self._live.events():
+                await self._socket.send(self._results.hear(event))
+        except TranscriptionError as limit:
+            await self._socket.send([error_message(limit)])
         await self._socket.send([self._results.closing(self._live.seconds)])
         await self._socket.close(NORMAL)

@@ -6,7 +6,14 @@ import asyncio
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from transcription.api.client_socket import GOING_AWAY, NORMAL, ClientSocket, Silent, until_one_ends
+from transcription.api.client_socket import (
+    GOING_AWAY,
+    MOST_FRAME_BYTES,
+    NORMAL,
+    ClientSocket,
+    Silent,
+    until_one_ends,
+)
 from transcription.api.errors import public_message
 from transcription.api.live.conversation import Conversation
 from transcription.api.live.conversations import RESUME_SECONDS, Conversations
@@ -21,31 +28,36 @@ from transcription.api.live.messages import (
     parse,
 )
 from transcription.core.errors import (
-    AudioTooLong,
     InvalidParameter,
     ServiceUnavailable,
     TooManyRequests,
     TranscriptionError,
     UploadTooSlow,
 )
+from transcription.live.allowance import LiveClient
 
 SUBPROTOCOL = "transcription.live"
-MOST_BYTES = 1_048_576  # of a frame
 TRY_AGAIN_LATER, POLICY_VIOLATION = 1013, 1008  # close codes, IANA and RFC 6455
 DELIBERATE = frozenset({NORMAL})  # codes with which a client ends a session; it may come back after any other
 
 
 class Connection:
-    """Serves one accepted WebSocket. caller, request_id: of the session it starts. write_timeout: seconds."""
+    """Serves one accepted WebSocket. client, request_id: of the session it starts. write_timeout: seconds."""
 
     def __init__(
-        self, websocket: WebSocket, conversations: Conversations, caller: str, request_id: str, write_timeout: float
+        self,
+        websocket: WebSocket,
+        conversations: Conversations,
+        client: LiveClient,
+        request_id: str,
+        write_timeout: float,
     ) -> None:
         self._socket = ClientSocket(websocket, write_timeout)
         self._conversations = conversations
-        self._caller = caller
+        self._client = client
         self._request_id = request_id
         self._conversation: Conversation | None = None
+        self._replaced = asyncio.Event()  # the client has come back over another connection
 
     async def serve(self) -> None:
         """Until the connection ends."""
@@ -53,11 +65,11 @@ class Connection:
         try:
             opened = await self._open()
             if opened is not None:
-                await until_one_ends(self._send_events(*opened), self._receive(opened[0]))
+                await until_one_ends(self._send_events(*opened), self._receive(opened[0]), self._leave())
         except WebSocketDisconnect as end:
             code = end.code
         finally:
-            if conversation := self._conversation:
+            if (conversation := self._conversation) and not self._replaced.is_set():
                 if code in DELIBERATE or conversation.finished or self._conversations.stopping:
                     await asyncio.shield(self._conversations.close(conversation))
                 else:
@@ -69,12 +81,12 @@ class Connection:
             try:
                 message = await self._message()
                 if isinstance(message, Start):
-                    conversation = await self._conversations.open(message, self._caller, self._request_id)
-                    self._conversation = conversation  # before anything is sent: the client may be gone
+                    conversation = await self._conversations.open(message, self._client, self._request_id)
+                    self._attach(conversation)  # before anything is sent: the client may be gone
                     await self._greet(conversation, resumed=False)
                     return conversation, 0
                 if isinstance(message, Resume):
-                    self._conversation = conversation = self._conversations.resume(message)
+                    self._attach(conversation := self._conversations.resume(message))
                     await self._greet(conversation, resumed=True)
                     return conversation, message.after
                 raise InvalidParameter(
@@ -88,6 +100,14 @@ class Connection:
                 if isinstance(error, ServiceUnavailable | TooManyRequests):
                     await self._socket.close(TRY_AGAIN_LATER)
                     return None
+
+    def _attach(self, conversation: Conversation) -> None:
+        self._conversation, self._replaced = conversation, conversation.attach()
+
+    async def _leave(self) -> None:
+        """End once the client has come back over another connection; this one is a ghost."""
+        await self._replaced.wait()
+        await self._socket.close(GOING_AWAY, "The session goes on over another connection.")
 
     async def _greet(self, conversation: Conversation, *, resumed: bool) -> None:
         await self._send(
@@ -119,9 +139,6 @@ class Connection:
             except Silent as end:
                 await self._end_silence(end, GOING_AWAY)
                 raise WebSocketDisconnect(GOING_AWAY) from None
-            except AudioTooLong as error:
-                await self._send(error_document(error))
-                await conversation.finish()
             except TranscriptionError as error:
                 await self._send(error_document(error, public_message(error)))
 
@@ -143,10 +160,9 @@ class Connection:
     async def _message(self) -> object:
         """The next frame: bytes, or a checked message. Raises Silent, InvalidParameter, and WebSocketDisconnect."""
         frame = await self._socket.receive()
-        if len(frame) > MOST_BYTES:
+        if len(frame) > MOST_FRAME_BYTES:
             raise InvalidParameter(
-                f"A frame of {len(frame)} bytes is larger than the limit, {MOST_BYTES}; it was ignored. Send smaller "
-                "ones."
+                f"A frame is larger than the limit, {MOST_FRAME_BYTES} bytes; it was ignored. Send smaller ones."
             )
         return frame if isinstance(frame, bytes) else parse(frame)
 

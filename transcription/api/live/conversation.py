@@ -21,8 +21,7 @@ from transcription.api.live.messages import (
     event_document,
     with_words,
 )
-from transcription.api.session_length import check_length
-from transcription.core.errors import InvalidParameter, TranscriptionError
+from transcription.core.errors import InvalidParameter, TranscriptionError, UndecodableMedia
 from transcription.core.settings import Settings
 from transcription.live.events import Final
 from transcription.live.session import LiveSession
@@ -54,6 +53,7 @@ class Conversation:
         self._events: deque[tuple[int, str]] = deque(maxlen=KEPT_EVENTS)
         self._number = 0
         self._changed = asyncio.Event()
+        self._replaced = asyncio.Event()
         self._decoder: PipedDecoder | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -67,23 +67,29 @@ class Conversation:
         self._tasks.append(asyncio.create_task(self._listen()))
 
     async def audio(self, data: bytes) -> None:
-        """Take a binary frame. Waits while the session has enough to do.
+        """Take a binary frame. Waits while the session has enough to do. All of it is taken, even if cancelled.
 
-        Raises InvalidParameter, UndecodableMedia, and AudioTooLong for more than MAX_DURATION.
+        Raises InvalidParameter.
         """
         if self.finished:
             return
-        check_length(self.session.seconds, self._settings)
-        if self._decoder:
-            await self._decoder.write(data)
-        elif len(data) % 2:
+        if not self._decoder and len(data) % 2:
             raise InvalidParameter(
                 f"A frame of {len(data)} bytes does not consist of samples of 16 bits; it was ignored. Send whole "
                 "samples."
             )
-        else:
-            await self.session.feed(self._resampler.convert(np.frombuffer(data, "<i2").astype(np.int16, copy=False)))
         self.received += len(data)
+        if self._decoder:
+            await self._decoder.write(data)
+        else:
+            samples = np.frombuffer(data, "<i2").astype(np.int16, copy=False)
+            await asyncio.shield(self.session.feed(self._resampler.convert(samples)))
+
+    def attach(self) -> asyncio.Event:
+        """Take a new connection. Returns an event that is set once a newer one has taken its place."""
+        self._replaced.set()
+        self._replaced = asyncio.Event()
+        return self._replaced
 
     async def finish(self, *, stopping: bool = False) -> None:
         """End the audio; the event `finished` follows the last text. stopping: the service ends, too."""
@@ -129,6 +135,9 @@ class Conversation:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
 
+    def _finish(self) -> None:
+        self.add({"type": "finished", "duration": round(self.session.seconds, 2)})
+
     async def _listen(self) -> None:
         make = with_words if self.start.words else event_document
         try:
@@ -136,7 +145,10 @@ class Conversation:
                 if isinstance(event, Final):
                     self._finals.append(event)
                 self.add(make(event))
-            self.add({"type": "finished", "duration": round(self.session.seconds, 2)})
+            self._finish()
+        except TranscriptionError as limit:
+            self.add(error_document(limit))
+            self._finish()
         except Exception:
             log.exception("live_session_failed")
             error = TranscriptionError("Something went wrong in the session. Start another one.")
@@ -149,5 +161,7 @@ class Conversation:
         try:
             async for block in decoder.pcm():
                 await self.session.feed(block)
+        except UndecodableMedia as error:
+            self.add(error_document(error))
         finally:
             await self.session.finish()

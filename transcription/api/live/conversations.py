@@ -12,6 +12,7 @@ from transcription.api.live.conversation import Conversation
 from transcription.api.live.messages import Resume, Start
 from transcription.core.errors import ServiceUnavailable, UnknownSession
 from transcription.core.settings import Settings
+from transcription.live.allowance import LiveClient
 from transcription.live.sessions import LiveSessions
 
 RESUME_SECONDS = 30.0  # a session waits for its client
@@ -29,11 +30,11 @@ class Conversations:
         self._closing: set[asyncio.Task[None]] = set()
         self.stopping = False
 
-    async def open(self, start: Start, caller: str, request_id: str) -> Conversation:
+    async def open(self, start: Start, client: LiveClient, request_id: str) -> Conversation:
         """A new session. Raises as `LiveSessions.open` and `Start.to_options`."""
         if reason := memory_shortage(self._settings):
             raise ServiceUnavailable(reason, retry_after=RETRY_SECONDS)
-        session = await self._sessions.open(start.to_options(self._settings), caller, request_id)
+        session = await self._sessions.open(start.to_options(self._settings), client, request_id)
         conversation = Conversation(session, start, self._settings)
         try:
             await conversation.open()

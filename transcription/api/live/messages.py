@@ -28,6 +28,7 @@ from transcription.live.options import (
 
 # By encoding: ffmpeg's demuxer of the container, or None for PCM.
 DEMUXERS = {"pcm_s16le": None, "webm": "matroska", "ogg": "ogg"}
+MAX_SHOWN_CHARACTERS = 200  # of a field that is wrong, and of what is wrong with it
 Document = dict[str, Any]
 
 
@@ -109,8 +110,10 @@ def parse(text: str) -> ClientMessage:
         return _MESSAGES.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or "message"
-        raise InvalidParameter(f"{where}: {first['msg']}. docs/LIVE.md lists the messages.", parameter=where) from None
+        # Both may hold what the client sent, as long as it is.
+        where = ".".join(str(part) for part in first["loc"][1:])[:MAX_SHOWN_CHARACTERS] or "message"
+        what = first["msg"][:MAX_SHOWN_CHARACTERS]
+        raise InvalidParameter(f"{where}: {what}. docs/LIVE.md lists the messages.", parameter=where) from None
 
 
 def event_document(event: LiveEvent) -> Document:

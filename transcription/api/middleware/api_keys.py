@@ -44,6 +44,7 @@ class KeyEntry(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     uploads_per_minute: int | None = Field(None, ge=1)
     reads_per_minute: int | None = Field(None, ge=1)
+    live_minutes_per_hour: int | None = Field(None, ge=1)
     admin: bool = False
 
 
@@ -134,7 +135,13 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     return tuple(
         Key(
             bytes.fromhex(entry.sha256),
-            Caller(entry.name, entry.uploads_per_minute, entry.reads_per_minute, entry.admin),
+            Caller(
+                entry.name,
+                entry.uploads_per_minute,
+                entry.reads_per_minute,
+                entry.admin,
+                entry.live_minutes_per_hour,
+            ),
         )
         for entry in file.keys
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+from limits import RateLimitItemPerMinute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -43,7 +44,7 @@ class ClientLimitsMiddleware:
         client = f"key:{key.name}" if key else client_of(scope, self._trusted)
         scope[CLIENT] = client
         kind, per_minute = self._limit(key, upload=facts.upload)
-        status = await self._rates.count(kind, client, per_minute)
+        status = await self._rates.count(kind, client, RateLimitItemPerMinute(per_minute))
         if status:
             send = _add_headers(send, status)
             if not status.allowed:

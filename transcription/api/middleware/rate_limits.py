@@ -1,4 +1,4 @@
-"""The number of requests that a client may send per minute, and the RateLimit headers that report it."""
+"""What a client may use in a period, such as requests per minute, and the RateLimit headers that report it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem
 from limits.aio.storage import MemoryStorage, RedisSentinelStorage, RedisStorage, Storage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.aio.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 
 from transcription.core.redis_url import parse_sentinels
 
@@ -27,9 +27,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RateLimitStatus:
-    """The state of a client's rate limit after a request.
+    """The state of a client's limit after it was counted.
 
-    allowed: whether the request is within the limit. limit: requests per minute. remaining: requests left.
+    allowed: whether it is within the limit. limit: per period, such as requests per minute. remaining: what is left.
     reset: seconds until the window ends.
     """
 
@@ -49,32 +49,34 @@ class RateLimitStatus:
 
 
 class RateLimits:
-    """Counts requests in a sliding window of one minute. It stores two numbers per client.
+    """Counts what each client uses, by default in a sliding window. It stores two numbers per client.
 
     redis_url: the Redis that is shared with other processes; "" counts in this process only.
     """
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, limiter: type[RateLimiter] = SlidingWindowCounterRateLimiter) -> None:
         storage, self._failures = _storage_in(redis_url)
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._limiter = limiter(storage)
         self._warned_at = -math.inf
         self._retry_at = -math.inf
 
-    async def count(self, kind: str, client: str, per_minute: int) -> RateLimitStatus | None:
-        """Count one request. None if Redis does not answer: limits are then suspended, so that requests do not wait."""
+    async def count(self, kind: str, client: str, limit: RateLimitItem, cost: int = 1) -> RateLimitStatus | None:
+        """Count one request, or what it costs.
+
+        None if Redis does not answer: limits are then suspended, so that requests do not wait.
+        """
         if time.monotonic() < self._retry_at:
             return None
-        item = RateLimitItemPerMinute(per_minute)
         try:
             async with asyncio.timeout(REDIS_SECONDS):
-                allowed = await self._limiter.hit(item, kind, client)
-                stats = await self._limiter.get_window_stats(item, kind, client)
+                allowed = await self._limiter.hit(limit, kind, client, cost=cost)
+                stats = await self._limiter.get_window_stats(limit, kind, client)
         except self._failures as error:
             self._retry_at = time.monotonic() + PAUSE_SECONDS
             self._warn(error)
             return None
         reset = max(1, math.ceil(stats.reset_time - time.time()))
-        return RateLimitStatus(allowed, per_minute, max(0, stats.remaining), reset)
+        return RateLimitStatus(allowed, limit.amount, max(0, stats.remaining), reset)
 
     def _warn(self, error: Exception) -> None:
         if time.monotonic() - self._warned_at >= WARNING_SECONDS:

@@ -197,8 +197,7 @@ def parse(text: str) -> ClientEvent:
     """Parse one message. Raises EventError for everything that is not an event of a transcription session."""
     if len(text) > MAX_EVENT_CHARACTERS:
         raise EventError(
-            f"The event has {len(text)} characters; the limit is {MAX_EVENT_CHARACTERS}. Send the audio in smaller "
-            "pieces.",
+            f"The event is longer than {MAX_EVENT_CHARACTERS} characters, the limit. Send the audio in smaller pieces.",
             "string_above_max_length",
         )
     envelope = _open(text)

@@ -25,8 +25,7 @@ from transcription.api.realtime.conversation import Conversation
 from transcription.api.realtime.server_events import Document
 from transcription.api.realtime.session_config import SessionConfig
 from transcription.api.realtime.session_document import beta_document, session_document
-from transcription.api.session_length import check_length
-from transcription.core.errors import AudioTooLong, InvalidParameter, TranscriptionError
+from transcription.core.errors import InvalidParameter, TranscriptionError
 from transcription.core.settings import Settings
 from transcription.live.pcm import PcmStream, Samples
 from transcription.live.session import LiveSession
@@ -81,13 +80,10 @@ class RealtimeConnection:
             await self._do(event)
         except (EventError, TranscriptionError) as error:
             await self._send([server_events.refused(error, event_id)])
-            if isinstance(error, AudioTooLong):
-                await self._live.finish()  # the connection ends after the last text
 
     async def _do(self, event: ClientEvent) -> None:
         match event:
             case Append():
-                check_length(self._live.seconds, self._settings)
                 await self._live.feed(self._converted(event))
             case Commit():
                 await self._send(self._conversation.commit(await self._live.commit(), event.event_id))
@@ -116,8 +112,11 @@ class RealtimeConnection:
         await self._show_session(f"{kind}d")
 
     async def _send_all(self) -> None:
-        async for event in self._live.events():
-            await self._send(self._conversation.hear(event))
+        try:
+            async for event in self._live.events():
+                await self._send(self._conversation.hear(event))
+        except TranscriptionError as limit:
+            await self._send([server_events.refused(limit)])
         await self._socket.close(GOING_AWAY, "The session has ended.")
 
     async def _show_session(self, kind: str) -> None:

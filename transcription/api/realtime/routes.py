@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.websockets import WebSocket
 
-from transcription.api.caller import CALLER, Caller, client_key
+from transcription.api.caller import CALLER, Caller, live_client
 from transcription.api.client_secrets import GRANT, Grant
 from transcription.api.client_socket import ClientSocket
 from transcription.api.dependencies import Backend, BackendDependency
@@ -44,7 +44,7 @@ async def realtime(websocket: WebSocket) -> None:
     try:
         config = config_of(websocket, settings)
         options = await asyncio.to_thread(config.to_options, settings)
-        live = await backend.live.open(options, client_key(websocket.scope), current_request_id())
+        live = await backend.live.open(options, live_client(websocket.scope), current_request_id())
     except TranscriptionError as error:
         await websocket.send_denial_response(error_response(error))
         return

@@ -7,7 +7,7 @@ from typing import cast
 from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
-from transcription.api.caller import client_key
+from transcription.api.caller import live_client
 from transcription.api.dependencies import Backend
 from transcription.api.live.connection import SUBPROTOCOL, Connection
 from transcription.api.route_facts import route_facts
@@ -22,6 +22,6 @@ async def live(websocket: WebSocket) -> None:
     """Serve one connection."""
     backend = cast(Backend, websocket.app.state.backend)
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
-    caller = client_key(websocket.scope)
+    client = live_client(websocket.scope)
     timeout = backend.settings.download_timeout
-    await Connection(websocket, backend.conversations, caller, current_request_id(), timeout).serve()
+    await Connection(websocket, backend.conversations, client, current_request_id(), timeout).serve()

@@ -9,13 +9,24 @@ from contextlib import suppress
 
 import structlog
 
-from transcription.api.session_length import check_length
+from transcription.api.middleware.client_address import client_of
 from transcription.api.wyoming.framing import MAX_LINE_BYTES, BrokenStream, Event, encode, read_event
-from transcription.api.wyoming.messages import Transcribe, chunk, ended, failed, format_of, info, started, transcribe_of
+from transcription.api.wyoming.messages import (
+    Transcribe,
+    chunk,
+    ended,
+    failed,
+    format_of,
+    info,
+    pong_to,
+    started,
+    transcribe_of,
+)
 from transcription.core.errors import InvalidParameter, TranscriptionError
 from transcription.core.settings import Settings
+from transcription.live.allowance import LiveClient
 from transcription.live.events import Failed, Final, Partial
-from transcription.live.pcm import PcmStream
+from transcription.live.pcm import PcmFormat, PcmStream
 from transcription.live.session import LiveSession
 from transcription.live.sessions import LiveSessions
 
@@ -33,6 +44,11 @@ class WyomingServer:
         self._settings = settings
         self._live = live
         self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def connections(self) -> int:
+        """Number of open connections."""
+        return len(self._connections)
 
     async def run(self) -> None:
         """Serve until it is cancelled. With several API processes, each listens on the port, and the kernel chooses."""
@@ -59,8 +75,8 @@ class WyomingServer:
         if not task or len(self._connections) >= MOST_CONNECTIONS:
             writer.close()
             return
-        self._connections.add(task)
         connection = WyomingConnection(reader, writer, self._settings, self._live)
+        self._connections.add(task)
         try:
             await connection.serve()
         except (ConnectionError, TimeoutError):
@@ -80,9 +96,12 @@ class WyomingConnection:
         self._writer = writer
         self._settings = settings
         self._sessions = live
-        self._caller = f"wyoming:{writer.get_extra_info('peername')[0]}"
+        # A client that is gone already has no address any more.
+        address = client_of({"client": writer.get_extra_info("peername")}, ())
+        self._client = LiveClient(address if settings.enable_rate_limit else "")
         self._asked = Transcribe()
         self._session: LiveSession | None = None
+        self._format = PcmFormat()
         self._audio: PcmStream | None = None
         self._answering: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
@@ -114,7 +133,7 @@ class WyomingConnection:
             case "describe":
                 await self._send([await asyncio.to_thread(info, self._settings)])
             case "ping":
-                await self._send([Event("pong", event.data)])
+                await self._send([pong_to(event)])
             case "transcribe":
                 self._asked = transcribe_of(event)
             case "audio-start":
@@ -127,15 +146,19 @@ class WyomingConnection:
 
     async def _start(self, event: Event) -> None:
         await self._end()
-        self._audio = PcmStream(format_of(event))
+        self._format = format_of(event)
+        self._audio = PcmStream(self._format)
         options = await asyncio.to_thread(self._asked.to_options, self._settings)  # looks for models on the disk
-        self._session = await self._sessions.open(options, self._caller, str(uuid.uuid4()))
+        self._session = await self._sessions.open(options, self._client, str(uuid.uuid4()))
         self._answering = asyncio.create_task(self._answer(self._session, options.decode.language))
 
     async def _take(self, event: Event) -> None:
-        if not (self._session and self._audio):
+        if not (self._session and self._audio and self._answering):
             raise InvalidParameter("Audio needs an event audio-start before it.")
-        check_length(self._session.seconds, self._settings)
+        if self._answering.done():
+            await self._answering  # raises if the client does not read
+        if (given := format_of(event, self._format)) != self._format:
+            self._format, self._audio = given, PcmStream(given)
         await self._session.feed(self._audio.convert(event.payload))
 
     async def _stop(self) -> None:
@@ -156,18 +179,21 @@ class WyomingConnection:
 
     async def _answer(self, session: LiveSession, language: str | None) -> None:
         """Send the text of one recording, which is one utterance."""
-        text = ""
+        text, limit = "", None
         await self._send([started(language)])
-        async for event in session.events():
-            match event:
-                case Partial() if event.confirmed:
-                    await self._send([chunk(event.confirmed)])
-                case Final():
-                    text, language = event.text, event.language
-                case Failed():
-                    await self._send([failed(event.error)])
-                    return
-        await self._send(ended(text, language))
+        try:
+            async for event in session.events():
+                match event:
+                    case Partial() if event.confirmed:
+                        await self._send([chunk(event.confirmed)])
+                    case Final():
+                        text, language = event.text, event.language
+                    case Failed():
+                        await self._send([failed(event.error)])
+                        return
+        except TranscriptionError as error:
+            limit = error
+        await self._send([*ended(text, language), *([failed(limit)] if limit else [])])
 
     async def _send(self, events: Iterable[Event]) -> None:
         async with self._sending, asyncio.timeout(self._settings.download_timeout):

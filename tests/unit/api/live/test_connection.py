@@ -1,45 +1,18 @@
 """One connection of WS /live, with a client who is silent or does not read, in simulated time."""
 
 import asyncio
-import json
 
 import pytest
 from starlette.websockets import WebSocket
 
 from benchmarks.simulated import SimulatedLoop
+from tests.support.quiet_client import QuietClient
 from transcription.api.client_socket import IDLE_SECONDS
 from transcription.api.live.connection import Connection
 from transcription.api.live.conversations import RESUME_SECONDS, Conversations
 from transcription.core.settings import Settings
+from transcription.live.allowance import LiveClient
 from transcription.live.sessions import LiveSessions
-
-
-class Client:
-    """The other end of a connection. frames: what it sends; then it is silent, or gone with a code."""
-
-    def __init__(self, *frames, gone=None, reads=True):
-        self.frames = [{"type": "websocket.connect"}, *({"type": "websocket.receive", **frame} for frame in frames)]
-        if gone is not None:
-            self.frames.append({"type": "websocket.disconnect", "code": gone})
-        self.reads = reads
-        self.sent = []
-
-    async def receive(self):
-        if not self.frames:
-            await asyncio.Event().wait()
-        return self.frames.pop(0)
-
-    async def send(self, message):
-        if not self.reads and message["type"] == "websocket.send":
-            await asyncio.Event().wait()
-        self.sent.append(message)
-
-    def events(self):
-        return [json.loads(message["text"]) for message in self.sent if message["type"] == "websocket.send"]
-
-    def close_code(self):
-        return next((message["code"] for message in self.sent if message["type"] == "websocket.close"), None)
-
 
 START = {"text": '{"type":"start","language":"en"}'}
 
@@ -54,7 +27,7 @@ def served(client):
         conversations = Conversations(sessions, settings)
         socket = WebSocket({"type": "websocket", "headers": []}, client.receive, client.send)
         await socket.accept()
-        await Connection(socket, conversations, "ann", "request", write_timeout=5.0).serve()
+        await Connection(socket, conversations, LiveClient("ann"), "request", write_timeout=5.0).serve()
         ended, left = loop.time(), len(sessions)
         await asyncio.sleep(RESUME_SECONDS + 1)
         return ended, left, len(sessions)
@@ -64,7 +37,7 @@ def served(client):
 
 
 def test_a_client_that_says_nothing_is_told_so_and_disconnected():
-    client = Client()
+    client = QuietClient()
     ended, left, _ = served(client)
     assert (ended, left) == (IDLE_SECONDS, 0)
     assert client.events()[-1]["error"] == "upload_too_slow"
@@ -72,31 +45,31 @@ def test_a_client_that_says_nothing_is_told_so_and_disconnected():
 
 
 def test_a_session_without_frames_is_closed_and_waits_for_its_client_for_a_while():
-    ended, left, later = served(Client(START))
+    ended, left, later = served(QuietClient(START))
     assert (ended, left, later) == (IDLE_SECONDS, 1, 0)
 
 
 def test_a_client_that_does_not_read_is_disconnected():
-    ended, _, later = served(Client(START, reads=False))
+    ended, _, later = served(QuietClient(START, reads=False))
     assert ended < IDLE_SECONDS
     assert later == 0
 
 
 @pytest.mark.parametrize(("code", "held"), [(1000, 0), (1001, 1), (1006, 1)])
 def test_a_session_waits_for_a_client_that_did_not_close_it(code, held):
-    _, left, later = served(Client(START, gone=code))
+    _, left, later = served(QuietClient(START, gone=code))
     assert (left, later) == (held, 0)
 
 
 def test_a_service_without_live_sessions_says_so():
-    client = Client(START)
+    client = QuietClient(START)
 
     async def serve():
         settings = Settings(whisper_model="demo", max_live_sessions=0)
         conversations = Conversations(LiveSessions(None, settings), settings)
         socket = WebSocket({"type": "websocket", "headers": []}, client.receive, client.send)
         await socket.accept()
-        await Connection(socket, conversations, "ann", "request", write_timeout=5.0).serve()
+        await Connection(socket, conversations, LiveClient("ann"), "request", write_timeout=5.0).serve()
 
     asyncio.run(serve())
     assert client.events()[0]["error"] == "service_unavailable"

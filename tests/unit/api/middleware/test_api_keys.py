@@ -191,13 +191,16 @@ def test_the_key_is_found_in_either_header(headers: list[tuple[bytes, bytes]], k
 
 
 def test_the_script_prints_a_key_and_a_matching_entry(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "scripts.make_key", "--name", "mobile", "--reads-per-minute", "5"]
+    limits = ("--reads-per-minute", "5", "--live-minutes-per-hour", "7")
+    command = [sys.executable, "-m", "scripts.make_key", "--name", "mobile", *limits]
     lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     text = lines[lines.index("[[keys]]") :]
     assert KeyFile.model_validate(tomllib.loads(text)).keys[0].name == "mobile"
     (tmp_path / "keys.toml").write_text(text)
     key = lines.splitlines()[2]
-    assert KeyRing("", tmp_path / "keys.toml").find(key.encode()) == Caller("mobile", reads_per_minute=5)
+    assert KeyRing("", tmp_path / "keys.toml").find(key.encode()) == Caller(
+        "mobile", reads_per_minute=5, live_minutes_per_hour=7
+    )
 
 
 def test_a_key_can_be_marked_as_admin(tmp_path: Path) -> None:

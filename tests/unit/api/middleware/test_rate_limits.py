@@ -3,14 +3,18 @@
 import asyncio
 import time
 
+from limits import RateLimitItemPerMinute
+
 from transcription.api.middleware.rate_limits import REDIS_SECONDS, RateLimits
+
+PER_MINUTE = RateLimitItemPerMinute(3)
 
 
 def test_only_requests_beyond_the_limit_are_refused():
     async def scenario():
         rates = RateLimits("")
-        ours = [await rates.count("uploads", "a", 3) for _ in range(4)]
-        return ours, await rates.count("uploads", "b", 3), await rates.count("reads", "a", 3)
+        ours = [await rates.count("uploads", "a", PER_MINUTE) for _ in range(4)]
+        return ours, await rates.count("uploads", "b", PER_MINUTE), await rates.count("reads", "a", PER_MINUTE)
 
     ours, other, reading = asyncio.run(scenario())
     assert [each.allowed for each in ours] == [True, True, True, False]
@@ -23,7 +27,7 @@ def test_only_requests_beyond_the_limit_are_refused():
 def test_limits_are_suspended_while_redis_is_unreachable():
     async def scenario():
         async with asyncio.timeout(5):
-            return await RateLimits("redis://127.0.0.1:1/0").count("uploads", "a", 1)
+            return await RateLimits("redis://127.0.0.1:1/0").count("uploads", "a", PER_MINUTE)
 
     assert asyncio.run(scenario()) is None
 
@@ -36,7 +40,7 @@ def test_an_unresponsive_redis_delays_only_one_request():
             times = []
             for _ in range(20):
                 started = time.perf_counter()
-                assert await limits.count("uploads", "a", 1) is None
+                assert await limits.count("uploads", "a", PER_MINUTE) is None
                 times.append(time.perf_counter() - started)
             return times
 

@@ -1,0 +1,91 @@
+"""What sessions may take, of audio and of memory, and what they give back."""
+
+import asyncio
+import gc
+import tracemalloc
+
+import pytest
+
+from tests.unit.live.support import Model, all_of, live, of, options, play, speech
+from transcription.core.errors import AudioTooLong, TooManyLiveMinutes
+from transcription.core.settings import Settings
+from transcription.live.allowance import LiveClient
+from transcription.live.events import Final
+from transcription.live.sessions import LiveSessions
+
+SESSIONS = 3
+MOST_BYTES = 5_000_000  # of a session
+LEFT_BYTES = 10_000  # of one that is closed: less than a second of its audio
+
+
+@pytest.mark.parametrize("refusal", [TooManyLiveMinutes("Too much."), None])
+def test_beyond_its_allowance_a_session_gives_the_text_so_far_and_then_says_why_it_has_ended(refusal):
+    class Meter:
+        seconds = 0
+
+        async def take(self, client, seconds):
+            self.seconds += seconds
+            if refusal and self.seconds > 3:
+                raise refusal
+
+    async def speaks():
+        clock = asyncio.get_running_loop().time
+        settings = Settings(max_duration=60 if refusal else 3)
+        session = await LiveSessions(Model(), settings, clock, Meter()).open(options(), LiveClient("ann"), "request")
+        await play(session, speech(8))
+        events = []
+        with pytest.raises(TooManyLiveMinutes if refusal else AudioTooLong):
+            async for event in session.events():
+                events += [event]
+        await session.aclose()
+        return events
+
+    assert of(Final, live(speaks()))[-1].text.split() == ["0", "1", "2"]
+
+
+def test_a_client_without_minutes_gets_no_session():
+    class Meter:
+        async def take(self, client, seconds):
+            raise TooManyLiveMinutes("Too much.", retry_after=7.0)
+
+    async def opens():
+        door = LiveSessions(Model(), Settings(), meter=Meter())
+        with pytest.raises(TooManyLiveMinutes):
+            await door.open(options(), LiveClient("ann"), "request")
+        return len(door)
+
+    assert live(opens()) == 0
+
+
+class Forgetful(Model):
+    """A model that keeps none of the audio, as the runner is another process."""
+
+    async def transcribe(self, window, options, ticket):
+        result = await super().transcribe(window, options, ticket)
+        self.calls.clear()
+        return result
+
+
+def test_a_session_takes_little_memory_and_gives_back_all_of_it():
+    async def use(samples):
+        """Sessions with as much audio as they keep; memory while they are open, and after they are closed, bytes."""
+        door = LiveSessions(Forgetful(), Settings(), asyncio.get_running_loop().time)
+        sessions = [await door.open(options(turns=None), LiveClient(), str(number)) for number in range(SESSIONS)]
+        listening = [asyncio.create_task(all_of(each)) for each in sessions]
+        await asyncio.gather(*(each.feed(samples) for each in sessions))
+        meanwhile, _ = tracemalloc.get_traced_memory()
+        await door.aclose()
+        await asyncio.gather(*listening)
+        del sessions, listening
+        gc.collect()
+        return meanwhile, tracemalloc.get_traced_memory()[0]
+
+    samples = speech(13)  # more than a session keeps
+    tracemalloc.start()
+    try:
+        _, before = live(use(samples[:16_000]))
+        meanwhile, after = live(use(samples))
+    finally:
+        tracemalloc.stop()
+    assert meanwhile - before <= SESSIONS * MOST_BYTES
+    assert after - before <= SESSIONS * LEFT_BYTES
