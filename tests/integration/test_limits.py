@@ -13,18 +13,22 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.resilience.crowd import store_jobs
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
 from tests.support.leftovers import files_under
+from tests.support.live_doors import DOORS, Closed, opened
+from tests.support.pcm import as_pcm
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService, free_port, local_service
 from tests.support.site import Site, web_server
 from tests.support.waiting import wait_until
+from transcription.core.audio import SAMPLE_RATE
 from transcription.core.settings import Settings
 
-UPLOADS, READS, AT_ONCE, STREAMS = 6, 40, 2, 2
+UPLOADS, READS, AT_ONCE, STREAMS, MINUTES = 6, 40, 2, 2, 1
 ANSWER_SECONDS = 10.0  # without a Redis; far below the time limit of a request, which it would take to wait for it
 
 
@@ -35,16 +39,23 @@ def settings(**more: str) -> dict[str, str]:
         "RATE_LIMIT_READS_PER_MINUTE": str(READS),
         "MAX_CLIENT_UPLOADS": str(AT_ONCE),
         "MAX_CLIENT_STREAMS": str(STREAMS),
+        "MAX_CLIENT_LIVE_MINUTES": str(MINUTES),
         "TRUSTED_PROXIES": "127.0.0.0/8",
         **more,
     }
 
 
 @pytest.fixture(scope="module")
-def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+def limited(limited_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
     folder = tmp_path_factory.mktemp("limited")
-    with local_service(settings(), folder / "log") as service:
+    with local_service(settings(WYOMING_PORT=str(limited_port)), folder / "log") as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def limited_port() -> int:
+    """The port for Wyoming of the limited service."""
+    return free_port()
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +151,37 @@ def test_a_client_has_a_limit_of_event_streams(limited: LocalService) -> None:
         assert stack.enter_context(other.stream("GET", path)).status_code == 200
         stack.close()
         assert wait_until(lambda: _is_let_in(client, path))
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_client_has_a_limit_of_minutes_of_live_audio(
+    limited: LocalService, limited_port: int, door: str, spoken_clip: SpokenClip
+) -> None:
+    headers = {"X-Forwarded-For": f"198.51.100.{10 + DOORS.index(door)}"}
+    speech = as_pcm(spoken_clip.path, SAMPLE_RATE)
+    silence = bytes((MINUTES * 60 * SAMPLE_RATE - len(speech) // 3) * 2)  # the limit is in the middle of the speech
+    with opened(door, limited, limited_port, headers) as session:
+        session.say(silence + speech)
+        assert "ends in" in session.error()
+        assert session.finals  # what was said before
+        if door == "wyoming":
+            session.send(session.message("audio-start", rate=SAMPLE_RATE, width=2, channels=1))
+            assert "ends in" in session.error()
+        elif door != "live":  # that of /live may still be asked for the transcript
+            with pytest.raises(Closed):
+                while True:
+                    session.read()
+    if door in ("realtime", "listen"):
+        with pytest.raises(InvalidStatus) as refused, opened(door, limited, limited_port, headers):
+            pass
+        response = refused.value.response
+        assert response.status_code == 429
+        assert 1 <= int(response.headers["retry-after"]) <= 3600
+    elif door == "live":
+        with opened(door, limited, limited_port, headers) as session:
+            assert "ends in" in session.error()
+            with pytest.raises(Closed, match="1013"):
+                session.read()
 
 
 def _is_let_in(client: httpx.Client, path: str) -> bool:
