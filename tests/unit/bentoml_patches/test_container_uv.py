@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import botocore.loaders
@@ -13,10 +10,9 @@ import botocore.session
 import ctranslate2
 import pytest
 
-from transcription.bentoml_patches.container_uv import SERVICES, UNUSED, USED_SERVICES, as_loaded, clean, unused
+from transcription.bentoml_patches.container_uv import DEBUGGED, SERVICES, UNUSED, USED_SERVICES, clean, strip, unused
 
 PACKAGES = Path(ctranslate2.__file__).parents[1]
-EXTENSION = next(Path(ctranslate2.__file__).parent.glob("_ext*.so"))
 
 
 @pytest.mark.parametrize("pattern", UNUSED)
@@ -35,34 +31,46 @@ def test_only_what_is_not_used_is_deleted(tmp_path: Path) -> None:
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(kept)
 
 
-def test_a_library_is_smaller_without_debug_information_and_still_works(tmp_path: Path) -> None:
-    """The one that has two thirds of a hundred megabytes of it."""
-    copy = tmp_path / "ctranslate2"
-    copy.mkdir()
-    for path in EXTENSION.parent.iterdir():
-        (copy / path.name).symlink_to(path)
-    for path in PACKAGES.glob("ctranslate2.libs"):
-        (tmp_path / path.name).symlink_to(path)
-    loaded = as_loaded(EXTENSION.read_bytes())
-    assert len(loaded) < EXTENSION.stat().st_size / 10
-    (copy / EXTENSION.name).unlink()
-    (copy / EXTENSION.name).write_bytes(loaded)
-    program = "import ctranslate2, sys; print(ctranslate2.__file__, ctranslate2.get_supported_compute_types('cpu'))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith(str(copy))
-    assert "int8" in done.stdout
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What was run of apt-get, strip and rm, a line each. Commands with a word of the file `failing` fail."""
+    folder, made = tmp_path / "bin", tmp_path / "calls"
+    folder.mkdir()
+    made.touch()
+    for name in ("apt-get", "strip", "rm"):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\necho {name} "$@" >>{made}\ncase "$*" in *"$FAILING"*) exit 100;; esac\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/bin")
+    return made
 
 
-def test_a_library_without_anything_else_stays_as_it_works(tmp_path: Path) -> None:
-    plain = tmp_path / "plain.so"
-    plain.write_bytes(as_loaded(Path(shutil.which("env") or "").resolve().read_bytes()))
-    assert as_loaded(plain.read_bytes()) == plain.read_bytes()
-    assert as_loaded(b"no library") == b"no library"
-    for path in PACKAGES.glob("ctranslate2.libs/libgomp*"):
-        plain.write_bytes(as_loaded(path.read_bytes()))
-        assert ctypes.CDLL(str(plain)).omp_get_max_threads() > 0
+def test_debug_information_goes_and_the_tools_for_it_as_well(
+    calls: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FAILING", "no such word")
+    strip([tmp_path / "a.so"])
+    update, install, stripped, purge, remove = calls.read_text().splitlines()
+    assert update.endswith("update")
+    assert install.endswith("install binutils")
+    assert stripped == f"strip --strip-debug {tmp_path}/a.so"
+    assert purge.endswith("purge --auto-remove binutils")
+    assert "/var/lib/apt/lists" in remove
+
+
+def test_without_a_mirror_of_debian_the_image_is_larger(
+    calls: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAILING", "update")
+    strip([tmp_path / "a.so"])
+    assert "strip" not in calls.read_text()
+    assert "67 MB larger" in capfd.readouterr().err
+
+
+def test_the_extension_has_debug_information() -> None:
+    """Otherwise there is nothing to strip any more."""
+    (extension,) = PACKAGES.glob(DEBUGGED)
+    assert b".debug_info" in extension.read_bytes()
 
 
 def test_a_bucket_needs_no_other_description_of_a_service(tmp_path: Path) -> None:
