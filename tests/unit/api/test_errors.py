@@ -26,6 +26,7 @@ from transcription.telemetry.logs import request_context
         (errors.NotEnabled, 501, "not_enabled"),
         (errors.InsufficientStorage, 503, "insufficient_storage"),
         (errors.ServiceUnavailable, 503, "service_unavailable"),
+        (errors.RecordingsUnavailable, 503, "service_unavailable"),
         (errors.ModelUnavailable, 503, "model_unavailable"),
         (errors.TranscriptionError, 500, "internal_error"),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from limits import RateLimitItemPerMinute
 
 from tests.support.sentinels import Guarded, guarded_redis
 from tests.support.waiting import wait_until
@@ -58,6 +59,6 @@ def test_jobs_messages_and_limits_survive_a_failover(guarded: Guarded, tmp_path:
         assert wait_until(lambda: sent(broker, runner, "after"))
         assert not runner.run(broker.is_empty())
         limits = RateLimits(guarded.url)
-        assert wait_until(lambda: runner.run(limits.count("uploads", "client", 5)) is not None)
+        assert wait_until(lambda: runner.run(limits.count("uploads", "client", RateLimitItemPerMinute(5))) is not None)
         runner.run(broker.close())
     store.close()
