@@ -17,5 +17,10 @@ async def open_media(upload: Upload, sound: SoundOptions, settings: Settings, *,
     Raises InvalidParameter for a track that the file does not have, and what `probe`, `choose_track` and
     `checked_length` raise.
     """
-    media = await choose_track(await probe(upload, settings), sound, settings)
+    return await choose_sound(await probe(upload, settings), sound, settings, whole=whole)
+
+
+async def choose_sound(media: Media, sound: SoundOptions, settings: Settings, *, whole: bool = True) -> Media:
+    """The media of `open_media`, from those of `probe`. Raises the same errors, but for those of `probe`."""
+    media = await choose_track(media, sound, settings)
     return await checked_length(media, settings) if whole else media

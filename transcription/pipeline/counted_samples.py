@@ -1,4 +1,4 @@
-"""Counts the samples of a recording while they are decoded."""
+"""Counts the samples of a recording while they are decoded, and gives back the memory that it no longer needs."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from transcription.core.audio import SAMPLE_RATE
+from transcription.pipeline.room import Share
+
 
 class CountedSamples:
     """PCM blocks as they are decoded, with a count of their samples. The duration in the container may be wrong.
 
-    listener: gets each block as well, and is awaited before the next one is decoded. ended: called at the end.
+    share: of the memory for requests. listener: gets each block as well, and is awaited before the next one is decoded.
     """
 
     def __init__(
         self,
         pcm: AsyncGenerator[NDArray[np.int16], None],
+        share: Share,
         listener: Callable[[NDArray[np.int16]], Awaitable[None]] | None = None,
-        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._pcm = pcm
+        self._share = share
         self._listener = listener
-        self._ended = ended
         self.samples = 0
 
     def __aiter__(self) -> AsyncIterator[NDArray[np.int16]]:
@@ -32,9 +35,10 @@ class CountedSamples:
         try:
             block = await anext(self._pcm)
         except StopAsyncIteration:
-            self._ended()
+            self._share.decoder_ended()
             raise
         self.samples += len(block)
+        self._share.decoded(self.samples / SAMPLE_RATE)
         if self._listener:
             await self._listener(block)
         return block

@@ -1,4 +1,9 @@
-"""Memory that recordings in progress share: who finds too little of it left waits for its turn."""
+"""Limits the memory of concurrent requests; others wait in order.
+
+It counts the decoders of synchronous requests and the sound that they hold. Not counted: background jobs, which
+JOB_CONCURRENCY limits; recordings longer than LONGEST_SHORT; and the decoders of `transcription/media/open.py`, which
+listen for the track with sound or count the length of a file that claims more than MAX_DURATION.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +16,24 @@ from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import ServiceUnavailable
 
 MIB = 1024 * 1024
-# What synchronous requests of short recordings hold at once in a process: decoders, and sound that waits for a runner.
-# The others wait with their files on the disk.
-ROOM_BYTES = 96 * MIB
+ROOM_BYTES = 96 * MIB  # of a process; requests that wait have their files on the disk
 DECODER_BYTES = 12 * MIB  # of ffmpeg, while it runs
 BYTES_PER_SECOND = 2 * SAMPLE_RATE * 3 // 2  # int16; windows are copies of parts of what was decoded
-LONGEST_SHORT = 120.0  # seconds; a longer recording would keep the others waiting for minutes, so it takes no room
+# Seconds. A longer recording would keep the others waiting for minutes, so it takes no room; it is decoded as fast as
+# the runner takes its windows.
+LONGEST_SHORT = 120.0
 MOST_WAITING = 1000
 
 
-def room_for(seconds: float | None) -> int:
-    """Bytes that a recording of so many seconds takes while it is decoded. None: unknown."""
+def room_for(seconds: float | None, decoders: int = 1) -> int:
+    """Bytes that a recording of so many seconds takes while it is decoded. None: unknown.
+
+    decoders: that run on it, each for a channel of its own.
+    """
     if seconds is not None and seconds > LONGEST_SHORT:
         return 0
-    return DECODER_BYTES + int((LONGEST_SHORT if seconds is None else seconds) * BYTES_PER_SECOND)
+    sound = int((LONGEST_SHORT if seconds is None else seconds) * BYTES_PER_SECOND)
+    return decoders * (DECODER_BYTES + sound)
 
 
 class Share:
@@ -39,6 +48,15 @@ class Share:
         left = max(0, min(size, self.size))
         self._room.give_back(self.size - left)
         self.size = left
+
+    def decoded(self, seconds: float) -> None:
+        """So many seconds were decoded so far. More than LONGEST_SHORT keep nothing, whatever the file claims."""
+        if seconds > LONGEST_SHORT:
+            self.shrink(0)
+
+    def decoder_ended(self) -> None:
+        """Give back what one decoder takes."""
+        self.shrink(self.size - DECODER_BYTES)
 
 
 class Room:

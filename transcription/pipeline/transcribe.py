@@ -23,17 +23,15 @@ from transcription.core.transcript import PlacedResult, Transcript, WindowResult
 from transcription.media.decode import decode
 from transcription.media.intake.upload import Upload
 from transcription.media.media import Media
-from transcription.media.open import open_media
-from transcription.media.quarantine import DecoderQuarantine
 from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows, longest_window
 from transcription.pipeline.assemble import judged, prompt_notices
 from transcription.pipeline.counted_samples import CountedSamples
 from transcription.pipeline.diarize import SpeakerStage, voice_in
+from transcription.pipeline.opener import Opener
 from transcription.pipeline.request_key import computed_by, still_valid
-from transcription.pipeline.room import DECODER_BYTES, ROOM_BYTES, Room, room_for
-from transcription.pipeline.sides import SIDES, Side, by_time, check_stereo, merged
-from transcription.telemetry.tracing import PROBE, traced
+from transcription.pipeline.room import Share
+from transcription.pipeline.sides import SIDES, Side, by_time, merged
 
 # Enough to fill a large GPU batch. At 0.96 MB per window at most this is 15 MB per request.
 WINDOWS_IN_FLIGHT = 16
@@ -67,8 +65,7 @@ class Pipeline:
     def __init__(self, settings: Settings, runner: Runner) -> None:
         self._settings = settings
         self._runner = runner
-        self._quarantine = DecoderQuarantine()
-        self._room = Room(ROOM_BYTES)
+        self._opener = Opener(settings)
 
     async def transcribe(
         self,
@@ -87,8 +84,7 @@ class Pipeline:
         Raises the errors of media/ and of the runner. A cancellation kills the decoder and withdraws queued windows.
         """
         started = time.perf_counter()
-        with self._quarantine.watching(upload.sha256):
-            transcript = await self._transcribe(upload, request, ticket, known, on_result)
+        transcript = await self._transcribe(upload, request, ticket, known, on_result)
         return replace(transcript, processing_time=time.perf_counter() - started)
 
     async def _transcribe(
@@ -100,13 +96,11 @@ class Pipeline:
         on_result: OnResult | None,
     ) -> Transcript:
         async with AsyncExitStack() as stack:
-            background = ticket().priority is Priority.BACKGROUND  # jobs have a limit of their own, JOB_CONCURRENCY
-            share = await stack.enter_async_context(self._room.share(0 if background else room_for(None)))
-            with traced(PROBE):
-                media = await open_media(upload, request.sound, self._settings)
-            share.shrink(room_for(media.duration))
+            background = ticket().priority is Priority.BACKGROUND
+            opening = self._opener.open(upload, request.sound, background=background)
+            media, share = await stack.enter_async_context(opening)
             if request.sound.channel is Channel.SPLIT:
-                return await self._transcribe_channels(media, request, ticket, known, on_result)
+                return await self._transcribe_channels(media, share, request, ticket, known, on_result)
             notices = track_notices(media, request.sound)
             placed: list[PlacedResult] = []
             speakers = None
@@ -115,8 +109,7 @@ class Pipeline:
                 stage = SpeakerStage(request.speakers, self._settings.whisper_model_dir, heard)
                 speakers = await stack.enter_async_context(aclosing(stage))
             blocks = decode(media, self._settings, notices, request.sound.channel)
-            listener = speakers.feed if speakers else None
-            pcm = CountedSamples(blocks, listener, lambda: share.shrink(share.size - DECODER_BYTES))
+            pcm = CountedSamples(blocks, share, speakers.feed if speakers else None)
             # Closes the decoder now: `windows` would leave it to the garbage collector.
             await stack.enter_async_context(aclosing(pcm))
             windows = windows_of(pcm, request)
@@ -135,18 +128,18 @@ class Pipeline:
     async def _transcribe_channels(
         self,
         media: Media,
+        share: Share,
         request: TranscriptionRequest,
         ticket: Callable[[], Ticket],
         known: Sequence[PlacedResult],
         on_result: OnResult | None,
     ) -> Transcript:
         """Left and right apart, a window of the one or the other at a time, merged with a speaker each."""
-        check_stereo(media)
         sides: list[Side] = []
         async with AsyncExitStack() as stack:
             for number, channel in enumerate(SIDES):
                 notices = track_notices(media, request.sound)
-                pcm = CountedSamples(decode(media, self._settings, notices, channel))
+                pcm = CountedSamples(decode(media, self._settings, notices, channel), share)
                 await stack.enter_async_context(aclosing(pcm))
                 own = [item for item in known if item.channel == number]
                 work = self._results(windows_of(pcm, request), request, ticket, own)
@@ -160,9 +153,8 @@ class Pipeline:
 
     async def diarize(self, upload: Upload, speakers: SpeakerOptions, sound: SoundOptions) -> SpeakerTurns:
         """Who speaks when, without a transcript. Raises ModelUnavailable, and the errors of media/."""
-        with self._quarantine.watching(upload.sha256):
-            media = await open_media(upload, sound, self._settings)
-            pcm = CountedSamples(decode(media, self._settings, channel=sound.channel))
+        async with self._opener.open(upload, sound) as (media, share):
+            pcm = CountedSamples(decode(media, self._settings, channel=sound.channel), share)
             stage = SpeakerStage(speakers, self._settings.whisper_model_dir)
             async with aclosing(stage), aclosing(pcm):
                 async for block in pcm:
@@ -174,14 +166,13 @@ class Pipeline:
         blocks: list[NDArray[np.int16]] = []
         seconds = 0.0
         try:
-            with self._quarantine.watching(upload.sha256):
-                media = await open_media(upload, SoundOptions(), self._settings, whole=False)
-                async with aclosing(decode(media, self._settings)) as pcm:
-                    async for block in pcm:
-                        blocks.append(block)
-                        seconds += len(block) / SAMPLE_RATE
-                        if seconds > LONGEST_SAMPLE:
-                            break
+            opening = self._opener.open(upload, SoundOptions(), whole=False)
+            async with opening as (media, _), aclosing(decode(media, self._settings)) as pcm:
+                async for block in pcm:
+                    blocks.append(block)
+                    seconds += len(block) / SAMPLE_RATE
+                    if seconds > LONGEST_SAMPLE:
+                        break
         except (ServiceUnavailable, InvalidParameter):
             raise
         except TranscriptionError as error:
@@ -194,22 +185,19 @@ class Pipeline:
 
         The file is decoded no further than that. Raises the errors of media/ and of the runner.
         """
-        with self._quarantine.watching(upload.sha256):
-            return await self._detect_language(upload, request, ticket)
-
-    async def _detect_language(self, upload: Upload, request: TranscriptionRequest, ticket: Ticket) -> Detection:
-        media = await open_media(upload, request.sound, self._settings, whole=False)
         channel = Channel.MIX if request.sound.channel is Channel.SPLIT else request.sound.channel
-        pcm = CountedSamples(decode(media, self._settings, channel=channel))
+        sound = replace(request.sound, channel=channel)
         options = replace(request.decode, language=None, only_language=True)
-        windows = windows_of(pcm, request, listen=False)
         found: list[Detection] = []
-        async with aclosing(pcm), aclosing(windows):
-            async for window in windows:
-                result = await self._runner.transcribe(window, options, ticket)
-                found.append(Detection(result.language, result.language_probability))
-                if len(found) == MOST_DETECTIONS or found[-1].probability >= DOUBTFUL:
-                    break
+        async with self._opener.open(upload, sound, whole=False) as (media, share):
+            pcm = CountedSamples(decode(media, self._settings, channel=channel), share)
+            windows = windows_of(pcm, request, listen=False)
+            async with aclosing(pcm), aclosing(windows):
+                async for window in windows:
+                    result = await self._runner.transcribe(window, options, ticket)
+                    found.append(Detection(result.language, result.language_probability))
+                    if len(found) == MOST_DETECTIONS or found[-1].probability >= DOUBTFUL:
+                        break
         return max(found, key=lambda detection: detection.probability, default=Detection(UNDETERMINED, 0.0))
 
     async def _results(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.pipeline.room import Room, Share
+from transcription.api.errors import error_response
+from transcription.core.errors import ServiceUnavailable
+from transcription.pipeline import room as module
+from transcription.pipeline.room import DECODER_BYTES, LONGEST_SHORT, Room, Share, room_for
 
 SIZE = 100
 
@@ -91,6 +95,66 @@ def test_more_than_there_is_takes_all() -> None:
     async def scenario() -> None:
         async with Room(SIZE).share(10 * SIZE) as share:
             assert share.size == SIZE
+
+    asyncio.run(scenario())
+
+
+def test_a_share_that_was_given_to_someone_who_is_cancelled_at_that_moment_is_there_for_the_next() -> None:
+    async def scenario() -> None:
+        room = Room(SIZE)
+        first, second, third = (Guest(room, SIZE) for _ in range(3))
+        await settled()
+        assert first.share
+        first.share.shrink(0)  # the second one's turn, but its task has not run yet
+        second.task.cancel()
+        await asyncio.gather(second.task, return_exceptions=True)
+        await settled()
+        assert second.task.cancelled()
+        assert second.share is None
+        assert third.is_in
+        await first.leave()
+        await third.leave()
+
+    asyncio.run(scenario())
+
+
+def test_if_too_many_wait_the_next_one_is_told_when_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(module, "MOST_WAITING", 2)
+        room = Room(SIZE)
+        guests = [Guest(room, SIZE) for _ in range(4)]
+        await settled()
+        refusal = guests.pop().task.exception()
+        assert isinstance(refusal, ServiceUnavailable)
+        response = error_response(refusal)
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) >= 1
+        for guest in guests:
+            await guest.leave()
+
+    asyncio.run(scenario())
+
+
+def test_a_recording_that_turns_out_to_be_long_gives_everything_back() -> None:
+    async def scenario() -> None:
+        async with Room(SIZE).share(SIZE) as share:
+            share.decoded(LONGEST_SHORT)
+            assert share.size == SIZE
+            share.decoded(LONGEST_SHORT + 1)
+            assert share.size == 0
+
+    asyncio.run(scenario())
+
+
+def test_two_channels_take_twice_as_much_and_give_back_each_decoder_as_it_ends() -> None:
+    async def scenario() -> None:
+        size = room_for(10, decoders=2)
+        assert size == 2 * room_for(10)
+        async with Room(size).share(size) as share:
+            share.decoder_ended()
+            assert share.size == size - DECODER_BYTES
+            share.decoder_ended()
+            assert share.size == size - 2 * DECODER_BYTES > 0
 
     asyncio.run(scenario())
 
