@@ -29,6 +29,15 @@ TEXT_RULES = (
     "transcription/pipeline/*.py",
 )
 SPEAKER_RULES = ("transcription/diarization/*.py",)  # beside TEXT_RULES, if speakers are told apart
+# Among these files, but without influence on the transcript of a recording.
+NOT_RULES = frozenset(
+    {
+        "transcription/diarization/online.py",  # live sessions
+        "transcription/pipeline/opener.py",
+        "transcription/pipeline/room.py",
+        "transcription/pipeline/session_speakers.py",  # live sessions
+    }
+)
 LAYOUT_RULES = (
     "runners/batching/layout.py",
     "runners/batching/trials.py",
@@ -50,8 +59,9 @@ def libraries() -> tuple[str, ...]:
 
 @cache
 def digest_of_sources(patterns: tuple[str, ...]) -> str:
-    """A digest of source files of this checkout. patterns: relative to its root."""
-    paths = sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+    """A digest of source files of this checkout, without NOT_RULES. patterns: relative to its root."""
+    found = sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+    paths = [path for path in found if path.relative_to(ROOT).as_posix() not in NOT_RULES]
     return _digest(part for path in paths for part in (path.name.encode(), path.read_bytes()))
 
 

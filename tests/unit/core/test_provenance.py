@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from transcription.core import provenance
-from transcription.core.provenance import SAMPLE_BYTES, SAMPLES, TEXT_RULES, digest_of_model, digest_of_sources
+from transcription.core.provenance import (
+    NOT_RULES,
+    SAMPLE_BYTES,
+    SAMPLES,
+    SPEAKER_RULES,
+    TEXT_RULES,
+    digest_of_model,
+    digest_of_sources,
+)
 from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
 from transcription.pipeline.request_key import computed_by
 
@@ -69,6 +77,28 @@ def test_a_changed_source_changes_the_digest(tmp_path: Path, monkeypatch: pytest
     before = digest_of_sources(("*rules.py",))
     source.write_text("A = 2")
     assert digest_of_sources(("rules.*",)) != before
+
+
+def test_a_changed_limit_on_memory_or_rule_of_live_sessions_keeps_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def digests() -> list[str]:
+        digest_of_sources.cache_clear()
+        return [digest_of_sources(TEXT_RULES), digest_of_sources(SPEAKER_RULES)]
+
+    for folder in ("transcription/pipeline", "transcription/diarization"):
+        shutil.copytree(provenance.ROOT / folder, tmp_path / folder)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    before = digests()
+    for name in NOT_RULES:
+        with (tmp_path / name).open("a") as source:
+            source.write("A = 1")
+    assert digests() == before
+    for name in ("transcription/pipeline/repetition.py", "transcription/diarization/people.py"):
+        with (tmp_path / name).open("a") as source:
+            source.write("A = 1")
+    assert not set(digests()) & set(before)
+    digest_of_sources.cache_clear()
 
 
 def test_every_version_and_every_setting_that_changes_the_text_changes_the_key(
