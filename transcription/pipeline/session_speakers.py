@@ -61,7 +61,8 @@ class SessionSpeakers:
     async def keep_up(self) -> None:
         """Wait while more than MOST_WAITING windows wait."""
         while len(self._waiting) > MOST_WAITING:
-            await asyncio.wait((self._waiting.popleft(),))
+            await asyncio.wait((self._waiting[0],))
+            self._drop_done()
 
     async def turns(self, sound: Sound) -> tuple[Turn, ...]:
         """Who speaks when in an utterance that is finished, in the session's time, with numbers in the session.
@@ -83,8 +84,12 @@ class SessionSpeakers:
         for window in windows:
             if sound.start + window.first_frame * FRAME_SHIFT < voice_end:
                 seeing = in_live_thread(partial(self._observation, window))
+                seeing.add_done_callback(_retrieve)
                 sound.seen.append(seeing)
                 self._waiting.append(seeing)
+        self._drop_done()
+
+    def _drop_done(self) -> None:
         while self._waiting and self._waiting[0].done():
             self._waiting.popleft()
 
@@ -99,3 +104,9 @@ class SessionSpeakers:
 
         self._online = self._online or OnlineSpeakers(self._most)
         return self._online.turns(seen)
+
+
+def _retrieve(seeing: asyncio.Future[Observation]) -> None:
+    """Take the error out of a future, or asyncio logs it if the session is closed before anybody awaits it."""
+    if not seeing.cancelled():
+        seeing.exception()
