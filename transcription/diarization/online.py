@@ -26,7 +26,7 @@ from transcription.diarization.people import (
 from transcription.diarization.turns import Owners, turns_of
 
 NEW_SECONDS = 3.0  # of speech that make a voice unlike all others a person
-MOST_STRANGERS = 30  # voices that are kept until there is as much of them; older ones are forgotten
+MOST_UNASSIGNED = 30  # voices that are kept until there is as much of them; older ones are forgotten
 
 
 class OnlineSpeakers:
@@ -37,7 +37,7 @@ class OnlineSpeakers:
         self._people = _NONE
         self._ids: list[int] = []  # of each of them, in the order in which they were found
         self._found = 0
-        self._strangers = _NONE
+        self._unassigned = _NONE
         self._numbers: dict[int, int] = {}  # by id, in the order in which they first speak
         self._gap, self._seconds = 0.0, 0.0  # the sum of all gaps, weighted by speech, and the speech
 
@@ -74,9 +74,9 @@ class OnlineSpeakers:
             return
         for group in _each(heard.merged(linkage(heard, cuts.near))):
             if not self._join(group, cuts.near):
-                self._strangers = joined((self._strangers, group))
-        self._strangers = self._strangers.merged(linkage(self._strangers, cuts.near))
-        self._meet(cuts)
+                self._unassigned = joined((self._unassigned, group))
+        self._unassigned = self._unassigned.merged(linkage(self._unassigned, cuts.near))
+        self._add_speakers(cuts)
         self._unite(cuts.near)
 
     def _join(self, group: Clusters, cut: float) -> bool:
@@ -90,18 +90,19 @@ class OnlineSpeakers:
         self._people = joined((self._people, group)).merged(np.array([*range(len(self._people)), nearest]))
         return True
 
-    def _meet(self, cuts: Cuts) -> None:
-        """Make people of strangers of whom enough was heard; of the first one, whatever was heard."""
-        strangers, self._strangers = self._strangers, _NONE
-        for group in _each(strangers):
+    def _add_speakers(self, cuts: Cuts) -> None:
+        """Make people of unassigned voices of which enough was heard; of the first one, whatever was heard."""
+        voices, self._unassigned = self._unassigned, _NONE
+        for group in _each(voices):
             is_first = not len(self._people)
             if not is_first and (group.weights[0] < NEW_SECONDS or len(self._people) >= self._most):
-                self._strangers = joined((self._strangers, group))
+                self._unassigned = joined((self._unassigned, group))
             elif is_first or not self._join(group, cuts.likely):
                 self._people = joined((self._people, group))
                 self._ids.append(self._found)
                 self._found += 1
-        self._strangers = self._strangers.of(np.arange(len(self._strangers)) >= len(self._strangers) - MOST_STRANGERS)
+        count = len(self._unassigned)
+        self._unassigned = self._unassigned.of(np.arange(count) >= count - MOST_UNASSIGNED)
 
     def _unite(self, cut: float) -> None:
         """Make one of people whose voices have come near."""

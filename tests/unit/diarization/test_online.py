@@ -81,8 +81,8 @@ def test_without_a_voice_no_one_speaks() -> None:
     assert session.turns([window((0, 0.2, np.zeros(VOICE_NUMBERS)))]) == ()
 
 
-def test_a_session_of_strangers_keeps_a_bounded_number_of_voices() -> None:
+def test_a_session_keeps_a_bounded_number_of_unassigned_voices() -> None:
     session = OnlineSpeakers(most=1)
     for person in range(150):
         session.turns(said(person % VOICE_NUMBERS, seconds=1.5))
-    assert len(session._strangers) <= 30
+    assert len(session._unassigned) <= 30
