@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.audio import SAMPLE_RATE
-from transcription.core.speakers import LETTERS, KnownVoice, SpeakerOptions, SpeakerTurns, Turn
+from transcription.core.speakers import KnownVoice, SpeakerOptions, SpeakerTurns
 from transcription.core.transcript import Transcript
 from transcription.pipeline.request_key import speakers_by
-from transcription.pipeline.speakers import labels_of, letters_of, with_speakers
+from transcription.pipeline.speakers import labels_of, with_speakers
 from transcription.system.thread_priority import lower_priority
 from transcription.telemetry.metrics import DIARIZATION_SECONDS
 from transcription.telemetry.tracing import DIARIZATION, traced
@@ -151,12 +151,8 @@ async def voice_in(name: str, samples: Samples, model_dir: Path) -> KnownVoice:
 
 def labels_for(found: Diarization, options: SpeakerOptions) -> dict[int, str]:
     """The name of each known speaker, and the label of each other one."""
-    return {speaker: found.names[speaker] or label for speaker, label in labels_with(found.turns, options).items()}
-
-
-def labels_with(turns: Sequence[Turn], options: SpeakerOptions) -> dict[int, str]:
-    """The label of each speaker of the turns as if no speaker were known."""
-    return letters_of(turns) if options.labels == LETTERS else labels_of(turns, options.labels)
+    labels = labels_of(found.turns, options.labels)
+    return {speaker: found.names[speaker] or label for speaker, label in labels.items()}
 
 
 def in_live_thread(work: Callable[[], Result]) -> asyncio.Future[Result]:

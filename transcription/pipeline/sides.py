@@ -13,8 +13,8 @@ from transcription.core.transcript import Notice, PlacedResult, Transcript
 from transcription.media.media import Media
 from transcription.pipeline.assemble import judged, prompt_notices
 from transcription.pipeline.counted_samples import CountedSamples
-from transcription.pipeline.diarize import labels_with
 from transcription.pipeline.merged_channels import merge_channels
+from transcription.pipeline.speakers import labels_of
 
 SIDES = (Channel.LEFT, Channel.RIGHT)
 
@@ -59,4 +59,5 @@ def merged(sides: Sequence[Side], request: TranscriptionRequest) -> Transcript:
         for side in sides
     ]
     turns = [Turn(0.0, 0.0, number) for number in range(len(sides))]  # labels in this order, no matter who speaks first
-    return merge_channels(transcripts, list(labels_with(turns, request.speakers or SpeakerOptions()).values()))
+    prefix = (request.speakers or SpeakerOptions()).labels
+    return merge_channels(transcripts, list(labels_of(turns, prefix).values()))

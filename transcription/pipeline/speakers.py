@@ -44,15 +44,11 @@ Run = tuple[int, int, int]  # units from, to (exclusive), and the index of their
 def labels_of(turns: Iterable[Turn], prefix: str = LABEL_PREFIX) -> dict[int, str]:
     """A label for each speaker of the turns: SPEAKER_00, SPEAKER_01, ... in the order in which they first speak.
 
+    prefix: see `SpeakerOptions.labels`; with LETTERS the labels are those of OpenAI's API: A, B, ... Z, AA, AB, ...
     Raises InvalidParameter if the prefix cannot begin a name.
     """
     order = dict.fromkeys(turn.speaker for turn in sorted(turns, key=lambda turn: (turn.start, turn.end)))
     return {speaker: checked_name(label_of(number, prefix)) for number, speaker in enumerate(order)}
-
-
-def letters_of(turns: Iterable[Turn]) -> dict[int, str]:
-    """The labels of OpenAI's API: A, B, ... Z, AA, AB, ... in the order in which they first speak."""
-    return {speaker: label_of(number, LETTERS) for number, speaker in enumerate(labels_of(turns))}
 
 
 def label_of(number: int, prefix: str) -> str:

@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from tests.unit.formats.test_formats import segment, transcript
 from transcription.core.errors import InvalidParameter
-from transcription.core.speakers import Speaker, Turn
+from transcription.core.speakers import LETTERS, Speaker, Turn
 from transcription.core.transcript import Action, Concern, Reason, Segment, Word
 from transcription.pipeline.speakers import (
     NEAREST_SECONDS,
     assign,
     checked_name,
     labels_of,
-    letters_of,
     renamed,
     speakers_of,
     with_speakers,
@@ -178,7 +177,8 @@ def test_labels_are_numbered_in_the_order_of_the_first_words():
 
 
 def test_letters_go_on_after_z_with_two():
-    labels = list(letters_of([Turn(float(number), number + 1.0, number) for number in range(28)]).values())
+    turns = [Turn(float(number), number + 1.0, number) for number in range(28)]
+    labels = list(labels_of(turns, LETTERS).values())
     assert labels[:2] + labels[25:] == ["A", "B", "Z", "AA", "AB"]
 
 
