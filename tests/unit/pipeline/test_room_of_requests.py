@@ -103,6 +103,13 @@ async def run_all(
         )
 
 
+async def waiting(room: Room, task: asyncio.Task[Any]) -> None:
+    """Return as soon as the task waits for room."""
+    while not (room._waiting or task.done()):
+        await asyncio.sleep(POLL_SECONDS)
+    assert not task.done()
+
+
 def stereo(path: Path, seconds: float) -> Path:
     one = write_wav(path.with_name("mono.wav"), noise(seconds))
     run_ffmpeg("-i", str(one), "-ac", "2", str(path))
@@ -139,6 +146,19 @@ def test_two_channels_take_room_for_two_decoders_and_give_it_back(
     # The left channel waits for the model before the right one is decoded.
     room = whole + (REQUESTS - 1) * (whole - DECODER_BYTES)
     asyncio.run(run_all(in_room(settings, Room(room), REQUESTS), [uploaded(path)] * REQUESTS, SPLIT))
+
+
+def test_two_channels_wait_until_there_is_room_for_both(settings: Settings, uploaded: Any, tmp_path: Path) -> None:
+    path = stereo(tmp_path / "stereo.wav", 3)
+
+    async def scenario() -> None:
+        room = Room(room_for(3, decoders=2))
+        async with room.share(1):
+            task = asyncio.create_task(run_all(in_room(settings, room), [uploaded(path)], SPLIT))
+            await waiting(room, task)
+        await task
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("stated", [None, 1.0])
@@ -232,9 +252,7 @@ def test_whatever_is_asked_of_a_short_recording_waits_for_room(
         async with asyncio.timeout(PATIENCE):
             async with room.share(room_for(None)):
                 task = asyncio.create_task(work(in_room(settings, room), uploaded(path)))
-                while not (room._waiting or task.done()):
-                    await asyncio.sleep(POLL_SECONDS)
-                assert not task.done()
+                await waiting(room, task)
             await task
 
     asyncio.run(scenario())
