@@ -1,4 +1,4 @@
-"""Whether a file is shorter than its own structure says: its end is missing.
+"""Whether the structure of a file shows that its end is missing.
 
 Decoders say so for some containers only, and read the others to their end without a word.
 """
@@ -33,36 +33,44 @@ MP3_TAIL = 1 << 15  # bytes; several frames
 MP3_FRAME_BYTES = 1441  # the largest frame of layer III; some writers do not count the last or the first one
 XING_BYTES_FLAG = 2
 
+Read = Callable[[int, int], bytes]  # of a place and a length: as many bytes from there on, fewer at the end
 
-def breaks_off(file: BinaryIO, size: int, demuxer: str) -> bool:
-    """Whether the container states that it has more bytes than there are.
+
+def breaks_off(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
+    """Whether the container states more bytes than there are, or its last page or frame is cut.
 
     file: positioned anywhere. size: bytes in it. demuxer: ffmpeg's name of the container; False for one that is not
-    known here.
+    known here. skip: bytes before the container. No content raises.
     """
     check = _CHECKS.get(demuxer)
     if check is None:
         return False
-    file.seek(0)
-    return check(file, size)
+    size -= skip
+
+    def read(place: int, length: int) -> bytes:
+        if place >= size:  # perhaps further than a file can be
+            return b""
+        file.seek(skip + place)
+        return file.read(length)
+
+    return check(read, size)
 
 
-def _riff(file: BinaryIO, size: int) -> bool:
+def _riff(read: Read, size: int) -> bool:
     """WAV and AVI: the size of the chunk with the samples; RF64 states it elsewhere."""
-    head = file.read(12)
+    head = read(0, 12)
     if head[:4] != b"RIFF" or len(head) < 12:
         return False
     place, tolerance = 12, RIFF_TOLERANCE
     for _ in range(MAX_CHUNKS):
-        file.seek(place)
-        name, stated = file.read(4), file.read(4)
-        if len(stated) < 4:
+        chunk = read(place, 20)
+        if len(chunk) < 8:
             return False
-        length = int.from_bytes(stated, "little")
+        name, length = chunk[:4], int.from_bytes(chunk[4:8], "little")
         if name == b"fmt ":
-            bytes_per_second = int.from_bytes(file.read(12)[8:], "little")
+            bytes_per_second = int.from_bytes(chunk[16:], "little")
             tolerance = min(RIFF_TOLERANCE, max(LEAST_TOLERANCE, bytes_per_second // 10))
-        holds_samples = name == b"data" or (name == b"LIST" and file.read(4) == b"movi")
+        holds_samples = name == b"data" or (name == b"LIST" and chunk[8:12] == b"movi")
         end = place + 8 + length
         if holds_samples:
             return 0 < length < UNKNOWN_SIZE and end > size + tolerance
@@ -70,41 +78,38 @@ def _riff(file: BinaryIO, size: int) -> bool:
     return False
 
 
-def _caf(file: BinaryIO, size: int) -> bool:
+def _caf(read: Read, size: int) -> bool:
     """The size of the chunk with the samples; -1 if the program could not go back to write it."""
     place = CAF_HEADER_BYTES
     for _ in range(MAX_CHUNKS):
-        file.seek(place)
-        name, stated = file.read(4), file.read(8)
-        if len(stated) < 8:
+        chunk = read(place, 12)
+        if len(chunk) < 12:
             return False
-        length = int.from_bytes(stated, "big", signed=True)
+        length = int.from_bytes(chunk[4:], "big", signed=True)
         place += 12 + length
-        if name == b"data" or length < 0:
+        if chunk.startswith(b"data") or length < 0:
             return length > 0 and place > size
     return False
 
 
-def _w64(file: BinaryIO, size: int) -> bool:
+def _w64(read: Read, size: int) -> bool:
     """The size of the chunk with the samples. Sizes include the header of the chunk; chunks begin at multiples of 8."""
     place = 2 * W64_GUID + W64_SIZE
     for _ in range(MAX_CHUNKS):
-        file.seek(place)
-        name, stated = file.read(W64_GUID), file.read(W64_SIZE)
-        length = int.from_bytes(stated, "little")
-        if len(stated) < W64_SIZE or length < W64_GUID + W64_SIZE:
+        chunk = read(place, W64_GUID + W64_SIZE)
+        length = int.from_bytes(chunk[W64_GUID:], "little")
+        if len(chunk) < W64_GUID + W64_SIZE or length < W64_GUID + W64_SIZE:
             return False
-        if name == W64_DATA:
+        if chunk.startswith(W64_DATA):
             return place + length > size
         place += length + -length % 8
     return False
 
 
-def _ogg(file: BinaryIO, size: int) -> bool:
+def _ogg(read: Read, size: int) -> bool:
     """The last page is cut. A missing end-of-stream flag says nothing: streams are recorded without one."""
     start = max(0, size - OGG_TAIL)
-    file.seek(start)
-    tail = file.read(OGG_TAIL)
+    tail = read(start, OGG_TAIL)
     place = tail.rfind(b"OggS")
     if place < 0:
         return False
@@ -115,9 +120,9 @@ def _ogg(file: BinaryIO, size: int) -> bool:
     return len(segments) < header[26] or start + place + OGG_HEADER + header[26] + sum(segments) > size
 
 
-def _asf(file: BinaryIO, size: int) -> bool:
+def _asf(read: Read, size: int) -> bool:
     """WMA and WMV: the size in the file properties."""
-    head = file.read(ASF_HEADER_BYTES)
+    head = read(0, ASF_HEADER_BYTES)
     place = head.find(ASF_FILE_PROPERTIES)
     properties = head[place + 24 : place + 92]  # after the GUID and the size of the object
     if place < 0 or len(properties) < 68:
@@ -127,9 +132,9 @@ def _asf(file: BinaryIO, size: int) -> bool:
     return flags & ASF_BROADCAST == 0 and stated > size
 
 
-def _flv(file: BinaryIO, size: int) -> bool:
+def _flv(read: Read, size: int) -> bool:
     """The size in the metadata; 0 in a stream, whose writer could not go back to write it."""
-    head = file.read(FLV_HEAD)
+    head = read(0, FLV_HEAD)
     place = head.find(FLV_SIZE)
     number = head[place + len(FLV_SIZE) : place + len(FLV_SIZE) + 8]
     if place < 0 or len(number) < 8:
@@ -137,15 +142,13 @@ def _flv(file: BinaryIO, size: int) -> bool:
     return bool(struct.unpack(">d", number)[0] > size + FLV_TOLERANCE)
 
 
-def _mp3(file: BinaryIO, size: int) -> bool:
+def _mp3(read: Read, size: int) -> bool:
     """The size in the Xing or Info header, if the first frame has one; otherwise the last frame is cut."""
-    start = id3_length(file.read(ID3_HEADER_BYTES))
-    file.seek(start)
-    stated = _xing_bytes(file.read(MP3_HEAD))
+    start = id3_length(read(0, ID3_HEADER_BYTES))
+    stated = _xing_bytes(read(start, MP3_HEAD))
     if stated:
         return start + stated > size + MP3_FRAME_BYTES
-    file.seek(max(0, size - MP3_TAIL))
-    return ends_within_frame(file.read(MP3_TAIL))
+    return ends_within_frame(read(max(0, size - MP3_TAIL), MP3_TAIL))
 
 
 def _xing_bytes(head: bytes) -> int:
@@ -158,7 +161,7 @@ def _xing_bytes(head: bytes) -> int:
     return stated if flags & XING_BYTES_FLAG and stated < UNKNOWN_SIZE else 0
 
 
-_CHECKS: dict[str, Callable[[BinaryIO, int], bool]] = {
+_CHECKS: dict[str, Callable[[Read, int], bool]] = {
     "wav": _riff,
     "avi": _riff,
     "caf": _caf,

@@ -42,7 +42,7 @@ class Media:
     stream_index: index of the audio stream to decode, among all streams.
     channels, layout: of that stream, see `AudioTrack`.
     stated_end: seconds of sound in that stream according to a header that counts them; None if none does.
-    breaks_off: the container states more bytes than the file has.
+    breaks_off: see `completeness.breaks_off`.
     start: timestamp in seconds at which the file's time begins, which need not be that of its first sound; None if the
         file has none.
     tracks: all audio streams that can be chosen. skip: bytes of junk before the first frame.

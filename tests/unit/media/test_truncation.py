@@ -1,10 +1,13 @@
 """A file that breaks off is decoded as far as it goes, with a notice; a complete one has none."""
 
 import asyncio
+import io
 import struct
 import subprocess
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.support.media_files import (
     ALL_FORMATS,
@@ -18,6 +21,7 @@ from tests.support.media_files import (
     write_wav,
 )
 from transcription.core.transcript import TRUNCATED_MEDIA
+from transcription.media.completeness import ASF_FILE_PROPERTIES, FLV_SIZE, breaks_off
 from transcription.media.decode import decode
 from transcription.media.probe import probe
 
@@ -117,6 +121,45 @@ def test_other_formats_that_break_off_say_so_too(tmp_path, ending, extension):
     for share in (0.3, 0.9):
         _, [notice] = ending(content[: int(len(content) * share)])
         assert notice.code == TRUNCATED_MEDIA
+
+
+TAG = b"ID3\x04\x00\x00\x00\x00\x00\x41" + b"TIT2\x00\x00\x00\x37\x00\x00\x03" + b"A title".ljust(54)
+
+
+@pytest.mark.parametrize("extension", ["wav", "caf", "w64"])
+def test_a_tag_in_front_of_a_file_does_not_hide_that_it_breaks_off(tmp_path, ending, extension):
+    path = tmp_path / f"whole.{extension}"
+    run_ffmpeg("-i", str(SPOKEN), str(path))
+    content = TAG + path.read_bytes()
+    assert ending(content)[1] == []
+    _, [notice] = ending(content[: len(content) // 2])
+    assert notice.code == TRUNCATED_MEDIA
+
+
+HEADS = {
+    "wav": b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0" + bytes(16),
+    "avi": b"RIFF\xff\xff\xff\x7fAVI ",
+    "caf": b"caff\0\1\0\0",
+    "w64": bytes(40),
+    "ogg": b"OggS",
+    "asf": ASF_FILE_PROPERTIES,
+    "flv": FLV_SIZE,
+    "mp3": b"\xff\xfb\x90\x64Xing",
+}
+
+
+@pytest.mark.parametrize("demuxer", HEADS)
+@given(
+    head=st.booleans(),
+    name=st.sampled_from([b"", b"data", b"LIST", b"ID3\x04\0\0"]),
+    content=st.binary(max_size=200),
+    skip=st.integers(0, 100),
+)
+@example(head=True, name=b"LIST", content=b"\x7f" * 100, skip=0)  # a size of more bytes than a file can have
+@example(head=True, name=b"", content=b"\xff" * 100, skip=0)
+def test_no_content_of_a_header_raises(demuxer, head, name, content, skip):
+    content = bytes(skip) + (HEADS[demuxer] if head else b"") + name + content
+    assert breaks_off(io.BytesIO(content), len(content), demuxer, skip) in (True, False)
 
 
 def test_a_compressed_wav_that_lacks_its_last_second_says_so(tmp_path, ending):

@@ -33,7 +33,7 @@ def inspect(path: str, demuxer: str, skip: int = 0) -> dict[str, Any]:
             "format": container.format.name,
             "duration": _duration(container),
             "start": _start(container),
-            "breaks_off": _breaks_off(path, demuxer),
+            "breaks_off": _breaks_off(path, demuxer, skip),
             "streams": [
                 {"index": stream.index, "type": stream.type, "codec": _codec(stream), **_sound(stream)}
                 for stream in container.streams
@@ -73,9 +73,9 @@ def _start(container: InputContainer) -> float | None:
     return min(starts, default=None)
 
 
-def _breaks_off(path: str, demuxer: str) -> bool:
+def _breaks_off(path: str, demuxer: str, skip: int) -> bool:
     with Path(path).open("rb") as file:
-        return breaks_off(file, file.seek(0, os.SEEK_END), demuxer)
+        return breaks_off(file, file.seek(0, os.SEEK_END), demuxer, skip)
 
 
 def _codec(stream: Any) -> str:
