@@ -14,6 +14,7 @@ from transcription.core.settings import Settings
 from transcription.core.transcript import OTHER_AUDIO_TRACKS, Notice
 from transcription.media.decode import decode
 from transcription.media.media import AudioTrack, Media
+from transcription.media.windows import centre
 
 MAX_TRIED = 8  # tracks; each that is silent is decoded to its end
 # Largest magnitude of an int16 sample in silence: of the noise that encoders and dithering make of it. Speech that is
@@ -85,7 +86,7 @@ async def _listen(media: Media, settings: Settings) -> Sound:
     try:
         async with aclosing(decode(media, settings)) as blocks:
             async for block in blocks:
-                loudest = max(loudest, int(np.abs(block.astype(np.int32)).max(initial=0)))
+                loudest = max(loudest, int(np.abs(centre(block).astype(np.int32)).max(initial=0)))
                 if loudest > FAINT:
                     return Sound.HEARD
     except AudioTooLong:

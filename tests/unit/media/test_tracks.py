@@ -69,6 +69,12 @@ def test_a_default_track_with_nothing_but_the_hiss_of_an_unused_input_is_passed_
     assert number(opened(film(QUIET, SOUND, default=(1,)))) == 2
 
 
+def test_a_default_track_with_nothing_but_a_constant_offset_is_passed_over(film, opened):
+    offset = np.full(2 * RATE, 2000, np.int16)
+    assert number(opened(film(offset, SOUND, default=(1,)))) == 2
+    assert number(opened(film(offset, SOUND + np.int16(2000), default=(1,)))) == 2
+
+
 def test_a_track_whose_sound_begins_late_is_not_silent(film, opened):
     late = np.concatenate([np.zeros(60 * RATE, np.int16), SOUND])
     assert number(opened(film(late, SOUND, default=(1,)))) == 1
