@@ -1,7 +1,8 @@
 """PCM blocks to windows: stretches of speech, cut at silences and packed into windows of at most 15 or 30 s.
 
 For a file that fits in one block of analysis, the stretches are exactly faster-whisper's. If they also fit in one
-window, it is sample for sample what `WhisperModel.transcribe(vad_filter=True)` decodes.
+window, it is sample for sample what `WhisperModel.transcribe(vad_filter=True)` decodes. Neither holds for a recording
+with a constant offset, which is taken away first, see `centre`.
 """
 
 from __future__ import annotations
@@ -62,11 +63,12 @@ async def cut_windows(
     ended = False
     while not ended:
         fresh, ended = await _read(stream, BLOCK_SAMPLES)
-        buffer = np.concatenate((buffer, centre(np.concatenate((buffer[:0], *fresh)))))
-        del fresh  # or a recording that waits for the thread holds its sound twice
-        with traced(VAD, seconds=len(buffer) / SAMPLE_RATE):
+        with traced(VAD, seconds=sum(map(len, (buffer, *fresh))) / SAMPLE_RATE):
             loop = asyncio.get_running_loop()
-            kept, activity = await loop.run_in_executor(_VAD_THREAD, analyse, listener, buffer, vad, listen)
+            buffer, kept, activity = await loop.run_in_executor(
+                _VAD_THREAD, analyse, listener, buffer, fresh, vad, listen
+            )
+        del fresh  # or a recording holds its sound twice while its windows wait
         spans = [part for span in kept for part in split(buffer, span, longest)]
         settled, rest = (spans, len(buffer)) if ended else settle(spans, len(buffer), vad)
         for span in settled:
@@ -94,17 +96,19 @@ async def _read(stream: AsyncIterator[Samples], least: int) -> tuple[list[Sample
 
 
 def analyse(
-    listener: Listener, samples: Samples, vad: VadOptions, listen: bool
-) -> tuple[Sequence[Span], Activity | None]:
-    """The spans of a block that go into windows, and the activity in it, or None unless `listen`.
+    listener: Listener, rest: Samples, fresh: Sequence[Samples], vad: VadOptions, listen: bool
+) -> tuple[Samples, Sequence[Span], Activity | None]:
+    """A block, the spans of it that go into windows, and the activity in it, or None unless `listen`.
 
-    Both are found after very quiet recordings were amplified.
+    rest, fresh: the block is the rest of the one before, and new samples, which are centred first. The spans and the
+    activity are found after very quiet recordings were amplified.
     """
+    samples = np.concatenate((rest, centre(np.concatenate((rest[:0], *fresh)))))
     if not (vad.enabled or listen):
-        return everything(samples), None
+        return samples, everything(samples), None
     found = listener(amplify(samples), vad)
     kept = pad(found.stretches, len(samples), vad) if vad.enabled else everything(samples)
-    return kept, found if listen else None
+    return samples, kept, found if listen else None
 
 
 def pad(speech: Sequence[Span], length: int, vad: VadOptions) -> list[Span]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ from tests.support.effort import examples
 from tests.support.media_files import ROOT, SPOKEN, noise, read_samples
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
 from transcription.core.options import VadOptions
+from transcription.media import windows
 from transcription.media.voice_activity import Activity, listen_with_silero
 from transcription.media.windows import (
     BLOCK_SAMPLES,
     INT16_SCALE,
     WindowPacker,
     amplify,
+    centre,
     cut_windows,
     pad,
     quietest_moment,
@@ -141,6 +144,20 @@ def test_a_constant_offset_is_not_heard(offset):
     (window,), (reference,) = cut(quiet + np.int16(offset)), cut(quiet)
     assert window.timeline == reference.timeline
     assert np.array_equal(window.samples, reference.samples)
+
+
+def test_the_offset_is_taken_away_where_the_speech_is_detected(monkeypatch):
+    """Not on the event loop, which serves live sessions."""
+    threads = []
+
+    def centre_here(samples):
+        threads.append(threading.current_thread().name)
+        return centre(samples)
+
+    monkeypatch.setattr(windows, "centre", centre_here)
+    cut(noise(5))
+    assert threads
+    assert all(name.startswith("vad") for name in threads)
 
 
 def test_loud_recordings_are_not_amplified():
