@@ -18,7 +18,7 @@ from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 
 STOP_SECONDS = 12.0  # for the last texts; then the connection is closed, whatever the application does
-LARGEST_MESSAGE = 1_048_576  # bytes; an application may have a lower limit
+LARGEST_MESSAGE = 1_048_576  # bytes, or characters of text; an application may have a lower limit
 
 
 class Socket(WSProtocol):
@@ -67,15 +67,18 @@ class Socket(WSProtocol):
 
 
 class TruncatedMessage(WebsocketBuffer):
-    """A message that arrives in parts, up to its limit and one more byte, by which the application knows the rest."""
+    """A message that arrives in parts, up to its limit and one more unit, by which the application knows the rest.
+
+    The unit is that of the application: a byte, or of text a character.
+    """
 
     def extend(self, event: TextMessage | BytesMessage) -> None:
         """Take a part."""
         if self.value is None:
             self.value = StringIO() if isinstance(event, TextMessage) else BytesIO()
-        room = max(0, self.max_length + 1 - self.length)
-        self.value.write(event.data[:room])  # type: ignore[arg-type]
-        self.length += len(event.data.encode()) if isinstance(event, TextMessage) else len(event.data)
+        missing = max(0, self.max_length + 1 - self.length)
+        self.value.write(event.data[:missing])  # type: ignore[arg-type]
+        self.length += len(event.data)
 
 
 def install() -> None:

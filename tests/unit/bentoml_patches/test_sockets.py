@@ -124,6 +124,18 @@ def test_of_a_message_that_is_too_large_the_application_sees_that_it_is_and_the_
     talk(conversation)
 
 
+def test_a_text_that_is_not_ascii_is_counted_in_characters_as_the_application_does() -> None:
+    async def conversation() -> None:
+        client = await connect(echo)
+        for more in (400_000, 500_000):
+            start = TextMessage(data="ä" * 600_000, message_finished=False)
+            client.send(start, TextMessage(data="a" * more))
+            await asyncio.sleep(1)
+        assert [each.data for each in client.received()] == ["1000000", str(LARGEST_MESSAGE + 1)]
+
+    talk(conversation)
+
+
 def test_what_a_live_session_accepts_fits_into_a_message() -> None:
     assert MOST_FRAME_BYTES <= LARGEST_MESSAGE
 
