@@ -19,7 +19,8 @@ MAX_ALL_FIELDS_BYTES = 256 * 1024  # of all fields together: they are kept in me
 SAMPLES = "known_speaker_references"  # recordings of a few seconds: files, or fields with data URLs, which files become
 FILE_AS_URL = "data:;base64,"
 MAX_SAMPLE_BYTES = 3 * 1024 * 1024  # 10 s of stereo at 48 kHz and 16 bits are 2.6 MB in base64
-MAX_ALL_SAMPLES_BYTES = 24 * 1024 * 1024  # in memory as well: MAX_SPEAKERS of 10 s at 16 kHz and 16 bits
+# In memory as well, per request. MAX_SPEAKERS of 10 s as MP3 or Opus of 128 kbit/s; 29 as WAV of 16 kHz and 16 bits.
+MAX_ALL_SAMPLES_BYTES = 12 * 1024 * 1024
 MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_NAME_CHARACTERS = 255
 MAX_BOUNDARY_BYTES = 256  # of the parser; RFC 2046 allows 70

@@ -54,6 +54,13 @@ def test_samples_that_are_sent_as_files_have_the_limits_of_data_urls(samples, si
         parsed(form(part("file", b"x", "a.mp3"), *[voice] * samples), 65536)
 
 
+@pytest.mark.parametrize(("samples", "size"), [(50, 10 * 128_000 // 8), (29, 44 + 10 * 16_000 * 2)], ids=["mp3", "wav"])
+def test_samples_of_ten_seconds_are_accepted(samples, size):
+    voice = part("known_speaker_references[]", bytes(size), "a")
+    parser, _ = parsed(form(part("file", b"x", "a.mp3"), *[voice] * samples), 65536)
+    assert len(parser.fields) == samples
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_form_that_breaks_a_rule_is_refused(name):
     body, message = REFUSED[name]
