@@ -86,6 +86,9 @@ def test_its_container_has_no_compiler_and_one_ffmpeg(container_file: list[str],
 def test_uv_and_what_packages_do_not_need_are_not_left_in_the_image(container_file: list[str], bento: Path) -> None:
     """Our own `uv` is there before BentoML looks for one, see container_uv.py."""
     assert (bento / "env" / "docker" / "container_uv.py").is_file()
+    assert pins((bento / "env" / "docker" / "uv.lock").read_text()) <= pins(
+        (ROOT / "requirements-dev.lock").read_text()
+    )
     commands = [line for line in container_file if line.startswith("RUN ")]
     ours = next(number for number, line in enumerate(commands) if "container_uv.py" in line)
     assert commands[ours + 1] == "RUN command -v uv >/dev/null || pip install uv"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import botocore.loaders
@@ -10,7 +14,18 @@ import botocore.session
 import ctranslate2
 import pytest
 
-from transcription.bentoml_patches.container_uv import DEBUGGED, SERVICES, UNUSED, USED_SERVICES, clean, strip, unused
+from tests.support.media_files import ROOT
+from transcription.bentoml_patches.container_image import locked_uv
+from transcription.bentoml_patches.container_uv import (
+    DEBUGGED,
+    SERVICES,
+    UNUSED,
+    USED_SERVICES,
+    clean,
+    fetch,
+    strip,
+    unused,
+)
 
 PACKAGES = Path(ctranslate2.__file__).parents[1]
 
@@ -23,12 +38,50 @@ def test_what_is_deleted_is_there(pattern: str) -> None:
 
 def test_only_what_is_not_used_is_deleted(tmp_path: Path) -> None:
     kept = ("numpy/lib/__init__.py", "numpy/tests.py", "botocore/data/s3/a.json", "botocore/data/endpoints.json")
-    gone = ("numpy/tests/a.py", "numpy/lib/tests/b.py", "botocore/data/ec2/a.json", "onnxruntime/tools/c.py")
+    gone = (
+        "numpy/tests/a.py",
+        "numpy/lib/tests/b.py",
+        "numpy/lib/tests/c/tests/d.py",
+        "botocore/data/ec2/a.json",
+        "onnxruntime/tools/c.py",
+    )
     for name in (*kept, *gone):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     clean(tmp_path)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(kept)
+
+
+def test_the_version_of_uv_and_its_hashes_are_those_of_the_lock_file() -> None:
+    lock = (ROOT / "requirements-dev.lock").read_text()
+    first, *hashes = locked_uv(lock).splitlines()
+    assert first.startswith("uv==")
+    assert first in lock.splitlines()
+    assert hashes
+    assert all(line.strip().startswith("--hash=sha256:") for line in hashes)
+
+
+def test_a_lock_file_without_uv_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no uv"):
+        locked_uv("uvicorn==1 \\\n    --hash=sha256:00\n")
+
+
+def test_without_its_hash_in_the_lock_file_nothing_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix)  # this one has pip
+    wheel = tmp_path / "uv-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("uv-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 1\n")
+        archive.writestr("uv-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("uv-1.dist-info/RECORD", "")
+    lock, target = tmp_path / "uv.lock", tmp_path / "target"
+    lock.write_text(f"uv @ {wheel.as_uri()}\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        fetch(lock, str(target))
+    lock.write_text(f"uv @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
+    fetch(lock, str(target))
+    assert any(target.glob("uv-1.dist-info"))
 
 
 @pytest.fixture
