@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from transcription.core.options import DecodeOptions, TranscriptionRequest, VadO
 from transcription.core.settings import Settings
 from transcription.core.transcript import PlacedResult, Segment, Transcript, WindowResult, Word
 from transcription.jobs.job import JobStatus, NewJob, Recording
+from transcription.jobs.policy import LONG_WAIT_SECONDS
 from transcription.jobs.recordings.folder import FolderStore
 from transcription.jobs.recordings.results import ResultFiles
 from transcription.jobs.store.base import JobStore
@@ -34,6 +36,7 @@ from transcription.jobs.store.sqlite.database import DATABASE_NAME
 from transcription.jobs.store.sqlite.store import SqliteStore
 
 WINDOWS_OF_AN_HOUR = 120
+CALLERS, JOBS_OF_CALLER = 50, 1000  # of the long queue that is polled
 TTL = 1e6  # seconds, longer than the measurement
 HOURS = 50  # jobs of an hour whose memory is measured
 HOUR_SECONDS = 3600.0
@@ -80,6 +83,7 @@ async def main() -> None:
             await measure_server(shared, url, args.jobs)
             await shared.close()
             await measure_results(url, folder)
+            await measure_polls(url)
         finally:
             server.kill()
 
@@ -135,6 +139,37 @@ async def measure_server(store: RedisStore, url: str, jobs: int) -> None:
                 await call()
             busy = (await redis.info("commandstats"))["cmdstat_evalsha"]["usec_per_call"]
             print(f"Redis, CPU time of {name}: {busy:.0f} us")
+
+
+async def measure_polls(url: str) -> None:
+    """Print what the status of a queued job costs Redis's thread while many callers have many jobs."""
+    async with Redis.from_url(url) as redis:
+        await redis.flushall()
+        for where, older in (("just queued", 0.0), ("that have waited", 2 * LONG_WAIT_SECONDS)):
+            store = RedisStore(url, result_ttl=TTL, clock=lambda older=older: time.time() + older)  # type: ignore[misc]
+            if not older:
+                await queue_many(store)
+            for name, job in (("first", 0), ("last", CALLERS * JOBS_OF_CALLER - 1)):
+                await redis.config_resetstat()
+                for _ in range(20):
+                    await store.snapshot(f"{job}")
+                stats = await redis.info("commandstats")
+                commands = sum(command["calls"] for command in stats.values()) // 20
+                busy = stats["cmdstat_evalsha"]["usec_per_call"]
+                jobs = f"{CALLERS * JOBS_OF_CALLER} queued jobs {where}"
+                print(f"Redis, CPU time of snapshot of the {name} of {jobs}: {busy:.0f} us, {commands} commands")
+            await store.close()
+
+
+async def queue_many(store: RedisStore) -> None:
+    """JOBS_OF_CALLER jobs for each of CALLERS."""
+    for first in range(0, CALLERS * JOBS_OF_CALLER, CALLERS):
+        numbers = range(first, first + CALLERS)
+        await asyncio.gather(
+            *(store.submit(replace(new_job(f"{number}"), caller=f"caller {number % CALLERS}")) for number in numbers)
+        )
+        if first // CALLERS % 2:  # every other one of each caller is short
+            await asyncio.gather(*(store.examined(f"{number}", 60.0) for number in numbers))
 
 
 async def keep_windows(store: JobStore) -> None:

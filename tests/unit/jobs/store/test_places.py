@@ -22,6 +22,7 @@ from transcription.jobs.store.sqlite.store import SqliteStore
 
 WORKER = "me"  # always the same: no lease is lost to another one
 MOST = 1000  # jobs of an example, at the very most
+COUNTED = 510  # more queued jobs than Redis reads for a place
 
 CALLERS = st.sampled_from(["ada", "bob", "eve", ""])
 WORKS = st.sampled_from("uvwxyz")  # of one caller; jobs with the same one share it
@@ -41,6 +42,7 @@ class Queue:
         self.store = store
         self.clock = clock
         self.leases: list[Job] = []
+        self.submitted = 0
 
     def begin_next(self) -> Job | None:
         """Begin the job that is next, as the workers of this store do."""
@@ -55,7 +57,8 @@ class Queue:
     def happen(self, event: Event) -> None:
         if isinstance(event, tuple):
             caller, work, seconds = event
-            job_id = str(len(self.jobs()))
+            self.submitted += 1
+            job_id = str(self.submitted)
             self.store.submit(new_job(job_id, f"{work} of {caller}", caller=caller))
             self.store.examined(job_id, seconds)
         elif event == "begin":
@@ -82,7 +85,10 @@ class Queue:
 
     def places(self) -> dict[str, int]:
         """The number of jobs that are said to begin before each queued job, by its work."""
-        return {job.work: self.store.snapshot(job.id).ahead.jobs for job in self.jobs(JobStatus.QUEUED)}
+        return self.places_of(self.jobs(JobStatus.QUEUED))
+
+    def places_of(self, jobs: list[Job]) -> dict[str, int]:
+        return {job.work: self.store.snapshot(job.id).ahead.jobs for job in jobs}
 
 
 @contextmanager
@@ -140,3 +146,24 @@ def test_in_redis_jobs_begin_in_the_order_of_their_places(server: RedisServer) -
             check_places(queue, one_at_a_time=one_at_a_time)
 
     check()
+
+
+def test_in_redis_places_are_as_true_in_a_queue_whose_jobs_are_counted(server: RedisServer) -> None:
+    with redis.Redis(port=server.port) as client:
+        client.flushall()
+    clock = Clock()
+    queue = Queue(Calls(RedisStore(server.url, result_ttl=RESULT_TTL, caching=False, clock=clock)), clock)
+    durations = (None, SHORT_SECONDS, SHORT_SECONDS + 1)
+    for number in range(COUNTED):
+        if number in (COUNTED // 4, COUNTED // 2):
+            clock.move(LONG_WAIT_SECONDS)
+        caller = "ada" if number % 3 else ("bob", "eve")[number % 2]
+        queue.happen((caller, str(number), durations[number % 5 % 3]))
+        if number in (1, 7, 40):
+            queue.begin_next()
+    told = queue.places_of(queue.jobs(JobStatus.QUEUED)[::7])
+    begun = []
+    while lease := queue.begin_next():
+        begun.append(lease.work)
+    assert told == {work: place for place, work in enumerate(begun) if work in told}
+    queue.store.close()

@@ -27,6 +27,7 @@ from tests.unit.jobs.store.support import (
 )
 from transcription.core.errors import NewerStore, OutcomeUnknown, ServiceUnavailable
 from transcription.jobs.job import DeliveryState, JobStatus
+from transcription.jobs.policy import LONG_WAIT_SECONDS
 from transcription.jobs.store.redis.schema import MINIMUM_READER, SCHEMA_VERSION
 from transcription.jobs.store.redis.steps import PREFIX
 from transcription.jobs.store.redis.store import RedisStore
@@ -106,6 +107,42 @@ def test_the_seconds_ahead_are_estimated_for_a_long_queue(store: Calls) -> None:
     ahead = store.snapshot("last").ahead
     assert (ahead.jobs, ahead.unknown) == (600, 0)
     assert ahead.seconds == pytest.approx(600 * 60.0)
+
+
+def test_the_commands_of_a_poll_do_not_grow_with_the_queue(url: str, clock: Clock, keys: redis.Redis) -> None:
+    """Redis does one thing at a time: a poll that read all jobs would hold up heartbeats."""
+    store = RedisStore(url, result_ttl=RESULT_TTL, clock=clock)
+
+    async def submit(numbers: range) -> None:
+        for start in numbers[::50]:  # at once
+            chosen = range(start, start + 50)
+            await asyncio.gather(*(store.submit(new_job(f"{one}", caller=f"caller {one % 4}")) for one in chosen))
+            await asyncio.gather(*(store.examined(f"{one}", 60.0) for one in chosen[:25]))
+        clock.move(LONG_WAIT_SECONDS)  # all of them are served like short ones
+
+    async def commands_of_a_poll(job_id: str) -> int:
+        keys.config_resetstat()
+        assert await store.snapshot(job_id)
+        return sum(command["calls"] for command in keys.info("commandstats").values())
+
+    async def compare() -> None:
+        await submit(range(600))
+        before = await commands_of_a_poll("599")
+        await submit(range(600, 1800))
+        assert before < 1500
+        assert await commands_of_a_poll("1799") < before + 300
+        await store.close()
+
+    asyncio.run(compare())
+
+
+def test_the_commands_of_a_poll_are_bounded_where_jobs_share_their_work(store: Calls, keys: redis.Redis) -> None:
+    for number in range(501):
+        store.submit(new_job(f"{number}", f"{number % 100}"))
+    store.cancel("0")  # 500 are read
+    keys.config_resetstat()
+    assert store.snapshot("500").ahead.jobs == 99
+    assert sum(command["calls"] for command in keys.info("commandstats").values()) < 5000
 
 
 def test_an_expired_job_leaves_no_keys(store: Calls, server: RedisServer, clock: Clock) -> None:

@@ -97,8 +97,7 @@ end
 function steps.snapshot()
   local job = shown(arg.id)
   if not job then return false end
-  local running = call('ZRANGE', key('status', 'processing'), 0, -1)
-  local waiting, seconds, unknown = {}, 0, 0
+  local running, waiting, seconds, unknown = {line_of(key('status', 'processing'))}, {}, 0, 0
   local work = get(arg.id, 'work')
   if get(arg.id, 'status') == 'queued' and work and not leader_of(work) then
     waiting = ahead_of(head_of(work) or arg.id)
@@ -106,7 +105,8 @@ function steps.snapshot()
     local more, more_unknown = left_of(running)
     seconds, unknown = seconds + more, unknown + more_unknown
   end
-  return {job, #waiting, text(seconds), unknown, #running, call('LRANGE', prefix .. 'speeds', 0, -1)}
+  local speeds = call('LRANGE', prefix .. 'speeds', 0, -1)
+  return {job, size_of(waiting), text(seconds), unknown, size_of(running), speeds}
 end
 
 function steps.count()
