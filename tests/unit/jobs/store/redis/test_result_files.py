@@ -300,6 +300,29 @@ def test_an_older_program_is_refused_only_while_a_transcript_is_in_a_file(
     older.close()
 
 
+@pytest.mark.parametrize(("newer_minimum", "with_files"), [(8, 9), (11, 11)])
+@pytest.mark.parametrize("newer_is_first", [True, False])
+def test_files_do_not_lower_the_minimum_of_a_newer_program(
+    world: World, monkeypatch: pytest.MonkeyPatch, newer_minimum: int, with_files: int, newer_is_first: bool
+) -> None:
+    def use_newer() -> None:
+        monkeypatch.setattr(steps_module, "SCHEMA_VERSION", 12)
+        monkeypatch.setattr(steps_module, "MINIMUM_READER", newer_minimum)
+        world.store.count()
+        # This program goes on, as far as it may.
+        monkeypatch.setattr(steps_module, "MINIMUM_READER", 7)
+
+    if newer_is_first:
+        use_newer()
+    finish(world.store, "a")
+    if not newer_is_first:
+        assert world.minimum_reader() == 9
+        use_newer()
+    assert world.minimum_reader() == with_files
+    world.store.delete("a")
+    assert world.minimum_reader() == newer_minimum
+
+
 def test_a_transcript_that_an_older_version_stored_in_redis_is_read_and_replaced(
     world: World, url: str, clock: Clock
 ) -> None:

@@ -183,7 +183,8 @@ def test_jobs_of_a_newer_version_that_says_so_can_be_used(store: Calls, keys: re
 def test_the_version_that_stores_jobs_is_stored_with_them(store: Calls, keys: redis.Redis) -> None:
     store.submit(new_job("a"))
     stored = keys.hgetall(f"{PREFIX}:schema")
-    assert stored == {b"version": b"%d" % SCHEMA_VERSION, b"minimum_reader": b"%d" % MINIMUM_READER}
+    minimum = b"%d" % MINIMUM_READER
+    assert stored == {b"version": b"%d" % SCHEMA_VERSION, b"minimum_reader": minimum, b"base_minimum_reader": minimum}
 
 
 def test_a_version_is_not_checked_while_redis_is_down() -> None:

@@ -27,7 +27,8 @@
 --   files, file_owners  hash  name of the file of a transcript by its owner, see `files.lua`; number of owners by name
 --   expiry, result_expiry, deliveries, messages   zset   ids by the time something is due; messages: to workers
 --   speeds            list   of the latest completed jobs, newest first
---   schema            hash   version: the highest that ever wrote here. minimum_reader: the oldest that may use it
+--   schema            hash   version: the highest that ever wrote here. minimum_reader: the oldest that may use it.
+--                            base_minimum_reader: the same once no transcript is in a file, see `files.lua`
 
 local prefix = KEYS[1] .. ':'
 local step, arg, payload = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
@@ -70,12 +71,12 @@ local function first_of(name) return call('ZRANGE', name, 0, 0, 'WITHSCORES') en
 -- may start while this one runs.
 local function too_new()
   local schema = prefix .. 'schema'
-  local stored = call('HMGET', schema, 'version', 'minimum_reader')
-  local version, reader = finite(stored[1]) or 0, finite(stored[2]) or 0
+  local stored = call('HMGET', schema, 'version', 'minimum_reader', 'base_minimum_reader')
+  local version, reader, base = finite(stored[1]) or 0, finite(stored[2]) or 0, finite(stored[3]) or 0
   if reader > arg.schema[1] then return 'NEWERSCHEMA ' .. version end
   if version < arg.schema[1] then
-    local minimum = math.max(reader, arg.schema[2])
-    redis.pcall('HSET', schema, 'version', arg.schema[1], 'minimum_reader', minimum)  -- not while Redis is full
+    redis.pcall('HSET', schema, 'version', arg.schema[1], 'minimum_reader', math.max(reader, arg.schema[2]),
+                'base_minimum_reader', math.max(base, arg.schema[2]))  -- not while Redis is full
   end
   return false
 end

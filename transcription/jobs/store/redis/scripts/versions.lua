@@ -27,7 +27,7 @@ function steps.replace_result()
   call('HSET', version_key(id, number), 'transcript', former, 'replaced_at', now,
        'saved_at', saved_at or get_number(id, 'finished_at') or now)
   call('ZADD', key('versions', id), number, number)
-  local file = file_of(arg.result)
+  local file = owned_file(arg.result)
   keep_file(id .. ':' .. number, file)
   if file or (latest and call('TTL', key('versions', id)) < 0) then
     call('PERSIST', key('versions', id))  -- or the file would keep its owner for ever
