@@ -125,9 +125,11 @@ class Attempts:
             return
 
     async def _retry_or_fail(self, job: Job, error: Exception) -> None:
-        # As long as the disk is full or the recordings cannot be reached, the job waits.
+        # As long as the disk is full or the recordings cannot be reached, the job waits. Longer after each attempt: if
+        # only writing fails, each one reads and decodes the recording again.
         if isinstance(error, InsufficientStorage | RecordingsUnavailable):
-            await self._store.postpone(job, error.retry_after, counted=False)
+            delay = policy.retry_delay(job.attempt - 1, error.retry_after)
+            await self._store.postpone(job, delay, counted=False)
             ATTEMPTS.labels(outcome="retried").inc()
             return
         current = await self._store.get(job.id)  # a checkpoint since the claim has cleared the failures

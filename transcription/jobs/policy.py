@@ -11,6 +11,9 @@ LEASE_SECONDS = 10.0  # a job whose owner sends no heartbeat for this long is ta
 HEARTBEAT_SECONDS = LEASE_SECONDS / 4
 FIRST_RETRY_DELAY = 1.0  # before the second attempt; doubled for each further one
 MAX_RETRY_DELAY = 300.0
+MOST_DOUBLINGS = (
+    9  # after which the delay is above MAX_RETRY_DELAY; a job that waits for storage has any number of attempts
+)
 # A queued job is due at the latest after this, whatever was requested: a later time was written before the system
 # clock was set back.
 MAX_POSTPONEMENT = 600.0
@@ -57,7 +60,8 @@ STORE_POLICY = {
 
 def retry_delay(failures: int, requested: float = 0.0) -> float:
     """Seconds before the next attempt of a job. failures: in a row, before this one. requested: by the error."""
-    return min(MAX_RETRY_DELAY, max(requested, FIRST_RETRY_DELAY * 2.0**failures))
+    doubled = FIRST_RETRY_DELAY * 2.0 ** min(failures, MOST_DOUBLINGS)
+    return min(MAX_RETRY_DELAY, max(requested, doubled))
 
 
 def delivery_delay(attempt: int, retry_after: float, chance: float) -> float:

@@ -20,12 +20,13 @@ from transcription.jobs.policy import (
 )
 
 
-@given(st.integers(0, 50), st.floats(0, 10_000))
+@given(st.integers(0, 50) | st.integers(0, 10**9), st.floats(0, 10_000))
 def test_retry_delays_grow_up_to_a_limit_and_are_never_shorter_than_requested(failures: int, requested: float) -> None:
     delay = retry_delay(failures, requested)
     assert FIRST_RETRY_DELAY <= delay <= MAX_RETRY_DELAY
     assert delay >= min(requested, MAX_RETRY_DELAY)
     assert delay <= retry_delay(failures + 1, requested)
+    assert failures < 9 or delay == MAX_RETRY_DELAY
 
 
 def test_ten_deliveries_take_about_three_and_a_half_hours() -> None:

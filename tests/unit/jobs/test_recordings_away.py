@@ -4,6 +4,7 @@ from tests.support.scripted_runner import ScriptedRunner
 from tests.unit.jobs import test_worker
 from tests.unit.jobs.test_worker import end_of
 from transcription.core.errors import RecordingsUnavailable
+from transcription.jobs import policy
 from transcription.jobs.job import JobStatus
 from transcription.jobs.recordings.folder import FolderStore
 from transcription.jobs.store.sqlite.store import SqliteStore
@@ -29,11 +30,19 @@ class NowhereToStore(SqliteStore):
 
     failures = 5
 
+    def __init__(self, *args, **named):
+        super().__init__(*args, **named)
+        self.delays = []
+
     async def complete(self, lease, transcript):
         if self.failures:
             self.failures -= 1
             raise RecordingsUnavailable("away", retry_after=0.01)
         await super().complete(lease, transcript)
+
+    async def postpone(self, lease, delay, *, counted=True):
+        self.delays.append(delay)
+        await super().postpone(lease, delay, counted=counted)
 
 
 def test_a_job_waits_for_a_recording_store_that_is_away(world, speech, tmp_path):
@@ -44,6 +53,9 @@ def test_a_job_waits_for_a_recording_store_that_is_away(world, speech, tmp_path)
 
 
 def test_a_transcript_that_cannot_be_stored_yet_does_not_fail_its_job(world, speech, tmp_path):
-    runner = ScriptedRunner()
-    job = end_of(world(runner, NowhereToStore(tmp_path / "jobs", result_ttl=1000), job_retries=0), speech)
+    """It is tried less and less often: each attempt decodes the recording again."""
+    store = NowhereToStore(tmp_path / "jobs", result_ttl=1000)
+    job = end_of(world(ScriptedRunner(), store, job_retries=0), speech)
     assert (job.status, job.attempt, job.failures) == (JobStatus.COMPLETED, NowhereToStore.failures + 1, 0)
+    assert store.delays == [policy.retry_delay(number, 0.01) for number in range(NowhereToStore.failures)]
+    assert store.delays == sorted(store.delays) and store.delays[-1] > store.delays[0]
