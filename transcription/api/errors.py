@@ -116,6 +116,7 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.Superseded: (503, "A newer part of the session is decoded in its place."),
     errors.NewerStore: (503, "The jobs are stored by a newer version of the service. Run that version."),
     errors.RecordingsUnavailable: (503, "The storage of the recordings does not answer. Try again later."),
+    errors.ResultUnavailable: (503, "The file of the transcript is missing from the recording store."),
     errors.InsufficientStorage: (503, "There is no space left to store another job. Try again later."),
     errors.ModelUnavailable: (503, "The model 'base' could not be downloaded from the hub."),
     errors.JobTookTooLong: (

@@ -200,6 +200,10 @@ class RecordingsUnavailable(ServiceUnavailable):
     """The storage of the jobs' recordings does not answer, or denies access. Jobs wait for it."""
 
 
+class ResultUnavailable(ServiceUnavailable):
+    """The file of a transcript cannot be read: it is missing or damaged, or the storage does not answer."""
+
+
 class UnknownJob(TranscriptionError):
     """There is no such job, or it has expired."""
 

@@ -27,6 +27,7 @@ from transcription.telemetry.logs import request_context
         (errors.InsufficientStorage, 503, "insufficient_storage"),
         (errors.ServiceUnavailable, 503, "service_unavailable"),
         (errors.RecordingsUnavailable, 503, "service_unavailable"),
+        (errors.ResultUnavailable, 503, "service_unavailable"),
         (errors.ModelUnavailable, 503, "model_unavailable"),
         (errors.TranscriptionError, 500, "internal_error"),
     ],

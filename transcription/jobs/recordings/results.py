@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import hashlib
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from transcription.core.errors import RecordingsUnavailable
+import structlog
+
+from transcription.core.errors import RecordingLost, RecordingsUnavailable, ResultUnavailable, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.job import Recording
 from transcription.jobs.policy import LEASE_SECONDS
@@ -17,6 +21,8 @@ from transcription.media.intake.upload import Destination, Upload
 # For one file, seconds. Shorter than the lease of a job whose transcript is stored, and than the patience of a client
 # whose answer waits for it. An hour of speech is some 100 kB.
 TRANSFER_SECONDS = LEASE_SECONDS * 0.8
+
+log = structlog.get_logger(__name__)
 
 
 class ResultFiles:
@@ -43,11 +49,22 @@ class ResultFiles:
                 return await self._recordings.keep(destination.upload("", ""), f"{uuid.uuid4()}{RESULT_SUFFIX}")
 
     async def read(self, file: Recording) -> bytes:
-        """The transcript. Raises RecordingLost when it is gone for good, ServiceUnavailable, ValueError for a name
-        that no file has.
+        """The transcript. Raises ResultUnavailable, and ValueError for a name that no file has.
+
+        A file that is missing or damaged here may be intact elsewhere, such as where a folder is mounted.
         """
-        async with _in_time(), self._recordings.borrowed(file) as upload:
-            return await asyncio.to_thread(_content, upload)
+        try:
+            async with _in_time(), self._recordings.borrowed(file) as upload:
+                return await asyncio.to_thread(_content, upload, file)
+        except (RecordingLost, ServiceUnavailable, OSError) as error:
+            reason = " ".join(filter(None, (str(error), getattr(error, "detail", ""))))
+            log.error("result_not_read", file=file.name, reason=reason)
+            raise ResultUnavailable(
+                "The file of the transcript is missing from the recording store, damaged, or cannot be read now. Try "
+                "again in a moment; if the error persists, have the operator check that SPOOL_URL is the same store on "
+                "all machines. If the file is lost, retry the job.",
+                f"{file.name}: {reason}",
+            ) from error
 
     async def remove(self, name: str) -> None:
         """As `RecordingStore.remove`."""
@@ -68,6 +85,9 @@ async def _in_time() -> AsyncIterator[None]:
         ) from error
 
 
-def _content(upload: Upload) -> bytes:
-    with upload.reader() as file:
-        return file.read()
+def _content(upload: Upload, file: Recording) -> bytes:
+    with upload.reader() as opened:
+        content = opened.read()
+    if hashlib.sha256(content).hexdigest() != file.sha256:  # a folder lends the file itself, unchecked
+        raise OSError(errno.EIO, "The file is damaged: it has another SHA-256 than was kept")
+    return content

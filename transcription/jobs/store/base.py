@@ -110,7 +110,8 @@ class Jobs(Protocol):
     async def result(self, job_id: str) -> Transcript | None:
         """The transcript of a completed job.
 
-        None if there is none, or if it cannot be read; the job has failed then.
+        None if there is none, or if it cannot be read; the job has failed then. Raises ResultUnavailable if it is in a
+        file that is missing, damaged or out of reach; the job stays as it is then.
         """
         ...
 
@@ -135,7 +136,10 @@ class Versions(Protocol):
         ...
 
     async def former_result(self, job_id: str, number: int) -> Transcript | None:
-        """The transcript of a former version. None if it is not kept, or cannot be read."""
+        """The transcript of a former version. None if it is not kept, or cannot be read.
+
+        Raises ResultUnavailable as `result`.
+        """
         ...
 
 
@@ -143,7 +147,10 @@ class Results(Protocol):
     """Results and finished windows by work, which synchronous requests share with jobs."""
 
     async def cached(self, work: str) -> Transcript | None:
-        """The result of this work, unless it has expired. One that cannot be read is deleted."""
+        """The result of this work, unless it has expired. One that cannot be read is deleted.
+
+        None, too, where its file is unavailable; the result stays then.
+        """
         ...
 
     async def remember(self, work: str, transcript: Transcript) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.leftovers import files_under
-from transcription.core.errors import RecordingLost, RecordingsUnavailable
+from transcription.core.errors import RecordingsUnavailable, ResultUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.job import Recording
 from transcription.jobs.recordings import results as results_module
@@ -27,7 +27,7 @@ def test_what_is_larger_than_the_setting_is_kept_read_and_removed(settings: Sett
         assert file
         assert await files.read(file) == packed
         await files.remove(file.name)
-        with pytest.raises(RecordingLost):
+        with pytest.raises(ResultUnavailable, match="missing"):
             await files.read(file)
 
     asyncio.run(keep_and_read())
@@ -46,13 +46,13 @@ def test_a_transfer_that_takes_too_long_is_given_up(
             await asyncio.Event().wait()
             yield
 
-    async def wait_for_both() -> None:
+    async def wait_for_each() -> None:
         files = ResultFiles(Standing(tmp_path / "spool", settings), settings)
         with pytest.raises(RecordingsUnavailable, match="too slow"):
             await files.keep(b"x" * (settings.max_result_in_redis + 1))
-        with pytest.raises(RecordingsUnavailable, match="too slow"):
+        with pytest.raises(ResultUnavailable):
             await files.read(Recording("a.result", "", 1))
 
     monkeypatch.setattr(results_module, "TRANSFER_SECONDS", 0.01)
-    asyncio.run(wait_for_both())
+    asyncio.run(wait_for_each())
     assert not files_under(settings.temp_dir)

@@ -6,6 +6,7 @@ import asyncio
 import statistics
 from collections.abc import Collection
 
+from transcription.core.errors import ResultUnavailable
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
@@ -20,13 +21,17 @@ class RedisJobs(RedisSteps):
     """As `transcription.jobs.store.base.Jobs`."""
 
     async def submit(self, new: NewJob, max_open: int | None = None) -> tuple[Job, bool]:
-        if self._caching:  # what it deletes would complete this job
-            await self._transcript("cached", work=new.work)
+        caching = self._caching
+        if caching:
+            try:
+                await self._transcript("cached", work=new.work)  # what it deletes would complete this job
+            except ResultUnavailable:
+                caching = False  # so would what it cannot read: the recording is transcribed again
         outcome, shown = await self._replicated_step(
             "submit",
             fields=fields_of(new),
             recording_name=new.recording.name,
-            caching=self._caching,
+            caching=caching,
             max_open=max_open,
         )
         if outcome == TOO_MANY:
@@ -53,7 +58,7 @@ class RedisJobs(RedisSteps):
     async def snapshot(self, job_id: str) -> JobSnapshot | None:
         """As `Jobs.snapshot`, with the order of `claim_for_message`.
 
-        With more than 500 jobs ahead, their seconds are extrapolated from 500. With more than 1,000 queued jobs, those
+        With more than 500 jobs ahead, their seconds are extrapolated from 500. With more than 500 queued jobs, those
         that share the work of an older one count as well.
         """
         found = await self._step("snapshot", id=job_id)

@@ -6,6 +6,7 @@ import asyncio
 import zlib
 from collections.abc import Sequence
 
+from transcription.core.errors import ResultUnavailable
 from transcription.core.transcript import PlacedResult, Transcript
 from transcription.jobs.store.redis.steps import RedisSteps
 from transcription.jobs.store.rows import pack_transcript, readable_windows
@@ -15,7 +16,12 @@ class RedisResults(RedisSteps):
     """As `transcription.jobs.store.base.Results`."""
 
     async def cached(self, work: str) -> Transcript | None:
-        return await self._transcript("cached", work=work) if self._caching else None
+        if not self._caching:
+            return None
+        try:
+            return await self._transcript("cached", work=work)
+        except ResultUnavailable:
+            return None
 
     async def remember(self, work: str, transcript: Transcript) -> None:
         if self._caching:

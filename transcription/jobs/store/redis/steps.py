@@ -16,7 +16,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from transcription.core.errors import InsufficientStorage, NewerStore, OutcomeUnknown, RecordingLost, ServiceUnavailable
+from transcription.core.errors import (
+    InsufficientStorage,
+    NewerStore,
+    OutcomeUnknown,
+    ResultUnavailable,
+    ServiceUnavailable,
+)
 from transcription.core.redis_url import parse_sentinels
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job
@@ -28,7 +34,7 @@ from transcription.jobs.store.redis.rows import job_of
 from transcription.jobs.store.redis.schema import MINIMUM_READER, NEWER, SCHEMA_VERSION
 from transcription.jobs.store.redis.script import load_script
 from transcription.jobs.store.rows import RECORDING, file_of, pack_failure, unpack_transcript
-from transcription.jobs.store.unreadable import READ_ERRORS, Implausible, reason_of, seconds, unreadable_result
+from transcription.jobs.store.unreadable import READ_ERRORS, reason_of, seconds, unreadable_result
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +121,10 @@ class RedisSteps:
             raise LeaseLost(lease.id)
 
     async def _transcript(self, name: str, **values: Any) -> Transcript | None:
-        """The transcript of a result. One that cannot be read is deleted, and every job that shows it fails."""
+        """The transcript of a result. One that cannot be read is deleted, and every job that shows it fails.
+
+        Raises ResultUnavailable if its file cannot be read. The result stays: other machines may be able to.
+        """
         found = await self._step(name, **values)
         if not found:
             return None
@@ -140,16 +149,13 @@ class RedisSteps:
         return (RECORDING.pack(file), file.name) if file else (packed, None)
 
     async def _read(self, stored: bytes) -> Transcript:
-        """The transcript of which Redis has this. Raises one of READ_ERRORS, ServiceUnavailable."""
+        """The transcript of which Redis has this. Raises one of READ_ERRORS, ResultUnavailable."""
         file = file_of(stored)
         if file is None:
             return await asyncio.to_thread(unpack_transcript, stored)
         if self._files is None:
-            raise ServiceUnavailable("This process reads no results from the recording store.")
-        try:
-            return await asyncio.to_thread(unpack_transcript, await self._files.read(file))
-        except RecordingLost:
-            raise Implausible("its file is gone from the recording store") from None
+            raise ResultUnavailable("This process reads no results from the recording store.")
+        return await asyncio.to_thread(unpack_transcript, await self._files.read(file))
 
     async def _claimed(self, name: str, **values: Any) -> Job | None:
         """The first job of a step that claims one which can be read; those before it fail."""
