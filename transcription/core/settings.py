@@ -202,7 +202,7 @@ class Settings(PoolSettings):
         repr=False,
         description="Storage for the recordings of jobs: a folder, or an fsspec URL such as s3://BUCKET/PATH.",
     )
-    max_result_in_redis: int = Field(16_384, ge=0, le=2**29, description="Largest zipped transcript in Redis, bytes.")
+    max_result_in_redis: int = Field(16_384, ge=0, le=2**29, description="Largest compressed result in Redis, bytes.")
     enable_cache: bool = Field(True, description="Answer repeated requests from stored results for JOB_RESULT_TTL.")
     task_queue: Literal["own", "platform"] = Field(
         "own", description="Queue of BentoML's tasks: own for this service's jobs, platform for BentoCloud's queue."

@@ -67,7 +67,7 @@ def _open_store_and_dispatcher(
         from transcription.jobs.cluster.broker import Broker
         from transcription.jobs.cluster.dispatcher import Dispatcher
 
-        shared = open_shared_store(settings, recordings)
+        shared = open_shared_store(settings, with_results=True)
         return shared, Dispatcher(shared, Broker(settings))
     store = open_store(settings)
     return store, Worker(store, recordings, single_flight, runner, settings)

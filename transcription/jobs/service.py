@@ -24,6 +24,7 @@ from transcription.jobs.examiner import Examiner
 from transcription.jobs.job import Job, JobSnapshot, JobStatus, NewJob, Recording
 from transcription.jobs.recordings.base import RecordingStore, checked_name
 from transcription.jobs.recordings.open import job_folders
+from transcription.jobs.recordings.results import TRANSFER_SECONDS
 from transcription.jobs.store.base import JobStore
 from transcription.jobs.submission import Submission, fingerprint
 from transcription.jobs.transcripts.transcripts import Transcripts, check_readable
@@ -194,7 +195,7 @@ class JobService:
         self._dispatcher.abandon(job_id)
         self._dispatcher.wake()  # another job may have waited for the same run
         if job.status is JobStatus.CANCELLED:
-            await self._recordings.remove(job.recording.name)
+            await self._remove(job.recording)
         return job
 
     async def _remove(self, recording: Recording) -> None:
@@ -202,7 +203,11 @@ class JobService:
             checked_name(recording.name)
         except ValueError:
             return  # of a job that cannot be read; the sweep deletes what no job refers to
-        await self._recordings.remove(recording.name)
+        try:
+            async with asyncio.timeout(TRANSFER_SECONDS):
+                await self._recordings.remove(recording.name)
+        except TimeoutError:  # so does it here
+            log.warning("file_not_removed", name=recording.name, reason=f"It took longer than {TRANSFER_SECONDS:g} s.")
 
     async def retry(self, job_id: str, access: Access) -> Job:
         """Queue a failed or completed job again. Raises UnknownJob, WrongJobState, UnreadableJob, TooManyJobs."""

@@ -1,13 +1,20 @@
 """Jobs whose recording store cannot be reached: a real store and folder, a scripted model."""
 
+import asyncio
+
 from tests.support.scripted_runner import ScriptedRunner
 from tests.unit.jobs import test_worker
 from tests.unit.jobs.test_worker import end_of
 from transcription.core.errors import RecordingsUnavailable
 from transcription.jobs import policy
+from transcription.jobs import service as service_module
+from transcription.jobs.access import EVERY_JOB
+from transcription.jobs.examiner import Examiner
 from transcription.jobs.job import JobStatus
 from transcription.jobs.recordings.folder import FolderStore
+from transcription.jobs.service import JobService
 from transcription.jobs.store.sqlite.store import SqliteStore
+from transcription.jobs.worker import Worker
 
 # Fixtures that these tests share with those of the worker.
 world, speech = test_worker.world, test_worker.speech
@@ -59,3 +66,24 @@ def test_a_transcript_that_cannot_be_stored_yet_does_not_fail_its_job(world, spe
     assert (job.status, job.attempt, job.failures) == (JobStatus.COMPLETED, NowhereToStore.failures + 1, 0)
     assert store.delays == [policy.retry_delay(number, 0.01) for number in range(NowhereToStore.failures)]
     assert store.delays == sorted(store.delays) and store.delays[-1] > store.delays[0]
+
+
+def test_a_deletion_leaves_files_to_the_sweep_if_the_store_does_not_answer(world, speech, tmp_path, monkeypatch):
+    class Standing(FolderStore):
+        async def remove(self, name):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(service_module, "TRANSFER_SECONDS", 0.01)
+    deleting = world(ScriptedRunner())
+    recordings = Standing(tmp_path / "jobs" / "spool", deleting.settings)
+    worker = Worker(deleting.store, recordings, deleting.single_flight, deleting.runner, deleting.settings)
+    examiner = Examiner(deleting.settings, deleting.store, worker.wake)
+    service = JobService(deleting.settings, deleting.store, recordings, worker, examiner)
+
+    async def cancel_and_delete():
+        await deleting.submit(speech)
+        assert (await service.cancel("job", EVERY_JOB)).status is JobStatus.CANCELLED
+        await service.cancel("job", EVERY_JOB)
+        assert await deleting.store.get("job") is None
+
+    asyncio.run(cancel_and_delete())

@@ -151,7 +151,7 @@ class WorkerProcess:
             pass  # refuse to start if it cannot be used
         recordings = open_recordings(settings)
         await recordings.check()
-        store, broker = open_shared_store(settings, recordings), Broker(settings)
+        store, broker = open_shared_store(settings, with_results=True), Broker(settings)
         await store.check_version()
         tracer_provider.install()
         warm_up()

@@ -25,7 +25,15 @@ from fsspec.asyn import sync_wrapper
 from transcription.core.errors import RecordingsUnavailable, ServiceUnavailable, TranscriptionError
 from transcription.core.settings import InvalidSettings, Settings
 from transcription.jobs.job import Recording
-from transcription.jobs.recordings.base import CLEANUP, COPY_BYTES, OWN_NAME, checked_name, local_copy, recording_lost
+from transcription.jobs.recordings.base import (
+    CLEANUP,
+    COPY_BYTES,
+    OWN_NAME,
+    RESULT_SUFFIX,
+    checked_name,
+    local_copy,
+    recording_lost,
+)
 from transcription.media.intake.upload import Upload
 from transcription.telemetry.background import going_on
 
@@ -112,7 +120,8 @@ class ObjectStore:
         try:
             await self._delete(self._key(name))
         except ServiceUnavailable as error:
-            log.warning("recording_not_removed", name=name, reason=error.message, detail=error.detail)
+            kind = "result" if name.endswith(RESULT_SUFFIX) else "recording"
+            log.warning("file_not_removed", kind=kind, name=name, reason=error.message, detail=error.detail)
 
     async def sweep(self, in_use: frozenset[str], grace_seconds: float) -> int:
         """As `RecordingStore.sweep`: one listing, and one request per file.

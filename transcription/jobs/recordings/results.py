@@ -6,7 +6,7 @@ import asyncio
 import errno
 import hashlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 import structlog
@@ -66,9 +66,13 @@ class ResultFiles:
                 f"{file.name}: {reason}",
             ) from error
 
-    async def remove(self, name: str) -> None:
-        """As `RecordingStore.remove`."""
-        await self._recordings.remove(name)
+    async def remove(self, names: Collection[str]) -> None:
+        """Delete files, as `RecordingStore.remove`. What takes too long is left to `RecordingStore.sweep`."""
+        try:
+            async with asyncio.timeout(TRANSFER_SECONDS):
+                await asyncio.gather(*map(self._recordings.remove, names))
+        except TimeoutError:
+            log.warning("files_not_removed", names=sorted(names), reason=f"It took longer than {TRANSFER_SECONDS:g} s.")
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ def test_what_is_larger_than_the_setting_is_kept_read_and_removed(settings: Sett
         file = await files.keep(packed)
         assert file
         assert await files.read(file) == packed
-        await files.remove(file.name)
+        await files.remove([file.name])
         with pytest.raises(ResultUnavailable, match="missing"):
             await files.read(file)
 
@@ -41,6 +41,9 @@ def test_a_transfer_that_takes_too_long_is_given_up(
         async def keep(self, *_: object) -> None:  # type: ignore[override]
             await asyncio.Event().wait()
 
+        async def remove(self, name: str) -> None:
+            await asyncio.Event().wait()
+
         @asynccontextmanager
         async def borrowed(self, *_: object):  # type: ignore[no-untyped-def, override]
             await asyncio.Event().wait()
@@ -52,6 +55,7 @@ def test_a_transfer_that_takes_too_long_is_given_up(
             await files.keep(b"x" * (settings.max_result_in_redis + 1))
         with pytest.raises(ResultUnavailable):
             await files.read(Recording("a.result", "", 1))
+        await files.remove(["a.result"])  # the sweep does it
 
     monkeypatch.setattr(results_module, "TRANSFER_SECONDS", 0.01)
     asyncio.run(wait_for_each())

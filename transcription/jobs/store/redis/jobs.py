@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 from collections.abc import Collection
 
@@ -93,7 +92,7 @@ class RedisJobs(RedisSteps):
             await self._fail_unreadable(job)
         unused = await self._step("delete", id=job_id)
         if self._files:
-            await asyncio.gather(*(self._files.remove(name.decode()) for name in unused))
+            await self._files.remove([name.decode() for name in unused])
 
     async def result(self, job_id: str) -> Transcript | None:
         return await self._transcript("result", id=job_id)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
 
+from tests.support.s3_server import S3Server
 from tests.unit.jobs.store.redis import test_result_files
 from tests.unit.jobs.store.redis.test_result_files import World
-from tests.unit.jobs.store.support import finish, new_job, transcript
+from tests.unit.jobs.store.support import Calls, finish, new_job, transcript
 from transcription.core.errors import ResultUnavailable
+from transcription.core.settings import Settings
 from transcription.jobs.job import JobStatus
 from transcription.jobs.recordings.folder import FolderStore
+from transcription.jobs.recordings.object_storage import THREADS
+from transcription.jobs.recordings.open import open_recordings
+from transcription.jobs.store.open import open_shared_store
 from transcription.jobs.store.rows import pack_transcript
 
 world = test_result_files.world  # a fixture that both files share
@@ -108,3 +114,18 @@ def test_a_former_version_whose_file_cannot_be_read_is_unavailable(world: World)
     with pytest.raises(ResultUnavailable):
         world.store.former_result("a", 0)
     assert world.store.result("a") == transcript(" corrected")
+
+
+def test_transcripts_do_not_wait_for_the_transfers_of_recordings(
+    url: str, settings: Settings, s3: S3Server, bucket: str
+) -> None:
+    changed = {"max_result_in_redis": 0, "spool_url": f"s3://{bucket}/spool", "redis_url": url}
+    settings = settings.model_copy(update=changed)
+    recordings, transferred = open_recordings(settings), threading.Event()
+    for _ in range(THREADS):
+        recordings._threads.submit(transferred.wait)  # type: ignore[attr-defined]
+    store = Calls(open_shared_store(settings, with_results=True))
+    finish(store, "a")
+    assert store.result("a") == transcript()
+    transferred.set()
+    store.close()
