@@ -124,6 +124,7 @@ run_compose down --volumes
 redis=docker.io/library/$(sed -n 's/^ *image: \(redis:.*\)/\1/p' cluster.yaml)
 if ! podman image exists "$redis"; then
   debootstrap --variant=minbase --include=redis-server bookworm "$root/redis-root" >"$root/debootstrap-redis.log"
+  rm -rf "$root/redis-root/etc/redis" # Debian's, which another user may not read
   install --directory --owner 999 --group 1000 "$root/redis-root/data" # the image's user redis
   tar -C "$root/redis-root" -c . | podman import - "$redis" >/dev/null 2>&1
 fi
