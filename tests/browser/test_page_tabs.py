@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_page_editing import SAID, edit, result, saved
-from tests.support.browser import SHORT, OpenPage
+from tests.browser.test_page_editing import SAID, edit, result, saved, until
+from tests.support.browser import SHORT, OpenPage, Visit
 from tests.support.service import LocalService
 from tests.support.waiting import wait_until
 
@@ -19,8 +19,8 @@ def shows(page: Page, text: str) -> None:
         expect(page.locator(".segment p")).to_have_text(text)
 
 
-def test_two_tabs_correct_one_transcript_together(visit: OpenPage, site: LocalService) -> None:
-    visited = visit()
+def two_tabs(visited: Visit) -> tuple[Page, Page]:
+    """Two tabs in which one transcript is corrected. `heard` in each is the last version that the other told."""
     one = visited.page
     visited.transcribe(SHORT)
     visited.wait_until_done()
@@ -29,6 +29,31 @@ def test_two_tabs_correct_one_transcript_together(visit: OpenPage, site: LocalSe
     for page in (one, other):
         expect(page.locator("#done")).to_be_visible()
         edit(page)
+        # Made after the page's own, so it hears last.
+        page.evaluate("""() => {
+            window.channel = new BroadcastChannel("transcription-corrections");
+            channel.onmessage = ({ data }) => { window.heard = data.version; };
+        }""")
+    return one, other
+
+
+def tell_nothing_while_typing(page: Page) -> None:
+    """Stop the clock after which what was typed is kept and told: the tab stays one that was just typed in."""
+    page.evaluate("""() => {
+        const start = window.setTimeout;
+        window.setTimeout = (act, ms) => (ms === 500 ? 0 : start(act, ms));
+    }""")
+
+
+def type_at_end(page: Page, text: str) -> None:
+    page.locator(".word").last.click()
+    page.keyboard.press("End")
+    page.keyboard.type(text)
+
+
+def test_two_tabs_correct_one_transcript_together(visit: OpenPage, site: LocalService) -> None:
+    visited = visit()
+    one, other = two_tabs(visited)
     one.locator(".word").first.click()
     one.keyboard.press("Home")
     one.keyboard.type("really ")
@@ -79,3 +104,20 @@ def test_a_tab_that_was_put_aside_has_what_another_one_did(visit: OpenPage) -> N
         return "and friday" in one.locator(".segment p").inner_text()
 
     assert wait_until(comes_back)
+
+
+def test_a_tab_that_was_just_typed_in_knows_that_another_one_saved(visit: OpenPage) -> None:
+    one, other = two_tabs(visit())
+    tell_nothing_while_typing(other)
+    type_at_end(other, " and friday")
+    type_at_end(one, " at noon")
+    one.keyboard.press("Control+s")
+    saved(one, 1)
+    until(other, "window.heard === 1")
+    shows(other, f"{SAID} and friday")
+    expect(other.locator("#saved")).to_contain_text("Not saved yet")
+    other.keyboard.press("Control+s")
+    for page in (one, other):
+        saved(page, 2)
+        shows(page, f"{SAID} and friday")
+        expect(page.get_by_role("alert")).to_be_hidden()

@@ -17,7 +17,7 @@ const CHANGED =
 const at = (id) => document.getElementById(id);
 
 export class Correcting {
-  #open = null; // { job, document, saved, shared, version, tag, isKept }; shared: what this browser's other tabs have
+  #open = null; // { job, document, saved, shared, version, tag, isKept }; saved: null if not here; shared: what other tabs have
   #timer = 0;
 
   /** transcript: the view. onShow: called when segments or speakers changed. onSaved: called after they were saved. */
@@ -171,11 +171,18 @@ export class Correcting {
     const open = this.#open;
     if (open?.job !== job) return;
     const { document } = open;
-    if (document.segments !== open.shared) return; // typed here since, which the other tab gets next
-    document.adopt(segments);
-    this.#share(open);
-    Object.assign(open, { version, tag, isKept: true });
-    if (isSaved) open.saved = document.segments;
+    const isOutdated = version < open.version; // told before that tab had heard of the last save
+    if (isSaved && isOutdated) return;
+    const adopts = document.segments === open.shared; // or it was typed here since, which the other tab gets next
+    if (adopts) {
+      document.adopt(segments);
+      this.#share(open);
+      open.isKept = true;
+    }
+    if (!isOutdated && (adopts || isSaved)) {
+      if (isSaved || version > open.version) open.saved = isSaved && adopts ? document.segments : null;
+      Object.assign(open, { version, tag });
+    }
     this.#show();
   }
 
