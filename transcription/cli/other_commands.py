@@ -6,7 +6,8 @@ another name is translated; any other is refused, with what to do instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import click
@@ -112,6 +113,14 @@ OTHERS = {
     "--live-input-device": Other(MICROPHONE),
     "--live-input-device-sample-rate": Other(MICROPHONE),
 }
+# Those that may stand without True or False: then the next word is not theirs, but perhaps a recording.
+SWITCHES = frozenset(
+    {
+        *("--fp16", "--batched", "--print-progress", "--print-colors", "--pretty-json", "--local-files-only"),
+        *("--model-cache-only", "--multilingual"),
+        *(name for name, other in OTHERS.items() if other.needless in (TRUE, FALSE)),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +135,19 @@ def adapted(arguments: Sequence[str]) -> Adapted:
     """The command line in this command's own options. Raises click.UsageError, which names all that are refused."""
     done = Adapted()
     refused: list[str] = []
-    rest = iter(arguments)
-    for word in rest:
+    rest = deque(arguments)
+    while rest:
+        word = rest.popleft()
         if word == "--":
             done.arguments.extend([word, *rest])
             break
         name, equals, value = word.partition("=")
         known = name.replace("_", "-")
         if known in PARAMETERS:
-            done.arguments.extend(["--set", f"{PARAMETERS[known]}={_value(equals, value, rest).lower()}"])
+            done.arguments.extend(["--set", f"{PARAMETERS[known]}={_value(known, equals, value, rest).lower()}"])
         elif known in OTHERS:
             other = OTHERS[known]
-            given = _value(equals, value, rest) if other.takes_value else ""
+            given = _value(known, equals, value, rest) if other.takes_value else ""
             if other.needless is None or given in other.needless:
                 done.notes.append(f"{name} is not needed. {other.remark}")
             else:
@@ -149,6 +159,10 @@ def adapted(arguments: Sequence[str]) -> Adapted:
     return done
 
 
-def _value(equals: str, value: str, rest: Iterator[str]) -> str:
-    """The value of an option: behind its equals sign, or the next word."""
-    return value if equals else next(rest, "")
+def _value(name: str, equals: str, value: str, rest: deque[str]) -> str:
+    """The value of an option: behind its equals sign, or the next word. A switch without one is on."""
+    if equals:
+        return value
+    if name in SWITCHES and (not rest or rest[0] not in (*TRUE, *FALSE)):
+        return TRUE[0]
+    return rest.popleft() if rest else ""

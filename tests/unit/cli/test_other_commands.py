@@ -41,6 +41,19 @@ def test_the_same_under_another_name_is_a_parameter() -> None:
     assert set(PARAMETERS.values()) <= TranscriptionParameters.model_fields.keys()
 
 
+@pytest.mark.parametrize("name", ["--fp16", "--print_progress", "--carry_initial_prompt"])
+def test_a_switch_takes_no_recording_for_its_value(name: str) -> None:
+    assert adapted([name, "a.mp3", "b.mp3"]).arguments == ["a.mp3", "b.mp3"]
+    assert adapted([name, "True", "b.mp3"]).arguments == ["b.mp3"]
+    assert adapted(["a.mp3", name]).arguments == ["a.mp3"]
+
+
+def test_a_switch_without_a_value_is_on() -> None:
+    assert adapted(["--multilingual", "a.mp3"]).arguments == ["--set", "multilingual=true", "a.mp3"]
+    with pytest.raises(click.UsageError, match="--condition_on_previous_text has no counterpart"):
+        adapted(["--condition_on_previous_text", "a.mp3"])
+
+
 def test_what_is_behind_two_dashes_is_a_file() -> None:
     assert adapted(["--", "--fp16"]).arguments == ["--", "--fp16"]
 
