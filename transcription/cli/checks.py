@@ -15,6 +15,10 @@ from transcription.core.errors import InvalidParameter
 
 LAYOUT = frozenset(field.name for field in fields(SubtitleLayout))
 TRUE = frozenset({"true", "1", "yes", "on"})
+FALSE = frozenset({"false", "0", "no", "off"})
+# Parameters that are not text in the message that starts a live session.
+NUMBERS = frozenset({"beam_size", "max_speakers"})
+FLAGS = frozenset({"diarize"})
 SETTINGS_OF_A_SERVER = ("device", "compute_type", "threads", "model_dir")
 
 
@@ -22,7 +26,7 @@ def formats_of(names: Iterable[str], parameters: Mapping[str, str]) -> tuple[Res
     """The formats, each once. `all` has turns of speakers only if they are told apart."""
     chosen: list[ResponseFormat] = []
     for name in names:
-        speakers = parameters.get("diarize") in TRUE or parameters.get("channel") == "split"
+        speakers = parameters.get("diarize", "").lower() in TRUE or parameters.get("channel") == "split"
         every = [each for each in ResponseFormat if speakers or each is not ResponseFormat.RTTM]
         chosen += every if name == ALL else [ResponseFormat(name)]
     return tuple(dict.fromkeys(chosen))
@@ -48,6 +52,15 @@ def check_layout_of(parameters: Mapping[str, str], formats: Sequence[ResponseFor
             problems.append(error.message)
     if len(problems) == len(formats):
         raise click.UsageError(problems[0].replace("response_format=", "--format "))
+
+
+def check_values(parameters: Mapping[str, str]) -> None:
+    """Refuse values of live audio that are not of their parameter's type. Raises click.UsageError."""
+    for name, value in parameters.items():
+        if name in FLAGS and value.lower() not in TRUE | FALSE:
+            raise click.UsageError(f"{name} takes true or false, not '{value[:40]}'.")
+        if name in NUMBERS and not value.isdecimal():
+            raise click.UsageError(f"{name} takes a positive whole number, not '{value[:40]}'.")
 
 
 def check_model(name: str, known: Sequence[str], where: str) -> None:

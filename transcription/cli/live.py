@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from formats.registry import ResponseFormat
+from transcription.cli.checks import check_values
 from transcription.cli.inputs import LIVE
 from transcription.cli.live_engine import LiveEngine, Problem
 from transcription.cli.live_input import LiveInput, PcmReader
@@ -50,6 +51,7 @@ def check_live(
         raise click.UsageError("`transcribe live` prints the text as it comes. Leave out --stdout.")
     if unknown := sorted(parameters.keys() - PARAMETERS):
         raise click.UsageError(f"Live audio has no {', '.join(unknown)}. docs/LIVE.md lists its options.")
+    check_values(parameters)
     if choices["output_dir"] is None and list(choices["formats"]) != ["text"]:
         raise click.UsageError("Say where the results go: --output-dir FOLDER, such as -o .")
 

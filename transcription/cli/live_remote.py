@@ -12,16 +12,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from formats.registry import ResponseFormat
-from transcription.cli.checks import TRUE
+from transcription.cli.checks import FLAGS, NUMBERS, TRUE
 from transcription.cli.live_engine import Complete, Event, Heard, Problem, by_speaker
 from transcription.cli.transcriber import RecordingFailed, ServerUnavailable
 
 KEEPALIVE_SECONDS = 20.0  # the server disconnects a client that is silent for 60 s
 CONNECT_SECONDS = 10.0
 NO_CAPACITY = frozenset({429, 502, 503, 504})
-# Parameters that are not text in the message `start`.
-NUMBERS = frozenset({"beam_size", "max_speakers"})
-FLAGS = frozenset({"diarize"})
 
 Document = dict[str, Any]
 
@@ -108,7 +105,7 @@ def start_message(parameters: Mapping[str, str]) -> Document:
     message: Document = {"type": "start", "words": parameters.get("timestamp_granularity") == "word"}
     for name, value in parameters.items():
         if name != "timestamp_granularity":
-            message[name] = int(value) if name in NUMBERS else value in TRUE if name in FLAGS else value
+            message[name] = int(value) if name in NUMBERS else value.lower() in TRUE if name in FLAGS else value
     return message
 
 

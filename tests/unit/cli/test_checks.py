@@ -16,6 +16,7 @@ def test_all_is_every_format_and_that_of_turns_only_with_speakers() -> None:
     without = formats_of(["all"], {})
     assert set(ResponseFormat) - set(without) == {ResponseFormat.RTTM}
     assert set(formats_of(["all"], {"diarize": "true"})) == set(ResponseFormat)
+    assert set(formats_of(["all"], {"diarize": "True"})) == set(ResponseFormat)
     assert formats_of(["srt", "all"], {})[0] is SRT
 
 

@@ -112,6 +112,9 @@ def test_an_ffmpeg_that_cannot_record_is_named_with_what_to_install() -> None:
         ((), {}, {"terminal": True}, "Nothing to listen to"),
         (("-",), {}, {"microphone": "default"}, "either - or --microphone"),
         ((), {"num_speakers": "2"}, {}, "no num_speakers"),
+        ((), {"max_speakers": "two"}, {}, "max_speakers takes a positive whole number, not 'two'"),
+        ((), {"beam_size": "2.5"}, {}, "beam_size takes a positive whole number"),
+        ((), {"diarize": "yse"}, {}, "diarize takes true or false, not 'yse'"),
         ((), {}, {"stdout": True}, "Leave out --stdout"),
         ((), {}, {"formats": ("srt",)}, "-o ."),
     ],
@@ -122,6 +125,14 @@ def test_what_live_audio_does_not_have_is_refused(
     is_terminal = more.pop("terminal", False)
     with pytest.raises(click.UsageError, match=message):
         check_live(files, parameters, {**CHOICES, **more}, is_terminal=is_terminal)
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"), [("True", True), ("YES", True), ("1", True), ("False", False), ("off", False)]
+)
+def test_a_flag_is_understood_in_any_case(value: str, meant: bool) -> None:
+    check_live((), {"diarize": value}, CHOICES, is_terminal=False)
+    assert start_message({"diarize": value})["diarize"] is meant
 
 
 def test_confirmed_text_stays_and_tentative_text_is_grey_and_replaced() -> None:
