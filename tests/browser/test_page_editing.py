@@ -168,6 +168,23 @@ def test_a_browser_without_room_for_corrections_asks_before_they_are_lost(editin
     assert asked == ["beforeunload"]
 
 
+def test_what_could_not_be_kept_is_safe_once_it_is_saved(editing: Visit) -> None:
+    page = editing.page
+    page.evaluate("""() => {
+        const put = IDBObjectStore.prototype.put;
+        IDBObjectStore.prototype.put = () => { IDBObjectStore.prototype.put = put; throw new Error("full"); };
+    }""")
+    page.locator(".word").first.click()
+    page.keyboard.type("really ")
+    expect(page.locator("#saved")).to_have_text("Not saved yet, and this browser has no room to keep it.")
+    # From now on nothing else finds out that there is room.
+    page.evaluate("() => { window.setTimeout = () => 0; }")
+    page.keyboard.press("Control+s")
+    saved(page, 1)
+    page.keyboard.type("very ")
+    expect(page.locator("#saved")).to_have_text("Not saved yet; kept in this browser.")
+
+
 def test_keys_play_while_typing_and_uncertain_words_are_marked_on_demand(editing: Visit) -> None:
     page = editing.page
     page.locator(".word").first.click()

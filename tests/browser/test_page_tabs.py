@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.test_page_editing import SAID, edit, result, saved, until
 from tests.support.browser import SHORT, OpenPage, Visit
@@ -121,3 +121,26 @@ def test_a_tab_that_was_just_typed_in_knows_that_another_one_saved(visit: OpenPa
         saved(page, 2)
         shows(page, f"{SAID} and friday")
         expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_what_another_tab_corrects_during_a_save_stays(visit: OpenPage, site: LocalService) -> None:
+    one, other = two_tabs(visit())
+    type_at_end(one, " and friday")
+    shows(other, f"{SAID} and friday")
+    held: list[Route] = []
+    one.route("**/transcript", lambda route: held.append(route) if route.request.method == "PUT" else route.fallback())
+    with one.expect_request("**/transcript"):
+        one.keyboard.press("Control+s")
+    type_at_end(other, " at noon")
+    shows(one, f"{SAID} and friday at noon")
+    assert wait_until(lambda: one.evaluate("true") and bool(held))
+    held[0].continue_()
+    until(other, "window.heard === 1")
+    for page in (one, other):
+        shows(page, f"{SAID} and friday at noon")
+        expect(page.locator("#saved")).to_contain_text("Not saved yet; kept in this browser.")
+    other.keyboard.press("Control+s")
+    for page in (one, other):
+        saved(page, 2)
+        expect(page.get_by_role("alert")).to_be_hidden()
+    assert f"{SAID} and friday at noon" in result(site, one, response_format="text").text

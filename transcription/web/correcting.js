@@ -63,7 +63,7 @@ export class Correcting {
     const open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag, isKept: true };
     this.#open = open;
     if (draft) document.restore(draft.segments);
-    this.#share(open);
+    this.#markShared(open);
     this.#show();
   }
 
@@ -101,11 +101,8 @@ export class Correcting {
       throw new ServiceError(CONFLICT, { message: CHANGED }, null);
     }
     Object.assign(open, { saved: segments, version: (await response.json()).version, tag: response.headers.get("ETag") });
-    this.#tell(open, segments);
-    await dropDraft(job);
-    this.#keep(open); // what was typed meanwhile
+    await this.#keep(open, true); // what was typed or told meanwhile is not saved
     if (this.#open !== open) return;
-    this.#note();
     announce("Saved");
     this.onSaved();
   }
@@ -150,36 +147,37 @@ export class Correcting {
 
   // Keep what is not saved, and show it in other tabs. All tabs share one draft; unless they followed, one would overwrite
   // what another has.
-  async #keep(open) {
+  async #keep(open, wasSaved = false) {
     const { job, document, saved, shared, tag, isKept } = open;
     const { segments } = document;
-    if (segments === shared && isKept) return;
-    this.#tell(open, segments);
+    if (segments === shared && isKept && !wasSaved) return;
+    this.#tell(open, wasSaved);
     if (segments === saved) await dropDraft(job);
-    else open.isKept = await keepDraft(job, segments, tag);
+    open.isKept = segments === saved || (await keepDraft(job, segments, tag));
     if (this.#open === open) this.#note();
   }
 
-  #tell(open, segments) {
-    const { job, saved, version, tag } = open;
-    tell({ job, segments, isSaved: segments === saved, version, tag });
+  #tell(open, wasSaved) {
+    const { job, document, saved, version, tag } = open;
+    const { segments } = document;
+    tell({ job, segments, isSaved: segments === saved, wasSaved, version, tag });
     open.shared = segments;
   }
 
   /** Another tab has corrected or saved the transcript that is open here, too. Undo brings back what was here. */
-  #follow({ job, segments, isSaved, version, tag }) {
+  #follow({ job, segments, isSaved, wasSaved, version, tag }) {
     const open = this.#open;
     if (open?.job !== job) return;
     const { document } = open;
     const isOutdated = version < open.version; // told before that tab had heard of the last save
-    if (isSaved && isOutdated) return;
+    if (wasSaved && isOutdated) return;
     const adopts = document.segments === open.shared; // or it was typed here since, which the other tab gets next
     if (adopts) {
       document.adopt(segments);
-      this.#share(open);
+      this.#markShared(open);
       open.isKept = true;
     }
-    if (!isOutdated && (adopts || isSaved)) {
+    if (!isOutdated && (adopts || wasSaved)) {
       if (isSaved || version > open.version) open.saved = isSaved && adopts ? document.segments : null;
       Object.assign(open, { version, tag });
     }
@@ -187,7 +185,7 @@ export class Correcting {
   }
 
   /** Other tabs have what this one shows. */
-  #share(open) {
+  #markShared(open) {
     clearTimeout(this.#timer);
     open.shared = open.document.segments;
   }
@@ -226,7 +224,7 @@ export class Correcting {
     this.transcript.speakers = [...new Set(this.transcript.speakers.map((label) => names[label] ?? label))];
     if (this.speakers.only in names) this.speakers.only = names[this.speakers.only];
     await this.start(job);
-    if (this.#open?.job === job) this.#tell(this.#open, this.#open.document.segments);
+    if (this.#open?.job === job) this.#tell(this.#open, true);
     this.onSaved();
   }
 

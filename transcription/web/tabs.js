@@ -2,7 +2,10 @@
 
 const channel = new BroadcastChannel("transcription-corrections");
 
-/** Tell the other tabs: { job, segments, isSaved, version, tag }. */
+/**
+ * Tell the other tabs: { job, segments, isSaved, wasSaved, version, tag }. wasSaved: this browser has just saved that version;
+ * its text may have changed since.
+ */
 export const tell = (news) => channel.postMessage(news);
 
 /** act: called with what another tab told. */
