@@ -101,13 +101,15 @@ def run(files: Sequence[str], choices: Mapping[str, Any], screen: Screen) -> int
     if not found.recordings and not found.unreadable:
         raise click.UsageError("\n".join(f"{argument}: {reason}" for argument, reason in found.nothing.items()))
     work = work_for(found.recordings, formats, choices)
+    without = {**found.nothing, **found.unreadable}
+    for argument, reason in without.items():
+        screen.complain(argument, reason)
+    if not work:
+        return SOME_FAILED
     with transcriber_for(choices, parameters) as transcriber:
         check_model_of(transcriber, choices)
         session = Session(transcriber, Output(choices["overwrite"]), screen, parameters, most_copied)
-        without = {**found.nothing, **found.unreadable}
         failures = len(without)
-        for argument, reason in without.items():
-            screen.complain(argument, reason)
         good = []
         for each in work:
             try:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from transcription.cli.inputs import Recording, find_recordings
+from transcription.cli.main import main, run
+from transcription.cli.screen import Screen
 
 
 @pytest.fixture
@@ -54,6 +56,19 @@ def test_a_folder_that_cannot_be_read_is_told_beside_what_was_found() -> None:
         assert found.unreadable == dict.fromkeys(
             [str(closed), str(closed / "inner")], "cannot be read: Permission denied"
         )
+
+
+def test_without_a_recording_that_can_be_read_nothing_is_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        closed = Path(name) / "closed"
+        closed.mkdir()
+        Path(name).chmod(0o755)
+        closed.chmod(0)
+        no_server = ["--server", "localhost:1", "--model", "base"]
+        with main.make_context("transcribe", [str(closed), *no_server]) as context, unprivileged():
+            files = context.params.pop("files")
+            assert run(files, context.params, Screen(quiet=False, verbose=True)) == 1
+    assert capsys.readouterr().err == f"{closed}: cannot be read: Permission denied\n"
 
 
 @contextmanager
