@@ -88,7 +88,7 @@ def recordings_in(folder: Path, on_error: Callable[[OSError], None] | None = Non
 
 
 def _is_special(path: Path) -> bool:
-    """Whether it is a pipe, a device or a socket, which nobody means who names the folder: it may never end."""
+    """Whether it is a pipe, a device or a socket. Those in a folder are left out: reading one may never end."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except OSError:

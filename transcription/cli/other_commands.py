@@ -1,4 +1,4 @@
-"""Options of other Whisper commands that this one has not: of openai/whisper's, whisper-ctranslate2's and whisperX's.
+"""Options that other Whisper commands have and this one does not: openai/whisper, whisper-ctranslate2 and whisperX.
 
 People type them by habit. One whose effect is there anyway is left out, with a note; one with the same meaning under
 another name is translated; any other is refused, with what to do instead.
@@ -42,8 +42,8 @@ PARAMETERS = {
 class Other:
     """An option of another command.
 
-    remark: why it is not needed, or what to do instead. needless: values with which nothing is asked for that is not so
-    anyway; empty for none, None for all. takes_value: whether a word follows it.
+    remark: why it is not needed, or what to do instead. needless: values that change nothing here; empty for
+    none, None for all. takes_value: whether a word follows it.
     """
 
     remark: str
@@ -106,7 +106,7 @@ OTHERS = {
     "--cache-directory": Other("Use --model_dir."),
     "--speaker-name": Other("Use --set speaker_labels=..."),
     "--speaker-embeddings": Other("The API has the samples of known voices, see docs/SPEAKERS.md."),
-    "--return-char-alignments": Other("Words have times, characters have not.", takes_value=False),
+    "--return-char-alignments": Other("Words have times, characters do not.", takes_value=False),
     "--segment-resolution": Other(SUBTITLES),
     "--live-transcribe": Other(MICROPHONE, FALSE),
     "--live-volume-threshold": Other(MICROPHONE),

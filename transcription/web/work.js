@@ -55,7 +55,7 @@ export class Work {
     this.#listen(file);
     this.#address(job);
     at("work").scrollIntoView();
-    if (at("recent").contains(document.activeElement)) at("work-title").focus(); // the keys go where the eyes go
+    if (at("recent").contains(document.activeElement)) at("work-title").focus(); // the list is out of sight now
     await this.#follow(work);
   }
 

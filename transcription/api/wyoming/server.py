@@ -96,7 +96,7 @@ class WyomingConnection:
         self._writer = writer
         self._settings = settings
         self._sessions = live
-        # A client that is gone already has no address any more.
+        # There is no address if the client has already disconnected.
         address = client_of({"client": writer.get_extra_info("peername")}, ())
         self._client = LiveClient(address if settings.enable_rate_limit else "")
         self._asked = Transcribe()
