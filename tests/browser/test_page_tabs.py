@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import httpx
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.test_page_editing import SAID, edit, result, saved, until
+from tests.browser.test_page_editing import SAID, edit, job_of, result, saved, until
 from tests.support.browser import SHORT, OpenPage, Visit
 from tests.support.service import LocalService
 from tests.support.waiting import wait_until
@@ -144,3 +145,28 @@ def test_what_another_tab_corrects_during_a_save_stays(visit: OpenPage, site: Lo
         saved(page, 2)
         expect(page.get_by_role("alert")).to_be_hidden()
     assert f"{SAID} and friday at noon" in result(site, one, response_format="text").text
+
+
+def test_the_leave_to_overwrite_somebody_elses_corrections_is_one_tabs_alone(
+    visit: OpenPage, site: LocalService
+) -> None:
+    visited = visit()
+    one, other = two_tabs(visited)
+    theirs = {"segments": [{"start": 0.5, "end": 2, "text": "theirs"}]}
+    httpx.put(f"{site.url}/jobs/{job_of(one)}/transcript", json=theirs).raise_for_status()
+    type_at_end(one, " and friday")
+    one.keyboard.press("Control+s")
+    expect(one.get_by_role("alert")).to_contain_text("Someone else has changed this transcript")
+    one.keyboard.type(" at noon")
+    shows(other, f"{SAID} and friday at noon")
+    other.keyboard.press("Control+s")
+    expect(other.get_by_role("alert")).to_contain_text("Someone else has changed this transcript")
+    other.reload()  # the draft has no leave either
+    expect(other.locator(".segment p")).to_have_text(f"{SAID} and friday at noon")
+    edit(other)
+    other.keyboard.press("Control+s")
+    expect(other.get_by_role("alert")).to_contain_text("Someone else has changed this transcript")
+    assert result(site, one, response_format="text").text.strip() == "theirs"
+    one.get_by_role("button", name="Save", exact=True).click()
+    for page in (one, other):
+        saved(page, 2)

@@ -17,7 +17,9 @@ const CHANGED =
 const at = (id) => document.getElementById(id);
 
 export class Correcting {
-  #open = null; // { job, document, saved, shared, version, tag, isKept }; saved: null if not here; shared: what other tabs have
+  // { job, document, saved, shared, version, tag, isKept, overwrites }. saved: null if not here. shared: what other tabs have.
+  // overwrites: the user knows that someone else has changed it; other tabs and the draft are not told, they ask again.
+  #open = null;
   #timer = 0;
 
   /** transcript: the view. onShow: called when segments or speakers changed. onSaved: called after they were saved. */
@@ -60,7 +62,7 @@ export class Correcting {
     const draft = await draftOf(job);
     const document = new TranscriptDocument(segments, () => this.#changed());
     // With the draft's tag, the service refuses it if the transcript was changed since.
-    const open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag, isKept: true };
+    const open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag, isKept: true, overwrites: false };
     this.#open = open;
     if (draft) document.restore(draft.segments);
     this.#markShared(open);
@@ -88,19 +90,20 @@ export class Correcting {
   async save() {
     if (this.isSaved) return;
     const open = this.#open;
-    const { job, document, tag } = open;
+    const { job, document, tag, overwrites } = open;
     const { segments } = document;
     const body = JSON.stringify({ segments: segments.filter(({ text }) => text.trim()).map(sent) });
-    const headers = { "Content-Type": "application/json", ...(tag ? { "If-Match": tag } : {}) };
+    const headers = { "Content-Type": "application/json", ...(tag && !overwrites ? { "If-Match": tag } : {}) };
     let response;
     try {
       response = await ask(`jobs/${job}/transcript`, { method: "PUT", headers, body });
     } catch (error) {
       if (error.status !== CONFLICT) throw error;
-      open.tag = null;
+      open.overwrites = true;
       throw new ServiceError(CONFLICT, { message: CHANGED }, null);
     }
-    Object.assign(open, { saved: segments, version: (await response.json()).version, tag: response.headers.get("ETag") });
+    const { version } = await response.json();
+    Object.assign(open, { saved: segments, version, tag: response.headers.get("ETag"), overwrites: false });
     await this.#keep(open, true); // what was typed or told meanwhile is not saved
     if (this.#open !== open) return;
     announce("Saved");
@@ -179,7 +182,7 @@ export class Correcting {
     }
     if (!isOutdated && (adopts || wasSaved)) {
       if (isSaved || version > open.version) open.saved = isSaved && adopts ? document.segments : null;
-      Object.assign(open, { version, tag });
+      Object.assign(open, { version, tag, overwrites: open.overwrites && !wasSaved });
     }
     this.#show();
   }
