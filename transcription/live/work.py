@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import structlog
+
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import TranscriptionError
 from transcription.live.audio import AudioBuffer
@@ -19,6 +21,8 @@ from transcription.live.utterance import Utterance
 from transcription.telemetry import metrics
 
 LOOK_SECONDS = 0.1  # between two looks at the utterance that is being spoken
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +51,7 @@ class Work:
         self._more = asyncio.Event()  # utterances have ended, or no more will
         self._progressed = asyncio.Event()
         self._finishing = False
+        self._label_failed = False
 
     @property
     def waiting(self) -> int:
@@ -149,4 +154,14 @@ class Work:
             tools.outbox.put(Failed(utterance.number, utterance.error))
         else:
             final = utterance.final(ended.end)
-            tools.outbox.put(await ended.label(final) if ended.label and final.text else final)
+            tools.outbox.put(await self._labelled(final, ended.label) if ended.label and final.text else final)
+
+    async def _labelled(self, final: Final, label: Callable[[Final], Awaitable[Final]]) -> Final:
+        """The final text with its speakers; without them if they cannot be told apart."""
+        try:
+            return await label(final)
+        except TranscriptionError as error:
+            if not self._label_failed:
+                log.error("live_speakers_failed", error=error.code, message=error.message)
+            self._label_failed = True
+            return final

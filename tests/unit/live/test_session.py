@@ -1,15 +1,18 @@
 """A session from audio to events, with a model that answers by the second of audio, in simulated time."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.live.support import Model, all_of, live, of, options, play, speech, spoken
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import InvalidParameter, ServiceUnavailable, TooManyStreams, UnknownModel
 from transcription.core.options import Priority
 from transcription.core.settings import Settings
+from transcription.core.speakers import SpeakerOptions
 from transcription.live.allowance import LiveClient
 from transcription.live.events import Failed, Final, Partial, SpeechStarted, SpeechStopped
 from transcription.live.session import LiveSession
@@ -30,6 +33,24 @@ def test_the_confirmed_parts_joined_are_the_final_text():
     events = live(spoken(Model(), speech(25, silence=1.5)))
     text = "".join(event.confirmed for event in of(Partial, events))
     assert text == of(Final, events)[0].text == " ".join(map(str, range(25)))
+
+
+def test_without_the_models_for_speakers_texts_come_without_speakers(tmp_path):
+    (tmp_path / "diarization").mkdir()  # empty
+
+    async def speaks():
+        chosen = replace(options(), speakers=SpeakerOptions())
+        clock = asyncio.get_running_loop().time
+        session = LiveSession(Model(), chosen, "request", clock, model_dir=tmp_path)
+        await play(session, np.tile(speech(2, silence=1.5), 2))
+        await session.finish()
+        return await all_of(session)
+
+    with capture_logs() as logged:
+        finals = of(Final, live(speaks()))
+    assert [final.text for final in finals] == ["0 1", "4"]
+    assert not any(final.turns for final in finals)
+    assert [entry["event"] for entry in logged] == ["live_speakers_failed"]
 
 
 def test_silence_costs_no_decode_and_gives_no_event():
