@@ -66,6 +66,8 @@ class Connection:
             opened = await self._open()
             if opened is not None:
                 await until_one_ends(self._send_events(*opened), self._receive(opened[0]), self._leave())
+                if self._replaced.is_set():
+                    await self._socket.close(GOING_AWAY, "The session goes on over another connection.")
         except WebSocketDisconnect as end:
             code = end.code
         finally:
@@ -107,7 +109,6 @@ class Connection:
     async def _leave(self) -> None:
         """End once the client has come back over another connection; this one is a ghost."""
         await self._replaced.wait()
-        await self._socket.close(GOING_AWAY, "The session goes on over another connection.")
 
     async def _greet(self, conversation: Conversation, *, resumed: bool) -> None:
         await self._send(
@@ -133,9 +134,13 @@ class Connection:
         await asyncio.Event().wait()
 
     async def _receive(self, conversation: Conversation) -> None:
+        """Do what the client says. What arrives after `resume` is not taken: the client sends it anew."""
         while True:
             try:
-                await self._do(await self._message(), conversation)
+                message = await self._message()
+                if self._replaced.is_set():
+                    return
+                await self._do(message, conversation)
             except Silent as end:
                 await self._end_silence(end, GOING_AWAY)
                 raise WebSocketDisconnect(GOING_AWAY) from None

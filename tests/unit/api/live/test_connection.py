@@ -1,6 +1,7 @@
 """One connection of WS /live, with a client who is silent or does not read, in simulated time."""
 
 import asyncio
+import json
 
 import pytest
 from starlette.websockets import WebSocket
@@ -10,6 +11,7 @@ from tests.support.quiet_client import QuietClient
 from transcription.api.client_socket import IDLE_SECONDS
 from transcription.api.live.connection import Connection
 from transcription.api.live.conversations import RESUME_SECONDS, Conversations
+from transcription.api.live.messages import Resume
 from transcription.core.settings import Settings
 from transcription.live.allowance import LiveClient
 from transcription.live.sessions import LiveSessions
@@ -59,6 +61,55 @@ def test_a_client_that_does_not_read_is_disconnected():
 def test_a_session_waits_for_a_client_that_did_not_close_it(code, held):
     _, left, later = served(QuietClient(START, gone=code))
     assert (left, later) == (held, 0)
+
+
+class Ghost(QuietClient):
+    """Its frames arrive late, and it does not answer the close of its connection."""
+
+    def __init__(self):
+        super().__init__(START)
+        self.late = asyncio.Queue()
+
+    async def receive(self):
+        return await (super().receive() if self._frames else self.late.get())
+
+    async def send(self, message):
+        await super().send(message)
+        if message["type"] == "websocket.close":
+            await asyncio.Event().wait()
+
+
+def test_audio_of_a_connection_that_was_replaced_is_not_taken():
+    ghost = Ghost()
+
+    async def serve():
+        settings = Settings(whisper_model="demo")
+        conversations = Conversations(LiveSessions(None, settings, asyncio.get_running_loop().time), settings)
+
+        async def connect(client):
+            socket = WebSocket({"type": "websocket", "headers": []}, client.receive, client.send)
+            await socket.accept()
+            await Connection(socket, conversations, LiveClient("ann"), "request", write_timeout=5.0).serve()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(connect(ghost))
+            await asyncio.sleep(1)
+            (session,) = ghost.events()
+            resume = {"type": "resume", "session": session["session"], "token": session["token"]}
+            second = QuietClient({"text": json.dumps(resume)})
+            group.create_task(connect(second))
+            while not second.events():
+                await asyncio.sleep(0)
+            for _ in range(3):
+                ghost.late.put_nowait({"type": "websocket.receive", "bytes": bytes(3200)})
+            await asyncio.sleep(1)
+            received = conversations.resume(Resume(**resume)).received
+            return second.events()[0]["received"], received
+
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        told, received = runner.run(serve())
+    assert told == received == 0
+    assert ghost.close_code() == 1001
 
 
 def test_a_service_without_live_sessions_says_so():
