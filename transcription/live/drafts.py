@@ -139,7 +139,8 @@ class Drafts:
         followed = self._followed
         if self._failure:
             raise self._failure
-        if not followed or len(self._ticks) >= MOST_TICKS:
+        # A tick would take the place of a last decode that still waits in the queue.
+        if not followed or self._taken or len(self._ticks) >= MOST_TICKS:
             return
         now = self._tools.clock()
         ends_soon = _ends_soon(followed.utterance)

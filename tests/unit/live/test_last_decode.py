@@ -104,3 +104,30 @@ def test_a_last_decode_that_failed_in_the_pause_is_made_again():
     events, thorough = timed(FailingOnce(), speech(4, silence=1.5), options(PAUSE))
     assert [event.text for _, event in events if isinstance(event, Final)] == ["0 1 2 3"]
     assert len(thorough) == 1
+
+
+@dataclass
+class Queueing(Model):
+    """Is busy with others for a while. A newer window takes the place of a replaceable one that waits."""
+
+    busy: tuple[float, float] = (2.1, 4.0)
+    waiting: asyncio.Future | None = None
+    thorough: int = 0
+
+    async def transcribe(self, window, options, ticket):
+        self.thorough += not options.draft
+        loop = asyncio.get_running_loop()
+        if self.waiting and not self.waiting.done():
+            self.waiting.set_exception(Superseded("replaced"))
+        if self.busy[0] <= loop.time() < self.busy[1]:
+            turn = loop.create_future()
+            loop.call_at(self.busy[1], lambda: turn.done() or turn.set_result(None))
+            self.waiting = turn if ticket.replaceable else None
+            await turn
+        return await super().transcribe(window, options, ticket)
+
+
+def test_a_tick_of_the_next_utterance_does_not_replace_a_last_decode_that_was_begun_in_the_pause():
+    model = Queueing()
+    timed(model, np.concatenate((speech(2, silence=0.6), speech(3, silence=1.5))), options(PAUSE))
+    assert model.thorough == 2
