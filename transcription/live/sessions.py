@@ -48,14 +48,16 @@ class LiveSessions:
         Raises TooManyStreams when the client has too many, TooManyLiveMinutes when it has sent too much audio,
         ServiceUnavailable when the process has too many sessions, or the model is too slow for one more.
         """
-        allowance = Allowance(self._settings.max_duration, self._meter, client)
         try:
             self._check(client)
-            await allowance.begin()
-            self._check(client)  # others may have been opened meanwhile
+            return await self._admit(options, client, request_id)
         except TranscriptionError as error:
             metrics.LIVE_REFUSED.labels(reason=error.code).inc()
             raise
+
+    async def _admit(self, options: LiveOptions, client: LiveClient, request_id: str) -> LiveSession:
+        """Take the place first: who gets none is charged nothing. Raises TooManyLiveMinutes."""
+        allowance = Allowance(self._settings.max_duration, self._meter, client)
         session = LiveSession(
             self._runner,
             options,
@@ -69,6 +71,11 @@ class LiveSessions:
         self._open[session.id] = session
         self._owners[session.id] = client.key
         metrics.LIVE_SESSIONS.inc()
+        try:
+            await allowance.begin()
+        except BaseException:
+            await session.aclose()
+            raise
         return session
 
     async def aclose(self) -> None:

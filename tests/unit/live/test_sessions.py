@@ -7,10 +7,11 @@ import tracemalloc
 import pytest
 
 from tests.unit.live.support import Model, all_of, live, of, options, play, speech
-from transcription.core.errors import AudioTooLong, TooManyLiveMinutes
+from transcription.core.errors import AudioTooLong, TooManyLiveMinutes, TooManyStreams
 from transcription.core.settings import Settings
 from transcription.live.allowance import LiveClient
 from transcription.live.events import Final
+from transcription.live.session import LiveSession
 from transcription.live.sessions import LiveSessions
 
 SESSIONS = 3
@@ -55,6 +56,25 @@ def test_a_client_without_minutes_gets_no_session():
         return len(door)
 
     assert live(opens()) == 0
+
+
+def test_a_session_that_is_refused_costs_no_minutes():
+    class SlowMeter:
+        seconds = 0
+
+        async def take(self, client, seconds):
+            self.seconds += seconds
+            await asyncio.sleep(1)
+
+    async def opens(count):
+        meter = SlowMeter()
+        door = LiveSessions(Model(), Settings(max_client_live_sessions=1), meter=meter)
+        opened = (door.open(options(), LiveClient("ann"), "request") for _ in range(count))
+        outcomes = await asyncio.gather(*opened, return_exceptions=True)
+        await door.aclose()
+        return meter.seconds, [type(outcome) for outcome in outcomes]
+
+    assert live(opens(2)) == (1, [LiveSession, TooManyStreams])
 
 
 class Forgetful(Model):
