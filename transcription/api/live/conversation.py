@@ -56,15 +56,16 @@ class Conversation:
         self._replaced = asyncio.Event()
         self._decoder: PipedDecoder | None = None
         self._stack = AsyncExitStack()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._decoding: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Begin. Raises ServiceUnavailable if the decoder cannot be started."""
         demuxer = DEMUXERS[self.start.encoding]
         if demuxer:
             self._decoder = await self._stack.enter_async_context(piped_decoder(demuxer, self._settings))
-            self._tasks.append(asyncio.create_task(self._decode(self._decoder)))
-        self._tasks.append(asyncio.create_task(self._listen()))
+            self._decoding = asyncio.create_task(self._decode(self._decoder))
+        self._listening = asyncio.create_task(self._listen())
 
     async def audio(self, data: bytes) -> None:
         """Take a binary frame. Waits while the session has enough to do. All of it is taken, even if cancelled.
@@ -129,10 +130,16 @@ class Conversation:
         """Free everything. May be called again."""
         self.finished = True
         self._changed.set()
+        await self.session.aclose()  # ends its events
+        if self._listening:
+            await asyncio.gather(self._listening, return_exceptions=True)
+
+    async def _free(self) -> None:
+        """Give back the place and the decoder. A client may stay for the transcript."""
         await self.session.aclose()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._decoding:
+            self._decoding.cancel()
+            await asyncio.gather(self._decoding, return_exceptions=True)
         await self._stack.aclose()
 
     def _finish(self) -> None:
@@ -156,6 +163,7 @@ class Conversation:
         finally:
             self.finished = True
             self._changed.set()
+            await self._free()
 
     async def _decode(self, decoder: PipedDecoder) -> None:
         try:

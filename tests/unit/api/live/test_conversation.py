@@ -1,0 +1,45 @@
+"""What a session of WS /live keeps once it has ended, and what it gives back."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from formats.registry import ResponseFormat
+from transcription.api.live.conversations import Conversations
+from transcription.api.live.messages import DEMUXERS, Start
+from transcription.core.audio import SAMPLE_RATE
+from transcription.core.settings import Settings
+from transcription.live.allowance import LiveClient
+from transcription.live.sessions import LiveSessions
+
+
+def open_files():
+    """Those of this process. A decoder has pipes to it."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("encoding", sorted(DEMUXERS))
+def test_a_session_that_a_limit_has_ended_gives_back_its_place_and_its_decoder_while_its_client_stays(encoding):
+    async def reach_the_limit():
+        settings = Settings(whisper_model="demo", max_duration=1)
+        sessions = LiveSessions(None, settings)
+        conversations = Conversations(sessions, settings)
+        start = Start(type="start", encoding=encoding, language="en")
+        # The first one starts the launcher of the decoders, which stays.
+        await conversations.close(await conversations.open(start, LiveClient("ann"), "request"))
+        before = open_files()
+        conversation = await conversations.open(start, LiveClient("ann"), "request")
+        assert (open_files() > before) is bool(DEMUXERS[encoding])
+        await conversation.session.feed(bytes(2 * 3 * SAMPLE_RATE))
+        async with asyncio.timeout(30):
+            while len(sessions) or open_files() > before:
+                await asyncio.sleep(0.01)
+        events = [text for _, text in await conversation.after(0)]
+        transcript = conversation.transcript(ResponseFormat.TEXT)
+        await conversations.close(conversation)
+        return events, transcript
+
+    events, transcript = asyncio.run(reach_the_limit())
+    assert ["audio_too_long" in events[0], "finished" in events[1]] == [True, True]
+    assert transcript["content"].strip() == ""
