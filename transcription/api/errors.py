@@ -100,7 +100,7 @@ _STATUS_AND_EXAMPLE: Mapping[type[errors.TranscriptionError], tuple[int, str]] =
     errors.TooManyJobs: (429, "You have 1000 unfinished jobs, the maximum. Wait until one has finished."),
     errors.TooManyLiveMinutes: (
         429,
-        "You have sent 480 minutes of live audio in this hour, the maximum. It ends in 1200 s.",
+        "You have sent 480 minutes of live audio within an hour, the maximum. Try again in 1200 s.",
     ),
     errors.TooManyHeaders: (431, "The request has 200 headers; the limit is 100. Send fewer."),
     errors.RepeatedlyInterrupted: (

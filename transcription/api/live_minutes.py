@@ -32,7 +32,7 @@ class LiveMinutes:
         status = await self._rates.count(KIND, client.key, RateLimitItemPerHour(minutes * 60), seconds)
         if status and not status.allowed:
             raise TooManyLiveMinutes(
-                f"You have sent {minutes} minutes of live audio in this hour, the maximum. It ends in "
+                f"You have sent {minutes} minutes of live audio within an hour, the maximum. Try again in "
                 f"{status.reset} s.",
                 retry_after=status.reset,
             )

@@ -31,7 +31,7 @@ def test_a_client_may_use_all_its_minutes() -> None:
 
 
 def test_beyond_them_it_is_told_when_to_try_again() -> None:
-    with pytest.raises(TooManyLiveMinutes, match=r"1 minutes .* It ends in \d+ s") as refused:
+    with pytest.raises(TooManyLiveMinutes, match=r"1 minutes .* Try again in \d+ s") as refused:
         taken((ANN, 60), (ANN, 1))
     assert 3590 < refused.value.retry_after <= 3600
 
