@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from transcription.api.errors import (
     INTERNAL_ERROR,
@@ -78,10 +79,12 @@ class ErrorShapeMiddleware:
         rewriter = ErrorRewriter(send_denial, openai=is_openai(scope["path"]))
         try:
             await self._app(scope, receive, send_shaped)
-        except Exception:
-            if gone:
+        except Exception as error:
+            if gone and isinstance(error, OSError | WebSocketDisconnect):
                 return
             log.exception("unexpected_error", endpoint=scope["path"])
+            if gone:
+                return
             if accepted:
                 await send({"type": "websocket.close", "code": INTERNAL_CLOSE_CODE})
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -124,6 +125,21 @@ def test_a_websocket_whose_client_has_left_is_no_error(accepts: bool) -> None:
     with capture_logs() as logged:
         asyncio.run(ErrorShapeMiddleware(answer)(scope, receive, send))
     assert logged == []
+
+
+def test_a_crash_after_the_client_of_a_websocket_has_left_is_logged() -> None:
+    async def send(_: Message) -> None:
+        raise ConnectionResetError
+
+    async def crash_afterwards(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(OSError):
+            await send({"type": "websocket.accept"})
+        raise RuntimeError("a secret")
+
+    scope = {"type": "websocket", "path": "/live", "headers": []}
+    with capture_logs() as logged:
+        asyncio.run(ErrorShapeMiddleware(crash_afterwards)(scope, None, send))  # type: ignore[arg-type]
+    assert [entry["event"] for entry in logged] == ["unexpected_error"]
 
 
 @pytest.mark.parametrize(
