@@ -124,6 +124,8 @@ _CODES_OF_CLASSES = {
     "TooManyJobs": "too_many_open_jobs",
     "DecoderFailedOnce": "decoder_failed",
     "OutcomeUnknown": "service_unavailable",
+    "RecordingsUnavailable": "service_unavailable",
+    "ResultUnavailable": "service_unavailable",
 }
 
 
