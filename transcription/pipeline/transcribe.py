@@ -185,12 +185,13 @@ class Pipeline:
 
         The file is decoded no further than that. Raises the errors of media/ and of the runner.
         """
-        channel = Channel.MIX if request.sound.channel is Channel.SPLIT else request.sound.channel
-        sound = replace(request.sound, channel=channel)
+        sound = request.sound
+        if sound.channel is Channel.SPLIT:
+            sound = replace(sound, channel=Channel.MIX)
         options = replace(request.decode, language=None, only_language=True)
         found: list[Detection] = []
         async with self._opener.open(upload, sound, whole=False) as (media, share):
-            pcm = CountedSamples(decode(media, self._settings, channel=channel), share)
+            pcm = CountedSamples(decode(media, self._settings, channel=sound.channel), share)
             windows = windows_of(pcm, request, listen=False)
             async with aclosing(pcm), aclosing(windows):
                 async for window in windows:
