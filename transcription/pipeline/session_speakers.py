@@ -107,6 +107,6 @@ class SessionSpeakers:
 
 
 def _retrieve(seeing: asyncio.Future[Observation]) -> None:
-    """Take the error out of a future, or asyncio logs it if the session is closed before anybody awaits it."""
+    """Take the error out of a future, or asyncio logs it if the session is closed before it is awaited."""
     if not seeing.cancelled():
         seeing.exception()

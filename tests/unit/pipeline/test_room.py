@@ -1,4 +1,4 @@
-"""Shares of memory: nobody takes more than there is, everybody gets a turn."""
+"""Shares of memory: no request takes more than there is, and every request gets its turn."""
 
 from __future__ import annotations
 

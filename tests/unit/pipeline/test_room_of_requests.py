@@ -67,7 +67,7 @@ def decoders(monkeypatch: pytest.MonkeyPatch) -> Decoders:
 
 
 class Gathering(ScriptedRunner):
-    """Answers nobody before windows of so many requests are here."""
+    """Answers no request before windows of so many are here."""
 
     def __init__(self, requests: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Gathering(ScriptedRunner):
 
 
 def in_room(settings: Settings, room: Room, requests: int = 1) -> Pipeline:
-    """A pipeline with that room, and a model that answers nobody before so many requests reach it."""
+    """A pipeline with that room, and a model that answers none before so many requests reach it."""
     pipeline = Pipeline(settings, Gathering(requests))
     pipeline._opener._room = room
     return pipeline

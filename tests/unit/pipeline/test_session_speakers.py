@@ -50,7 +50,7 @@ def test_a_session_without_models_that_is_closed_logs_nothing(tmp_path: Path, ca
             await asyncio.wait(sound.seen)
             await session.keep_up()
             with pytest.raises(ModelUnavailable):
-                await session.turns(sound)  # the first window's error; nobody asks for those of the others
+                await session.turns(sound)  # the first window's error; those of the others are not asked for
         session.close()
 
     asyncio.run(scenario())

@@ -30,7 +30,7 @@ function steps.replace_result()
   local file = owned_file(arg.result)
   keep_file(id .. ':' .. number, file)
   if file or (latest and call('TTL', key('versions', id)) < 0) then
-    call('PERSIST', key('versions', id))  -- or the file would keep its owner for ever
+    call('PERSIST', key('versions', id))  -- or the file would keep its owner indefinitely
   else
     -- A version of the program that does not know them deletes the job alone.
     local seconds = math.ceil(math.max((expires_at or now) - now, 0) + arg.ttl + policy.delivery_grace)
