@@ -21,6 +21,7 @@ export class Correcting {
   // overwrites: the user knows that someone else has changed it; other tabs and the draft are not told, they ask again.
   #open = null;
   #timer = 0;
+  #saving = Promise.resolve();
 
   /** transcript: the view. onShow: called when segments or speakers changed. onSaved: called after they were saved. */
   constructor(transcript, onShow, onSaved) {
@@ -86,8 +87,19 @@ export class Correcting {
     return true;
   }
 
-  /** Save corrections to the job, as a new version of its transcript. */
-  async save() {
+  /** Save corrections to the job, as a new version of its transcript. Waits for a save in progress, and fails with it. */
+  save() {
+    const saving = this.#saving.then(() => this.#save());
+    const end = () => {
+      if (this.#saving === saving) this.#saving = Promise.resolve();
+    };
+    saving.then(end, end);
+    this.#saving = saving;
+    return saving;
+  }
+
+  // One at a time: two with the tag of the same version would be taken for two users.
+  async #save() {
     if (this.isSaved) return;
     const open = this.#open;
     const { job, document, tag, overwrites } = open;

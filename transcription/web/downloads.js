@@ -23,11 +23,11 @@ async function rendered(job, select, layout) {
   return { content: await response.blob(), fast: Number(response.headers.get("X-Subtitle-Warnings") ?? 0) };
 }
 
-/** Subtitles of a job as WebVTT, in the chosen layout. */
-export async function subtitles(job, layout) {
+/** Subtitles of a job as WebVTT, in the chosen layout. Throws AbortError. */
+export async function subtitles(job, layout, signal) {
   const query = new URLSearchParams({ response_format: "vtt" });
   for (const [name, value] of new FormData(layout)) if (value) query.set(name, value);
-  return (await ask(`jobs/${job}/result?${query}`)).blob();
+  return (await ask(`jobs/${job}/result?${query}`, { signal })).blob();
 }
 
 /** Download the transcript of a job. Returns the number of cues that are too fast to read. */

@@ -12,6 +12,8 @@ import { secondsLeft } from "./recordings.js";
 const at = (id) => document.getElementById(id);
 
 export class Work {
+  #layout = new AbortController(); // of the subtitles that are being fetched
+
   /** parts: { transcript, player, waveform, correcting, recordings }. */
   constructor(parts) {
     Object.assign(this, parts);
@@ -213,12 +215,16 @@ export class Work {
     hide(at("running"), at("work-title"));
   }
 
+  // Answers may come in another order than they were asked for: only the last one counts.
   #subtitle() {
     const work = this.current;
     if (!work?.result || !this.player.hasPictures) return;
-    subtitles(work.job, at("download"))
-      .then((content) => work === this.current && this.player.subtitles(content))
-      .catch(showError);
+    this.#layout.abort();
+    this.#layout = new AbortController();
+    const { signal } = this.#layout;
+    subtitles(work.job, at("download"), signal)
+      .then((content) => work === this.current && !signal.aborted && this.player.subtitles(content))
+      .catch((error) => signal.aborted || showError(error));
   }
 
   #note(text) {

@@ -1,0 +1,96 @@
+"""/ui when answers come in another order than they were asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.test_page_editing import SAID, edit, job_of, result, saved, until
+from tests.browser.test_page_tabs import type_at_end
+from tests.support.browser import SHORT, OpenPage
+from tests.support.media_files import run_ffmpeg
+from tests.support.service import LocalService
+from tests.support.waiting import wait_until
+
+CUES = "[...(document.getElementById('player').textTracks[0]?.cues ?? [])].map(cue => cue.text)"
+
+
+def hold_first_save(page: Page) -> list[Route]:
+    """It waits for the test, once it is made."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if held or route.request.method != "PUT":
+            route.fallback()
+        else:
+            held.append(route)
+
+    page.route("**/transcript", hold)
+    return held
+
+
+def until_held(page: Page, held: list[Route]) -> None:
+    assert wait_until(lambda: page.evaluate("true") and bool(held))
+
+
+def test_subtitles_are_in_the_last_layout_chosen(visit: OpenPage, tmp_path: Path) -> None:
+    film = tmp_path / "film.webm"
+    picture = ("-f", "lavfi", "-i", "testsrc=size=160x90:rate=5:duration=4")
+    run_ffmpeg(*picture, "-i", str(SHORT), "-c:v", "libvpx", "-c:a", "libopus", "-shortest", str(film))
+    visited = visit()
+    page = visited.page
+    held: list[Route] = []
+    page.route("**/result?response_format=vtt", lambda route: held.append(route))  # without a layout
+    visited.transcribe(film)
+    visited.wait_until_done()
+    page.get_by_text("Subtitle layout").click()
+    page.get_by_label("Characters per line").fill("12")
+    page.get_by_label("Lines per cue").fill("1")
+    page.keyboard.press("Tab")
+    until(page, f"{CUES}.length > 2")
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(500)  # long enough for an answer
+    assert all(len(cue) <= 12 for cue in page.evaluate(CUES))
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_save_waits_for_the_one_before(visit: OpenPage, site: LocalService) -> None:
+    visited = visit()
+    page = visited.page
+    visited.transcribe(SHORT)
+    visited.wait_until_done()
+    edit(page)
+    held = hold_first_save(page)
+    type_at_end(page, " and friday")
+    page.keyboard.press("Control+s")
+    page.keyboard.type(" at noon")
+    page.keyboard.press("Control+s")
+    until_held(page, held)
+    held[0].continue_()
+    saved(page, 2)
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert f"{SAID} and friday at noon" in result(site, page, response_format="text").text
+
+
+def test_saving_twice_before_the_refusal_is_shown_does_not_overwrite_somebody_elses_corrections(
+    visit: OpenPage, site: LocalService
+) -> None:
+    visited = visit()
+    page = visited.page
+    visited.transcribe(SHORT)
+    visited.wait_until_done()
+    edit(page)
+    theirs = {"segments": [{"start": 0.5, "end": 2, "text": "theirs"}]}
+    httpx.put(f"{site.url}/jobs/{job_of(page)}/transcript", json=theirs).raise_for_status()
+    held = hold_first_save(page)
+    type_at_end(page, " and friday")
+    page.keyboard.press("Control+s")
+    page.keyboard.press("Control+s")
+    until_held(page, held)
+    held[0].continue_()
+    expect(page.get_by_role("alert")).to_contain_text("Someone else has changed this transcript")
+    page.wait_for_timeout(500)  # long enough for a second save
+    assert result(site, page, response_format="text").text.strip() == "theirs"
