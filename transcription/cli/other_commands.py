@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import click
 
-TRUE = ("True", "true")
-FALSE = ("False", "false")
+# As these commands take them.
+WORDS_FOR_ON = ("True", "true")
+WORDS_FOR_OFF = ("False", "false")
 NUMBER_OF_TEMPERATURES = "The temperature is raised in steps of 0.2."
 THRESHOLDS = (
     "When a decode is repeated is decided as in Whisper by default. Use --set hallucinations=drop, mark or keep."
@@ -74,15 +75,15 @@ OTHERS = {
     **{name: Other(remark, None) for name, remark in NEEDLESS.items()},
     "--no-align": Other("--word_timestamps needs no other model.", None, takes_value=False),
     "--condition-on-previous-text": Other(
-        "No part of a recording is decoded with the text of the one before it.", FALSE
+        "No part of a recording is decoded with the text of the one before it.", WORDS_FOR_OFF
     ),
-    "--carry-initial-prompt": Other("Every part of a recording is decoded with the prompt.", TRUE),
+    "--carry-initial-prompt": Other("Every part of a recording is decoded with the prompt.", WORDS_FOR_ON),
     "--patience": Other(DECODING, ("1", "1.0")),
     "--length-penalty": Other(DECODING, ("1", "1.0")),
     "--suppress-tokens": Other(DECODING, ("-1",)),
-    "--suppress-blank": Other(DECODING, TRUE),
+    "--suppress-blank": Other(DECODING, WORDS_FOR_ON),
     "--suppress-numerals": Other(DECODING, takes_value=False),
-    "--without-timestamps": Other(DECODING, FALSE),
+    "--without-timestamps": Other(DECODING, WORDS_FOR_OFF),
     "--max-initial-timestamp": Other(DECODING, ("1", "1.0")),
     "--max-new-tokens": Other(DECODING),
     "--repetition-penalty": Other(DECODING, ("1", "1.0")),
@@ -108,7 +109,7 @@ OTHERS = {
     "--speaker-embeddings": Other("The API has the samples of known voices, see docs/SPEAKERS.md."),
     "--return-char-alignments": Other("Words have times, characters do not.", takes_value=False),
     "--segment-resolution": Other(SUBTITLES),
-    "--live-transcribe": Other(MICROPHONE, FALSE),
+    "--live-transcribe": Other(MICROPHONE, WORDS_FOR_OFF),
     "--live-volume-threshold": Other(MICROPHONE),
     "--live-input-device": Other(MICROPHONE),
     "--live-input-device-sample-rate": Other(MICROPHONE),
@@ -118,7 +119,7 @@ SWITCHES = frozenset(
     {
         *("--fp16", "--batched", "--print-progress", "--print-colors", "--pretty-json", "--local-files-only"),
         *("--model-cache-only", "--multilingual"),
-        *(name for name, other in OTHERS.items() if other.needless in (TRUE, FALSE)),
+        *(name for name, other in OTHERS.items() if other.needless in (WORDS_FOR_ON, WORDS_FOR_OFF)),
     }
 )
 
@@ -163,6 +164,6 @@ def _value(name: str, equals: str, value: str, rest: deque[str]) -> str:
     """The value of an option: behind its equals sign, or the next word. A switch without one is on."""
     if equals:
         return value
-    if name in SWITCHES and (not rest or rest[0] not in (*TRUE, *FALSE)):
-        return TRUE[0]
+    if name in SWITCHES and (not rest or rest[0] not in (*WORDS_FOR_ON, *WORDS_FOR_OFF)):
+        return WORDS_FOR_ON[0]
     return rest.popleft() if rest else ""

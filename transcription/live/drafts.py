@@ -116,7 +116,8 @@ class Drafts:
                 self._discard_early()
             followed.voice_end, followed.likely_end = voice_end, likely_end
         else:
-            self._followed = _Followed(utterance, audio, voice_end, seen=utterance.start)
+            self._discard_early()
+            self._followed = _Followed(utterance, audio, voice_end, likely_end, seen=utterance.start)
 
     def take_early(self, piece: Piece) -> asyncio.Task[Hypothesis | None] | None:
         """The last decode of the utterance, if it was begun early and had this audio."""
@@ -127,7 +128,6 @@ class Drafts:
         self._ticks.discard(early.decode)
         if not early.decode.done():
             self._taken.add(early.decode)
-        metrics.LIVE_EARLY_DECODES.labels(outcome="used").inc()
         return early.decode
 
     def cancel(self) -> None:

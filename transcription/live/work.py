@@ -129,7 +129,11 @@ class Work:
         tools, options = self._tools, ended.utterance.options
         heard = await ended.early if ended.early else None
         language = tools.language.language
-        if heard is None or (language and heard.language != language):
+        if heard and language and heard.language != language:
+            heard = None
+        if ended.early:
+            metrics.LIVE_EARLY_DECODES.labels(outcome="used" if heard else "redone").inc()
+        if not heard:
             heard = await tools.decoder.thoroughly(ended.piece, options, language, lambda: tools.stopping)
         tools.learn(heard, ended.piece, last=True)
         ended.utterance.language = heard.language

@@ -136,7 +136,8 @@ LIVE_FINAL_SECONDS = Histogram(
 )
 LIVE_EARLY_DECODES = Counter(
     "transcription_live_early_decodes",
-    "Last decodes of utterances that were begun before their pause was long enough, by outcome: used or discarded",
+    "Last decodes begun before the pause was long enough, by outcome: used, redone (failed, or in another language) or "
+    "discarded",
     ("outcome",),
 )
 LIVE_DROPPED_TICKS = Counter(

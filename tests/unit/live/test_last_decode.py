@@ -7,10 +7,19 @@ import numpy as np
 from prometheus_client import REGISTRY
 
 from tests.unit.live.support import Model, all_of, live, options, play, speech
+from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import Superseded
+from transcription.live.audio import AudioBuffer
+from transcription.live.decoding import LiveDecoder
+from transcription.live.drafts import Drafts, Tools
 from transcription.live.events import Final, SpeechStopped
+from transcription.live.language import LanguageLock
 from transcription.live.options import TurnDetection
+from transcription.live.outbox import Outbox
+from transcription.live.pace import Pace
 from transcription.live.session import LiveSession
+from transcription.live.utterance import Utterance
+from transcription.media.voice_activity import CHUNK_SAMPLES
 
 PAUSE = TurnDetection(silence_ms=500)
 
@@ -69,6 +78,25 @@ def test_when_speech_goes_on_what_was_begun_in_the_pause_is_one_more_tick():
     assert counted("discarded") == discarded + 1
 
 
+def test_what_was_begun_in_the_pause_is_not_the_last_decode_of_another_utterance():
+    discarded, chosen = counted("discarded"), options(PAUSE)
+    audio = AudioBuffer()
+    chunks = len(audio.append(speech(1.024))) // CHUNK_SAMPLES
+    audio.add_probabilities([1.0] * chunks)
+
+    async def follows_two():
+        clock = asyncio.get_running_loop().time
+        decoder = LiveDecoder(Model(), "request", "session")
+        drafts = Drafts(Tools(decoder, Outbox(), Pace(), LanguageLock(chosen.decode), clock), lambda: None)
+        drafts.follow(Utterance(0, 0, chosen), audio, audio.heard, audio.heard)
+        drafts.tick_if_due()
+        drafts.follow(Utterance(1, SAMPLE_RATE // 2, chosen), audio, audio.heard, None)
+        drafts.cancel()
+
+    live(follows_two())
+    assert counted("discarded") == discarded + 1
+
+
 def test_the_last_decode_has_the_same_audio_whether_or_not_it_was_begun_in_the_pause():
     """A piece of half a second or more holds the whole pause: there is no time to begin early."""
     samples = speech(4, silence=1.5)
@@ -101,9 +129,11 @@ class FailingOnce(Model):
 
 
 def test_a_last_decode_that_failed_in_the_pause_is_made_again():
+    used, redone = counted("used"), counted("redone")
     events, thorough = timed(FailingOnce(), speech(4, silence=1.5), options(PAUSE))
     assert [event.text for _, event in events if isinstance(event, Final)] == ["0 1 2 3"]
     assert len(thorough) == 1
+    assert (counted("used"), counted("redone")) == (used, redone + 1)
 
 
 @dataclass
