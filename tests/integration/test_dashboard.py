@@ -119,6 +119,7 @@ def test_what_is_declared_is_told_as_soon_as_there_is_something_to_tell(told: La
         "transcription_gpu_memory_used_bytes",
         "transcription_hallucinations_total",
         "transcription_job_attempts_total",
+        "transcription_live_early_decodes_total",
         "transcription_live_refused_sessions_total",
         "transcription_out_of_memory_total",
         "transcription_pool_retries_total",
