@@ -9,32 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from runners.models.catalogue import folder_of, is_complete
-from tests.support.service import LocalService, connected, local_service
+from tests.support.service import LocalService, connected
 from tests.support.speech import Hear
-from transcription.core.settings import Settings, load_settings
-
-MODELS = ("base", "tiny.en")
-
-
-def settings_with(*models: str) -> Settings:
-    """The settings with which these models are on disk; the test is skipped if they are not."""
-    settings = load_settings()
-    missing = [name for name in models if not is_complete(folder_of(name, settings))]
-    if missing:
-        pytest.skip(f"WHISPER_MODEL_DIR lacks {' and '.join(missing)}: run `make test-extras`")
-    return settings
+from tests.support.weights import service_with
 
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    settings = settings_with(*MODELS)
-    environment = {
-        "WHISPER_MODEL": "base",
-        "WHISPER_MODEL_DIR": str(settings.whisper_model_dir),
-        "WHISPER_LAYOUT": "throughput",  # not measured meanwhile
-    }
-    with local_service(environment, tmp_path_factory.mktemp("weights") / "service.log") as running:
+    with service_with(tmp_path_factory.mktemp("weights"), "base", "tiny.en") as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from runners.models.catalogue import folder_of
 from runners.placement import DeviceLayout, Placement
 from tests.support.media_files import read_samples
 from tests.support.speech import ACCOUNT, ALWAYS, SIGNS, joined
-from tests.weights.conftest import settings_with
+from tests.support.weights import settings_with
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions, EncoderContext
 from transcription.core.settings import load_settings
