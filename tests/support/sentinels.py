@@ -19,7 +19,7 @@ NUMBER, QUORUM = 3, 2
 CONFIGURATION = """port {port}
 bind 127.0.0.1
 dir {folder}
-sentinel monitor {name} 127.0.0.1 {primary} {quorum}
+sentinel monitor {name} {host} {primary} {quorum}
 sentinel down-after-milliseconds {name} 500
 sentinel failover-timeout {name} 3000
 """
@@ -52,10 +52,13 @@ class Guarded:
         return True
 
 
-def _sentinel(folder: Path, port: int, primary: int) -> Member:
+def _sentinel(
+    folder: Path, port: int, primary: int, *, host: str = "127.0.0.1", quorum: int = QUORUM, options: str = ""
+) -> Member:
     folder.mkdir()
     file = folder / "sentinel.conf"
-    file.write_text(CONFIGURATION.format(port=port, folder=folder, name=PRIMARY, primary=primary, quorum=QUORUM))
+    known = {"name": PRIMARY, "host": host, "primary": primary, "quorum": quorum}
+    file.write_text(options + CONFIGURATION.format(port=port, folder=folder, **known))
 
     def answers() -> bool:
         try:
@@ -65,6 +68,30 @@ def _sentinel(folder: Path, port: int, primary: int) -> Member:
             return False
 
     return Member("sentinel", ["redis-server", str(file), "--sentinel"], {}, folder, answers)
+
+
+@contextmanager
+def sentinel_with_tls(folder: Path, primary: int, certificate: Path) -> Iterator[int]:
+    """The port of a Sentinel that speaks TLS, with its primary as well. primary: the port of that for TLS.
+
+    certificate: of localhost, with its key.
+    """
+    port, folder = free_port(), folder / "sentinel"
+    tls = f"""tls-port {port}
+tls-cert-file {certificate}
+tls-key-file {certificate}
+tls-ca-cert-file {certificate}
+tls-auth-clients no
+tls-replication yes
+sentinel resolve-hostnames yes
+sentinel announce-hostnames yes
+"""
+    member = _sentinel(folder, free_port(), primary, host="localhost", quorum=1, options=tls)
+    try:
+        member.start()
+        yield port
+    finally:
+        member.kill()
 
 
 @contextmanager

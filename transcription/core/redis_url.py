@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 SENTINEL_PORT = 26379
+# Options of TLS: files of certificates to trust, and of a certificate of our own with its key.
+FILES = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 SENTINELS = re.compile(
     r"(?P<scheme>rediss?)\+sentinel://"
     r"(?:(?P<user>[^:@/]*):(?P<password>[^@/]*)@)?"
     r"(?P<hosts>[A-Za-z0-9._-]+(?::\d{1,5})?(?:,[A-Za-z0-9._-]+(?::\d{1,5})?)*)"
     r"/(?P<primary>[A-Za-z0-9._-]+)(?:/(?P<database>\d{1,4}))?"
+    r"(?:\?(?P<files>.+))?"
 )
 
 
@@ -20,7 +24,7 @@ class Sentinels:
     """The Sentinels of a primary.
 
     hosts: names with ports. primary: the name that they know it by. user, password: of the Redis servers, "" for none;
-    the Sentinels have none. tls: to the servers and to the Sentinels.
+    the Sentinels have none. tls: options of a connection, to the servers and to the Sentinels; none without TLS.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -28,13 +32,16 @@ class Sentinels:
     database: int
     user: str
     password: str
-    tls: bool
+    tls: dict[str, Any]
 
 
 def parse_sentinels(url: str) -> Sentinels | None:
     """The Sentinels in redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/PRIMARY/DATABASE; None for another URL."""
     found = SENTINELS.fullmatch(url)
     if not found:
+        return None
+    has_tls, files = found["scheme"] == "rediss", dict(parse_qsl(found["files"] or "", keep_blank_values=True))
+    if files.keys() - (FILES if has_tls else set()) or not all(files.values()):
         return None
     pairs = [each.partition(":") for each in found["hosts"].split(",")]
     return Sentinels(
@@ -43,5 +50,5 @@ def parse_sentinels(url: str) -> Sentinels | None:
         database=int(found["database"] or 0),
         user=unquote(found["user"] or ""),
         password=unquote(found["password"] or ""),
-        tls=found["scheme"] == "rediss",
+        tls={"ssl": True, "ssl_cert_reqs": "required", **files} if has_tls else {},
     )

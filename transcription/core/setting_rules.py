@@ -69,7 +69,10 @@ def redis_server(value: str) -> str:
     if "+sentinel:" in value.partition("/")[0]:
         if parse_sentinels(value):
             return value
-        raise ValueError("must be redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY/DATABASE, or rediss+sentinel:// for TLS")
+        raise ValueError(
+            "must be redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY/DATABASE, or rediss+sentinel:// for TLS, which may "
+            "end with ?ssl_ca_certs=FILE"
+        )
     try:
         known = not value or (urlsplit(value).scheme in ("redis", "rediss") and urlsplit(value).port != 0)
     except ValueError:  # the port is not a number

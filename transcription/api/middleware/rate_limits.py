@@ -97,15 +97,15 @@ def _storage_in(redis_url: str) -> tuple[Storage, tuple[type[Exception], ...]]:
     limits: dict[str, Any] = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
     if sentinels := parse_sentinels(redis_url):
         hosts = ",".join(f"{host}:{port}" for host, port in sentinels.hosts)
-        tls: dict[str, Any] = {"ssl": True} if sentinels.tls else {}
+        limits |= sentinels.tls
         names: dict[str, Any] = {"username": sentinels.user or None, "password": sentinels.password or None}
         of_sentinels = RedisSentinelStorage(
             f"async+redis+sentinel://{hosts}/{sentinels.primary}",
             implementation="redispy",
             use_replicas=False,
-            sentinel_kwargs={**limits, **tls},
+            sentinel_kwargs=limits,
             db=sentinels.database,
-            **{**limits, **tls, **names},
+            **{**limits, **names},
         )
         return of_sentinels, (RedisError, *failures)
     storage = RedisStorage(f"async+{redis_url}", implementation="redispy", **limits)

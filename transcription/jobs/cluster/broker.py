@@ -99,14 +99,13 @@ def _sentinel_options(url: str) -> dict[str, Any]:
     if sentinels is None:
         return {}
     limits = {"socket_connect_timeout": ANSWER_SECONDS, "socket_timeout": ANSWER_SECONDS}
-    tls = {"ssl": True, "ssl_cert_reqs": "required"} if sentinels.tls else {}
-    return {"master_name": sentinels.primary, "sentinel_kwargs": {**limits, **tls}}
+    return {"master_name": sentinels.primary, "sentinel_kwargs": {**limits, **sentinels.tls}}
 
 
 def _tls_of(url: str) -> dict[str, Any] | None:
     """TLS options for the broker. Without them kombu 5.7 connects to a rediss:// URL unencrypted."""
     if sentinels := parse_sentinels(url):
-        return {"ssl_cert_reqs": "required"} if sentinels.tls else None
+        return {name: value for name, value in sentinels.tls.items() if name != "ssl"} or None
     parts = urlsplit(url)
     if parts.scheme != "rediss":
         return None

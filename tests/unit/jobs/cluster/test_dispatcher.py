@@ -7,16 +7,20 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import RateLimitItemPerMinute
 
 from tests.support.certificates import write_certificate
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.sentinels import PRIMARY, sentinel_with_tls
 from tests.support.service import free_port
 from tests.unit.jobs.store.support import LEASE, Clock, new_job
+from transcription.api.middleware.rate_limits import RateLimits
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import (
@@ -220,6 +224,33 @@ def test_store_and_broker_verify_the_certificate_of_a_rediss_url(tls: str, tmp_p
     asyncio.run(reach(f"{tls}?ssl_ca_certs={tmp_path / 'tls.pem'}"))
     with pytest.raises(ServiceUnavailable, match="does not answer"):
         asyncio.run(reach(tls))
+
+
+def test_store_broker_and_limits_verify_the_certificates_of_sentinels_and_of_their_primary(
+    tls: str, tmp_path: Path
+) -> None:
+    async def reach(url: str) -> None:
+        store, broker = RedisStore(url, result_ttl=1), Broker(Settings(job_backend="celery", redis_url=url))
+        limits = RateLimits(url)
+        try:
+            await store.submit(new_job("a"))
+            await broker.send([Message("a", SOON)])
+            assert not await broker.is_empty()
+            async with asyncio.timeout(30):  # on a busy machine the first connection takes longer than requests wait
+                while not await limits.count("uploads", "client", RateLimitItemPerMinute(5)):
+                    await asyncio.sleep(0.05)
+        finally:
+            await store.close()
+            await broker.close()
+
+    certificate, primary = tmp_path / "tls.pem", urlsplit(tls).port
+    assert primary
+    with sentinel_with_tls(tmp_path, primary, certificate) as port:
+        url = f"rediss+sentinel://localhost:{port}/{PRIMARY}"
+        asyncio.run(reach(f"{url}?ssl_ca_certs={certificate}"))
+        with pytest.raises(ServiceUnavailable):
+            asyncio.run(reach(url))
+        assert asyncio.run(RateLimits(url).count("uploads", "client", RateLimitItemPerMinute(5))) is None
 
 
 def test_no_message_is_sent_if_the_certificate_is_not_trusted(tls: str) -> None:

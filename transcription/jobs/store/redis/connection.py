@@ -9,8 +9,6 @@ from redis.asyncio.sentinel import Sentinel
 
 from transcription.core.redis_url import parse_sentinels
 
-TLS: dict[str, Any] = {"ssl": True, "ssl_cert_reqs": "required"}
-
 
 def open_redis(url: str, *, connect_seconds: float, answer_seconds: float, **options: Any) -> Redis:
     """A client, connected at its first command. With Sentinels it follows the primary after a failover.
@@ -22,14 +20,13 @@ def open_redis(url: str, *, connect_seconds: float, answer_seconds: float, **opt
     if sentinels is None:
         client: Redis = Redis.from_url(url, **limits, **options)
         return client
-    tls = TLS if sentinels.tls else {}
-    known = Sentinel(sentinels.hosts, sentinel_kwargs={**limits, **tls})  # type: ignore[no-untyped-call]
+    limits |= sentinels.tls
+    known = Sentinel(sentinels.hosts, sentinel_kwargs=limits)  # type: ignore[no-untyped-call]
     primary: Redis = known.master_for(
         sentinels.primary,
         db=sentinels.database,
         username=sentinels.user or None,
         password=sentinels.password or None,
-        **tls,
         **limits,
         **options,
     )
