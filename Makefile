@@ -45,6 +45,7 @@ tools: .venv/bin/prometheus  ## install the Debian and npm packages that some te
 	@command -v redis-server >/dev/null || scripts/get_packages.sh redis-server
 	@command -v chromium >/dev/null || scripts/get_packages.sh chromium fonts-liberation
 	@/usr/bin/python3 -c 'import swift' 2>/dev/null || scripts/get_packages.sh python3-swift
+	@command -v ip >/dev/null || scripts/get_packages.sh iproute2
 	@command -v npm >/dev/null || scripts/get_packages.sh nodejs npm
 	@$(MAKE) --no-print-directory .venv/typescript/node_modules .venv/voice_agents/installed
 

@@ -2,10 +2,11 @@
 
 `python -m tests.resilience.chaos_pool` runs for five minutes: two API replicas, two Celery workers without a model,
 three runners whose device is a pause and whose text is a digest of the samples, and a Redis with a replica and three
-Sentinels. A runner that is stopped by SIGSTOP stands for one whose network is cut, and one that states another version
-of the wire for an update that is half done. It fails when a job is lost, fails or is done twice, when a text differs
-from that before the disturbances, when a synchronous request fails in another way than with 503 and Retry-After, or
-when a live session ends otherwise than with its text, with its API replica, or with an error that asks to try again.
+Sentinels. Each runner has a network namespace of its own, whose cable is pulled, where that is allowed. A runner that
+states another version of the wire stands for an update that is half done. It fails when a job is lost, fails or is done
+twice, when a text differs from that before the disturbances, when a synchronous request fails in another way than with
+503 and Retry-After, or when a live session ends otherwise than with its text, with its API replica, or with an error
+that asks to try again.
 Requests to an API replica that was killed are sent again, as behind a load balancer.
 """
 
@@ -32,6 +33,7 @@ from runners.pool.messages import WIRE_VERSION
 from tests.resilience.chaos import count_completions, make_recordings
 from tests.resilience.pool_traffic import PATIENCE, Outcome, Traffic
 from tests.support.cluster import Member, api_member, worker_member
+from tests.support.network import machines, missing
 from tests.support.pool import TOKEN, RunnerProcesses, runner_processes
 from tests.support.sentinels import PRIMARY, Guarded, guarded_redis
 from tests.support.service import folders, free_port
@@ -40,7 +42,7 @@ from tests.support.waiting import wait_until
 APIS, WORKERS, RUNNERS = 2, 2, 3
 TARGETS = (
     *("runner killed", "runner stopped", "runner drained", "API killed", "worker killed", "failover", "update"),
-    "other version",
+    *("other version", "network cut"),
 )
 LENGTHS = (3, 11, 29, 60)  # seconds
 SYNCHRONOUS = 4  # clients
@@ -48,7 +50,7 @@ JOBS_AT_ONCE = 8
 LIVE = 2
 PAUSE = (2.0, 8.0)  # seconds between two disturbances
 MIXED_SECONDS = 10.0  # of two versions of the wire
-STOPPED_SECONDS = 15.0  # longer than the silence after which a runner is given up
+GONE_SECONDS = 15.0  # of a runner; longer than the silence after which it is given up
 BATCH_SECONDS = 0.3
 
 
@@ -83,8 +85,12 @@ class Parts:
             self._start_again(number)
         elif target == "runner stopped":
             process.send_signal(signal.SIGSTOP)
-            time.sleep(STOPPED_SECONDS)
+            time.sleep(GONE_SECONDS)
             process.send_signal(signal.SIGCONT)
+        elif target == "network cut":
+            self.runners.machines[number].cut()
+            time.sleep(GONE_SECONDS)
+            self.runners.machines[number].mend()
         elif target == "runner drained":
             self._drain(number)
         elif target == "failover":
@@ -109,14 +115,14 @@ class Parts:
 
     def _start_again(self, number: int, *options: str) -> None:
         self.runners.restart(number, *options)
-        if not wait_until(lambda: _answers(self.runners.ports[number]), PATIENCE):
+        if not wait_until(lambda: _answers(self.runners.urls[number]), PATIENCE):
             raise TimeoutError("a runner does not start again")
 
     def _take_part_of_an_update(self, number: int) -> None:
         """For a while one runner speaks another version of the wire than the clients, which must not ask it."""
         self._drain(number, "--wire", str(WIRE_VERSION + 1))
         time.sleep(MIXED_SECONDS)
-        asked = httpx.get(f"http://127.0.0.1:{self.runners.ports[number]}/metrics").json()["windows"]
+        asked = httpx.get(f"{self.runners.urls[number]}/metrics").json()["windows"]
         self._drain(number)
         if asked:
             raise TimeoutError(f"a runner of another version was asked {asked} times")
@@ -145,9 +151,9 @@ class Parts:
             return int(sentinel.sentinel_master(PRIMARY)["port"])
 
 
-def _answers(port: int) -> bool:
+def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/metrics").is_success
+        return httpx.get(f"{url}/metrics").is_success
     except httpx.TransportError:
         return False
 
@@ -164,8 +170,9 @@ def running(folder: Path) -> Iterator[Parts]:
     (folder / "redis").mkdir()
     with ExitStack() as stack:
         guarded = stack.enter_context(guarded_redis(folder / "redis"))
-        pauses = ("--seconds", str(BATCH_SECONDS))
-        parts = Parts(folder, guarded, stack.enter_context(runner_processes(folder / "runners", RUNNERS, *pauses)))
+        far = [] if missing() else stack.enter_context(machines(RUNNERS))
+        options = (folder / "runners", RUNNERS, "--seconds", str(BATCH_SECONDS))
+        parts = Parts(folder, guarded, stack.enter_context(runner_processes(*options, machines=far)))
         for member in (*parts.apis, *parts.workers):
             stack.callback(member.kill)
             member.start(wait=False)
@@ -234,6 +241,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
     arguments = parser.parse_args()
+    if missing():
+        print(f"No network is cut: {missing()}.")
+        arguments.targets = [target for target in arguments.targets if target != "network cut"]
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         outcome = run(arguments.seconds, arguments.seed, Path(name), arguments.targets)
     print(report(outcome))

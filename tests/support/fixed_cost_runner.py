@@ -126,7 +126,7 @@ async def serve(options: argparse.Namespace) -> None:
     runner = RunnerServer(lambda: host)
     if options.wire:
         runner.versions = (options.wire,)
-    where: dict[str, Any] = {"uds": options.socket} if options.socket else {"host": "127.0.0.1", "port": options.port}
+    where: dict[str, Any] = {"uds": options.socket} if options.socket else {"host": options.host, "port": options.port}
 
     async def counts(_: Request) -> JSONResponse:
         return JSONResponse({"windows": host.events.windows, "batches": host.events.batches})
@@ -142,6 +142,7 @@ async def serve(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--socket", default="")
     parser.add_argument("--seconds", type=float, default=0.05)
     parser.add_argument("--batch", type=int, default=4)

@@ -15,6 +15,7 @@ import numpy as np
 from runners.pool.pool import RunnerPool
 from runners.pool.server import Host, RunnerServer
 from tests.support.fixed_cost_runner import FixedCostHost, server_of
+from tests.support.network import Machine
 from tests.support.service import ROOT, free_port
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
 from transcription.core.errors import ServiceUnavailable
@@ -63,8 +64,8 @@ def fixed_cost(folder: Path, **options: Any) -> FixedCostHost:
 async def pool_of(ports: Sequence[int], known: int | None = None, **settings: Any) -> AsyncIterator[RunnerPool]:
     """A pool that has found `known` of the runners at these ports, by default all of them."""
     urls = ",".join(f"http://127.0.0.1:{port}" for port in ports)
-    given = {"whisper_model": "demo", "runner_token": TOKEN, **settings}
-    pool = RunnerPool(Settings(_env_file=None, runner_url=urls, **given))
+    given = {"whisper_model": "demo", "runner_token": TOKEN, "runner_url": urls, **settings}
+    pool = RunnerPool(Settings(_env_file=None, **given))
     pool.start()
     try:
         async with asyncio.timeout(START_SECONDS):
@@ -76,10 +77,11 @@ async def pool_of(ports: Sequence[int], known: int | None = None, **settings: An
 
 
 class RunnerProcesses:
-    """Runners in processes of their own. options: of `tests.support.fixed_cost_runner`."""
+    """Runners in processes of their own. options: of `tests.support.fixed_cost_runner`. machines: of the first ones."""
 
-    def __init__(self, folder: Path, number: int, *options: str) -> None:
+    def __init__(self, folder: Path, number: int, *options: str, machines: Sequence[Machine] = ()) -> None:
         self.ports = [free_port() for _ in range(number)]
+        self.machines = list(machines)
         self._folder, self._options = folder, options
         self.processes = [self._begin(index) for index in range(number)]
 
@@ -89,9 +91,16 @@ class RunnerProcesses:
         self.processes[index] = self._begin(index, *more)
 
     @property
+    def urls(self) -> list[str]:
+        """Their addresses."""
+        hosts = [machine.address for machine in self.machines]
+        hosts += ["127.0.0.1"] * (len(self.ports) - len(hosts))
+        return [f"http://{host}:{port}" for host, port in zip(hosts, self.ports, strict=True)]
+
+    @property
     def url(self) -> str:
         """RUNNER_URL."""
-        return ",".join(f"http://127.0.0.1:{port}" for port in self.ports)
+        return ",".join(self.urls)
 
     def stop(self) -> None:
         for process in self.processes:
@@ -101,13 +110,17 @@ class RunnerProcesses:
     def _begin(self, index: int, *more: str) -> subprocess.Popen[bytes]:
         place = ["--port", str(self.ports[index]), "--folder", str(self._folder / str(index)), "--token", TOKEN]
         command = [sys.executable, "-m", "tests.support.fixed_cost_runner", *place, *self._options, *more]
+        if index < len(self.machines):
+            command = [*self.machines[index].prefix, *command, "--host", self.machines[index].address]
         return subprocess.Popen(command, cwd=ROOT)
 
 
 @contextmanager
-def runner_processes(folder: Path, number: int, *options: str) -> Iterator[RunnerProcesses]:
+def runner_processes(
+    folder: Path, number: int, *options: str, machines: Sequence[Machine] = ()
+) -> Iterator[RunnerProcesses]:
     """Running processes, which end with the context."""
-    processes = RunnerProcesses(folder, number, *options)
+    processes = RunnerProcesses(folder, number, *options, machines=machines)
     try:
         yield processes
     finally:

@@ -15,6 +15,7 @@ from runners.client.interface import RESTART_SECONDS, ModelState, RunnerState
 from runners.pool import messages, server
 from runners.pool.messages import MAX_BODY_BYTES, PREFIX, WINDOW_TYPE, WINDOWS_PATH
 from tests.support.fixed_cost_runner import POISON, FixedCostHost, text_of
+from tests.support.network import machines
 from tests.support.pool import TOKEN, fixed_cost, pool_of, runner_processes, served, until_unavailable, window
 from transcription.core.errors import (
     InvalidParameter,
@@ -258,6 +259,20 @@ async def test_killed_runners_cost_no_text_and_a_window_that_kills_is_refused_af
             ended = [process.poll() for process in runners.processes]
             assert sorted(ended, key=str) == [-signal.SIGKILL, -signal.SIGKILL, None]
             assert await text(pool, 1) == expected(1)
+
+
+@run
+async def test_windows_of_a_runner_that_is_cut_off_are_decoded_by_another(tmp_path):
+    with machines(1) as far, runner_processes(tmp_path, 2, "--seconds", "0.1", "--batch", "2", machines=far) as runners:
+        async with pool_of(runners.ports, runner_url=runners.url) as pool:
+            calls = [asyncio.create_task(text(pool, number, Ticket(str(number)))) for number in range(40)]
+            await until(lambda: any(call.done() for call in calls))
+            far[0].cut()
+            assert await asyncio.gather(*calls) == [expected(number) for number in range(40)]
+            await until(lambda: pool.ready_runners == 1)
+            assert await text(pool, 41) == expected(41)
+            far[0].mend()
+            await until(lambda: pool.ready_runners == 2)
 
 
 @run
