@@ -19,7 +19,7 @@ from runners.decode.arrays import Arrays, LogMel, joined
 from runners.decode.encoder_context import encoder_context_of, is_doubtful, is_short_rest, most_tokens, shortest_rest
 from runners.decode.model import ModelHandle
 from runners.decode.prompt import Prompt, fit
-from runners.decode.rules import Attempt, likeliest, should_skip
+from runners.decode.rules import Attempt, Cut, likeliest, on_a_grid, should_skip
 from runners.decode.search import Search, Wanted
 from runners.decode.segments import Segmenter, untimed
 from runners.decode.tokenizers import ENGLISH, Tokenizers
@@ -249,7 +249,7 @@ class Engine:
         started_at = state.seek
         split = self._segmenter.split(attempt, started_at, frames)
         timed = untimed(split.cuts)
-        if state.options.word_timestamps:
+        if state.options.word_timestamps or self._needs_words(split.cuts, state.options):
             tokenizer = self._tokenizers.of(state.language or ENGLISH, state.options.task)
             alone = self._arrays.take_rows(encoded, [row])
             timed, state.last_speech = self._segmenter.time_words(
@@ -261,6 +261,11 @@ class Engine:
         # Not the end of the last word, as in faster-whisper: whether words are timed must not change the text. A decode
         # that consumes nothing would be repeated indefinitely.
         state.seek = split.next_seek if split.next_seek > started_at else started_at + frames
+
+    @staticmethod
+    def _needs_words(cuts: Sequence[Cut], options: DecodeOptions) -> bool:
+        """Whether the segments have no true times without those of their words."""
+        return options.encoder_context is not EncoderContext.FULL and not options.draft and on_a_grid(cuts)
 
     def _skip(self, state: _WindowState, frames: int, attempt: Attempt) -> None:
         """Skip a part without speech. Text that was decoded all the same is kept apart, as `unspoken`."""

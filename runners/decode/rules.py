@@ -6,6 +6,7 @@ of a batch, and tested against the original.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ TINY = 1e-9  # in place of a sum of probabilities that is 0
 # A decode that says no speech follows, this long before the end of its part, may have missed some: parts consist of
 # speech with pauses of at most two seconds, unless voice activity detection is off.
 EARLY_END_FRAMES = 3 * FRAMES_PER_SECOND
+FEWEST_ON_A_GRID = 3  # segments of equal length in a decode; two are chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +156,13 @@ def _one_segment(
 
 def _has_single_ending(tokens: Sequence[int], timestamp_begin: int) -> bool:
     return len(tokens) >= 2 and tokens[-2] < timestamp_begin <= tokens[-1]
+
+
+def on_a_grid(cuts: Sequence[Cut]) -> bool:
+    """Whether the timestamps of a decode are invented: at least half of its segments have the same length.
+
+    So it is with single words and long pauses, each of which gets one or two seconds. Times of speech are finer.
+    """
+    lengths = Counter(round((cut.end - cut.start) / TIME_PRECISION) for cut in cuts)
+    equal = max(lengths.values(), default=0)
+    return equal >= FEWEST_ON_A_GRID and 2 * equal >= len(cuts)

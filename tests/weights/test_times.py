@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.evaluate.references import Spoken
+from benchmarks.evaluate.times import time_errors
+from benchmarks.report import percentile
 from tests.support.media_files import read_samples, write_wav
 from tests.support.service import ROOT
 from tests.support.speech import ALWAYS, SIGNS, Hear
@@ -22,7 +26,8 @@ FIRST_WORDS = ("i", "always", "i")
 LAST_WORDS = ("pleased", "now", "pleased")
 TOLERANCE = 0.3  # seconds; the clips begin and end softly
 AUDIBLE = 0.05  # of the loudest sample
-OVERRUN = ROOT.parent / "shared" / "data" / "faults" / "overrun_1338.flac"
+FAULTS = ROOT.parent / "shared" / "data" / "faults"
+OVERRUN, DIGITS = FAULTS / "overrun_1338.flac", FAULTS / "digits_words_early.flac"
 
 
 def trimmed(path: Path) -> NDArray[np.int16]:
@@ -83,3 +88,12 @@ def test_segments_last_and_do_not_overlap(hear: Hear, granularity: str) -> None:
     assert times == sorted(times)
     assert times[-1] <= transcript["duration"]
     assert all(each["end"] - each["start"] > 0.1 for each in transcript["segments"])
+
+
+@pytest.mark.skipif(not DIGITS.exists(), reason="the shared folder is not there")
+def test_single_words_with_long_pauses_start_and_end_with_the_voice(hear: Hear) -> None:
+    said = [Spoken(**each) for each in json.loads(DIGITS.with_suffix(".json").read_text())]
+    heard = [Spoken(each["start"], each["end"], each["text"]) for each in hear(DIGITS, language="en")["segments"]]
+    errors = time_errors(said, heard, "en")
+    assert len(errors.starts) > 15
+    assert percentile([abs(error) for error in (*errors.starts, *errors.ends)], 0.95) < TOLERANCE

@@ -32,7 +32,9 @@ def judged(placed: Sequence[PlacedResult], request: TranscriptionRequest, durati
     # By the model's times: a segment that was moved to the only moment of voice under it would look like a spoken one.
     # As decoded, too: the script must not change which segments are dropped.
     kept = judge(transcript, unspoken, activity_of(placed), request.decode, request.hallucinations)
-    return transcript_in_script(with_voice_times(kept, placed), request.script)
+    timed = with_voice_times(kept, placed)
+    segments = tuple(_with_wanted_words(segment, request) for segment in timed.segments)
+    return transcript_in_script(replace(timed, segments=segments), request.script)
 
 
 def activity_of(placed: Sequence[PlacedResult]) -> Activity | None:
@@ -111,7 +113,13 @@ def segments_of(placed: PlacedResult, request: TranscriptionRequest) -> list[Seg
     timeline = placed.timeline
     segments = in_order([_placed_segments(placed)], timeline.end)
     timed = in_order([(timeline, snapped(segments, placed.voice))], timeline.end)
-    return [segment_in_script(segment, placed.result.language, request.script) for segment in timed]
+    wanted = [_with_wanted_words(segment, request) for segment in timed]
+    return [segment_in_script(segment, placed.result.language, request.script) for segment in wanted]
+
+
+def _with_wanted_words(segment: Segment, request: TranscriptionRequest) -> Segment:
+    """The segment without words that only served its own times."""
+    return segment if request.decoded_with.word_timestamps else replace(segment, words=())
 
 
 def _placed_segments(placed: PlacedResult) -> tuple[Timeline, list[Segment]]:

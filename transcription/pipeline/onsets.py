@@ -24,24 +24,35 @@ REACH = 0.3
 LONG_PAUSE, LONG_REACH = 0.8, 0.5
 EARLY = 0.1  # seconds by which the alignment places the ends of words too early, in the median
 LEAST_WORD = 0.1  # seconds that are left of a word when its start moves
+# Segments of a single word, one for each voice. The alignment is often wrong there, by seconds where pauses are long.
+FEWEST_SINGLE = 3
 
 
 def snapped(segments: Sequence[Segment], voice: Sequence[Span] | None) -> list[Segment]:
     """The segments of a window, with times at the edges of the voice where they are near one.
 
-    segments: in file time, in order, without overlap; all with words or all without. voice: the spans with a voice,
-    without the pauses between them, in samples of the file; None if unknown. Segments and words in a pause keep their
-    times, but a word just before a voice belongs to it. Words may overlap afterwards, where there are more of them in a
-    voice than there is time.
+    segments: in file time, in order, without overlap; those of a decode all with words or all without. voice: the
+    spans with a voice, without the pauses between them, in samples of the file; None if unknown. Segments and words in
+    a pause keep their times, but a word just before a voice belongs to it. Words may overlap afterwards, where there
+    are more of them in a voice than there is time.
     """
     if not voice:
         return list(segments)
     voices = [(round(span.start / SAMPLE_RATE, 2), round(span.end / SAMPLE_RATE, 2)) for span in voice]
-    if not any(segment.words for segment in segments):
-        times = snap_segments([(segment.start, segment.end) for segment in segments], voices)
-        return [replace(each, start=start, end=end) for each, (start, end) in zip(segments, times, strict=True)]
-    words = iter(snap_words([(word.start, word.end) for segment in segments for word in segment.words], voices))
-    return [_with_word_times(segment, list(islice(words, len(segment.words)))) for segment in segments]
+    said = [(word.start, word.end) for segment in segments for word in segment.words]
+    words = iter(voices if _is_one_a_voice(segments, voices) else snap_words(said, voices))
+    plain = iter(snap_segments([(each.start, each.end) for each in segments if not each.words], voices))
+    return [
+        _with_word_times(segment, list(islice(words, len(segment.words))))
+        if segment.words
+        else _with_times(segment, next(plain))
+        for segment in segments
+    ]
+
+
+def _is_one_a_voice(segments: Sequence[Segment], voices: Sequence[Interval]) -> bool:
+    """Whether single words were said with pauses between them: as many segments of one word as voices."""
+    return len(segments) == len(voices) >= FEWEST_SINGLE and all(len(segment.words) == 1 for segment in segments)
 
 
 def snap_segments(segments: Sequence[Interval], voices: Sequence[Interval]) -> list[Interval]:
@@ -127,6 +138,10 @@ def _in_voice(word: Interval, voice: Interval, first: bool, last: bool) -> Inter
     return (start, end) if start < end else word
 
 
+def _with_times(segment: Segment, times: Interval) -> Segment:
+    return replace(segment, start=times[0], end=times[1])
+
+
 def _with_word_times(segment: Segment, times: Sequence[Interval]) -> Segment:
     words = tuple(replace(word, start=start, end=end) for word, (start, end) in zip(segment.words, times, strict=True))
-    return replace(segment, start=words[0].start, end=words[-1].end, words=words) if words else segment
+    return replace(segment, start=words[0].start, end=words[-1].end, words=words)

@@ -104,6 +104,32 @@ def test_a_segment_has_the_times_of_its_words():
     assert (moved.start, moved.end) == (1.0, 3.0)
 
 
+VOICES = [(1.0, 1.5), (3.0, 3.5), (5.0, 5.5)]
+
+
+def test_as_many_single_words_as_voices_are_one_each():
+    words = [spoken((0.0, 1.5)), spoken((1.5, 2.6)), spoken((2.6, 3.4))]
+    assert [(each.start, each.end) for each in snapped(words, spans(VOICES))] == VOICES
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [spoken((0.0, 1.5)), spoken((1.5, 2.6), (2.6, 3.4))],  # two words in a segment: not said one by one
+        [spoken((0.0, 1.5)), spoken((1.5, 2.6))],  # fewer than voices
+    ],
+    ids=len,
+)
+def test_other_words_are_in_the_voice_that_they_are_nearest_to(words):
+    assert snapped(words, spans(VOICES))[0].start == 1.0
+    assert snapped(words, spans(VOICES))[-1].end < 5.0
+
+
+def test_segments_with_and_without_words_are_moved_in_the_same_window():
+    moved = snapped([spoken((0.0, 1.5), (2.0, 4.0)), segment(3.2, 8.5)], spans(PHRASES))
+    assert [(each.start, each.end) for each in moved] == PHRASES
+
+
 @pytest.mark.parametrize("voice", [None, []])
 def test_without_a_detected_voice_times_stay(voice):
     segments = [segment(0.0, 4.0), segment(4.0, 9.0)]

@@ -1,6 +1,7 @@
 """Times of a recording with known pauses, through the pipeline, with the real Silero and a model with loose times."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,16 @@ def test_times_are_the_same_in_a_draft_a_job_and_a_resumed_run(transcribed):
     assert tuple(Draft(request_for()).add(placed[0])) == segments
     assert tuple(segments_of(placed[0], request_for())) == segments
     assert transcribed(known=placed).segments == segments
+
+
+def test_words_that_were_not_asked_for_serve_the_times_of_their_segment_alone():
+    window = Timeline((Span(0, 9 * SAMPLE_RATE),))
+    word = Word(" one", 3.1, 6.0, 0.9)
+    result = WindowResult("en", 1.0, (Segment(4.0, 6.0, " one", (1,), -0.1, 1.0, 0.0, 0.0, words=(word,)),))
+    placed = PlacedResult(window, result, voice=(Span(SAMPLE_RATE, SAMPLE_RATE), Span(5 * SAMPLE_RATE, SAMPLE_RATE)))
+    for segments in (judged([placed], request_for(), 9.0).segments, segments_of(placed, request_for())):
+        assert [(each.start, each.end, each.words) for each in segments] == [(5.0, 6.0, ())]
+    assert judged([placed], request_for(words=True), 9.0).words == (replace(word, start=5.0),)
 
 
 def doubtful(policy: HallucinationPolicy) -> Transcript:

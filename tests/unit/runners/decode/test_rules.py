@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from runners.decode.rules import (
     Attempt,
+    Cut,
     average_logprob,
     choose_best,
     likeliest,
     needs_fallback,
+    on_a_grid,
     should_skip,
     split_segments,
 )
@@ -175,3 +177,20 @@ HEARD = [("en", 0.6), ("de", 0.3), ("fr", 0.1)]
 )
 def test_the_language_is_the_likeliest_of_the_allowed_ones(languages, language, probability):
     assert likeliest(HEARD, languages) == (language, pytest.approx(probability))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ((1.0, 1.0, 1.0), True),
+        ((2.0, 2.0, 2.0, 3.66, 2.74), True),
+        ((1.0, 1.0), False),  # chance
+        ((1.0, 1.0, 1.0, 2.3, 3.1, 4.02, 1.98), False),
+        ((1.0, 1.02, 0.98, 1.04), False),
+        ((), False),
+    ],
+)
+def test_segments_of_equal_length_are_on_a_grid(lengths: tuple[float, ...], expected: bool) -> None:
+    starts = [sum(lengths[:index]) + 0.3 * index for index in range(len(lengths))]
+    cuts = [Cut(start, start + length, (1,)) for start, length in zip(starts, lengths, strict=True)]
+    assert on_a_grid(cuts) is expected
