@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from tests.support.recordings import Recordings
-from transcription.pipeline.transcribe import WINDOWS_IN_FLIGHT
+from transcription.pipeline.decode_windows import WINDOWS_IN_FLIGHT
 
 WINDOWS = 18  # a recording
 CLIENTS = 7

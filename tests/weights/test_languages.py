@@ -35,6 +35,14 @@ def test_long_parts_of_a_multilingual_recording_keep_their_languages(hear: Hear,
     assert "my admiration" in text[:200] and "blanquecinas" in text[-200:]
 
 
+def test_sentences_of_a_conversation_in_two_languages_keep_their_languages(hear: Hear, tmp_path: Path) -> None:
+    conversation = joined(tmp_path / "two.wav", SIGNS, SPEECH / "es.flac", SIGNS, SPEECH / "de.flac", pause=0.7)
+    text = hear(conversation, multilingual="true")["text"]
+    positions = [text.find("my admiration"), text.find("blanquecinas"), text.rfind("my admiration")]
+    assert -1 < positions[0] < positions[1] < positions[2]
+    assert "Leichen" in text[positions[2] :]
+
+
 @pytest.mark.parametrize(
     ("language", "text"), [("zh", TRADITIONAL), ("zh-hans", SIMPLIFIED), ("zh_CN", SIMPLIFIED), ("zh-HK", TRADITIONAL)]
 )

@@ -120,7 +120,8 @@ class SoundOptions:
 class TranscriptionRequest:
     """The options of a request for a transcript.
 
-    multilingual: detect the language of every window instead of the first only; `decode.language` is None then.
+    multilingual: detect the language of every window, and of its parts between pauses, instead of the first window
+        only; `decode.language` is None then.
     script: in which Chinese is written; None for whichever the model writes.
     speakers: tell them apart, by their voices or, with Channel.SPLIT, by their channels; None for a transcript without
         speakers. The words get times then, whatever `decode` says, and are shown only if it asks for them.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 
@@ -13,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.client.interface import Runner
-from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
+from transcription.core.audio import SAMPLE_RATE, Window
 from transcription.core.errors import InvalidParameter, ServiceUnavailable, TranscriptionError
 from transcription.core.languages import DOUBTFUL, UNDETERMINED
-from transcription.core.options import Channel, DecodeOptions, Priority, SoundOptions, Ticket, TranscriptionRequest
+from transcription.core.options import Channel, Priority, SoundOptions, Ticket, TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.core.speakers import LONGEST_SAMPLE, REFERENCES, KnownVoice, SpeakerOptions, SpeakerTurns
-from transcription.core.transcript import PlacedResult, Transcript, WindowResult
+from transcription.core.transcript import PlacedResult, Transcript
 from transcription.media.decode import decode
 from transcription.media.intake.upload import Upload
 from transcription.media.media import Media
@@ -27,28 +26,16 @@ from transcription.media.tracks import track_notices
 from transcription.media.windows import cut_windows, longest_window
 from transcription.pipeline.assemble import judged, prompt_notices
 from transcription.pipeline.counted_samples import CountedSamples
+from transcription.pipeline.decode_windows import WindowDecoder
 from transcription.pipeline.diarize import SpeakerStage, voice_in
 from transcription.pipeline.opener import Opener
-from transcription.pipeline.request_key import computed_by, still_valid
 from transcription.pipeline.room import Share
 from transcription.pipeline.sides import SIDES, Side, by_time, merged
 
-# Enough to fill a large GPU batch. At 0.96 MB per window at most this is 15 MB per request.
-WINDOWS_IN_FLIGHT = 16
 MOST_DETECTIONS = 2  # windows that are asked for the language of a file
 
 
 OnResult = Callable[[PlacedResult, float | None], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A window that was sent to the runner, without its samples."""
-
-    timeline: Timeline
-    speech: tuple[Span, ...] | None
-    voice: tuple[Span, ...] | None
-    task: asyncio.Task[WindowResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,82 +188,14 @@ class Pipeline:
                         break
         return max(found, key=lambda detection: detection.probability, default=Detection(UNDETERMINED, 0.0))
 
-    async def _results(
+    def _results(
         self,
         windows: AsyncGenerator[Window, None],
         request: TranscriptionRequest,
         ticket: Callable[[], Ticket],
         known: Sequence[PlacedResult],
     ) -> AsyncGenerator[PlacedResult, None]:
-        """Results in file order, with up to WINDOWS_IN_FLIGHT windows in the runner."""
-        options = request.decoded_with
-        engine = await asyncio.to_thread(computed_by, options.model, self._settings)
-        reusable = ReusableResults(still_valid(known, engine))
-        waiting: deque[_Sent] = deque()
-        guess: asyncio.Task[WindowResult] | None = None
-        try:
-            ahead = Lookahead(windows)
-            async with aclosing(windows):
-                async for window in ahead:
-                    # The first window with a sound determines the language of the rest.
-                    first = not options.language and not request.multilingual
-                    placed = reusable.result_of(window)
-                    if not placed:
-                        task = asyncio.create_task(self._decoded(window, options, ticket, guess))
-                        waiting.append(_Sent(window.timeline, window.speech, window.voice, task))
-                        guess = None
-                        if not first and len(waiting) < WINDOWS_IN_FLIGHT:
-                            continue
-                        if first and (following := await ahead.peek()):
-                            guess = asyncio.create_task(self._runner.transcribe(following, options, ticket()))
-                        placed = await _first(waiting, engine)
-                        if first and guess:
-                            placed = await self._confirmed(placed, window, guess, options, ticket)
-                    if first and placed.result.language_probability:  # none in digital silence
-                        options = replace(options, language=placed.result.language)
-                    yield placed
-            while waiting:
-                yield await _first(waiting, engine)
-        finally:
-            tasks = [sent.task for sent in waiting] + ([guess] if guess else [])
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _decoded(
-        self,
-        window: Window,
-        options: DecodeOptions,
-        ticket: Callable[[], Ticket],
-        guess: asyncio.Task[WindowResult] | None,
-    ) -> WindowResult:
-        """A window in the language of the options. guess: its result, in the language that it seems to be in."""
-        if guess:
-            guessed = await guess
-            if guessed.language == options.language:
-                return replace(guessed, language_probability=1.0)  # as if the language had been named
-        return await self._runner.transcribe(window, options, ticket())
-
-    async def _confirmed(
-        self,
-        placed: PlacedResult,
-        window: Window,
-        guess: asyncio.Task[WindowResult],
-        options: DecodeOptions,
-        ticket: Callable[[], Ticket],
-    ) -> PlacedResult:
-        """The result of the first window, decoded again if the language of the second is another and less doubtful.
-
-        guess: the result of the second window, in the language that it seems to be in.
-        """
-        first = placed.result
-        if first.language_probability >= DOUBTFUL:
-            return placed
-        second = await guess
-        if second.language == first.language or second.language_probability <= first.language_probability:
-            return placed
-        again = await self._runner.transcribe(window, replace(options, language=second.language), ticket())
-        return replace(placed, result=replace(again, language_probability=second.language_probability))
+        return WindowDecoder(self._runner, self._settings, request, ticket).results(windows, known)
 
 
 def windows_of(
@@ -285,47 +204,3 @@ def windows_of(
     """The windows that a request is decoded in. listen: see `cut_windows`."""
     longest = longest_window(request.decode.encoder_context)
     return cut_windows(pcm, request.vad, longest=longest, listen=listen)
-
-
-class Lookahead:
-    """Windows in file order, of which the next one can be looked at before it is taken."""
-
-    def __init__(self, windows: AsyncIterator[Window]) -> None:
-        self._windows = windows
-        self._next: Window | None = None
-
-    async def peek(self) -> Window | None:
-        """The next window, which stays the next one; None at the end."""
-        self._next = self._next or await anext(self._windows, None)
-        return self._next
-
-    def __aiter__(self) -> AsyncIterator[Window]:
-        return self
-
-    async def __anext__(self) -> Window:
-        window = await self.peek()
-        if window is None:
-            raise StopAsyncIteration
-        self._next = None
-        return window
-
-
-class ReusableResults:
-    """Results of an interrupted run, as long as its windows are the same as in this run."""
-
-    def __init__(self, known: Sequence[PlacedResult]) -> None:
-        self._left = deque(known)
-
-    def result_of(self, window: Window) -> PlacedResult | None:
-        """The result of the next window. Once a window differs, no later result is used."""
-        if not self._left or self._left[0].timeline != window.timeline:
-            self._left.clear()
-            return None
-        return replace(self._left.popleft(), speech=window.speech, voice=window.voice)
-
-
-async def _first(waiting: deque[_Sent], engine: str) -> PlacedResult:
-    sent = waiting[0]
-    result = await sent.task
-    waiting.popleft()
-    return PlacedResult(sent.timeline, result, sent.speech, engine, sent.voice)

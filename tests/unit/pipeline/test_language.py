@@ -1,14 +1,16 @@
 """The language of a file: of its first window, of the second in doubt, or of each window."""
 
 import asyncio
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from tests.support.media_files import noise, write_wav
+from tests.support.media_files import SPOKEN, noise, read_samples, write_wav
 from tests.support.scripted_runner import ScriptedRunner, as_test
 from tests.unit.pipeline.conftest import EVERYTHING
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline
-from transcription.core.options import DecodeOptions, TranscriptionRequest
+from transcription.core.options import DecodeOptions, EncoderContext, TranscriptionRequest
 from transcription.core.transcript import PlacedResult, WindowResult
 from transcription.pipeline.assemble import main_language
 from transcription.pipeline.transcribe import Pipeline
@@ -115,3 +117,71 @@ def test_digital_silence_does_not_influence_the_main_language_either():
 def test_without_detected_speech_the_longest_windows_determine_the_main_language():
     assert main_language([placed("fr", 0.9, 10), placed("de", 0.5, 20)])[0] == "de"
     assert main_language([placed("fr", 0.9, 10, speech=0), placed("de", 0.5, 20, speech=0)])[0] == "de"
+
+
+# Two languages within a window
+
+SENTENCE = read_samples(SPOKEN)
+PAUSE = np.zeros(SAMPLE_RATE, np.int16)
+CONVERSATION = np.concatenate((SENTENCE, PAUSE, SENTENCE))
+BORDER = (len(SENTENCE) + len(PAUSE) / 2) / SAMPLE_RATE  # seconds
+
+
+class Conversation(ScriptedRunner):
+    """Hears German in the first sentence, and in both together, and another language in the second."""
+
+    def __init__(self, second: str, probability: float = 0.9) -> None:
+        super().__init__()
+        self._second = second
+        self._probability = probability
+
+    async def transcribe(self, window, options, ticket):
+        result = await super().transcribe(window, options, ticket)
+        language = self._second if window.timeline.start > 1 else "de"
+        return replace(result, language=language, language_probability=self._probability)
+
+    @property
+    def decoded(self):
+        return [options for options in self.options if not options.only_language]
+
+
+def test_a_window_is_decoded_in_parts_if_multilingual_and_its_language_changes(transcribed):
+    runner, placed = Conversation("fr"), []
+    transcribed(CONVERSATION, runner, multilingual=True, on_result=lambda item, _: placed.append(item))
+    assert [item.result.language for item in placed] == ["de", "fr"]
+    assert placed[0].timeline.end == placed[1].timeline.start == pytest.approx(BORDER, abs=0.3)
+    assert all(len(item.voice) == 1 for item in placed)
+    assert len(runner.decoded) == 2
+
+
+@pytest.mark.parametrize(("second", "probability"), [("de", 0.9), ("fr", 0.7)], ids=["the same", "not likely"])
+def test_a_window_stays_whole_if_its_language_does_not_change(transcribed, second, probability):
+    runner = Conversation(second, probability)
+    transcribed(CONVERSATION, runner, multilingual=True)
+    assert len(runner.decoded) == 1
+    assert len(runner.options) == 3
+
+
+@pytest.mark.parametrize(
+    "options", [{"multilingual": False}, {"multilingual": True, "encoder_context": EncoderContext.FULL}], ids=str
+)
+def test_changes_of_the_language_are_only_looked_for_if_multilingual_and_unlike_faster_whisper(transcribed, options):
+    runner = Conversation("fr")
+    transcribed(CONVERSATION, runner, **options)
+    assert [each.only_language for each in runner.options] == [False]
+
+
+def test_a_resumed_run_knows_the_parts_of_a_window(transcribed):
+    seen, again = [], []
+    transcribed(CONVERSATION, Conversation("fr"), multilingual=True, on_result=lambda item, _: seen.append(item))
+    runner = Conversation("fr")
+    transcribed(CONVERSATION, runner, multilingual=True, known=seen, on_result=lambda item, _: again.append(item))
+    assert (again, runner.options) == (seen, [])
+
+
+def test_a_window_with_a_part_that_is_not_known_is_decoded_again(transcribed):
+    seen, again = [], []
+    transcribed(CONVERSATION, Conversation("fr"), multilingual=True, on_result=lambda item, _: seen.append(item))
+    runner = Conversation("fr")
+    transcribed(CONVERSATION, runner, multilingual=True, known=seen[:1], on_result=lambda item, _: again.append(item))
+    assert (again, len(runner.decoded)) == (seen, 2)

@@ -23,7 +23,8 @@ from transcription.core.options import (
 from transcription.core.transcript import PlacedResult, Reason, Segment, WindowResult
 from transcription.media.voice_activity import CHUNK_SAMPLES
 from transcription.pipeline.assemble import JUDGED_TOGETHER, Draft, judged
-from transcription.pipeline.transcribe import WINDOWS_IN_FLIGHT, Pipeline
+from transcription.pipeline.decode_windows import WINDOWS_IN_FLIGHT
+from transcription.pipeline.transcribe import Pipeline
 
 
 def test_segments_are_in_file_order_whichever_window_is_done_first(transcribed):

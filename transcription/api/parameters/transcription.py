@@ -60,7 +60,7 @@ class RecordingParameters(BaseModel):
         examples=["en"],
     )
     multilingual: bool = Field(
-        False, description="Detect the language of every window of at most 30 s, for recordings in several languages."
+        False, description="Detect the language after every longer pause, for recordings in several languages."
     )
     model: str | None = Field(
         None, description="A model of GET /models; the default model of the service if missing.", examples=["base"]
