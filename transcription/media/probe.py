@@ -68,7 +68,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         breaks_off=found["breaks_off"],
         channels=first.channels,
         layout=first.layout,
-        start=found["start"],
+        start=0.0 if container.demuxer in containers.COUNTS_FRAMES else found["start"],
         tracks=tracks,
         skip=skip,
     )

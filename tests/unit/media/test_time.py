@@ -159,6 +159,14 @@ def test_ordinary_speech_is_decoded_sample_for_sample_as_ffmpeg_does_without_fil
         assert np.array_equal(asyncio.run(collect()), np.fromfile(plain, np.int16)), extension
 
 
+def test_pauses_that_an_amr_leaves_out_keep_their_time(tmp_path, heard_at):
+    """A telephone sends a frame of comfort noise now and then, for which ffmpeg's decoder returns nothing."""
+    source = write_wav(tmp_path / "tones.wav", tones(1.0, 5.0, 9.0, end=10.0))
+    path = tmp_path / "pauses.amr"
+    run_ffmpeg("-i", str(source), "-ar", "8000", "-c:a", "libopencore_amrnb", "-dtx", "1", str(path))
+    assert heard_at(path) == pytest.approx([1.0, 5.0, 9.0], abs=TOLERANCE)
+
+
 def test_a_file_without_a_start_begins_with_its_first_sound(tmp_path, settings, tone):
     path = tmp_path / "off.mkv"
     run_ffmpeg("-i", str(tone), "-c:a", "flac", "-output_ts_offset", "600", str(path))

@@ -105,6 +105,8 @@ W64 = _container("Wave64", "w64", ".w64 .wav", "audio/x-w64 audio/w64 audio/wav 
 ALL = (*PROMISED, AMR, AIFF, CAF, AU, MPEG_TS, MPEG_PS, AC3, EAC3, WAVPACK, W64)
 # Their demuxers compute timestamps from the number of bytes.
 WITHOUT_TIMESTAMPS = frozenset({AVI.demuxer})
+# Their demuxers count frames from 0 on, those of a pause included, for which the decoder returns nothing.
+COUNTS_FRAMES = frozenset({AMR.demuxer})
 SUPPORTED = "mp3, wav, ogg, flac, m4a, aac, wma, mp4, webm, avi, mov, mkv, flv"
 
 MAX_STREAMS = 64  # of all kinds; libavformat allocates for each
