@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from transcription.media.intake.containers import ID3_HEADER_BYTES, id3_length
 from transcription.media.intake.frames import ends_within_frame
+from transcription.media.unfinished import Read, amr, flac, mpeg_ps, mpeg_ts
 
 MAX_CHUNKS = 1000  # of a RIFF file before its samples; a handful is usual
 UNKNOWN_SIZE = 0x7FFF_0000  # and above: written by programs that could not go back to write the real one
@@ -32,8 +33,6 @@ MP3_HEAD = 1 << 12
 MP3_TAIL = 1 << 15  # bytes; several frames
 MP3_FRAME_BYTES = 1441  # the largest frame of layer III; some writers do not count the last or the first one
 XING_BYTES_FLAG = 2
-
-Read = Callable[[int, int], bytes]  # of a place and a length: as many bytes from there on, fewer at the end
 
 
 def breaks_off(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
@@ -170,4 +169,8 @@ _CHECKS: dict[str, Callable[[Read, int], bool]] = {
     "asf": _asf,
     "flv": _flv,
     "mp3": _mp3,
+    "amr": amr,
+    "flac": flac,
+    "mpegts": mpeg_ts,
+    "mpeg": mpeg_ps,
 }

@@ -123,6 +123,25 @@ def test_other_formats_that_break_off_say_so_too(tmp_path, ending, extension):
         assert notice.code == TRUNCATED_MEDIA
 
 
+UNCOUNTED = {
+    "amr": ("-ar", "8000", "-c:a", "libopencore_amrnb", "-f", "amr"),
+    "flac": ("-c:a", "flac", "-f", "flac"),
+    "ts": ("-c:a", "aac", "-f", "mpegts"),
+    "mpg": ("-ar", "48000", "-c:a", "mp2", "-f", "mpeg"),
+}
+
+
+@pytest.mark.parametrize("extension", UNCOUNTED)
+def test_formats_that_count_nothing_say_so_if_they_end_within_a_frame_or_packet(ending, extension):
+    command = [FFMPEG, "-v", "error", "-i", str(SPOKEN), *UNCOUNTED[extension], "pipe:1"]
+    content = subprocess.run(command, capture_output=True, check=True).stdout
+    assert ending(content)[1] == []
+    for share in (0.3, 0.8):
+        seconds, [notice] = ending(content[: int(len(content) * share)])
+        assert notice.code == TRUNCATED_MEDIA
+        assert notice.start == seconds
+
+
 TAG = b"ID3\x04\x00\x00\x00\x00\x00\x41" + b"TIT2\x00\x00\x00\x37\x00\x00\x03" + b"A title".ljust(54)
 
 
