@@ -9,10 +9,11 @@ from collections.abc import Collection
 
 from transcription.core.transcript import Transcript
 from transcription.jobs import policy
-from transcription.jobs.job import NOTHING_AHEAD, Ahead, Job, JobCounts, JobSnapshot, JobStatus, NewJob
+from transcription.jobs.job import NOTHING_AHEAD, Job, JobCounts, JobSnapshot, JobStatus, NewJob
 from transcription.jobs.store.base import idempotency_conflict, too_many_jobs
 from transcription.jobs.store.rows import own_key, pack_failure, row_of, shown_job
 from transcription.jobs.store.sqlite import queries
+from transcription.jobs.store.sqlite.places import ahead_of
 from transcription.jobs.store.sqlite.steps import SqliteSteps, execute, existing, first_row, only_row, shown
 from transcription.jobs.store.unreadable import unreadable_result
 
@@ -70,8 +71,7 @@ class SqliteJobs(SqliteSteps):
                 return None
             ahead = NOTHING_AHEAD
             if job.status is JobStatus.QUEUED:
-                row = only_row(db, queries.AHEAD, {"work": job.work})
-                ahead = Ahead(row["jobs"], row["seconds"], row["unknown"])
+                ahead = ahead_of(db, job.work)
             speeds = [row["speed"] for row in db.execute(queries.LATEST_SPEEDS, policy.STORE_POLICY).fetchall()]
             speed = statistics.median(speeds) if speeds else None
             processing = only_row(db, queries.COUNT_PROCESSING, {})["jobs"]

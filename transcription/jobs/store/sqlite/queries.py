@@ -98,6 +98,28 @@ AHEAD = f"""
            COUNT(*) - COUNT(total) AS unknown
     FROM ahead
 """
+# The same of a long queue, see `places`: jobs are counted in an index alone.
+_QUEUED_OR_NOT = f"FROM jobs INDEXED BY unfinished_jobs_of_caller WHERE caller = :caller AND {_UNFINISHED}"
+_LEFT = """
+    SELECT COUNT(*) AS jobs, COALESCE(SUM(MAX(seconds_total - seconds_done, 0)), 0.0) AS seconds,
+           COUNT(*) - COUNT(seconds_total) AS unknown
+"""
+COUNT_OF_CALLERS = f"""
+    SELECT caller, jobs, COALESCE(turns.served, 0) AS served FROM (
+        SELECT caller, COUNT(*) AS jobs FROM jobs INDEXED BY unfinished_jobs_of_caller WHERE {_UNFINISHED}
+        GROUP BY caller
+    ) LEFT JOIN turns USING (caller)
+"""
+PROCESSING = "SELECT caller, number FROM jobs INDEXED BY processing_jobs WHERE status = 'processing'"
+LEFT_OF_PROCESSING = f"{_LEFT} FROM jobs INDEXED BY processing_jobs WHERE status = 'processing'"
+HEAD_OF_WORK = "SELECT caller, number FROM jobs WHERE work = :work AND status = 'queued' ORDER BY number LIMIT 1"
+FIRST_QUEUED = f"SELECT number {_QUEUED_OR_NOT} AND status = 'queued' ORDER BY number LIMIT 1"
+COUNT_OLDER = f"SELECT COUNT(*) AS jobs {_QUEUED_OR_NOT} AND number < :number"
+NUMBER_AT = f"SELECT number {_QUEUED_OR_NOT} ORDER BY number LIMIT 1 OFFSET :place"
+# Multiples of an odd number are spread evenly in what they leave of a power of two, also those of every other job.
+LEFT_OF_SAMPLE = f"""
+    {_LEFT} {_QUEUED_OR_NOT} AND number <= :last AND number * 40503 % 65536 < :share AND status = 'queued'
+"""
 COUNT_BY_STATUS = """
     SELECT status, count(*) AS jobs,
            min(created_at) FILTER (WHERE typeof(created_at) IN ('real', 'integer')) AS oldest
