@@ -19,6 +19,7 @@ MAX_NAMED_CHANNELS = 8  # ffmpeg knows how to mix the layouts that are usual for
 # that where they know nothing.
 UNUSUAL_LAYOUT = re.compile(r"2 channels \(.*|binaural|([3-9]|\d\d+) channels.*|2\.1")
 ENDLESS = 1e9  # seconds
+LATE = 2.0  # seconds after the first timestamp of a stream; so much may be missing or damaged before its first frame
 
 
 def output_channels(media: Media, channel: Channel) -> int:
@@ -63,19 +64,30 @@ def _clock(media: Media, max_seconds: float) -> str:
 
     A frame follows the one before it unless its timestamp says that there is a gap. Timestamps that go back, or jump
     further than MAX_GAP or past max_seconds, set the clock anew: no sound is lost for a fault of timestamps.
+    Where the sample rate or the channels change, ffmpeg begins again with new filters, to which nothing has happened
+    yet. What they return follows what there is, so their clock starts at 0, or they would fill the time before.
     Variables: 0 time at which the frame before ended; 1 correction of timestamps; 2 time of this frame; 3 its gap.
     """
     start = "ld(0)" if media.start is None else f"PTS-({media.start:.6f})/TB+ld(1)"
     # AVI has no timestamps: they are computed from bytes, and wrong for a variable bit rate.
     jitter = ENDLESS if media.demuxer in containers.WITHOUT_TIMESTAMPS else JITTER
+    latest = _latest_start(media)
     steps = (
         f"st(2,if(isnan(PTS),ld(0),{start}))",
         "st(3,(ld(2)-ld(0))*TB)",
         f"st(4,if(eq(N,0),{START_JITTER},{jitter}))",
         f"st(5,lt(ld(3),-ld(4))+gt(ld(3),{MAX_GAP})+gt(ld(2)*TB,{max_seconds}))",
+        f"st(5,ld(5)+eq(N,0)*gt(ld(2)*TB,{latest:.6f}))",
         "if(ld(5),st(1,ld(1)+ld(0)-ld(2)))",
         "if(ld(5)+lt(ld(3),ld(4)),st(2,ld(0)))",
         "st(0,ld(2)+NB_SAMPLES/SR/TB)",
         "ld(2)",
     )
     return f"asetpts='{';'.join(steps)}'"
+
+
+def _latest_start(media: Media) -> float:
+    """Seconds of the file after which a first frame is not that of the stream, but the first after a change."""
+    if media.demuxer not in containers.CHANGING or media.start is None or media.first is None:
+        return ENDLESS
+    return media.first - media.start + LATE

@@ -167,6 +167,52 @@ def test_pauses_that_an_amr_leaves_out_keep_their_time(tmp_path, heard_at):
     assert heard_at(path) == pytest.approx([1.0, 5.0, 9.0], abs=TOLERANCE)
 
 
+CHANGES = {
+    "mp3": ("-c:a", "libmp3lame", "-write_xing", "0", "-id3v2_version", "0"),
+    "aac": ("-c:a", "aac", "-f", "adts"),
+    "ts": ("-c:a", "mp2"),
+    "mpg": ("-c:a", "mp2"),
+    "ac3": ("-c:a", "ac3"),
+}
+
+
+@pytest.mark.parametrize("extension", CHANGES)
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (("48000", "1"), ("48000", "2"), ("48000", "1")),
+        (("48000", "1"), ("44100", "1")),
+        (("44100", "2"), ("48000", "1")),
+    ],
+)
+def test_sound_whose_rate_or_channels_change_goes_on(tmp_path, heard_at, extension, parts):
+    """Broadcasts change them for an advertisement or a film, joined files where they were joined."""
+    source = write_wav(tmp_path / "tones.wav", tones(1.0, end=4.0))
+    content, offset = b"", 0.0
+    for rate, channels in parts:
+        path = tmp_path / f"part.{extension}"
+        clock = ("-output_ts_offset", str(offset)) if extension in ("ts", "mpg") else ()
+        run_ffmpeg("-i", str(source), *CHANGES[extension], "-ar", rate, "-ac", channels, *clock, str(path))
+        content, offset = content + path.read_bytes(), offset + 4.0
+    whole = tmp_path / f"whole.{extension}"
+    whole.write_bytes(content)
+    assert heard_at(whole) == pytest.approx([1.0, 5.0, 9.0][: len(parts)], abs=0.25)
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec"), [("ts", "aac"), ("ts", "mp2"), ("ts", "ac3"), ("mpg", "mp2"), ("mpg", "ac3")]
+)
+def test_sound_of_a_broadcast_that_starts_later_than_its_pictures_is_heard_later(
+    tmp_path, heard_at, tone, extension, codec
+):
+    path = tmp_path / f"late.{extension}"
+    picture = ("-f", "lavfi", "-i", "color=black:size=64x48:rate=25:duration=12")
+    sound = ("-ar", "48000", "-c:a", codec)
+    late = ("-itsoffset", "5", "-i", str(tone), "-map", "0:v", "-map", "1:a")
+    run_ffmpeg(*picture, *late, "-c:v", "mpeg2video", *sound, str(path))
+    assert heard_at(path) == pytest.approx([5.0], abs=0.15)
+
+
 def test_a_file_without_a_start_begins_with_its_first_sound(tmp_path, settings, tone):
     path = tmp_path / "off.mkv"
     run_ffmpeg("-i", str(tone), "-c:a", "flac", "-output_ts_offset", "600", str(path))

@@ -84,9 +84,10 @@ def _codec(stream: Any) -> str:
 
 
 def _sound(stream: Any) -> dict[str, Any]:
-    """Sample rate (Hz), channels, their layout, duration (seconds), default flag and tags of an audio stream.
+    """Sample rate (Hz), channels, their layout, duration and start (seconds), default flag and tags of an audio
+    stream.
 
-    As stated by the file. A rate or number of 0 is unknown, a duration of None as well.
+    As stated by the file. A rate or number of 0 is unknown, a duration or start of None as well.
     """
     if stream.type != "audio":
         return {}
@@ -103,6 +104,7 @@ def _sound(stream: Any) -> dict[str, Any]:
         "channels": context.channels,
         "layout": context.layout.name,
         "duration": stated,
+        "start": float(stream.start_time * stream.time_base) if stream.start_time is not None else None,
     }
 
 

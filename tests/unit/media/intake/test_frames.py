@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.media_files import AUDIO_FORMATS, SPOKEN, run_ffmpeg
 from transcription.core.audio import SAMPLE_RATE
-from transcription.core.errors import UnsupportedFormat
+from transcription.core.errors import UndecodableMedia, UnsupportedFormat
 from transcription.media.decode import decode
 from transcription.media.intake.frames import SCAN_BYTES, ends_within_frame, find_frames
 from transcription.media.probe import probe
@@ -106,6 +106,18 @@ def test_a_whole_file_has_no_junk(encoded, codec):
 def test_sound_inside_another_kind_of_file_is_not_looked_for(encoded, seconds, head):
     with pytest.raises(UnsupportedFormat):
         seconds(head + bytes(100) + encoded["mp3"])
+
+
+def test_an_mp3_of_free_format_is_refused_because_ffmpeg_cannot_read_it(tmp_path, seconds):
+    """Its frames do not state their bit rate, only their distance tells their length."""
+    path = tmp_path / "made.mp3"
+    bare = ("-id3v2_version", "0", "-write_xing", "0", "-map_metadata", "-1")
+    run_ffmpeg("-i", str(SPOKEN), "-ar", "48000", "-ac", "1", "-c:a", "libmp3lame", "-b:a", "128k", *bare, str(path))
+    content = bytearray(path.read_bytes())
+    for frame in range(0, len(content), 384):
+        content[frame + 2] &= 0x0F
+    with pytest.raises(UndecodableMedia):
+        seconds(bytes(content))
 
 
 @pytest.mark.parametrize("seed", range(5))
