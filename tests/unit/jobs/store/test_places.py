@@ -32,6 +32,8 @@ CALLERS = st.sampled_from(["ada", "bob", "eve", ""])
 WORKS = st.sampled_from("uvwxyz")  # of one caller; jobs with the same one share it
 SECONDS = st.sampled_from([None, SHORT_SECONDS, SHORT_SECONDS + 1])
 SUBMISSION = st.tuples(CALLERS, WORKS, SECONDS)
+# Turns begin anew with each urgency: jobs that have ended by then are told as if they had not.
+OF_ONE_URGENCY = st.tuples(CALLERS, WORKS, st.none())
 ENDS = st.sampled_from(["complete", "fail", "release"])
 OTHERS = st.sampled_from(["begin", "retry", "wait"])
 EVENTS = st.lists(st.one_of(SUBMISSION, SUBMISSION, SUBMISSION, ENDS, OTHERS), max_size=40)
@@ -139,14 +141,22 @@ def test_in_redis_jobs_begin_in_the_order_of_their_places(server: RedisServer) -
             client.flushall()
         return RedisStore(server.url, result_ttl=RESULT_TTL, caching=False, clock=clock)
 
-    @given(EVENTS, st.booleans())
-    def check(events: list[Event], one_at_a_time: bool) -> None:
+    @given(EVENTS)
+    def check(events: list[Event]) -> None:
         with queue_in(open_store) as queue:
             for event in events:
                 queue.happen(event)
-            check_places(queue, one_at_a_time=one_at_a_time)
+            check_places(queue, one_at_a_time=False)
+
+    @given(st.lists(st.one_of(OF_ONE_URGENCY, st.just("complete"), st.just("begin")), max_size=40))
+    def check_one_at_a_time(events: list[Event]) -> None:
+        with queue_in(open_store) as queue:
+            for event in events:
+                queue.happen(event)
+            check_places(queue, one_at_a_time=True)
 
     check()
+    check_one_at_a_time()
 
 
 def check_places_of_a_long_queue(queue: Queue) -> None:
