@@ -19,7 +19,9 @@ MAX_NAMED_CHANNELS = 8  # ffmpeg knows how to mix the layouts that are usual for
 # that where they know nothing.
 UNUSUAL_LAYOUT = re.compile(r"2 channels \(.*|binaural|([3-9]|\d\d+) channels.*|2\.1")
 ENDLESS = 1e9  # seconds
-LATE = 2.0  # seconds after the first timestamp of a stream; so much may be missing or damaged before its first frame
+# Codecs whose frames each state their rate and channels, which change in broadcasts and joined files.
+CHANGING = frozenset({"mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3"})
+LATE = 1.0  # seconds after the first timestamp of a stream; so much may be missing or damaged before its first frame
 
 
 def output_channels(media: Media, channel: Channel) -> int:
@@ -88,6 +90,7 @@ def _clock(media: Media, max_seconds: float) -> str:
 
 def _latest_start(media: Media) -> float:
     """Seconds of the file after which a first frame is not that of the stream, but the first after a change."""
-    if media.demuxer not in containers.CHANGING or media.start is None or media.first is None:
+    changes = media.codec.removesuffix("float") in CHANGING  # ffmpeg's names of decoders
+    if not changes or media.start is None or media.first_sound is None:
         return ENDLESS
-    return media.first - media.start + LATE
+    return media.first_sound - media.start + LATE

@@ -12,7 +12,8 @@ class AudioTrack:
 
     number: among its audio streams, from 1. index: among all streams, from 0. codec: ffmpeg's name.
     channels: as stated; 0 if unknown. layout: ffmpeg's name of their positions, "" if unknown.
-    is_default: marked as such by the container. language, title: as tagged, or "". stated_end, first: see `Media`.
+    is_default: marked as such by the container. language, title: as tagged, or "".
+    stated_end, first_sound: see `Media`.
     """
 
     number: int
@@ -24,7 +25,7 @@ class AudioTrack:
     language: str = ""
     title: str = ""
     stated_end: float | None = None
-    first: float | None = None
+    first_sound: float | None = None
 
     def __str__(self) -> str:
         tags = [self.language, self.title and f"'{self.title}'"]
@@ -46,7 +47,7 @@ class Media:
     breaks_off: see `completeness.breaks_off`.
     start: timestamp in seconds at which the file's time begins, which need not be that of its first sound; None if the
         file has none.
-    first: timestamp in seconds of the first sound in that stream; None if unknown.
+    first_sound: timestamp in seconds of the first sound in that stream; None if unknown.
     tracks: all audio streams that can be chosen. skip: bytes of junk before the first frame.
     """
 
@@ -63,7 +64,7 @@ class Media:
     channels: int = 0
     layout: str = ""
     start: float | None = None
-    first: float | None = None
+    first_sound: float | None = None
     tracks: tuple[AudioTrack, ...] = ()
     skip: int = 0
 
@@ -76,5 +77,5 @@ class Media:
             channels=track.channels,
             layout=track.layout,
             stated_end=track.stated_end,
-            first=track.first,
+            first_sound=track.first_sound,
         )

@@ -65,7 +65,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         stream_index=first.index,
         duration=found["duration"],
         stated_end=first.stated_end,
-        first=first.first,
+        first_sound=first.first_sound,
         breaks_off=found["breaks_off"],
         channels=first.channels,
         layout=first.layout,
@@ -87,7 +87,7 @@ def _track(number: int, stream: dict[str, Any], *, counts: bool) -> AudioTrack:
         language=stream["language"],
         title=stream["title"],
         stated_end=stream.get("duration") if counts else None,
-        first=stream.get("start"),
+        first_sound=stream.get("start"),
     )
 
 

@@ -22,9 +22,9 @@ AMR_BLOCK = 1 << 16  # bytes read at once
 
 FLAC_STREAMINFO = 42  # bytes, with the marker and the header of the block
 FLAC_FRAME_HEADER = 16  # bytes at most
-FLAC_FRAMES = 8  # last ones that are checked
+FLAC_FRAMES = 3  # last ones that are checked: what looks like a frame may be sound
 _FLAC_SYNC = re.compile(rb"\xff[\xf8\xf9]")
-ID3V1_BYTES = 128
+ID3V1_BYTES, APE_FOOTER_BYTES = 128, 32
 
 TS_PACKET = 188  # bytes from the sync byte on
 TS_SYNC = 0x47
@@ -32,28 +32,29 @@ TS_TAIL = 16  # packets in a row
 
 PS_TAIL = 1 << 17  # bytes, of packs that have 2048 or little more
 PS_TRIES = 8  # packs from which their packets are followed: what looks like one may be sound
-PS_END, PS_PACK = 0xB9, 0xBA  # start codes; all that are greater are followed by a length
+PS_END, PS_PACK = 0xB9, 0xBA  # start codes; those above are followed by a length
 _PACK = bytes((0, 0, 1, PS_PACK))
 _PACKET = re.compile(rb"\x00*\x00\x00\x01([\xb9-\xff])", re.DOTALL)
 
 
 def amr(read: Read, size: int) -> bool:
-    """The last frame is cut."""
+    """The last frame is cut, and not of zeros, with which recorders fill up blocks."""
     head = read(0, 16)
     magic = next((each for each in AMR_KINDS if head.startswith(each)), None)
     if magic is None:  # several channels
         return False
     lengths = [0 if byte & AMR_UNUSED else AMR_KINDS[magic][byte >> 3 & 15] for byte in range(256)]
     place, start, block = len(magic), 0, b""
+    frame = place
     for _ in range(AMR_LONGEST):
         if place >= size:
-            return place > size
+            return place > size and any(read(frame, size - frame))
         if not 0 <= place - start < len(block):
             start, block = place, read(place, AMR_BLOCK)
         length = lengths[block[place - start]]
         if not length:
             return False
-        place += length
+        frame, place = place, place + length
     return False
 
 
@@ -69,6 +70,8 @@ def flac(read: Read, size: int) -> bool:
     channels, sample_bits = (fields >> 41 & 7) + 1, (fields >> 36 & 31) + 1
     longest_frame = int.from_bytes(info[10:12], "big") * channels * (sample_bits + 1) // 8 + 1024
     tail = read(max(start, size - longest_frame - ID3V1_BYTES), longest_frame + ID3V1_BYTES)
+    if tail[-APE_FOOTER_BYTES:].startswith(b"APETAGEX"):  # written after the last frame
+        return False
     if tail[-ID3V1_BYTES:].startswith(b"TAG"):
         tail = tail[:-ID3V1_BYTES]
     frames = [match.start() for match in _FLAC_SYNC.finditer(tail) if _is_flac_header(tail, match.start())]

@@ -196,7 +196,23 @@ def test_sound_whose_rate_or_channels_change_goes_on(tmp_path, heard_at, extensi
         content, offset = content + path.read_bytes(), offset + 4.0
     whole = tmp_path / f"whole.{extension}"
     whole.write_bytes(content)
-    assert heard_at(whole) == pytest.approx([1.0, 5.0, 9.0][: len(parts)], abs=0.25)
+    expected = pytest.approx([1.0, 5.0, 9.0][: len(parts)], abs=0.25)
+    assert heard_at(whole) == expected
+    if extension == "ts":
+        recorded = tmp_path / "recorded.mkv"
+        run_ffmpeg("-i", str(whole), "-c", "copy", str(recorded))
+        assert heard_at(recorded) == expected
+
+
+def test_what_follows_a_short_announcement_in_another_format_is_not_late(tmp_path, heard_at):
+    source, content = write_wav(tmp_path / "tones.wav", tones(0.5, end=1.5)), b""
+    for rate in ("48000", "44100"):
+        path = tmp_path / "part.mp3"
+        run_ffmpeg("-i", str(source), *CHANGES["mp3"], "-ar", rate, str(path))
+        content += path.read_bytes()
+    whole = tmp_path / "whole.mp3"
+    whole.write_bytes(content)
+    assert heard_at(whole) == pytest.approx([0.5, 2.0], abs=0.25)
 
 
 @pytest.mark.parametrize(

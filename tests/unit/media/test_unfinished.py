@@ -45,7 +45,6 @@ CHECKS = (
     | dict.fromkeys((*PS, *PS_WITH_PICTURES), mpeg_ps)
 )
 TS_STEP = {"m2ts": 192}
-TS_STEP = {"m2ts": 192}
 TIME_CODE = {"m2ts": 4}  # bytes of a packet before its sync byte
 LONGEST = 3.0  # seconds of speech in each file
 
@@ -129,9 +128,15 @@ def test_what_follows_the_last_packet_is_no_break(files, name, rest):
 
 
 @pytest.mark.parametrize("name", FLAC)
-@pytest.mark.parametrize("rest", [bytes(1000), b"TAG" + bytes(125)])
+@pytest.mark.parametrize("rest", [bytes(1000), b"TAG" + bytes(125), b"tags" + b"APETAGEX" + bytes(24)])
 def test_zeros_or_a_tag_after_a_flac_is_no_break(files, name, rest):
     assert not breaks_off(flac, files[name] + rest)
+
+
+@pytest.mark.parametrize("name", AMR)
+@pytest.mark.parametrize("zeros", [1, 100, 1000])
+def test_zeros_with_which_a_recorder_fills_up_an_amr_are_no_break(files, name, zeros):
+    assert not breaks_off(amr, files[name] + bytes(zeros))
 
 
 def test_a_tag_before_a_flac_does_not_hide_that_it_breaks_off(files):

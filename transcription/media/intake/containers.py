@@ -102,8 +102,6 @@ EAC3 = _container("E-AC-3", "eac3", ".eac3 .ec3 .ac3", "audio/eac3 audio/ac3 aud
 WAVPACK = _container("WavPack", "wv", ".wv", "audio/wavpack audio/x-wavpack")
 W64 = _container("Wave64", "w64", ".w64 .wav", "audio/x-w64 audio/w64 audio/wav audio/x-wav")
 
-# Each frame states its rate and channels, which change in broadcasts and joined files.
-CHANGING = frozenset(each.demuxer for each in (MP3, AAC, AC3, EAC3, MPEG_TS, MPEG_PS))
 ALL = (*PROMISED, AMR, AIFF, CAF, AU, MPEG_TS, MPEG_PS, AC3, EAC3, WAVPACK, W64)
 # Their demuxers compute timestamps from the number of bytes.
 WITHOUT_TIMESTAMPS = frozenset({AVI.demuxer})

@@ -104,7 +104,9 @@ def _sound(stream: Any) -> dict[str, Any]:
         "channels": context.channels,
         "layout": context.layout.name,
         "duration": stated,
-        "start": float(stream.start_time * stream.time_base) if stream.start_time is not None else None,
+        "start": float(stream.start_time * stream.time_base)
+        if stream.start_time is not None and stream.time_base
+        else None,
     }
 
 
