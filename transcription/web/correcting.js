@@ -17,11 +17,10 @@ const CHANGED =
 const at = (id) => document.getElementById(id);
 
 export class Correcting {
-  // { job, document, saved, shared, version, tag, isKept, overwrites }. saved: null if not here. shared: what other tabs have.
+  // { job, document, saved, shared, version, tag, isKept, overwrites, saving }. saved: null if not here. shared: what other tabs have.
   // overwrites: the user knows that someone else has changed it; other tabs and the draft are not told, they ask again.
   #open = null;
   #timer = 0;
-  #saving = Promise.resolve();
 
   /** transcript: the view. onShow: called when segments or speakers changed. onSaved: called after they were saved. */
   constructor(transcript, onShow, onSaved) {
@@ -63,7 +62,7 @@ export class Correcting {
     const draft = await draftOf(job);
     const document = new TranscriptDocument(segments, () => this.#changed());
     // With the draft's tag, the service refuses it if the transcript was changed since.
-    const open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag, isKept: true, overwrites: false };
+    const open = { job, document, saved: segments, version, tag: draft ? draft.tag : tag, isKept: true, overwrites: false, saving: Promise.resolve() };
     this.#open = open;
     if (draft) document.restore(draft.segments);
     this.#markShared(open);
@@ -87,22 +86,23 @@ export class Correcting {
     return true;
   }
 
-  /** Save corrections to the job, as a new version of its transcript. Waits for a save in progress, and fails with it. */
+  /** Save corrections to the job, as a new version of its transcript. Waits for a save of it in progress, and fails with that. */
   save() {
-    const saving = this.#saving.then(() => this.#save());
+    const open = this.#open;
+    if (!open) return Promise.resolve();
+    const saving = open.saving.then(() => this.#save(open));
     const end = () => {
-      if (this.#saving === saving) this.#saving = Promise.resolve();
+      if (open.saving === saving) open.saving = Promise.resolve();
     };
     saving.then(end, end);
-    this.#saving = saving;
+    open.saving = saving;
     return saving;
   }
 
   // One at a time: two with the tag of the same version would be taken for two users.
-  async #save() {
-    if (this.isSaved) return;
-    const open = this.#open;
-    const { job, document, tag, overwrites } = open;
+  async #save(open) {
+    const { job, document, saved, tag, overwrites } = open;
+    if (document.segments === saved) return;
     const { segments } = document;
     const body = JSON.stringify({ segments: segments.filter(({ text }) => text.trim()).map(sent) });
     const headers = { "Content-Type": "application/json", ...(tag && !overwrites ? { "If-Match": tag } : {}) };
@@ -231,8 +231,8 @@ export class Correcting {
 
   // Names are the job's, so what is not saved is saved before.
   async #rename(names) {
-    await this.save();
     const { job } = this.#open;
+    await this.save();
     const headers = { "Content-Type": "application/json" };
     await ask(`jobs/${job}/speakers`, { method: "POST", headers, body: JSON.stringify(names) });
     if (this.#open?.job !== job) return;

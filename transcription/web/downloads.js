@@ -23,7 +23,7 @@ async function rendered(job, select, layout) {
   return { content: await response.blob(), fast: Number(response.headers.get("X-Subtitle-Warnings") ?? 0) };
 }
 
-/** Subtitles of a job as WebVTT, in the chosen layout. Throws AbortError. */
+/** Subtitles of a job as WebVTT, in the chosen layout. Throws the errors of `ask`. */
 export async function subtitles(job, layout, signal) {
   const query = new URLSearchParams({ response_format: "vtt" });
   for (const [name, value] of new FormData(layout)) if (value) query.set(name, value);

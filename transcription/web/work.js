@@ -12,7 +12,7 @@ import { secondsLeft } from "./recordings.js";
 const at = (id) => document.getElementById(id);
 
 export class Work {
-  #layout = new AbortController(); // of the subtitles that are being fetched
+  #subtitleRequest = new AbortController();
 
   /** parts: { transcript, player, waveform, correcting, recordings }. */
   constructor(parts) {
@@ -219,12 +219,12 @@ export class Work {
   #subtitle() {
     const work = this.current;
     if (!work?.result || !this.player.hasPictures) return;
-    this.#layout.abort();
-    this.#layout = new AbortController();
-    const { signal } = this.#layout;
+    this.#subtitleRequest.abort();
+    this.#subtitleRequest = new AbortController();
+    const { signal } = this.#subtitleRequest;
     subtitles(work.job, at("download"), signal)
       .then((content) => work === this.current && !signal.aborted && this.player.subtitles(content))
-      .catch((error) => signal.aborted || showError(error));
+      .catch((error) => work === this.current && !signal.aborted && showError(error));
   }
 
   #note(text) {
