@@ -45,12 +45,11 @@ def ahead_of(db: sqlite3.Connection, work: str) -> Ahead:
     processing = defaultdict(list)
     for row in db.execute(queries.PROCESSING).fetchall():
         processing[row["caller"]].append(row["number"])
-    lines = [
-        _line(db, row, sorted(processing[row["caller"]])) for row in db.execute(queries.COUNT_OF_CALLERS).fetchall()
-    ]
-    if sum(line.queued for line in lines) <= EXACT:
+    counted = db.execute(queries.COUNT_OF_CALLERS).fetchall()
+    if sum(row["jobs"] for row in counted) - sum(map(len, processing.values())) <= EXACT:
         row = only_row(db, queries.AHEAD, {"work": work})
         return Ahead(row["jobs"], row["seconds"], row["unknown"])
+    lines = [_line(db, row, sorted(processing[row["caller"]])) for row in counted]
     head = first_row(db, queries.HEAD_OF_WORK, {"work": work})
     if head is None:
         return NOTHING_AHEAD
