@@ -43,6 +43,8 @@ def parse_sentinels(url: str) -> Sentinels | None:
     has_tls, files = found["scheme"] == "rediss", dict(parse_qsl(found["files"] or "", keep_blank_values=True))
     if files.keys() - (FILES if has_tls else set()) or not all(files.values()):
         return None
+    if "ssl_keyfile" in files and "ssl_certfile" not in files:
+        return None
     pairs = [each.partition(":") for each in found["hosts"].split(",")]
     return Sentinels(
         hosts=tuple((host, int(port or SENTINEL_PORT)) for host, _, port in pairs),

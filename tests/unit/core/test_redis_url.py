@@ -48,6 +48,7 @@ def test_one_server_has_no_sentinels(url):
         "redis+sentinel://a/jobs/x",
         "redis+sentinel://a/jobs?ssl_ca_certs=/etc/ours.pem",  # without TLS
         "rediss+sentinel://a/jobs?ssl_ca_certs=",
+        "rediss+sentinel://a/jobs?ssl_keyfile=/etc/me.key",  # of which certificate?
         "rediss+sentinel://a/jobs?ssl_cert_reqs=none",
     ],
 )
