@@ -40,9 +40,10 @@ from tests.support.service import folders, free_port
 from tests.support.waiting import wait_until
 
 APIS, WORKERS, RUNNERS = 2, 2, 3
+CUT = "network cut"
 TARGETS = (
     *("runner killed", "runner stopped", "runner drained", "API killed", "worker killed", "failover", "update"),
-    *("other version", "network cut"),
+    *("other version", CUT),
 )
 LENGTHS = (3, 11, 29, 60)  # seconds
 SYNCHRONOUS = 4  # clients
@@ -87,7 +88,7 @@ class Parts:
             process.send_signal(signal.SIGSTOP)
             time.sleep(GONE_SECONDS)
             process.send_signal(signal.SIGCONT)
-        elif target == "network cut":
+        elif target == CUT:
             self.runners.machines[number].cut()
             time.sleep(GONE_SECONDS)
             self.runners.machines[number].mend()
@@ -242,8 +243,10 @@ def main() -> int:
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
     arguments = parser.parse_args()
     if missing():
+        arguments.targets = [target for target in arguments.targets if target != CUT]
+        if not arguments.targets:
+            parser.error(missing())
         print(f"No network is cut: {missing()}.")
-        arguments.targets = [target for target in arguments.targets if target != "network cut"]
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         outcome = run(arguments.seconds, arguments.seed, Path(name), arguments.targets)
     print(report(outcome))

@@ -45,8 +45,14 @@ def missing() -> str:
     """What is missing for machines of their own; "" for nothing."""
     if os.getuid() or not shutil.which("ip"):
         return "root and the command ip are needed to make network namespaces: make tools installs it"
-    made = subprocess.run(["unshare", "--net", "true"], capture_output=True)
-    return "network namespaces are not allowed here" if made.returncode else ""
+    machine = Machine(f"t{os.getpid()}", _address(0, 2))
+    try:
+        _connect(machine, _address(0, 1))
+    except subprocess.CalledProcessError as error:
+        return f"network namespaces cannot be made: {error.stderr.strip()}"
+    finally:
+        _remove(machine)
+    return ""
 
 
 @contextmanager
@@ -62,8 +68,7 @@ def machines(count: int) -> Iterator[list[Machine]]:
         yield made
     finally:
         for machine in made:
-            subprocess.run(["ip", "link", "del", _outside(machine.name)], capture_output=True)
-            subprocess.run(["ip", "netns", "del", machine.name], capture_output=True)
+            _remove(machine)
 
 
 def _address(number: int, host: int) -> str:
@@ -73,6 +78,7 @@ def _address(number: int, host: int) -> str:
 
 def _connect(machine: Machine, ours: str) -> None:
     inside, outside = _inside(machine.name), _outside(machine.name)
+    _remove(machine)  # of a process with the same number that was killed
     _ip("netns", "add", machine.name)
     _ip("link", "add", outside, "type", "veth", "peer", "name", inside, "netns", machine.name)
     _ip("addr", "add", f"{ours}/30", "dev", outside)
@@ -84,6 +90,11 @@ def _connect(machine: Machine, ours: str) -> None:
     shown = _ip("-netns", machine.name, "-json", "link", "show", inside)
     hardware = json.loads(shown)[0]["address"]
     _ip("neigh", "replace", machine.address, "lladdr", hardware, "dev", outside, "nud", "permanent")
+
+
+def _remove(machine: Machine) -> None:
+    subprocess.run(["ip", "link", "del", _outside(machine.name)], capture_output=True)
+    subprocess.run(["ip", "netns", "del", machine.name], capture_output=True)
 
 
 def _inside(name: str) -> str:
