@@ -21,7 +21,7 @@ from runners.decode.model import ModelHandle
 from runners.decode.prompt import Prompt, fit
 from runners.decode.rules import Attempt, Cut, likeliest, on_a_grid, should_skip
 from runners.decode.search import Search, Wanted
-from runners.decode.segments import Segmenter, untimed
+from runners.decode.segments import Segmenter, lasting, untimed
 from runners.decode.tokenizers import ENGLISH, Tokenizers
 from runners.placement import CPU
 from transcription.core.audio import ENCODER_FRAMES
@@ -100,6 +100,7 @@ class Engine:
         self._arrays: Arrays = model.arrays
         self._multilingual: bool = model.whisper.model.is_multilingual
         self._on_cpu: bool = model.whisper.model.device == CPU
+        self._aligns = model.aligns
         self._tokenizers = Tokenizers(model)
         self._context_tokens = min(model.context, self._whisper.max_length)
         self._segmenter = Segmenter(model.whisper, self._tokenizers)
@@ -249,12 +250,15 @@ class Engine:
         started_at = state.seek
         split = self._segmenter.split(attempt, started_at, frames)
         timed = untimed(split.cuts)
-        if state.options.word_timestamps or self._needs_words(split.cuts, state.options):
+        wanted = state.options.word_timestamps
+        if wanted or self._needs_words(split.cuts, state.options):
             tokenizer = self._tokenizers.of(state.language or ENGLISH, state.options.task)
             alone = self._arrays.take_rows(encoded, [row])
             timed, state.last_speech = self._segmenter.time_words(
                 split.cuts, tokenizer, alone, started_at, frames, state.last_speech
             )
+            if not wanted:
+                timed = lasting(timed, split.cuts)
         state.segments += self._segmenter.segments(split.cuts, timed, attempt, started_at)
         # The prompt applies to the first decode only: repeated, it could send the next one into a loop.
         state.prompt = replace(state.prompt, text=())
@@ -262,10 +266,10 @@ class Engine:
         # that consumes nothing would be repeated indefinitely.
         state.seek = split.next_seek if split.next_seek > started_at else started_at + frames
 
-    @staticmethod
-    def _needs_words(cuts: Sequence[Cut], options: DecodeOptions) -> bool:
+    def _needs_words(self, cuts: Sequence[Cut], options: DecodeOptions) -> bool:
         """Whether the segments have no true times without those of their words."""
-        return options.encoder_context is not EncoderContext.FULL and not options.draft and on_a_grid(cuts)
+        may = self._aligns and options.encoder_context is not EncoderContext.FULL and not options.draft
+        return may and on_a_grid(cuts)
 
     def _skip(self, state: _WindowState, frames: int, attempt: Attempt) -> None:
         """Skip a part without speech. Text that was decoded all the same is kept apart, as `unspoken`."""

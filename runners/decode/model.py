@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,12 +25,14 @@ class ModelHandle:
     """A loaded model. Every method of `whisper` and `arrays` may be called from several threads at once.
 
     arrays: the array operations around the model, on its device. context: tokens of prompt and answer together.
+    aligns: whether words can be timed; models that an old version converted lack what that needs.
     """
 
     name: str
     whisper: WhisperModel
     arrays: Arrays
     context: int = CONTEXT
+    aligns: bool = True
 
 
 def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayout, number: int = 0) -> ModelHandle:
@@ -58,7 +61,15 @@ def open_model(name: str, folder: Path, placement: Placement, layout: DeviceLayo
             "replace it with a Whisper model in CTranslate2's format.",
             detail=str(error),
         ) from error
-    return ModelHandle(name, whisper, choose_arrays(placement, whisper.feature_extractor, number), context_of(folder))
+    arrays = choose_arrays(placement, whisper.feature_extractor, number)
+    return ModelHandle(name, whisper, arrays, context_of(folder), _has_alignment_heads(folder))
+
+
+def _has_alignment_heads(folder: Path) -> bool:
+    try:
+        return "alignment_heads" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def load_cublas() -> None:

@@ -92,6 +92,14 @@ def untimed(cuts: Sequence[Cut]) -> list[TimedCut]:
     return [(cut, ()) for cut in cuts]
 
 
+def lasting(timed: Sequence[TimedCut], cuts: Sequence[Cut]) -> list[TimedCut]:
+    """The timed cuts; as decoded, without words, where the alignment gave the words no duration."""
+    return [
+        (tightened, words) if tightened.start < tightened.end else (cut, ())
+        for (tightened, words), cut in zip(timed, cuts, strict=True)
+    ]
+
+
 def _segment(cut: Cut, text: str, words: tuple[Word, ...], attempt: Attempt, seek: int) -> Segment:
     return Segment(
         start=cut.start,

@@ -195,6 +195,10 @@ class Attempts:
         ):
             position = 0
             async for placed, total in subscriber.results():
+                if position < len(known) and placed.result != known[position].result:
+                    # The last attempt stopped within a window that is divided, which is decoded anew.
+                    await self._store.drop_checkpoints(job, position)
+                    known = known[:position]
                 if position >= len(known):
                     await self._store.checkpoint(job, position, placed, total)
                 position += 1

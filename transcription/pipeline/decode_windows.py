@@ -19,7 +19,7 @@ from transcription.pipeline.language_changes import beginning, parts_between_pau
 from transcription.pipeline.request_key import computed_by, still_valid
 from transcription.pipeline.reusable import ReusableResults
 
-# Enough to fill a large GPU batch. At 0.96 MB per window at most this is 15 MB per request.
+# Also of the parts of divided windows. Enough to fill a large GPU batch; at most 15 MB of samples per request.
 WINDOWS_IN_FLIGHT = 16
 
 
@@ -36,6 +36,7 @@ class WindowDecoder:
         self._settings = settings
         self._request = request
         self._ticket = ticket
+        self._places = asyncio.Semaphore(WINDOWS_IN_FLIGHT)
 
     async def results(
         self, windows: AsyncGenerator[Window, None], known: Sequence[PlacedResult]
@@ -130,7 +131,8 @@ class WindowDecoder:
         return replace(placed, result=replace(again, language_probability=second.language_probability))
 
     async def _transcribe(self, window: Window, options: DecodeOptions) -> WindowResult:
-        return await self._runner.transcribe(window, options, self._ticket())
+        async with self._places:
+            return await self._runner.transcribe(window, options, self._ticket())
 
 
 class Lookahead:

@@ -12,6 +12,7 @@ from transcription.media.windows import clip
 PAUSE_SAMPLES = 3 * SAMPLE_RATE // 10  # shortest pause in which the language may change
 LEAST_VOICE_SAMPLES = 4 * SAMPLE_RATE // 5  # fewest samples with a voice that tell a language
 LIKELY = 0.8  # probability of a language from which a part counts as in that language
+PADDING_SAMPLES = SAMPLE_RATE // 5  # of silence before the first voice
 # As much of a part is heard to detect its language. The shortest context of the encoder has room for it.
 HEARD_SAMPLES = 6 * SAMPLE_RATE
 
@@ -31,7 +32,10 @@ def parts_between_pauses(window: Window) -> list[Window]:
 
 
 def beginning(part: Window) -> Window:
-    """As much of a part as is needed to detect its language."""
+    """As much of a part as is needed to detect its language, from its first voice on."""
+    start = part.voice[0].start - PADDING_SAMPLES if part.voice else 0
+    if start > part.timeline.spans[0].start:
+        part = divided(part, [start])[-1]
     if len(part.samples) <= HEARD_SAMPLES:
         return part
     spans, left = [], HEARD_SAMPLES
@@ -45,7 +49,8 @@ def beginning(part: Window) -> Window:
 def parts_in_one_language(window: Window, parts: Sequence[Window], heard: Sequence[WindowResult]) -> list[Window]:
     """The window, divided where neighbouring parts are in different languages.
 
-    heard: the language of each part. One that is not likely counts as that of the part before.
+    heard: the language of each part. One that is not likely counts as that of the part before, or at the start as the
+        first likely one.
     """
     sure = [each.language if each.language_probability >= LIKELY else None for each in heard]
     known = next((language for language in sure if language), None)

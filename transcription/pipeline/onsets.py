@@ -33,7 +33,8 @@ def snapped(segments: Sequence[Segment], voice: Sequence[Span] | None) -> list[S
 
     segments: in file time, in order, without overlap; those of a decode all with words or all without. voice: the
     spans with a voice, without the pauses between them, in samples of the file; None if unknown. Segments and words in
-    a pause keep their times, but a word just before a voice belongs to it. Words may overlap afterwards, where there
+    a pause keep their times, but a word just before a voice belongs to it, and single words whose alignment is off
+    have one voice each, in order. Words may overlap afterwards, where there
     are more of them in a voice than there is time.
     """
     if not voice:
@@ -51,8 +52,14 @@ def snapped(segments: Sequence[Segment], voice: Sequence[Span] | None) -> list[S
 
 
 def _is_one_a_voice(segments: Sequence[Segment], voices: Sequence[Interval]) -> bool:
-    """Whether single words were said with pauses between them: as many segments of one word as voices."""
-    return len(segments) == len(voices) >= FEWEST_SINGLE and all(len(segment.words) == 1 for segment in segments)
+    """Whether the alignment of single words with pauses between them is off.
+
+    Then there are as many segments of one word as voices, and some of the words are in no voice.
+    """
+    if len(segments) != len(voices) or len(voices) < FEWEST_SINGLE or any(len(each.words) != 1 for each in segments):
+        return False
+    words = [segment.words[0] for segment in segments]
+    return not all(any(start < word.end and word.start < end for start, end in voices) for word in words)
 
 
 def snap_segments(segments: Sequence[Interval], voices: Sequence[Interval]) -> list[Interval]:

@@ -102,7 +102,8 @@ class Pipeline:
             windows = windows_of(pcm, request)
             results = await stack.enter_async_context(aclosing(self._results(windows, request, ticket, known)))
             async for item in results:
-                if speakers and len(placed) >= len(known):  # the others are stored already
+                stored = known[len(placed)].result if len(placed) < len(known) else None
+                if speakers and item.result != stored:
                     item = replace(item, heard=speakers.heard())
                 placed.append(item)
                 if on_result:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.media_files import noise, silent_movie, write_wav
 from tests.support.scripted_runner import ScriptedRunner
+from transcription.core.audio import SAMPLE_RATE, Span, Timeline
 from transcription.core.errors import (
     InsufficientStorage,
     ModelUnavailable,
@@ -17,6 +18,7 @@ from transcription.core.errors import (
     TranscriptionError,
 )
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
+from transcription.core.transcript import PlacedResult, WindowResult
 from transcription.jobs import attempt as attempt_module
 from transcription.jobs import policy
 from transcription.jobs import worker as worker_module
@@ -26,6 +28,7 @@ from transcription.jobs.recordings.folder import FolderStore
 from transcription.jobs.store.sqlite.store import SqliteStore
 from transcription.jobs.worker import Worker
 from transcription.media.intake.upload import Upload
+from transcription.pipeline.request_key import computed_by
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
 
@@ -268,6 +271,26 @@ def test_a_stopped_worker_returns_its_job_with_its_windows_and_counts_no_failure
         return job
 
     assert asyncio.run(scenario()).status is JobStatus.COMPLETED
+
+
+def test_a_part_of_a_window_that_is_decoded_anew_is_stored_anew(world, speech):
+    """An attempt may stop between the parts of a window that was divided where its language changes."""
+    stopped = world(ScriptedRunner())
+
+    async def scenario():
+        await stopped.submit(speech)
+        lease = await stopped.store.claim("before")
+        engine = computed_by(REQUEST.decode.model, stopped.settings)
+        part = PlacedResult(Timeline((Span(0, SAMPLE_RATE),)), WindowResult("fr", 0.9, ()), None, engine)
+        await stopped.store.checkpoint(lease, 0, part, 50.0)
+        await stopped.store.release(lease)
+        async with stopped.working():
+            await stopped.ended()
+        return await stopped.store.checkpoints("job")
+
+    stored = asyncio.run(scenario())
+    assert len(stored) == WINDOWS
+    assert {each.result.language for each in stored} == {"en"}
 
 
 def test_an_abandoned_job_stays_cancelled(world, speech):

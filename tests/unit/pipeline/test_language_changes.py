@@ -101,6 +101,11 @@ def test_the_beginning_of_a_part_is_short_enough_for_the_shortest_context():
     assert np.array_equal(start.samples, part.samples[: 6 * SAMPLE_RATE])
 
 
+def test_the_beginning_of_a_part_starts_with_its_first_voice():
+    part = a_window((13, 15), kept=((0, 15),))
+    assert times([beginning(part)]) == [(12.8, 15)]
+
+
 def test_the_beginning_of_a_short_part_is_all_of_it():
     part = a_window(kept=((1, 5),))
     assert beginning(part) is part

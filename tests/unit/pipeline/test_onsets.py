@@ -125,6 +125,13 @@ def test_other_words_are_in_the_voice_that_they_are_nearest_to(words):
     assert snapped(words, spans(VOICES))[-1].end < 5.0
 
 
+def test_single_words_that_are_all_in_a_voice_stay_in_it_though_there_are_as_many_voices():
+    """A cough may be a voice, and two words may be said in one."""
+    words = [spoken((3.0, 3.5)), spoken((5.0, 5.2)), spoken((5.2, 5.5))]
+    starts = [each.start for each in snapped(words, spans(VOICES))]
+    assert starts == [3.0, 5.0, 5.2]
+
+
 def test_segments_with_and_without_words_are_moved_in_the_same_window():
     moved = snapped([spoken((0.0, 1.5), (2.0, 4.0)), segment(3.2, 8.5)], spans(PHRASES))
     assert [(each.start, each.end) for each in moved] == PHRASES
