@@ -44,7 +44,8 @@ def newest(url: str) -> dict[str, Any]:
 
 def finished(http: httpx.Client, job_id: str) -> dict[str, Any]:
     """How the job ended."""
-    assert wait_until(lambda: status(http, job_id)["status"] not in ("queued", "processing"), PATIENCE)
+    ended = wait_until(lambda: status(http, job_id)["status"] not in ("queued", "processing"), PATIENCE)
+    assert ended, status(http, job_id)
     return status(http, job_id)
 
 
