@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import SHORT, OpenPage, Visit, violations
-from tests.support.media_files import run_ffmpeg
+from tests.support.media_files import film
 from tests.support.service import LocalService
 from tests.support.waiting import wait_until
 
@@ -279,12 +279,9 @@ def test_texts_of_all_scripts_are_laid_out_as_they_are_read(visit: OpenPage, sit
 
 
 def test_a_video_is_seen_with_subtitles_in_the_chosen_layout(visit: OpenPage, tmp_path: Path) -> None:
-    film = tmp_path / "film.webm"
-    picture = ("-f", "lavfi", "-i", "testsrc=size=160x90:rate=5:duration=4")
-    run_ffmpeg(*picture, "-i", str(SHORT), "-c:v", "libvpx", "-c:a", "libopus", "-shortest", str(film))
     visited = visit()
     page = visited.page
-    visited.transcribe(film)
+    visited.transcribe(film(tmp_path / "film.webm", SHORT, 4))
     visited.wait_until_done()
     expect(page.locator("#player")).to_be_visible()
     page.get_by_text("Subtitle layout").click()

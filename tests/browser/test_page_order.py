@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.test_page_editing import SAID, edit, job_of, result, saved, until
 from tests.browser.test_page_tabs import type_at_end
 from tests.support.browser import SHORT, OpenPage
-from tests.support.media_files import run_ffmpeg
+from tests.support.media_files import film
 from tests.support.service import LocalService
 from tests.support.waiting import wait_until
 
@@ -36,14 +36,11 @@ def until_held(page: Page, held: list[Route]) -> None:
 
 
 def test_subtitles_are_in_the_last_layout_chosen(visit: OpenPage, tmp_path: Path) -> None:
-    film = tmp_path / "film.webm"
-    picture = ("-f", "lavfi", "-i", "testsrc=size=160x90:rate=5:duration=4")
-    run_ffmpeg(*picture, "-i", str(SHORT), "-c:v", "libvpx", "-c:a", "libopus", "-shortest", str(film))
     visited = visit()
     page = visited.page
     held: list[Route] = []
     page.route("**/result?response_format=vtt", lambda route: held.append(route))  # without a layout
-    visited.transcribe(film)
+    visited.transcribe(film(tmp_path / "film.webm", SHORT, 4))
     visited.wait_until_done()
     page.get_by_text("Subtitle layout").click()
     page.get_by_label("Characters per line").fill("12")

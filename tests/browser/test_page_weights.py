@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_page_editing import CONVERSATION, edit, result, saved, until
 from tests.support.browser import PATIENCE_MS, OpenPage
-from tests.support.media_files import run_ffmpeg
+from tests.support.media_files import film
 from tests.support.service import LocalService
 from tests.support.speech import SIGNS, SIGNS_TEXT
 from tests.support.weights import service_with
@@ -30,12 +30,9 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]
 def test_a_film_is_read_searched_corrected_and_downloaded(
     visit: OpenPage, released: LocalService, tmp_path: Path
 ) -> None:
-    film = tmp_path / "film.webm"
-    picture = ("-f", "lavfi", "-i", "testsrc=size=160x90:rate=5:duration=8")
-    run_ffmpeg(*picture, "-i", str(SIGNS), "-c:v", "libvpx", "-c:a", "libopus", "-shortest", str(film))
     visited = visit(released, permissions=["clipboard-read", "clipboard-write"])
     page = visited.page
-    visited.transcribe(film)
+    visited.transcribe(film(tmp_path / "film.webm", SIGNS, 8))
     visited.wait_until_done()
     assert visited.take_text()[0].split() == SIGNS_TEXT.split()
     until(page, f"{CUES}.replace(/\\n/g, ' ') === {SIGNS_TEXT!r}")

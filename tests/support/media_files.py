@@ -44,6 +44,13 @@ def run_ffmpeg(*arguments: str) -> None:
     subprocess.run([FFMPEG, "-v", "error", "-y", *arguments], check=True, stdin=subprocess.DEVNULL)
 
 
+def film(target: Path, sound: Path, seconds: int) -> Path:
+    """A WebM video, as browsers show it, with this sound. seconds: at most."""
+    picture = ("-f", "lavfi", "-i", f"testsrc=size=160x90:rate=5:duration={seconds}")
+    run_ffmpeg(*picture, "-i", str(sound), "-c:v", "libvpx", "-c:a", "libopus", "-shortest", str(target))
+    return target
+
+
 def convert(source: Path, target: Path) -> Path:
     """`source` in the format that the extension of `target` names; video formats get a black picture."""
     extension = target.suffix[1:]
