@@ -1,13 +1,13 @@
 """The worker on stored jobs: a real store, and a scripted runner in place of the model."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
 
 from tests.support.media_files import noise, silent_movie, write_wav
 from tests.support.scripted_runner import ScriptedRunner
+from tests.unit.jobs.support import REQUEST, World
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline
 from transcription.core.errors import (
     InsufficientStorage,
@@ -17,22 +17,18 @@ from transcription.core.errors import (
     ServiceUnavailable,
     TranscriptionError,
 )
-from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
 from transcription.core.transcript import PlacedResult, WindowResult
 from transcription.jobs import attempt as attempt_module
 from transcription.jobs import policy
 from transcription.jobs import worker as worker_module
 from transcription.jobs.attempt import Outcome, failure_of, outcome_of
-from transcription.jobs.job import JobStatus, NewJob
-from transcription.jobs.recordings.folder import FolderStore
+from transcription.jobs.job import JobStatus
 from transcription.jobs.store.sqlite.store import SqliteStore
 from transcription.jobs.worker import Worker
-from transcription.media.intake.upload import Upload
 from transcription.pipeline.request_key import computed_by
 from transcription.pipeline.single_flight import SingleFlight
 from transcription.pipeline.transcribe import Pipeline
 
-REQUEST = TranscriptionRequest(DecodeOptions("demo", language="en"), VadOptions(enabled=False))
 WINDOWS = 4
 
 
@@ -56,40 +52,6 @@ class FragileRunner(ScriptedRunner):
             self.absent -= 1
             raise ServiceUnavailable("restarting")
         return await super().state()
-
-
-class World:
-    """A job store, a recording store and a worker in one folder, with short delays."""
-
-    def __init__(self, folder, settings, runner, store=None):
-        self.folder = folder
-        self.settings = settings
-        self.runner = runner
-        self.store = store or SqliteStore(folder / "jobs", result_ttl=1000)
-        self.recordings = FolderStore(folder / "jobs" / "spool", settings)
-        self.single_flight = SingleFlight(Pipeline(settings, runner))
-
-    @asynccontextmanager
-    async def working(self):
-        worker = Worker(self.store, self.recordings, self.single_flight, self.runner, self.settings)
-        running = asyncio.create_task(worker.run())
-        try:
-            yield worker
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-
-    async def submit(self, path, job_id="job"):
-        upload = Upload(path, "0" * 64, path.stat().st_size, path.name)
-        recording = await self.recordings.keep(upload, job_id)
-        job, _ = await self.store.submit(NewJob(job_id, job_id, REQUEST, recording, "json", job_id))
-        return job
-
-    async def ended(self, job_id="job"):
-        async with asyncio.timeout(30):
-            while not (job := await self.store.get(job_id)).finished:
-                await asyncio.sleep(0.02)
-        return job
 
 
 @pytest.fixture
