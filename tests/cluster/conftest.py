@@ -39,7 +39,7 @@ def cluster(folder: Path, keys_file: Path) -> Iterator[Cluster]:
         "WHISPER_MODEL_DIR": str(folder / "models"),
         "WHISPER_LAYOUT": "1x1x4",
         "JOB_CONCURRENCY": "4",
-        "WATCHDOG_TIMEOUT": "5",
+        "WATCHDOG_TIMEOUT": "15",  # a healthy worker on a busy machine answers by then
         "ENABLE_API_KEY": "true",
         "API_KEYS_FILE": str(keys_file),
         "WEBHOOK_SECRET": "s" * 32,
