@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from enum import Enum, auto
 from http import HTTPStatus
 
 import aiohttp
 import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from runners.batching.quarantine import Quarantine
 from runners.client.interface import RESTART_SECONDS
 from runners.pool.addresses import Address
 from runners.pool.backlog import Backlog
 from runners.pool.choice import Candidate
+from runners.pool.deaths import Deaths
 from runners.pool.messages import (
     HEARTBEAT_SECONDS,
     MAX_LINE_BYTES,
@@ -44,37 +46,49 @@ CONNECT_SECONDS = 5.0  # also for a loop, here or there, that is busy for a mome
 # Without a line for so long a runner stands still, or the network is cut: no packet would say so.
 SILENCE_SECONDS = 5 * HEARTBEAT_SECONDS
 STALE_SECONDS = 10 * WATCH_SECONDS  # an older state is not believed
+SILENT_ERRORS = frozenset((errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN))
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds before the stream of states is asked for again
 
 log = structlog.get_logger(__name__)
 
 
 class Lost(Exception):
-    """The runner's answer to a window did not come. was_running: the window was on its device."""
+    """The runner's answer to a window did not come.
 
-    def __init__(self, reason: str, *, was_running: bool) -> None:
+    was_running: the window was on its device. silent: nothing came any more; else the connection has ended.
+    """
+
+    def __init__(self, reason: str, *, was_running: bool, silent: bool = False) -> None:
         super().__init__(reason)
-        self.was_running = was_running
+        self.was_running, self.silent = was_running, silent
+
+
+class Fate(Enum):
+    """What has become of the process of a runner: it answers, another one answers in its place, or none does."""
+
+    ALIVE = auto()
+    REPLACED = auto()
+    UNKNOWN = auto()
 
 
 class Member:
     """Sends windows to one runner and follows its state.
 
-    token: RUNNER_TOKEN. quarantine: learns the deaths that the runner tells. changed: called after every change of the
-    state. clock: monotonic seconds.
+    token: RUNNER_TOKEN. deaths: learns that the runner answers, and the deaths that it tells. changed: called after
+    every change of the state. clock: monotonic seconds.
     """
 
     def __init__(
         self,
         address: Address,
         token: str,
-        quarantine: Quarantine,
+        deaths: Deaths,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.address = address
         self.problem = "it has not answered yet"
-        self._quarantine = quarantine
+        self._deaths = deaths
         self._changed = changed
         self._clock = clock
         self._latest: Announcement | None = None
@@ -142,20 +156,20 @@ class Member:
                     if event.reply is not None:
                         return event.reply.unpack()
         except (aiohttp.ClientError, TimeoutError, OSError, Malformed, ValueError) as error:
-            raise Lost(f"{type(error).__name__}: {error}", was_running=running) from error
+            raise Lost(f"{type(error).__name__}: {error}", was_running=running, silent=_is_silence(error)) from error
         finally:
             self._in_flight -= 1
             if not arrived:
                 self._backlog.lost()
         raise Lost("The answer ended early.", was_running=running)
 
-    async def has_died(self, instance: str) -> bool:
-        """Whether the process with this instance is gone: another one answers, or none does."""
+    async def fate_of(self, instance: str) -> Fate:
+        """What has become of the process with this instance."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return (await self._ask_state()).instance != instance
+                return Fate.ALIVE if (await self._ask_state()).instance == instance else Fate.REPLACED
         except (aiohttp.ClientError, TimeoutError, OSError, Malformed):
-            return True
+            return Fate.UNKNOWN
 
     async def close(self) -> None:
         """Stop following the runner."""
@@ -219,9 +233,13 @@ class Member:
             )
         self._latest, self._heard_at = announcement, self._clock()
         self._backlog.heard(announcement.state.backlog_seconds, announcement.window_seconds)
-        for name, deaths in announcement.deaths.items():
-            self._quarantine.add(name, deaths)
+        self._deaths.answers(self.address, announcement.instance)
+        self._deaths.told(announcement.deaths)
         self._changed()
+
+
+def _is_silence(error: Exception) -> bool:
+    return isinstance(error, TimeoutError) or getattr(error, "errno", None) in SILENT_ERRORS
 
 
 class _Fixed(AbstractResolver):

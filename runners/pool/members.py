@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from runners.batching.quarantine import Quarantine
 from runners.client.interface import RunnerState
 from runners.pool.addresses import Address, parse_urls, resolve_all
+from runners.pool.deaths import Deaths
 from runners.pool.member import Member
 from transcription.core.settings import Settings
 from transcription.telemetry import metrics
@@ -22,15 +22,15 @@ SHOWN = 5  # problems in a message
 class Members:
     """Follows the names, and every runner that they lead to. Start and use it in one event loop.
 
-    quarantine: learns the deaths that runners tell.
+    deaths: learns which runners answer, and the deaths that they tell.
     """
 
-    def __init__(self, settings: Settings, quarantine: Quarantine) -> None:
+    def __init__(self, settings: Settings, deaths: Deaths) -> None:
         self._urls = parse_urls(settings.runner_url)
         self._token = settings.runner_token
         self._members: dict[Address, Member] = {}
         self._changed = asyncio.Event()
-        self._quarantine = quarantine
+        self._deaths = deaths
         self._following: asyncio.Task[None] | None = None
 
     def __iter__(self) -> Iterator[Member]:
@@ -80,7 +80,7 @@ class Members:
         if not found:
             return  # the name server fails, or all runners are gone: the ones that we know will tell
         for address in found - set(self._members):
-            self._members[address] = Member(address, self._token, self._quarantine, self._changed.set)
+            self._members[address] = Member(address, self._token, self._deaths, self._changed.set)
         for address in set(self._members) - found:
             # Windows that are there are finished: a runner leaves the name before it ends.
             if not (member := self._members[address]).is_busy:

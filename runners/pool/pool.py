@@ -11,13 +11,14 @@ from functools import partial
 
 import structlog
 
-from runners.batching.quarantine import QUARANTINE_SECONDS, REFUSED_FROM, Quarantine, refused_window, window_fingerprint
+from runners.batching.quarantine import REFUSED_FROM, refused_window, window_fingerprint
 from runners.client.interface import RESTART_SECONDS, RunnerState
 from runners.models.catalogue import canonical
 from runners.pool.addresses import Address
 from runners.pool.admissions import Admissions
 from runners.pool.choice import choose, combined
-from runners.pool.member import Lost, Member
+from runners.pool.deaths import Deaths
+from runners.pool.member import Fate, Lost, Member
 from runners.pool.members import Members
 from runners.pool.messages import WindowMessage
 from transcription.core.audio import Window
@@ -51,13 +52,11 @@ class RunnerPool:
     def __init__(
         self, settings: Settings, draw: random.Random | None = None, wall: Callable[[], float] = time.time
     ) -> None:
-        self._quarantine = Quarantine()
-        self._members = Members(settings, self._quarantine)
+        self._deaths = Deaths(wall)
+        self._members = Members(settings, self._deaths)
         self._model = canonical(settings.whisper_model)
         self._draw = draw or random.Random()  # noqa: S311  # spreads load, guards nothing
-        self._wall = wall
         self._admissions = Admissions()
-        self._died: dict[str, float] = {}  # times by instance, seconds since the epoch
 
     @property
     def ready_runners(self) -> int:
@@ -109,7 +108,10 @@ class RunnerPool:
         return combined(states, self._model)
 
     async def _try_all(self, message: WindowMessage, attempts: _Attempts) -> WindowResult | None:
-        """The result of the first runner that gives one; None when none is left to ask. Raises RefusedWindow."""
+        """The result of the first runner that gives one; None when none is left to ask.
+
+        Raises RefusedWindow, ServiceUnavailable.
+        """
         while member := self._next(message.options.model, attempts):
             attempts.tried.add(member.address)
             instance = member.announcement.instance if member.announcement else ""
@@ -127,22 +129,22 @@ class RunnerPool:
         return None
 
     async def _after(self, loss: Lost, member: Member, instance: str, message: WindowMessage) -> WindowMessage:
-        """The window for the next runner, which refuses it after the second death, and tells all other clients."""
-        if not await member.has_died(instance):
+        """The window for the next runner, which refuses it after the second death, and tells all other clients.
+
+        Raises ServiceUnavailable.
+        """
+        fate = await member.fate_of(instance)
+        if fate is Fate.ALIVE:
             return message
         member.distrust(str(loss))
         if not loss.was_running:
             return message
-        name, now = window_fingerprint(message.samples, message.options), self._wall()
-        # One time for the whole process: several windows that were on its device may have the same audio.
-        died = self._died.setdefault(instance, now)
-        self._forget(now)
-        self._quarantine.add(name, (*message.deaths, died))
-        return replace(message, deaths=tuple(self._quarantine.recent(name, now)))
-
-    def _forget(self, now: float) -> None:
-        self._quarantine.forget_old(now)
-        self._died = {name: died for name, died in self._died.items() if now - died < QUARANTINE_SECONDS}
+        name = window_fingerprint(message.samples, message.options)
+        if loss.silent and fate is Fate.UNKNOWN:
+            self._deaths.fell_silent(member.address, instance, name)
+        else:
+            self._deaths.died(instance, name, message.deaths)
+        return replace(message, deaths=self._deaths.against(name))
 
     def _next(self, model: str, attempts: _Attempts) -> Member | None:
         waiting = {
@@ -154,14 +156,12 @@ class RunnerPool:
         return waiting[chosen.name][1] if chosen else None
 
     def _deaths_of(self, window: Window, options: DecodeOptions) -> tuple[float, ...]:
-        if not self._quarantine.deaths:
-            return ()  # spares the digest
-        now = self._wall()
-        self._forget(now)
-        deaths = self._quarantine.recent(window_fingerprint(window.samples, options), now)
+        if self._deaths.suspects_none:
+            return ()
+        deaths = self._deaths.against(window_fingerprint(window.samples, options))
         if len(deaths) >= REFUSED_FROM:
             raise refused_window()
-        return tuple(deaths)
+        return deaths
 
     def _unavailable(self, model: str, attempts: _Attempts) -> TranscriptionError:
         """The error after the last runner: that of the runner that will have room first."""

@@ -276,6 +276,27 @@ async def test_windows_of_a_runner_that_is_cut_off_are_decoded_by_another(tmp_pa
 
 
 @run
+async def test_a_window_may_be_cut_off_from_one_runner_after_the_other(tmp_path):
+    """A cut is no death: the same process answers when it is over."""
+    with machines(2) as far, runner_processes(tmp_path, 2, "--seconds", "1", machines=far) as runners:
+        async with pool_of(runners.ports, runner_url=runners.url) as pool:
+            pool_sees_silence_after(pool, 3.0)
+            left = {machine.address: machine for machine in far}
+            while left:
+                call = asyncio.create_task(text(pool, 0))
+                await until(lambda: any(member.is_busy for member in pool._members))
+                (busy,) = (member.address.ip for member in pool._members if member.is_busy)
+                await asyncio.sleep(0.5)  # it is on the device
+                if machine := left.pop(busy, None):
+                    machine.cut()
+                assert await call == expected(0)
+                if machine:
+                    machine.mend()
+                    await until(lambda: pool.ready_runners == 2)
+            assert await text(pool, 0) == expected(0)
+
+
+@run
 async def test_what_one_client_has_learnt_of_a_window_that_kills_every_client_knows(tmp_path):
     with runner_processes(tmp_path, 4, "--batch", "1") as runners:
         poisoned = window(99)
