@@ -37,6 +37,10 @@ class Arrays(Protocol):
         """
         ...
 
+    def loudness(self, features: LogMel) -> NDArray[np.float32]:
+        """The mean of each frame, on the host, shape (frames,)."""
+        ...
+
     def stack(self, parts: Sequence[LogMel], frames: int) -> ctranslate2.StorageView:
         """Parts of windows as the encoder's input, padded with silence: shape (parts, n_mels, frames).
 

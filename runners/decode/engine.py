@@ -19,12 +19,13 @@ from runners.decode.arrays import Arrays, LogMel, joined
 from runners.decode.encoder_context import encoder_context_of, is_doubtful, is_short_rest, most_tokens, shortest_rest
 from runners.decode.model import ModelHandle
 from runners.decode.prompt import Prompt, fit
-from runners.decode.rules import Attempt, Cut, likeliest, on_a_grid, should_skip
+from runners.decode.rules import Attempt, Split, likeliest, on_a_grid, should_skip
 from runners.decode.search import Search, Wanted
 from runners.decode.segments import Segmenter, lasting, untimed
 from runners.decode.tokenizers import ENGLISH, Tokenizers
+from runners.decode.unread import is_unread
 from runners.placement import CPU
-from transcription.core.audio import ENCODER_FRAMES
+from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND
 from transcription.core.errors import ModelUnavailable
 from transcription.core.languages import DOUBTFUL
 from transcription.core.options import DecodeOptions, EncoderContext
@@ -247,16 +248,22 @@ class Engine:
         self, state: _WindowState, frames: int, attempt: Attempt, encoded: ctranslate2.StorageView, row: int
     ) -> None:
         """Turn an attempt into segments and advance the window's `seek`."""
-        started_at = state.seek
+        started_at, options = state.seek, state.options
         split = self._segmenter.split(attempt, started_at, frames)
         timed = untimed(split.cuts)
-        wanted = state.options.word_timestamps
-        if wanted or self._needs_words(split.cuts, state.options):
+        wanted = options.word_timestamps
+        # The words are timed unasked where the timestamps are not to be believed.
+        corrects = self._aligns and options.encoder_context is not EncoderContext.FULL and not options.draft
+        unread = corrects and self._is_unread(state, split, frames)
+        if wanted or unread or (corrects and on_a_grid(split.cuts)):
             tokenizer = self._tokenizers.of(state.language or ENGLISH, state.options.task)
             alone = self._arrays.take_rows(encoded, [row])
             timed, state.last_speech = self._segmenter.time_words(
                 split.cuts, tokenizer, alone, started_at, frames, state.last_speech
             )
+            # The words may be later than the last timestamp says.
+            if unread and self._is_unread(state, split, frames, state.last_speech):
+                split = replace(split, next_seek=_frame(max(split.cuts[-1].end, state.last_speech)))
             if not wanted:
                 timed = lasting(timed, split.cuts)
         state.segments += self._segmenter.segments(split.cuts, timed, attempt, started_at)
@@ -266,16 +273,22 @@ class Engine:
         # that consumes nothing would be repeated indefinitely.
         state.seek = split.next_seek if split.next_seek > started_at else started_at + frames
 
-    def _needs_words(self, cuts: Sequence[Cut], options: DecodeOptions) -> bool:
-        """Whether the segments have no true times without those of their words."""
-        may = self._aligns and options.encoder_context is not EncoderContext.FULL and not options.draft
-        return may and on_a_grid(cuts)
+    def _is_unread(self, state: _WindowState, split: Split, frames: int, last_word: float = 0.0) -> bool:
+        """Whether speech follows, though the model says that none does. last_word: its end, seconds."""
+        if not split.single_ending or split.next_seek < state.seek + frames:
+            return False
+        read = _frame(max(split.cuts[-1].end, last_word)) - state.seek
+        return is_unread(self._arrays.loudness(state.features[:, state.seek : state.seek + frames]), read)
 
     def _skip(self, state: _WindowState, frames: int, attempt: Attempt) -> None:
         """Skip a part without speech. Text that was decoded all the same is kept apart, as `unspoken`."""
         cuts = self._segmenter.split(attempt, state.seek, frames).cuts
         state.unspoken += self._segmenter.segments(cuts, untimed(cuts), attempt, state.seek)
         state.seek += frames
+
+
+def _frame(seconds: float) -> int:
+    return round(seconds * FRAMES_PER_SECOND)
 
 
 def _by_context(parts: Sequence[_Part]) -> list[tuple[int, list[_Part]]]:

@@ -13,6 +13,7 @@ import ctranslate2
 import numpy as np
 import structlog
 from faster_whisper.feature_extractor import FeatureExtractor
+from numpy.typing import NDArray
 
 from runners.decode.arrays import FEATURE_RANGE, Arrays, LogMel, Pcm, exchangeable, is_whole
 from runners.placement import CPU, CUDA, Placement
@@ -34,6 +35,10 @@ class HostArrays:
 
     def log_mel(self, batch: Sequence[Pcm]) -> list[LogMel]:
         return [self._extractor(samples.astype(np.float32) / INT16_SCALE) for samples in batch]
+
+    def loudness(self, features: Any) -> NDArray[np.float32]:
+        means: NDArray[np.float32] = features.mean(axis=0)
+        return means
 
     def stack(self, parts: Sequence[Any], frames: int) -> ctranslate2.StorageView:
         stacked = np.zeros((len(parts), parts[0].shape[0], frames), np.float32)

@@ -68,6 +68,11 @@ class TorchArrays:
             features = ((torch.maximum(logs, loudest - DYNAMIC_RANGE) + 4.0) / 4.0).to(self._dtype)
         return [features[row, :, :count] for row, count in enumerate(frames)]
 
+    def loudness(self, features: Any) -> NDArray[np.float32]:
+        with self._finished():
+            means: NDArray[np.float32] = features.float().mean(dim=0).cpu().numpy()
+        return means
+
     def stack(self, parts: Sequence[Any], frames: int) -> ctranslate2.StorageView:
         shape = (len(parts), parts[0].shape[0], frames)
         with self._finished():

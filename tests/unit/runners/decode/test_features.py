@@ -121,6 +121,16 @@ def test_torch_gives_the_features_of_faster_whisper_for_any_length(
 
 
 @on_each_torch
+def test_torch_gives_the_loudness_of_each_frame(where: str) -> None:
+    [features] = make_arrays(where).log_mel([speech(seed=1, count=48_000)])
+
+    found = make_arrays(where).loudness(features)
+
+    assert isinstance(found, np.ndarray)
+    assert np.abs(found - on_host(features).mean(axis=0)).max() < TOLERANCE
+
+
+@on_each_torch
 @given(counts=st.lists(st.integers(1, 60_000), min_size=2, max_size=6), seed=st.integers(0, 9))
 @settings(max_examples=examples(10, 100), deadline=None)
 def test_a_window_has_its_own_features_whatever_it_is_batched_with(where: str, counts: list[int], seed: int) -> None:
