@@ -266,6 +266,8 @@ class Engine:
                 split = replace(split, next_seek=_frame(max(split.cuts[-1].end, state.last_speech)))
             if not wanted:
                 timed = lasting(timed, split.cuts)
+        else:
+            state.last_speech = split.cuts[-1].end
         state.segments += self._segmenter.segments(split.cuts, timed, attempt, started_at)
         # The prompt applies to the first decode only: repeated, it could send the next one into a loop.
         state.prompt = replace(state.prompt, text=())
