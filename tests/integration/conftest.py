@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from tests.support.clips import SpokenClip, Transcribe, shortest_clips
+from tests.support.conversation import short_conversation
 from tests.support.leftovers import leftovers
 from tests.support.recordings import MAX_DURATION, MAX_FILE_SIZE, Recordings
 from tests.support.service import LocalService, free_port, local_service
@@ -80,6 +81,12 @@ def spoken_clips() -> dict[str, SpokenClip]:
 def spoken_clip(spoken_clips: dict[str, SpokenClip]) -> SpokenClip:
     """A few seconds of English."""
     return spoken_clips["en"]
+
+
+@pytest.fixture(scope="session")
+def conversation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 s of two people, each of whom speaks twice."""
+    return short_conversation(tmp_path_factory.mktemp("conversation"))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from tests.support.clips import SpokenClip
 from tests.support.media_files import read_samples
 from tests.support.recordings import Recordings
 
-CONVERSATION = Path(__file__).parents[1] / "data" / "diarization" / "two-speakers.ogg"
 SEGMENT = {
     *("id", "seek", "start", "end", "text", "tokens", "avg_logprob", "compression_ratio", "no_speech_prob"),
     *("temperature", "words"),
@@ -152,8 +151,10 @@ def test_json_is_json_though_it_is_sent_as_text(client: httpx.Client, sound: byt
     assert json.loads(answer.text)
 
 
-def test_speakers_are_told_apart_on_request_with_the_fields_of_whisperx(client: httpx.Client) -> None:
-    sound = CONVERSATION.read_bytes()
+def test_speakers_are_told_apart_on_request_with_the_fields_of_whisperx(
+    client: httpx.Client, conversation: Path
+) -> None:
+    sound = conversation.read_bytes()
     query = {"output": "json", "language": "en", "diarize": "true", "min_speakers": "1", "max_speakers": "2"}
     document = ask(client, "/asr", sound, "talk.ogg", **query).json()
     for segment in document["segments"]:

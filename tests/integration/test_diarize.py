@@ -12,29 +12,29 @@ import pytest
 
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip, Transcribe
+from tests.support.conversation import CONVERSATION
 from tests.support.jobs import PATIENCE, finished, post, read_events, status, submit
 from tests.support.media_files import run_ffmpeg
 from tests.support.recordings import Recordings
 from tests.support.service import UNSHARED, connected, serve
 from tests.support.waiting import wait_until
 
-CONVERSATION = Path(__file__).parents[1] / "data" / "diarization" / "two-speakers.ogg"
 LABELS = ["SPEAKER_00", "SPEAKER_01"]
 Diarize = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def diarize(transcribe: Transcribe) -> Diarize:
+def diarize(transcribe: Transcribe, conversation: Path) -> Diarize:
     """Transcribe the conversation with speakers. Its text is kept: the embedded model is not made for this speech."""
 
-    def call(**fields: str) -> httpx.Response:
-        return transcribe(CONVERSATION, **{"diarize": "true", "language": "en", "hallucinations": "keep", **fields})
+    def call(path: Path = conversation, **fields: str) -> httpx.Response:
+        return transcribe(path, **{"diarize": "true", "language": "en", "hallucinations": "keep", **fields})
 
     return call
 
 
 def test_segments_have_speakers_and_the_transcript_lists_them(diarize: Diarize) -> None:
-    heard = diarize().json()
+    heard = diarize(CONVERSATION).json()  # of more than one window
     assert [speaker["label"] for speaker in heard["speakers"]] == LABELS
     assert sum(speaker["share"] for speaker in heard["speakers"]) == pytest.approx(1, abs=0.001)
     assert {segment["speaker"] for segment in heard["segments"]} == set(LABELS)
@@ -114,8 +114,8 @@ def test_a_job_transcribes_each_channel(client: httpx.Client, call: Path) -> Non
     assert [speaker["label"] for speaker in renamed["speakers"]] == ["Ann", "Line 01"]
 
 
-def test_a_recording_with_one_channel_is_not_split(transcribe: Transcribe) -> None:
-    assert_error(transcribe(CONVERSATION, channel="split"), 422, "invalid_parameter")
+def test_a_recording_with_one_channel_is_not_split(transcribe: Transcribe, conversation: Path) -> None:
+    assert_error(transcribe(conversation, channel="split"), 422, "invalid_parameter")
 
 
 def test_channels_and_voices_do_not_go_together(diarize: Diarize) -> None:
@@ -131,18 +131,18 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_a_known_speaker_is_recognised_in_requests_and_jobs(
-    client: httpx.Client, diarize: Diarize, sample: str
+    client: httpx.Client, diarize: Diarize, conversation: Path, sample: str
 ) -> None:
     known = {"known_speaker_names[]": "Bo", "known_speaker_references[]": sample}
     assert [speaker["label"] for speaker in diarize(**known).json()["speakers"]] == ["SPEAKER_00", "Bo"]
-    done = finished(client, submit(client, CONVERSATION, diarize="true", **known))
+    done = finished(client, submit(client, conversation, diarize="true", **known))
     assert [speaker["label"] for speaker in done["result"]["speakers"]] == ["SPEAKER_00", "Bo"]
 
 
-def test_a_sample_may_be_a_file_on_every_door(client: httpx.Client, sample: str) -> None:
+def test_a_sample_may_be_a_file_on_every_door(client: httpx.Client, conversation: Path, sample: str) -> None:
     voice = base64.b64decode(sample.partition(",")[2])
     files = [
-        ("file", (CONVERSATION.name, CONVERSATION.read_bytes())),
+        ("file", (conversation.name, conversation.read_bytes())),
         ("known_speaker_references[]", ("bo.wav", voice, "audio/wav")),
     ]
     fields = {"known_speaker_names[]": "Bo", "language": "en", "hallucinations": "keep"}
@@ -169,31 +169,33 @@ def test_known_speakers_need_diarize(diarize: Diarize, sample: str) -> None:
     ],
 )
 def test_names_of_known_speakers_are_checked_before_their_samples(
-    client: httpx.Client, door: str, fields: dict[str, str]
+    client: httpx.Client, conversation: Path, door: str, fields: dict[str, str]
 ) -> None:
     no_recording = "data:audio/wav;base64,AAAA"
     known = {"known_speaker_names[]": ["Bo", "Bo"], "known_speaker_references[]": [no_recording] * 2}
-    answer = client.post(door, files={"file": CONVERSATION.read_bytes()}, data=fields | known)
+    answer = client.post(door, files={"file": conversation.read_bytes()}, data=fields | known)
     assert answer.is_client_error
     assert "Two known speakers have the same name" in answer.text
 
 
-def test_a_sample_of_hours_is_read_no_further_than_it_may_be_long(client: httpx.Client, tmp_path: Path) -> None:
+def test_a_sample_of_hours_is_read_no_further_than_it_may_be_long(
+    client: httpx.Client, conversation: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "two-hours.flac"  # more than MAX_DURATION
     run_ffmpeg("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", "7200", str(path))
     known = {
         "known_speaker_names[]": "Bo",
         "known_speaker_references[]": f"data:audio/flac;base64,{base64.b64encode(path.read_bytes()).decode()}",
     }
-    answer = client.post("/v1/audio/diarization", files={"file": CONVERSATION.read_bytes()}, data=known)
+    answer = client.post("/v1/audio/diarization", files={"file": conversation.read_bytes()}, data=known)
     assert answer.status_code == 400
     assert "longer than 10 s" in answer.json()["error"]["message"]
 
 
 @pytest.fixture(scope="module")
-def named(client: httpx.Client) -> str:
+def named(client: httpx.Client, conversation: Path) -> str:
     """A completed job, with words."""
-    job = submit(client, CONVERSATION, diarize="true", hallucinations="keep", timestamp_granularity="word")
+    job = submit(client, conversation, diarize="true", hallucinations="keep", timestamp_granularity="word")
     assert finished(client, job)["status"] == "completed"
     return job
 
@@ -203,8 +205,8 @@ def test_a_job_has_the_speakers_of_a_request(client: httpx.Client, named: str, d
     assert result["speakers"] == diarize(language="").json()["speakers"]
 
 
-def test_the_words_of_a_job_are_not_shown_unless_requested(client: httpx.Client) -> None:
-    job = submit(client, CONVERSATION, diarize="true", hallucinations="keep")
+def test_the_words_of_a_job_are_not_shown_unless_requested(client: httpx.Client, conversation: Path) -> None:
+    job = submit(client, conversation, diarize="true", hallucinations="keep")
     events = read_events(client, job)
     assert all("words" not in event["data"] for event in events)
     assert "words" not in client.get(f"/jobs/{job}/result").json()
@@ -228,8 +230,8 @@ def test_renaming_speakers_again_changes_nothing(client: httpx.Client, named: st
     assert (first.status_code, second.json()) == (200, first.json())
 
 
-def test_two_speakers_become_one_by_one_name(client: httpx.Client) -> None:
-    job = submit(client, CONVERSATION, diarize="true", hallucinations="keep")
+def test_two_speakers_become_one_by_one_name(client: httpx.Client, conversation: Path) -> None:
+    job = submit(client, conversation, diarize="true", hallucinations="keep")
     assert finished(client, job)["status"] == "completed"
     answer = client.post(f"/jobs/{job}/speakers", json={"SPEAKER_01": "SPEAKER_00"})
     assert [speaker["label"] for speaker in answer.json()["speakers"]] == ["SPEAKER_00"]
@@ -259,7 +261,7 @@ def test_rttm_of_a_job_without_speakers_is_refused(client: httpx.Client, spoken_
 
 def test_an_interrupted_job_has_the_speakers_of_one_that_was_not(tmp_path: Path) -> None:
     recording = tmp_path / "long.ogg"
-    run_ffmpeg("-stream_loop", "-1", "-i", str(CONVERSATION), "-t", "100", "-c", "copy", str(recording))
+    run_ffmpeg("-stream_loop", "1", "-i", str(CONVERSATION), "-c", "copy", str(recording))
     fields = {"diarize": "true", "language": "en", "hallucinations": "keep"}
     with serve(tmp_path) as service, connected(service) as http:
         whole = post(http, recording, UNSHARED, **fields).json()

@@ -2,20 +2,19 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 import httpx_ws
 import pytest
 
 from benchmarks.diarization.conversations import Stretch, read_rttm
 from benchmarks.diarization.words import count_wrong
+from tests.support.conversation import CONVERSATION
 from tests.support.live import live_client, pcm_of
 from tests.support.media_files import FFMPEG
 from tests.support.waiting import wait_until
 from transcription.core.audio import SAMPLE_RATE
 
 TOO_LARGE = 1_048_577
-CONVERSATION = Path(__file__).parents[1] / "data" / "diarization" / "two-speakers.ogg"
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,6 @@ from tests.support.recordings import Recordings
 from tests.support.service import LocalService, free_port
 from tests.support.waiting import wait_until
 
-CONVERSATION = Path(__file__).parents[2] / "data" / "diarization" / "two-speakers.ogg"
-
 
 def test_the_text_is_written_next_to_the_recording(
     run: Run, talk: Path, spoken_clip: SpokenClip, anywhere: list[str]
@@ -256,9 +254,9 @@ def test_the_help_lists_the_exit_codes_and_shell_completion_works(run: Run) -> N
     assert "complete -o nosort" in script
 
 
-def test_speakers_are_told_apart(run: Run, tmp_path: Path, anywhere: list[str]) -> None:
+def test_speakers_are_told_apart(run: Run, tmp_path: Path, conversation: Path, anywhere: list[str]) -> None:
     talk = tmp_path / "talk.ogg"
-    talk.write_bytes(CONVERSATION.read_bytes())
+    talk.write_bytes(conversation.read_bytes())
     done = run(talk, *anywhere, "--diarize", "-f", "srt", "-f", "rttm", "--set", "hallucinations=keep", "-q")
     assert (done.returncode, done.stderr) == (0, "")
     assert "SPEAKER_00: " in talk.with_suffix(".srt").read_text()
@@ -268,10 +266,8 @@ def test_speakers_are_told_apart(run: Run, tmp_path: Path, anywhere: list[str]) 
     }
 
 
-def test_the_number_of_speakers_may_be_given(run: Run, tmp_path: Path) -> None:
-    talk = tmp_path / "talk.ogg"
-    talk.write_bytes(CONVERSATION.read_bytes())
-    done = run(talk, "--speakers", "1", "-f", "json", "--stdout", "--set", "hallucinations=keep")
+def test_the_number_of_speakers_may_be_given(run: Run, conversation: Path) -> None:
+    done = run(conversation, "--speakers", "1", "-f", "json", "--stdout", "--set", "hallucinations=keep")
     assert len(json.loads(done.stdout)["speakers"]) == 1
 
 
