@@ -36,7 +36,7 @@ def log_lines(cluster: Cluster, event: str, job: str) -> list[str]:
 
 def test_any_replica_answers_for_a_job(replicas: Replicas, recordings: Recordings) -> None:
     here, there = replicas
-    job = submit(here, recordings.speech("any.mp3", 41))
+    job = submit(here, recordings.talk("any.mp3", 41))
     told = segments_of(read_events(there, job))
     assert told[-1]["end"] > 35
     done = finished(there, job)
@@ -50,7 +50,7 @@ def test_any_replica_answers_for_a_job(replicas: Replicas, recordings: Recording
 def test_the_same_recording_at_two_replicas_is_transcribed_once(
     cluster: Cluster, replicas: Replicas, recordings: Recordings
 ) -> None:
-    recording = recordings.speech("twice.mp3", 62)
+    recording = recordings.talk("twice.mp3", 62)
     jobs = [submit(replica, recording) for replica in replicas]
     ended = [finished(replica, job) for replica, job in zip(replicas, jobs, strict=True)]
     assert ended[0]["result"]["segments"] == ended[1]["result"]["segments"]
@@ -63,7 +63,7 @@ def test_the_same_recording_at_two_replicas_is_transcribed_once(
 
 
 def test_an_idempotency_key_holds_at_every_replica(replicas: Replicas, recordings: Recordings) -> None:
-    recording = recordings.speech("key.mp3", 5)
+    recording = recordings.talk("key.mp3", 5)
     jobs = {submit(replica, recording, headers={"Idempotency-Key": "one"}) for replica in replicas}
     assert len(jobs) == 1
 
@@ -92,7 +92,7 @@ def test_a_bad_recording_fails_with_the_reason_and_may_be_retried(replicas: Repl
 
 def test_a_forgotten_job_takes_its_file_with_it(folder: Path, replicas: Replicas, recordings: Recordings) -> None:
     here, there = replicas
-    job = submit(here, recordings.speech("forget.mp3", 7))
+    job = submit(here, recordings.talk("forget.mp3", 7))
     finished(here, job)
     assert job in spooled(folder)  # for a retry
     there.delete(f"/jobs/{job}").raise_for_status()
@@ -102,7 +102,7 @@ def test_a_forgotten_job_takes_its_file_with_it(folder: Path, replicas: Replicas
 
 def test_windows_of_different_jobs_share_a_batch(cluster: Cluster, replicas: Replicas, recordings: Recordings) -> None:
     before = batches(cluster)
-    clips = [recordings.speech(f"batch-{number}.wav", 6 + number) for number in range(8)]
+    clips = [recordings.talk(f"batch-{number}.wav", 6 + number) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         jobs = list(pool.map(lambda clip: submit(replicas[0], clip, language="en"), clips))
     for job in jobs:
@@ -180,11 +180,11 @@ def holds_windows(worker: Member) -> bool:
 def test_replicas_are_restarted_one_by_one_and_no_accepted_work_is_lost(
     cluster: Cluster, replicas: Replicas, recordings: Recordings
 ) -> None:
-    jobs = [submit(replicas[number % 2], recordings.speech(f"roll-{number}.mp3", 31 + number)) for number in range(6)]
+    jobs = [submit(replicas[number % 2], recordings.talk(f"roll-{number}.mp3", 31 + number)) for number in range(6)]
     for number, member in enumerate([*cluster.apis, *cluster.workers]):
         member.stop()
         member.start()
-        jobs.append(submit(replicas[number % 2], recordings.speech(f"rolled-{number}.mp3", 11 + number)))
+        jobs.append(submit(replicas[number % 2], recordings.talk(f"rolled-{number}.mp3", 11 + number)))
     assert [finished(replicas[0], job)["status"] for job in jobs] == ["completed"] * len(jobs)
     assert all(len(log_lines(cluster, "job_completed", job)) == 1 for job in jobs)
 
@@ -193,7 +193,7 @@ def test_a_callback_comes_once_from_whichever_replica(
     replicas: Replicas, recordings: Recordings, receiver: tuple[str, list[str]]
 ) -> None:
     url, told = receiver
-    jobs = [submit(replica, recordings.speech("call.mp3", 9), callback_url=url) for replica in replicas]
+    jobs = [submit(replica, recordings.talk("call.mp3", 9), callback_url=url) for replica in replicas]
     assert wait_until(lambda: len(told) >= 2, PATIENCE)
     for job in jobs:
         assert wait_until(partial(delivered, replicas[0], job), PATIENCE)
@@ -246,10 +246,10 @@ def test_without_redis_a_replica_is_not_ready_says_why_and_comes_back(
     try:
         ready = there.get("/health/ready")
         assert (ready.status_code, ready.json()["checks"]["job_store"]) == (503, False)
-        refused = post(here, recordings.speech("during.mp3", 6), **{"async": "true"})
+        refused = post(here, recordings.talk("during.mp3", 6), **{"async": "true"})
         assert (refused.status_code, refused.json()["error"]) == (503, "service_unavailable")
         assert "retry-after" in refused.headers
-        assert post(there, recordings.speech("waits.mp3", 6)).status_code == 200  # who waits needs no store
+        assert post(there, recordings.talk("waits.mp3", 6)).status_code == 200  # who waits needs no store
     finally:
         cluster.redis.start()
     assert wait_until(lambda: there.get("/health/ready").status_code == 200, PATIENCE)

@@ -54,7 +54,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
 def test_a_recording_goes_to_the_worker_through_the_bucket_and_leaves_it_with_its_job(
     apart: Apart, recordings: Recordings
 ) -> None:
-    job = submit(apart.api, recordings.speech("through.mp3", 7))
+    job = submit(apart.api, recordings.talk("through.mp3", 7))
     state = finished(apart.api, job)
     assert state["status"] == "completed"
     assert apart.api.get(f"/jobs/{job}/result").json()["text"].strip()
@@ -69,7 +69,7 @@ def test_a_recording_goes_to_the_worker_through_the_bucket_and_leaves_it_with_it
 def test_a_transcript_in_the_bucket_is_read_corrected_renamed_and_followed_as_ever(
     apart: Apart, recordings: Recordings
 ) -> None:
-    job = submit(apart.api, recordings.speech("corrected.mp3", 9), timestamp_granularity="word")
+    job = submit(apart.api, recordings.talk("corrected.mp3", 9), timestamp_granularity="word")
     finished(apart.api, job)
     before = apart.api.get(f"/jobs/{job}/result").json()
     document = apart.api.get(f"/jobs/{job}/transcript").json()
@@ -89,7 +89,7 @@ def test_a_transcript_in_the_bucket_is_read_corrected_renamed_and_followed_as_ev
 def test_a_recording_that_is_gone_from_the_bucket_fails_its_job_with_the_reason(
     apart: Apart, recordings: Recordings
 ) -> None:
-    job = submit(apart.api, recordings.speech("gone.mp3", 8))
+    job = submit(apart.api, recordings.talk("gone.mp3", 8))
     finished(apart.api, job)
     apart.store.delete(BUCKET, f"spool/{job}")
     apart.api.post(f"/jobs/{job}/retry").raise_for_status()

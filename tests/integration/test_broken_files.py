@@ -21,7 +21,7 @@ HEADER = "x-transcription-warnings"
 @pytest.fixture(scope="module")
 def cut_file(recordings: Recordings) -> Path:
     """A flac file of which half is missing."""
-    content = recordings.speech("whole.flac", 20).read_bytes()
+    content = recordings.talk("whole.flac", 20).read_bytes()
     return recordings.bytes_of("cut.flac", content[: len(content) // 2])
 
 
@@ -77,7 +77,7 @@ def test_the_warning_is_on_every_path(
 
 
 def test_a_complete_file_has_no_warning(transcribe: Transcribe, recordings: Recordings) -> None:
-    answer = transcribe(recordings.speech("whole.flac", 20))
+    answer = transcribe(recordings.talk("whole.flac", 20))
     assert "warnings" not in answer.json()
     assert HEADER not in answer.headers
 
@@ -98,7 +98,7 @@ def test_a_job_shows_the_warning_beside_its_result(client: httpx.Client, cut_fil
 
 
 def test_a_killed_decoder_is_a_503_and_never_half_a_transcript(service: LocalService, recordings: Recordings) -> None:
-    recording = recordings.speech("long.mp3", MAX_DURATION - 1)
+    recording = recordings.talk("long.mp3", MAX_DURATION - 1)
     with ThreadPoolExecutor(1) as killer, recording.open("rb") as file:
         killed = killer.submit(kill_decoder, service)
         answer = httpx.post(

@@ -248,7 +248,7 @@ def test_names_that_make_no_sense_are_refused(client: httpx.Client, named: str, 
 
 def test_speakers_of_a_job_without_result_cannot_be_renamed(client: httpx.Client, recordings: Recordings) -> None:
     assert_error(client.post("/jobs/never-was/speakers", json={"SPEAKER_00": "Ann"}), 404, "unknown_job")
-    job = submit(client, recordings.speech("renamed.mp3", 60))
+    job = submit(client, recordings.talk("renamed.mp3", 60))
     assert_error(client.post(f"/jobs/{job}/speakers", json={"SPEAKER_00": "Ann"}), 409, "wrong_job_state")
     client.delete(f"/jobs/{job}")
 

@@ -186,7 +186,7 @@ def test_only_the_transcript_of_a_completed_job_can_be_read_and_saved(
     client: httpx.Client, recordings: Recordings
 ) -> None:
     assert_error(save(client, "never-was", {"segments": []}), 404, "unknown_job")
-    job = submit(client, recordings.speech("corrected.mp3", 60))
+    job = submit(client, recordings.talk("corrected.mp3", 60))
     for answer in (save(client, job, {"segments": []}), client.get(f"/jobs/{job}/transcript")):
         assert_error(answer, 409, "wrong_job_state")
     client.delete(f"/jobs/{job}")

@@ -50,7 +50,7 @@ def http(keeper: LocalService) -> Iterator[httpx.Client]:
 
 def long_recording(recordings: Recordings, seconds: int) -> Path:
     """Distinct lengths are distinct recordings, so that no test is answered from another's result."""
-    return recordings.speech(f"job-{seconds}.mp3", seconds)
+    return recordings.talk(f"job-{seconds}.mp3", seconds)
 
 
 def spool(jobs_dir: Path) -> list[str]:

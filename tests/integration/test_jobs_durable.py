@@ -54,7 +54,7 @@ def left(tmp_path_factory: pytest.TempPathFactory, recordings: Recordings) -> Le
     """Of two API processes."""
     folder = tmp_path_factory.mktemp("two")
     with serve(folder, WORKERS="2", JOB_CONCURRENCY="1") as service, connected(service) as http:
-        paths = [recordings.speech(f"shared-{number}.mp3", 8 + number) for number in range(6)]
+        paths = [recordings.talk(f"shared-{number}.mp3", 8 + number) for number in range(6)]
         jobs = [submit(http, path, language="en") for path in [*paths, paths[0]]]
         ended = [finished(http, job) for job in jobs]
     return Left(folder, service.log.read_text(), ended)

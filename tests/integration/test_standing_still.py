@@ -62,7 +62,7 @@ def test_a_runner_that_is_stopped_is_replaced_and_a_waiting_request_is_answered(
 
 
 def test_a_job_survives_a_runner_that_is_stopped(watched: LocalService, recordings: Recordings) -> None:
-    accepted = transcribe(watched, recordings.speech("job.mp3", 60), **{"async": "true"})
+    accepted = transcribe(watched, recordings.talk("job.mp3", 60), **{"async": "true"})
     location = f"{watched.url}{accepted.headers['location']}"
     [victim] = runners(watched)
     os.kill(victim, signal.SIGSTOP)

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.media_files import convert, run_ffmpeg, silent_movie
+from tests.support.service import ROOT
+
+SENTENCES = [ROOT / "samples" / name for name in ("en-meeting.mp3", "en-day.m4a")]
 
 # Limits of the service that the integration tests share.
 MAX_FILE_SIZE = 2_000_000  # bytes, small so that a file above it is quick to send
@@ -24,12 +27,16 @@ class Recordings:
         return self._once(f"spoken.{extension}", lambda path: convert(self._speech, path))
 
     def speech(self, name: str, seconds: float) -> Path:
-        """The speech over and over, in the format of the name."""
-        source = ("-stream_loop", "-1", "-i", str(self._speech), "-t", str(seconds))
-        # MP3 is costly to encode: 2 s of the CPU for ten minutes.
-        same = Path(name).suffix == self._speech.suffix
-        codec = ("-c", "copy") if same else ("-ac", "1", "-ar", "16000")
-        return self._once(Path(f"speech-{seconds}", name), lambda path: run_ffmpeg(*source, *codec, str(path)))
+        """The speech over and over, in the format of the name.
+
+        The model doubts a sentence that it has just heard, and decodes it again: three times the work of a talk.
+        """
+        return self._once(Path(f"speech-{seconds}", name), lambda path: self._repeat(self._speech, seconds, path))
+
+    def talk(self, name: str, seconds: float) -> Path:
+        """Several English sentences over and over, in the format of the name."""
+        once = self._once("talk.mp3", self._say_all)
+        return self._once(Path(f"talk-{seconds}", name), lambda path: self._repeat(once, seconds, path))
 
     def silence(self, name: str, seconds: float) -> Path:
         """Digital silence."""
@@ -45,6 +52,16 @@ class Recordings:
         path = self._folder / name
         path.write_bytes(content)
         return path
+
+    def _say_all(self, path: Path) -> None:
+        inputs = [part for sentence in SENTENCES for part in ("-i", str(sentence))]
+        joined = f"concat=n={len(SENTENCES)}:v=0:a=1"
+        run_ffmpeg(*inputs, "-filter_complex", joined, "-ac", "1", "-ar", "16000", str(path))
+
+    def _repeat(self, source: Path, seconds: float, path: Path) -> None:
+        # MP3 is costly to encode: 2 s of the CPU for ten minutes.
+        codec = ("-c", "copy") if path.suffix == source.suffix else ("-ac", "1", "-ar", "16000")
+        run_ffmpeg("-stream_loop", "-1", "-i", str(source), "-t", str(seconds), *codec, str(path))
 
     def _once(self, name: str | Path, make: Callable[[Path], object]) -> Path:
         path = self._folder / name

@@ -67,7 +67,7 @@ def test_parameters_of_the_service_can_be_set(run: Run, talk: Path, anywhere: li
 def test_a_file_that_breaks_off_is_transcribed_with_a_warning(
     run: Run, talk: Path, recordings: Recordings, anywhere: list[str]
 ) -> None:
-    whole = recordings.speech("whole.flac", 10).read_bytes()
+    whole = recordings.talk("whole.flac", 10).read_bytes()
     cut = talk.with_name("cut.flac")
     cut.write_bytes(whole[: len(whole) // 2])
     done = run(cut, *anywhere, "--stdout")
@@ -193,7 +193,7 @@ def test_the_server_and_the_key_may_be_in_the_environment(run: Run, talk: Path, 
 def test_an_interrupt_leaves_nothing_of_the_recording(
     service: LocalService, recordings: Recordings, tmp_path: Path, where: str, number: signal.Signals
 ) -> None:
-    long = recordings.speech("interrupted.mp3", 590)
+    long = recordings.talk("interrupted.mp3", 590)
     earlier = newest(service.url).get("job_id")
     server = ["--server", service.url] if where == "server" else []
     process = subprocess.Popen(

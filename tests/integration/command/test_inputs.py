@@ -25,7 +25,7 @@ def test_the_text_is_printed_as_it_comes(
     run: Run, recordings: Recordings, tmp_path: Path, anywhere: list[str], talk: Path, spoken_clip: SpokenClip
 ) -> None:
     """The first line is there while the recording is still being transcribed."""
-    long = recordings.speech("printed.mp3", 120)
+    long = recordings.talk("printed.mp3", 120)
     with subprocess.Popen(
         [*COMMAND, str(long), "-d", str(tmp_path), *anywhere],
         env=environment(tmp_path),
