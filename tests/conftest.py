@@ -9,8 +9,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support.effort import load_profile
+from transcription.system.garbage import collect_rarely, collect_while_serving
 
 load_profile()
+collect_rarely()  # until all tests are collected: eight thousand, and everything that they import
 
 
 SHORT = "tests/unit/"  # no services: these files come last, and fill all workers to the end
@@ -28,6 +30,10 @@ class FilesTogether(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether:
     return FilesTogether(config, log)
+
+
+def pytest_collection_finish() -> None:
+    collect_while_serving()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

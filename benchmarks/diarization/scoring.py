@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from pyannote.core import Annotation, Segment, Timeline
-from pyannote.metrics.diarization import DiarizationErrorRate
+from typing import TYPE_CHECKING
 
 from benchmarks.diarization.conversations import Conversation, Stretch
+
+if TYPE_CHECKING:
+    from pyannote.core import Annotation
 
 # Seconds on either side of a boundary of the reference that do not count, as in NIST's md-eval.
 COLLARS = (0.0, 0.25)
@@ -43,6 +44,10 @@ class Score:
 
 def score(conversation: Conversation, found: Sequence[Stretch]) -> Score:
     """The errors in `found`, under the mapping of its speakers to the real ones that is best for it."""
+    # Late: they import matplotlib, pandas and scipy, 2 s of the CPU.
+    from pyannote.core import Segment, Timeline
+    from pyannote.metrics.diarization import DiarizationErrorRate
+
     reference, hypothesis = _annotation(conversation.reference), _annotation(found)
     whole = Timeline([Segment(0, conversation.seconds)])
     errors = {}
@@ -56,6 +61,8 @@ def score(conversation: Conversation, found: Sequence[Stretch]) -> Score:
 
 
 def _annotation(stretches: Sequence[Stretch]) -> Annotation:
+    from pyannote.core import Annotation, Segment
+
     annotation = Annotation()
     for number, each in enumerate(stretches):
         annotation[Segment(each.start, each.end), number] = each.speaker

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from urllib.parse import quote
 
 import httpx
@@ -84,20 +85,24 @@ TYPES = (
     b"\xff",
 )
 
-document = edge().app.openapi()
-OPERATIONS = sorted((path, method.upper()) for path, item in document["paths"].items() for method in item)
-PARAMETERS = sorted(
-    {
-        parameter["name"]
-        for item in document["paths"].values()
-        for operation in item.values()
-        for parameter in operation.get("parameters", ())
-        if parameter["in"] == "query"
-    }
-)
 values = st.one_of(st.sampled_from(NASTY), st.binary(max_size=40))
 # A header has no control characters: the HTTP server refuses those before any parser of ours sees them.
 header_values = values.map(lambda value: bytes(byte for byte in value if byte >= 32 and byte != 127).strip()[:8000])
+
+
+@cache
+def operations() -> list[tuple[str, str]]:
+    """(path, method) of all that is documented."""
+    paths = edge().app.openapi()["paths"]
+    return sorted((path, method.upper()) for path, item in paths.items() for method in item)
+
+
+@cache
+def parameters() -> list[str]:
+    """The names of all documented parameters in queries."""
+    described = [operation for item in edge().app.openapi()["paths"].values() for operation in item.values()]
+    listed = [each for operation in described for each in operation.get("parameters", ())]
+    return sorted({each["name"] for each in listed if each["in"] == "query"})
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +124,12 @@ def form(fields: list[tuple[str, bytes]], file: bytes | None) -> bytes:
 @st.composite
 def requests(draw: st.DrawFn) -> httpx.Request:
     """Any documented operation, or another method on its path."""
-    path, method = draw(st.sampled_from(OPERATIONS))
+    path, method = draw(st.sampled_from(operations()))
     method = draw(st.sampled_from([method] * 5 + ["PUT", "HEAD", "OPTIONS", "DELETE", "POST"]))
     while "{" in path:
         before, _, rest = path.partition("{")
         path = before + quote(draw(values)[:1500]) + rest.partition("}")[2]
-    names = st.sampled_from([*PARAMETERS, "file", "prompt", "timestamp_granularities[]", "cursor", "task_id", "x"])
+    names = st.sampled_from([*parameters(), "file", "prompt", "timestamp_granularities[]", "cursor", "task_id", "x"])
     query = draw(st.lists(st.tuples(names, values), max_size=3))
     sent = "&".join(f"{name}={quote(value[:1500])}" for name, value in query)
     headers = draw(st.lists(st.tuples(st.sampled_from(HEADERS), header_values), max_size=3))
