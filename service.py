@@ -49,7 +49,7 @@ def edge() -> Edge:
 
 @bentoml.service(
     name="transcription",
-    image=bentoml_patches.IMAGE,
+    image=bentoml_patches.image(),
     workers=settings.workers,
     http={"host": settings.host, "port": settings.port},
     traffic={"timeout": settings.request_timeout + TIMEOUT_MARGIN},
@@ -64,6 +64,7 @@ class TranscriptionService:
     def check() -> None:
         """Refuse to start on settings that cannot work, before any process starts."""
         check_settings(settings)
+        bentoml_patches.install_supervisor()
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
@@ -85,8 +86,7 @@ class TranscriptionService:
     async def transcribe_job(self, ctx: bentoml.Context, **_: Any) -> TranscriptionResponse:
         """Transcribe one recording as a task: submit, get_status, get, retry, cancel.
 
-        Declared for the schema and the clients. Unless TASK_QUEUE=platform, TaskMiddleware answers all of them but the
-        synchronous call.
+        Declared for schema and clients; unless TASK_QUEUE=platform, TaskMiddleware answers all but synchronous calls.
         """
         return await edge().answer_native(ctx)
 

@@ -95,7 +95,7 @@ def _kind(process: psutil.Process, supervisor: psutil.Process) -> str:
         return "ffmpeg"
     if "sandbox.launcher" in command:  # its children have its command line until they are ffmpeg
         return "launcher and inspectors"
-    return "API" if "_bentoml_impl.worker.service" in command else "other"
+    return "API" if "--worker-id" in command else "other"
 
 
 async def measure(service: LocalService, clip: Clip, count: int, most: float) -> tuple[Memory, Requests, float]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import httpx
+import psutil
 import pytest
 
+from benchmarks.load import API, RUNNER, service_processes
 from tests.support.clips import SpokenClip, Transcribe
 from tests.support.service import LocalService
 from transcription.api.routes.health import CHECKS
+from transcription.bentoml_patches.light_worker import OURS
 
 
 def test_health_says_what_runs_where(client: httpx.Client) -> None:
@@ -25,6 +28,12 @@ def test_the_service_is_ready(client: httpx.Client) -> None:
     expected = {"status": "ready", "checks": dict.fromkeys(CHECKS, True)}
     assert client.get("/health/ready").json() == expected
     assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("name", [API, RUNNER])
+def test_each_process_was_started_without_what_it_never_uses(service: LocalService, name: str) -> None:
+    [process] = service_processes(service.process.pid, name)
+    assert OURS in psutil.Process(process).cmdline()
 
 
 def test_models_show_their_real_state(client: httpx.Client, transcribe: Transcribe, spoken_clip: SpokenClip) -> None:

@@ -22,7 +22,7 @@ STOP_SECONDS = 60.0  # of a graceful stop, which takes at most 30
 # When this is imported, early in a start. Later the supervisor may already have died.
 _SUPERVISOR = os.getppid()
 
-WORKER = b"_bentoml_impl.worker.service"  # in the command lines of all processes of the supervisor
+WORKER = b"--worker-id"  # in the command lines of all processes of the supervisor
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,74 @@
+"""The command of the API's and the runner's process, with less to import than BentoML's own.
+
+BentoML 1.4.39 starts `python -m _bentoml_impl.worker.service`. Almost a third of the CPU time until such a process is
+ready goes into what it never uses: the client of BentoCloud with its hundreds of schemas, the supervisor's arbiter, the
+command line of httpx, certificate authorities for aiohttp; and into the garbage collector, which runs with Python's
+thresholds until service.py is imported. The supervisor starts this module, which leaves them out and does the same.
+
+It runs before BentoML is imported: neither it nor the package imports anything at the top but the standard library.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from pathlib import Path
+from types import ModuleType
+
+OURS = "transcription.bentoml_patches.light_worker"
+ROOT = Path(__file__).resolve().parents[2]
+_CLOUD = "bentoml._internal.cloud"
+# BentoML imports classes from these, for annotations and as bases of classes that only the supervisor instantiates.
+UNUSED = (
+    *(_CLOUD, f"{_CLOUD}.client", f"{_CLOUD}.config", f"{_CLOUD}.schemas"),
+    *(f"{_CLOUD}.schemas.modelschemas", f"{_CLOUD}.schemas.schemasv1"),
+    *("circus", "circus.arbiter"),
+)
+
+
+class Unused(ModuleType):
+    """Has every class that is imported from it. None of them does anything."""
+
+    def __getattr__(self, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {"__module__": self.__name__})
+
+
+def install() -> None:
+    """Let the supervisor start its processes with this module. Call in the supervisor, before it makes watchers."""
+    from _bentoml_impl.server import serving  # type: ignore[import-untyped]
+
+    serving._SERVICE_WORKER_SCRIPT = OURS
+    # A Bento is served from another folder than that of its sources.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+
+
+def leave_out_what_is_unused() -> None:
+    """Call before the first import of BentoML."""
+    for name in UNUSED:
+        sys.modules[name] = Unused(name)
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # as if the extra `cli` were not installed
+    # aiohttp makes a context as it is imported. It asks the runner only, without TLS; with this, no server is trusted.
+    make = ssl.create_default_context
+    ssl.create_default_context = lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[assignment, misc]
+    try:
+        import aiohttp  # noqa: F401
+    finally:
+        ssl.create_default_context = make
+
+
+def main() -> None:
+    """What BentoML's command does, with its arguments."""
+    from transcription.system.garbage import collect_rarely
+
+    collect_rarely()
+    leave_out_what_is_unused()
+    from _bentoml_impl.worker.service import main as serve  # type: ignore[import-untyped]
+
+    serve()
+
+
+if __name__ == "__main__":
+    main()
