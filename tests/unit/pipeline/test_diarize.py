@@ -17,10 +17,12 @@ from tests.unit.pipeline.conftest import EVERYTHING
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import ModelUnavailable
 from transcription.core.options import Channel, DecodeOptions, SoundOptions, TranscriptionRequest
+from transcription.core.settings import Settings
 from transcription.core.speakers import SpeakerOptions
 from transcription.diarization import diarizer
 from transcription.diarization.kept import restored
 from transcription.diarization.observations import observe
+from transcription.media.intake.upload import Upload
 from transcription.pipeline import diarize
 from transcription.pipeline.assemble import Draft
 from transcription.pipeline.transcribe import Pipeline
@@ -45,7 +47,8 @@ def told_apart(settings, uploaded, tmp_path):
 
 @pytest.fixture(scope="module")
 def conversation():
-    return read_samples(CONVERSATION)
+    """Both speak twice."""
+    return read_samples(CONVERSATION)[: 20 * SAMPLE_RATE]
 
 
 def test_every_segment_has_a_speaker(told_apart, conversation):
@@ -75,17 +78,21 @@ def test_noise_has_no_speakers(told_apart):
     assert told_apart(noise(3), ScriptedRunner()).speakers == ()
 
 
-@pytest.fixture
-def models_run(monkeypatch):
-    """The number of windows that the models have heard."""
+def counting(patch):
+    """The number of windows that the models have heard since."""
     counted = []
 
     def count(window, models):
         counted.append(window)
         return observe(window, models)
 
-    monkeypatch.setattr(diarizer, "observe", count)
+    patch.setattr(diarizer, "observe", count)
     return lambda: len(counted)
+
+
+@pytest.fixture
+def models_run(monkeypatch):
+    return counting(monkeypatch)
 
 
 class Patient(ScriptedRunner):
@@ -106,13 +113,19 @@ class Patient(ScriptedRunner):
         return await super().transcribe(window, options, ticket)
 
 
-@pytest.fixture
-def interrupted(told_apart, conversation, models_run):
+@pytest.fixture(scope="module")
+def interrupted(conversation, tmp_path_factory):
     """A minute of speech, the results of a run on it, and its transcript."""
-    samples = np.tile(conversation, 2)[: 60 * SAMPLE_RATE]
-    seen = []
-    whole = told_apart(samples, Patient(models_run), on_result=lambda item, _: seen.append(item))
-    return samples, seen, replace(whole, processing_time=0)
+    samples, seen = np.tile(conversation, 3), []
+    folder = tmp_path_factory.mktemp("interrupted")
+    path = write_wav(folder / "recording.wav", samples)
+    upload = Upload(path, "0" * 64, path.stat().st_size, "", "")
+    settings = Settings(temp_dir=folder, whisper_model_dir=folder / "models", whisper_model="demo")
+    with pytest.MonkeyPatch.context() as patch:
+        pipeline = Pipeline(settings, Patient(counting(patch)))
+        run = pipeline.transcribe(upload, REQUEST, as_test, on_result=lambda item, _: seen.append(item))
+        whole = asyncio.run(run)
+    return samples, tuple(seen), replace(whole, processing_time=0)
 
 
 def heard_by(results):
