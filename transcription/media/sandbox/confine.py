@@ -26,7 +26,8 @@ def confine(limits: dict[str, int], parent: int) -> None:
     os.setsid()  # a session and group of its own: one signal reaches it and all its descendants
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     die_with(parent, signal.SIGKILL)
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    # Raising a priority that is already lower requires a privilege.
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     for name, value in limits.items():
         number = getattr(resource, f"RLIMIT_{name}")
         allowed = resource.getrlimit(number)[1]

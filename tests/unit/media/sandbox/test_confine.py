@@ -56,6 +56,13 @@ def test_a_program_has_its_limits():
     assert rows_of(table) >= SHOWN
 
 
+def test_the_priority_of_a_service_that_was_started_with_a_low_one_is_not_raised():
+    """That requires a privilege which an ordinary user does not have, and without it no file would be read."""
+    code = "from tests.support.commands import run; print(run('/usr/bin/nice')[1])"
+    done = subprocess.run(["nice", "-n", "15", sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == [str(min(19, os.getpriority(os.PRIO_PROCESS, 0) + 15))], done.stderr
+
+
 def test_an_inspector_has_its_limits_no_privileges_no_environment_and_four_descriptors(tmp_path):
     async def look():
         async with inspector_at_work(tmp_path) as inspector:
