@@ -235,7 +235,8 @@ def test_identical_requests_at_the_same_time_cost_one(http: httpx.Client, record
 def test_a_client_that_gives_up_and_retries_does_not_begin_again(
     http: httpx.Client, keeper: LocalService, recordings: Recordings
 ) -> None:
-    path, query = long_recording(recordings, 160), "?language=en"
+    # A slow one: the client leaves while there is work left.
+    path, query = recordings.speech("gives-up.mp3", 160), "?language=en"
     before = windows_begun(http)
     assert post(http, path, UNSHARED, query).status_code == 200
     alone = windows_begun(http) - before
