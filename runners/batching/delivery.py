@@ -20,14 +20,14 @@ def _no_caller_to_tell() -> None:
 class Delivery:
     """How a window arrives.
 
-    deaths: when other runners died with it on their device, seconds since the epoch.
+    deaths: how many runners died with it on their device, as far as the caller knows.
     admitted: a runner of the pool has admitted its request, so that it is not refused for the length of the queue.
     started: called from a thread of the device before the window is decoded; must return at once. The event that it
         returns is set when the caller has been told: it must know that the window was on the device if this process
         dies now.
     """
 
-    deaths: Sequence[float] = ()
+    deaths: int = 0
     admitted: bool = False
     started: Started = _no_caller_to_tell
 

@@ -203,13 +203,12 @@ class Device:
                 self._scheduler.cancel(item.id)
                 self._waiting.pop(item.id, None)
 
-    def _must_run_alone(self, name: str, deaths: Sequence[float]) -> bool:
-        if self._journal and deaths:
-            self._journal.add_deaths(name, deaths)
+    def _must_run_alone(self, name: str, deaths: int) -> bool:
+        # Not the sum: the caller may have seen the very death that is in the journal.
         verdict = self._journal.verdict(name) if self._journal else Verdict.CLEAR
-        if verdict is Verdict.REFUSED or len(deaths) >= REFUSED_FROM:
+        if verdict is Verdict.REFUSED or deaths >= REFUSED_FROM:
             raise refused_window()
-        return verdict is Verdict.ALONE or bool(deaths)
+        return verdict is Verdict.ALONE or deaths > 0
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         """A thread that does the work, again if an error ends it."""

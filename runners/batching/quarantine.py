@@ -63,14 +63,6 @@ class Quarantine:
         for fingerprint in set(fingerprints):  # several windows of a recording may have the same audio
             self.deaths.setdefault(fingerprint, []).append(now)
 
-    def add(self, fingerprint: str, deaths: Iterable[float]) -> bool:
-        """Merge deaths that others have seen. Returns whether one of them is new."""
-        known = self.deaths.get(fingerprint, [])
-        new = set(deaths).difference(known)
-        if new:
-            self.deaths[fingerprint] = sorted({*known, *new})
-        return bool(new)
-
     def recent(self, fingerprint: str, now: float) -> list[float]:
         """The deaths that count against a window at this time."""
         return [death for death in self.deaths.get(fingerprint, ()) if now - death < QUARANTINE_SECONDS]
@@ -110,22 +102,6 @@ class Journal:
     def verdict(self, fingerprint: str) -> Verdict:
         """The decision about a window, based on the deaths of earlier processes."""
         return self._quarantine.verdict(fingerprint, self._clock())
-
-    def add_deaths(self, fingerprint: str, deaths: Iterable[float]) -> None:
-        """Record deaths of other runners of the pool. deaths: seconds since the epoch."""
-        with self._lock:
-            if not self._quarantine.add(fingerprint, deaths):
-                return
-            # A full disk must not stop decoding.
-            with contextlib.suppress(OSError), (self._path.parent / DEATHS_FILE).open("a+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                file.seek(0)
-                stored = Quarantine(_read_json(file.read(), {}))
-                stored.add(fingerprint, deaths)
-                stored.forget_old(self._clock())
-                file.seek(0)
-                file.truncate()
-                json.dump(stored.deaths, file)
 
     def begin(self, batch_id: int, fingerprints: Iterable[str]) -> None:
         """Record that these windows are on the device from now on."""

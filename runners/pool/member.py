@@ -55,12 +55,13 @@ log = structlog.get_logger(__name__)
 class Lost(Exception):
     """The runner's answer to a window did not come.
 
-    was_running: the window was on its device. silent: nothing came any more; else the connection has ended.
+    instance: of its process. was_running: the window was on its device. silent: nothing came any more; else the
+    connection has ended.
     """
 
-    def __init__(self, reason: str, *, was_running: bool, silent: bool = False) -> None:
+    def __init__(self, reason: str, instance: str, *, was_running: bool, silent: bool = False) -> None:
         super().__init__(reason)
-        self.was_running, self.silent = was_running, silent
+        self.instance, self.was_running, self.silent = instance, was_running, silent
 
 
 class Fate(Enum):
@@ -145,31 +146,33 @@ class Member:
         self._backlog.sent()
         self._in_flight += 1
         arrived = running = False
+        instance = self._latest.instance if self._latest else ""  # perhaps not any more
         try:
             async with aclosing(self._events(message)) as events:
                 async for event in events:
                     running = running or event.progress is Progress.RUNNING
                     if event.progress is Progress.QUEUED and not arrived:
-                        arrived = True
+                        arrived, instance = True, event.instance or instance
                         self._backlog.arrived(event.backlog_seconds)
                         queued()
                     if event.reply is not None:
                         return event.reply.unpack()
         except (aiohttp.ClientError, TimeoutError, OSError, Malformed, ValueError) as error:
-            raise Lost(f"{type(error).__name__}: {error}", was_running=running, silent=_is_silence(error)) from error
+            reason = f"{type(error).__name__}: {error}"
+            raise Lost(reason, instance, was_running=running, silent=_is_silence(error)) from error
         finally:
             self._in_flight -= 1
             if not arrived:
                 self._backlog.lost()
-        raise Lost("The answer ended early.", was_running=running)
+        raise Lost("The answer ended early.", instance, was_running=running)
 
     async def fate_of(self, instance: str) -> Fate:
         """What has become of the process with this instance."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return Fate.ALIVE if (await self._ask_state()).instance == instance else Fate.REPLACED
-        except (aiohttp.ClientError, TimeoutError, OSError, Malformed):
-            return Fate.UNKNOWN
+        except (aiohttp.ClientError, TimeoutError, OSError, Malformed, ServiceUnavailable):
+            return Fate.UNKNOWN  # perhaps a proxy between answers that it cannot be reached
 
     async def close(self) -> None:
         """Stop following the runner."""

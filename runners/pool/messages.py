@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,17 +67,19 @@ class WindowMessage:
     """One window on its way to a runner.
 
     samples: int16, shape (n,), 16 kHz mono, 0 < n <= WINDOW_SAMPLES.
-    deaths, admitted: see `runners.batching.delivery.Delivery`.
+    deaths: of runners with it on their device: times by instance, seconds since the epoch.
+    admitted: see `runners.batching.delivery.Delivery`.
     """
 
     samples: NDArray[np.int16]
     options: DecodeOptions
     ticket: Ticket
-    deaths: tuple[float, ...] = ()
+    deaths: Mapping[str, float] = field(default_factory=dict)
     admitted: bool = False
 
 
 _STRICT = ConfigDict(extra="forbid")
+_Instance = Annotated[str, Field(max_length=MAX_ID_CHARACTERS)]
 
 
 @validated(config=_STRICT, frozen=True)
@@ -94,7 +97,7 @@ class _Header(BaseModel):
 
     options: _Options
     ticket: _Ticket
-    deaths: tuple[float, ...] = Field((), max_length=MAX_DEATHS)
+    deaths: dict[_Instance, float] = Field(default_factory=dict, max_length=MAX_DEATHS)
     admitted: bool = False
 
 
@@ -104,29 +107,30 @@ class Announcement(BaseModel):
     wire: versions that the runner speaks. instance: changes with every start of its process.
     draining: it finishes what it has, and takes no more windows.
     window_seconds: estimated seconds by which one more window lengthens the backlog.
-    deaths: that clients have told this process: times by fingerprint of the window, seconds since the epoch.
+    deaths: that clients have told this process: as in WindowMessage, by fingerprint of the window.
     """
 
     model_config = ConfigDict(extra="ignore")
 
     wire: tuple[int, ...]
-    instance: str = Field(max_length=MAX_ID_CHARACTERS)
+    instance: _Instance
     draining: bool = False
     window_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
-    deaths: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    deaths: dict[str, dict[str, float]] = Field(default_factory=dict)
     state: RunnerState
 
 
 class Event(BaseModel):
-    """One line of the answer to a window. Exactly one field is set, and a reply is the last event.
+    """One line of the answer to a window. Exactly one of progress and reply is set, and a reply is the last event.
 
-    backlog_seconds: of the runner; comes with QUEUED.
+    backlog_seconds, instance: of the runner; come with QUEUED.
     """
 
     model_config = ConfigDict(extra="ignore")
 
     progress: Progress | None = None
     backlog_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
+    instance: _Instance = ""
     reply: Reply | None = None
 
 
@@ -140,7 +144,7 @@ def render_window(message: WindowMessage) -> bytes:
         "ticket": {"request_id": message.ticket.request_id, **_TICKET.dump_python(message.ticket, **_SPARSE)},
     }
     if message.deaths:
-        header["deaths"] = message.deaths[-MAX_DEATHS:]
+        header["deaths"] = dict(list(message.deaths.items())[-MAX_DEATHS:])
     if message.admitted:
         header["admitted"] = True
     encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
@@ -193,11 +197,6 @@ def parse_event(line: bytes) -> Event:
 def render_line(message: BaseModel | None) -> bytes:
     """One line of a stream; an empty one, a sign of life, without a message."""
     return (message.model_dump_json(exclude_defaults=True).encode() if message else b"") + b"\n"
-
-
-def with_deaths(message: WindowMessage, deaths: tuple[float, ...]) -> WindowMessage:
-    """The same window after these deaths."""
-    return replace(message, deaths=deaths)
 
 
 def _check(header: _Header) -> None:

@@ -114,7 +114,6 @@ class RunnerPool:
         """
         while member := self._next(message.options.model, attempts):
             attempts.tried.add(member.address)
-            instance = member.announcement.instance if member.announcement else ""
             try:
                 return await member.transcribe(message, partial(self._admissions.add, message.ticket.owner))
             except (ServiceUnavailable, ModelUnavailable) as refusal:
@@ -123,17 +122,17 @@ class RunnerPool:
             except Lost as loss:
                 metrics.POOL_RETRIES.labels(reason="lost").inc()
                 log.warning("window_lost", runner=str(member.address), running=loss.was_running, reason=str(loss))
-                message = await self._after(loss, member, instance, message)
+                message = await self._after(loss, member, message)
         if len(message.deaths) >= REFUSED_FROM:
             raise refused_window()
         return None
 
-    async def _after(self, loss: Lost, member: Member, instance: str, message: WindowMessage) -> WindowMessage:
+    async def _after(self, loss: Lost, member: Member, message: WindowMessage) -> WindowMessage:
         """The window for the next runner, which refuses it after the second death, and tells all other clients.
 
         Raises ServiceUnavailable.
         """
-        fate = await member.fate_of(instance)
+        fate = await member.fate_of(loss.instance)
         if fate is Fate.ALIVE:
             return message
         member.distrust(str(loss))
@@ -141,9 +140,9 @@ class RunnerPool:
             return message
         name = window_fingerprint(message.samples, message.options)
         if loss.silent and fate is Fate.UNKNOWN:
-            self._deaths.fell_silent(member.address, instance, name)
+            self._deaths.fell_silent(member.address, loss.instance, name)
         else:
-            self._deaths.died(instance, name, message.deaths)
+            self._deaths.died(loss.instance, name)
         return replace(message, deaths=self._deaths.against(name))
 
     def _next(self, model: str, attempts: _Attempts) -> Member | None:
@@ -155,9 +154,9 @@ class RunnerPool:
         chosen = choose([candidate for candidate, _ in waiting.values()], model, self._draw)
         return waiting[chosen.name][1] if chosen else None
 
-    def _deaths_of(self, window: Window, options: DecodeOptions) -> tuple[float, ...]:
+    def _deaths_of(self, window: Window, options: DecodeOptions) -> dict[str, float]:
         if self._deaths.suspects_none:
-            return ()
+            return {}
         deaths = self._deaths.against(window_fingerprint(window.samples, options))
         if len(deaths) >= REFUSED_FROM:
             raise refused_window()

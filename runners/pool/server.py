@@ -20,10 +20,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from runners.batching.delivery import Delivery
-from runners.batching.quarantine import Quarantine, window_fingerprint
+from runners.batching.quarantine import window_fingerprint
 from runners.client.interface import RunnerState
 from runners.client.wire import Reply
 from runners.failed import failed
+from runners.pool.deaths import Register
 from runners.pool.messages import (
     EVENTS_TYPE,
     HEARTBEAT_SECONDS,
@@ -82,7 +83,7 @@ class RunnerServer:
         self._instance = uuid.uuid4().hex
         self._draining = asyncio.Event()
         self._latest: asyncio.Task[bytes] | None = None
-        self._told = Quarantine()
+        self._told = Register()
         routes = [
             Route(WATCH_PATH, self._watch, methods=["GET"]),
             Route(WINDOWS_PATH, self._window, methods=["POST"]),
@@ -144,13 +145,13 @@ class RunnerServer:
             state=await host.state(),
         )
 
-    def _deaths(self) -> dict[str, tuple[float, ...]]:
+    def _deaths(self) -> dict[str, dict[str, float]]:
         """What clients have told of deaths, so that every client knows, not only the one that saw them.
 
         Not those in the journal: this process has no instance for them, and a client would count one death twice.
         """
         self._told.forget_old(time.time())
-        return {name: tuple(times) for name, times in list(self._told.deaths.items())[-MAX_TOLD:]}
+        return dict(list(self._told.by_window.items())[-MAX_TOLD:])
 
     async def _events(self, message: WindowMessage) -> AsyncGenerator[bytes]:
         if message.deaths and self._told.add(window_fingerprint(message.samples, message.options), message.deaths):
@@ -168,14 +169,15 @@ class RunnerServer:
                     told.set()
                 return told
 
-            delivery = Delivery(message.deaths, message.admitted, started)
+            delivery = Delivery(len(message.deaths), message.admitted, started)
             decoding = asyncio.create_task(
                 self._host().decode(message.samples, message.options, message.ticket, delivery)
             )
             try:
                 await asyncio.sleep(0)  # a full queue refuses the window at once
                 if not decoding.done():
-                    yield render_line(Event(progress=Progress.QUEUED, backlog_seconds=self._host().load.backlog))
+                    backlog = self._host().load.backlog
+                    yield render_line(Event(progress=Progress.QUEUED, backlog_seconds=backlog, instance=self._instance))
                 async for line in _signs_of_life(decoding, running, told):
                     yield line
                 yield await _last(decoding)

@@ -7,17 +7,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from runners.batching.device import Device
-from runners.batching.quarantine import Journal, fingerprint
+from runners.batching.quarantine import Journal
 from runners.batching.queue import size_of
 from runners.batching.scheduler import FIRST_ESTIMATE, PATIENCE, Scheduler
 from runners.decode.engine import WindowTask
-from transcription.core.errors import ModelUnavailable, RefusedWindow, ServiceUnavailable, TranscriptionError
+from transcription.core.errors import ModelUnavailable, ServiceUnavailable, TranscriptionError
 from transcription.core.options import DecodeOptions, Priority, Ticket
 from transcription.core.transcript import WindowResult
 
@@ -300,46 +299,3 @@ def test_a_device_that_is_only_slow_is_left_alone() -> None:
         assert asyncio.run(scenario()).language == "1"
 
     assert not log.hang_reported.is_set()
-
-
-def test_the_journal_lists_exactly_the_windows_on_the_device(tmp_path: Path) -> None:
-    async def scenario() -> str:
-        tasks = await soon(device, model, 1, 2)
-        written = next(tmp_path.glob("*.running")).read_text()
-        model.may_go_on.set()
-        await asyncio.gather(*tasks)
-        return written
-
-    model = HeldModel()
-    with a_device(model, journal=Journal(tmp_path)) as device:
-        written = asyncio.run(scenario())
-        time.sleep(0.05)
-        assert next(tmp_path.glob("*.running")).read_text() == "[]"
-
-    assert fingerprint(a_task(1)) in written
-    assert fingerprint(a_task(2)) not in written
-
-
-def test_a_window_that_crashed_two_processes_is_refused(tmp_path: Path) -> None:
-    for _ in range(2):
-        dead = tmp_path / "1.running"
-        dead.write_text(f'["{fingerprint(a_task(1))}"]')
-        journal = Journal(tmp_path)
-    model = HeldModel()
-    model.may_go_on.set()
-
-    with a_device(model, journal=journal) as device:
-        with pytest.raises(RefusedWindow, match="crashed"):
-            asyncio.run(device.decode(a_task(1), TICKET))
-        assert asyncio.run(device.decode(a_task(2), TICKET)).language == "2"
-
-
-def test_a_window_that_crashed_one_process_is_tried_again_alone(tmp_path: Path) -> None:
-    (tmp_path / "1.running").write_text(f'["{fingerprint(a_task(2))}"]')
-    log, model = Log(), HeldModel()
-
-    with a_device(model, batch=4, log=log, journal=Journal(tmp_path)) as device:
-        asyncio.run(decode_all(device, model, 1, 2, 3))
-
-    assert log.formed == [1, 2, 1] or log.formed == [1, 1, 1, 1]
-    assert sorted(model.decoded) == [0, 1, 2, 3]

@@ -47,7 +47,7 @@ OPTIONS = st.builds(
     encoder_context=st.sampled_from(EncoderContext),
 )
 TICKETS = st.builds(Ticket, request_id=TEXTS, priority=st.sampled_from(Priority), work_id=TEXTS)
-DEATHS = st.lists(st.floats(0, 2e9), max_size=8).map(tuple)
+DEATHS = st.dictionaries(TEXTS, st.floats(0, 2e9), max_size=8)
 MESSAGES = st.builds(WindowMessage, SAMPLES, OPTIONS, TICKETS, DEATHS, st.booleans())
 SHORT = WindowMessage(np.ones(3, np.int16), DecodeOptions("demo"), Ticket("request-1"))
 
@@ -98,7 +98,7 @@ def changed(**fields: object) -> bytes:
         (changed(options={"model": "demo", "newer": 1}), "options.newer"),
         (changed(newer=1), "newer"),
         (changed(ticket={"request_id": "a", "priority": "newer"}), "ticket.priority"),
-        (changed(deaths=[1.0] * 9), "deaths"),
+        (changed(deaths={str(number): 1.0 for number in range(9)}), "deaths"),
         (changed(options={"model": "demo", "temperatures": []}), "temperature"),
         (changed(options={"model": "m" * 2000}), "characters"),
     ],
