@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 NETWORK = "10.213.{number}.{host}"  # four addresses for each machine
+# What made it, and its number: of 15 characters at most, with what is added. The start tells a process from a later one
+# with the same number.
+NAME = re.compile(r"m(?P<pid>[0-9a-z]+)-(?P<start>[0-9a-z]+)-\d")
+STARTS = 36**4
+TRIED = 7  # number of the machine that only shows that they can be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +53,13 @@ def missing() -> str:
     """What is missing for machines of their own; "" for nothing."""
     if os.getuid() or not shutil.which("ip"):
         return "root and the command ip are needed to make network namespaces: make tools installs it"
-    machine = Machine(f"t{os.getpid()}", _address(0, 2))
+    machine = _machine(TRIED)
     try:
-        _connect(machine, _address(0, 1))
+        _connect(machine, _address(TRIED, 1))
     except subprocess.CalledProcessError as error:
         return f"network namespaces cannot be made: {error.stderr.strip()}"
     finally:
-        _remove(machine)
+        _remove(machine.name)
     return ""
 
 
@@ -60,15 +68,47 @@ def machines(count: int) -> Iterator[list[Machine]]:
     """So many of them. The test is skipped where they cannot be made."""
     if reason := missing():
         pytest.skip(reason)
-    # Other processes make machines, too. A name has at most 15 characters with what is added to it.
-    made = [Machine(f"m{os.getpid()}-{number}", _address(number, 2)) for number in range(count)]
+    _remove_abandoned()
+    made = [_machine(number) for number in range(count)]
     try:
         for number, machine in enumerate(made):
             _connect(machine, _address(number, 1))
         yield made
     finally:
         for machine in made:
-            _remove(machine)
+            _remove(machine.name)
+
+
+def existing() -> list[str]:
+    """Names of the machines of all processes."""
+    names = [line.split()[0] for line in _ip("netns", "list").splitlines() if line]
+    return [name for name in names if NAME.fullmatch(name)]
+
+
+def _remove_abandoned() -> None:
+    """Remove the machines of processes that were killed."""
+    for name in existing():
+        parts = NAME.fullmatch(name)
+        if parts and _start_of(int(parts["pid"], 36)) != parts["start"]:
+            _remove(name)
+
+
+def _machine(number: int) -> Machine:
+    pid = os.getpid()
+    return Machine(f"m{_short(pid)}-{_start_of(pid)}-{number}", _address(number, 2))
+
+
+def _start_of(pid: int) -> str:
+    """When the process started; "" if there is none."""
+    try:
+        after_its_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return _short(int(after_its_name.split()[19]) % STARTS)
+
+
+def _short(number: int) -> str:
+    return np.base_repr(number, 36).lower()
 
 
 def _address(number: int, host: int) -> str:
@@ -78,7 +118,6 @@ def _address(number: int, host: int) -> str:
 
 def _connect(machine: Machine, ours: str) -> None:
     inside, outside = _inside(machine.name), _outside(machine.name)
-    _remove(machine)  # of a process with the same number that was killed
     _ip("netns", "add", machine.name)
     _ip("link", "add", outside, "type", "veth", "peer", "name", inside, "netns", machine.name)
     _ip("addr", "add", f"{ours}/30", "dev", outside)
@@ -92,9 +131,9 @@ def _connect(machine: Machine, ours: str) -> None:
     _ip("neigh", "replace", machine.address, "lladdr", hardware, "dev", outside, "nud", "permanent")
 
 
-def _remove(machine: Machine) -> None:
-    subprocess.run(["ip", "link", "del", _outside(machine.name)], capture_output=True)
-    subprocess.run(["ip", "netns", "del", machine.name], capture_output=True)
+def _remove(name: str) -> None:
+    subprocess.run(["ip", "link", "del", _outside(name)], capture_output=True)
+    subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
 def _inside(name: str) -> str:
