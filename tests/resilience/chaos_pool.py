@@ -5,8 +5,8 @@ three runners whose device is a pause and whose text is a digest of the samples,
 Sentinels. Each runner has a network namespace of its own, whose cable is pulled, where that is allowed. A runner that
 states another version of the wire stands for an update that is half done. It fails when a job is lost, fails or is done
 twice, when a text differs from that before the disturbances, when a synchronous request fails in another way than with
-503 and Retry-After, or when a live session ends otherwise than with its text, with its API replica, or with an error
-that asks to try again.
+503 and Retry-After, when 1 % or more are refused while one runner is missing, or when a live session ends otherwise
+than with its text, with its API replica, or with an error that asks to try again.
 Requests to an API replica that was killed are sent again, as behind a load balancer.
 """
 
@@ -45,6 +45,7 @@ TARGETS = (
     *("runner killed", "runner stopped", "runner drained", "API killed", "worker killed", "failover", "update"),
     *("other version", CUT),
 )
+ONE_RUNNER = frozenset(("runner killed", "runner stopped", "runner drained", "other version", CUT))  # the others work
 LENGTHS = (3, 11, 29, 60)  # seconds
 SYNCHRONOUS = 4  # clients
 JOBS_AT_ONCE = 8
@@ -198,7 +199,9 @@ def run(seconds: float, seed: int, folder: Path, targets: Sequence[str] = TARGET
             while time.monotonic() < end:
                 time.sleep(chance.uniform(*PAUSE))
                 target = next(rounds)
+                outcome.runner_missing = target in ONE_RUNNER
                 parts.disturb(target, chance)
+                outcome.runner_missing = False
                 outcome.disturbances[target] += 1
         finally:
             traffic.stop.set()
@@ -207,6 +210,8 @@ def run(seconds: float, seed: int, folder: Path, targets: Sequence[str] = TARGET
         stored = set(_all_jobs(parts.urls[0]))
     if len(stored) != outcome.jobs:
         outcome.problems.append(f"{len(stored)} jobs are stored, {outcome.jobs} were accepted")
+    if ONE_RUNNER & outcome.disturbances.keys() and outcome.too_many_refusals:
+        outcome.problems.append(outcome.too_many_refusals)
     twice = [job for job, count in count_completions(folder).items() if count > 1]
     outcome.problems += [f"{job} was completed more than once" for job in twice]
     return outcome
@@ -226,6 +231,10 @@ def report(outcome: Outcome) -> str:
     rows = [
         ("disturbances", ", ".join(f"{count} x {name}" for name, count in sorted(outcome.disturbances.items()))),
         ("synchronous answers", ", ".join(f"{count} x {kind}" for kind, count in sorted(outcome.synchronous.items()))),
+        (
+            "of them while one runner was missing",
+            ", ".join(f"{count} x {status}" for status, count in sorted(outcome.without_a_runner.items())),
+        ),
         ("jobs", str(outcome.jobs)),
         ("attempts: jobs", ", ".join(f"{number}: {count}" for number, count in sorted(outcome.attempts.items()))),
         ("live sessions", ", ".join(f"{count} x {kind}" for kind, count in sorted(outcome.live.items()))),

@@ -24,6 +24,7 @@ PATIENCE = 300.0
 REQUEST_SECONDS = 120.0
 AGAIN_SECONDS = 0.5
 SHOWN = 160  # characters of an error
+MOST_REFUSED = 0.01  # share of the synchronous requests, while one of several runners is missing
 REPLICA_GONE = "its API replica gone"
 LIVE_ENDS = ("its text", REPLICA_GONE, "service_unavailable, to be tried again")
 
@@ -41,15 +42,29 @@ class Outcome:
     """What came of it.
 
     synchronous: answers by kind. live: sessions by end. resent: requests whose API replica was gone.
+    without_a_runner: status codes of the synchronous requests that were in flight while one runner was missing, which
+    is now if `runner_missing`.
     """
 
     disturbances: Counter[str] = field(default_factory=Counter)
     synchronous: Counter[str] = field(default_factory=Counter)
+    without_a_runner: Counter[int] = field(default_factory=Counter)
+    runner_missing: bool = False
     live: Counter[str] = field(default_factory=Counter)
     jobs: int = 0
     attempts: Counter[int] = field(default_factory=Counter)
     resent: int = 0
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def too_many_refusals(self) -> str:
+        """What is wrong with the share that was refused while one runner was missing; "" for nothing."""
+        total, refused = self.without_a_runner.total(), self.without_a_runner[httpx.codes.SERVICE_UNAVAILABLE]
+        if not total:
+            return "no synchronous request was answered while a runner was missing"
+        if refused >= MOST_REFUSED * total:
+            return f"{refused} of {total} synchronous requests were refused while one runner was missing"
+        return ""
 
 
 class Traffic:
@@ -80,12 +95,15 @@ class Traffic:
         while not self.stop.is_set():
             number = next(self._numbers)
             path = self._recordings[number % 2]  # the short ones
+            missing_then = self._outcome.runner_missing
             answer = self._post(path, number)
             kind = str(answer.status_code)
             if answer.status_code != httpx.codes.OK:
                 kind += f" ({answer.text[:SHOWN]})"
             with self._lock:
                 self._outcome.synchronous[kind] += 1
+                if missing_then or self._outcome.runner_missing:
+                    self._outcome.without_a_runner[answer.status_code] += 1
                 if answer.status_code == httpx.codes.OK and answer.text != self.expected[path]:
                     self._outcome.problems.append(f"synchronous {path.name}: another text")
                 elif answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Retry-After" not in answer.headers:
