@@ -12,7 +12,7 @@ from tests.support.service import ROOT
 PROGRAM = """
 import numpy as np
 from transcription.core.options import VadOptions
-from transcription.media.voice_activity import listen_with_silero
+from transcription.media.voice_stream import listen_with_silero
 listen_with_silero(np.zeros(16_000, np.int16), VadOptions())
 """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from transcription.core.audio import INT16_SCALE, SAMPLE_RATE, Span
+from transcription.core.audio import SAMPLE_RATE, Span
 from transcription.core.options import VadOptions
 
 Samples = NDArray[np.int16]
@@ -34,24 +34,6 @@ class Activity:
 
 
 Listener = Callable[[Samples, VadOptions], Activity]
-
-
-def listen_with_silero(samples: Samples, vad: VadOptions) -> Activity:
-    """The speech that Silero detects in a block. samples: int16, shape (n,), 16 kHz.
-
-    The stretches are faster-whisper's.
-    """
-    if not len(samples):
-        return Activity((), ())
-    # Imported at the first block, like the detector's model: its libraries are a sixth of what the API imports.
-    from faster_whisper.vad import get_vad_model
-
-    padding = CHUNK_SAMPLES - len(samples) % CHUNK_SAMPLES
-    audio = np.pad(samples.astype(np.float32) / INT16_SCALE, (0, padding))
-    probabilities = get_vad_model()(audio).ravel().tolist()
-    min_silence = vad.min_silence_ms * SAMPLE_RATE // 1000
-    stretches = stretches_of(probabilities, len(samples), vad.threshold, min_silence)
-    return Activity(stretches, without_clicks(bridged(stretches_of(probabilities, len(samples), vad.threshold, 0))))
 
 
 def stretches_of(probabilities: Iterable[float], length: int, threshold: float, min_silence: int) -> list[Span]:

@@ -16,11 +16,12 @@ import numpy as np
 
 from transcription.core.audio import INT16_SCALE, SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
 from transcription.core.options import EncoderContext, VadOptions
-from transcription.media.voice_activity import CHUNK_SAMPLES, Activity, Listener, Samples, listen_with_silero
+from transcription.media.voice_activity import CHUNK_SAMPLES, Activity, Listener, Samples
+from transcription.media.voice_stream import listen_with_silero
 from transcription.system.thread_priority import lower_priority
 from transcription.telemetry.tracing import VAD, traced
 
-BLOCK_SAMPLES = 60 * SAMPLE_RATE  # audio analysed at once; Silero needs about 1 MB per second of audio
+BLOCK_SAMPLES = 60 * SAMPLE_RATE  # audio analysed at once
 # Longest window where the encoder sees no more than it needs: its time grows faster than its input, and the windows of
 # one file can be decoded at once. Shorter ones cost words at their borders.
 SHORT_WINDOW_SAMPLES = 15 * SAMPLE_RATE
@@ -32,7 +33,7 @@ MIN_GAIN = 8.0  # 18 dB. Silero needs no less: it detects speech down to about 3
 MAX_GAIN = 100.0  # 40 dB
 MIN_OFFSET = 16  # of the samples in a block; the median of ordinary recordings is nearer to 0
 
-# One thread for all requests: each thread that runs Silero holds 60 MB, and one analyses 300 s of audio per second.
+# One thread for all requests: one analyses 300 s of audio per second, and each that runs holds memory.
 _VAD_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad", initializer=lower_priority)
 
 

@@ -16,10 +16,10 @@ from transcription.media.voice_activity import (
     LEAST_VOICE_SAMPLES,
     PAUSE_SAMPLES,
     bridged,
-    listen_with_silero,
     stretches_of,
     without_clicks,
 )
+from transcription.media.voice_stream import listen_with_silero
 
 VAD = VadOptions()
 SPANS = st.lists(st.tuples(st.integers(1, SAMPLE_RATE), st.integers(1, SAMPLE_RATE)), max_size=12)

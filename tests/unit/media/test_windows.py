@@ -16,7 +16,8 @@ from tests.support.media_files import ROOT, SPOKEN, noise, read_samples
 from transcription.core.audio import SAMPLE_RATE, WINDOW_SAMPLES, Span, Timeline, Window
 from transcription.core.options import VadOptions
 from transcription.media import windows
-from transcription.media.voice_activity import Activity, listen_with_silero
+from transcription.media.voice_activity import Activity
+from transcription.media.voice_stream import listen_with_silero
 from transcription.media.windows import (
     BLOCK_SAMPLES,
     INT16_SCALE,
