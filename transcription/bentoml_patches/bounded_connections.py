@@ -3,8 +3,9 @@ own address.
 
 uvicorn 0.54 waits indefinitely for the first request head, and for the rest of a body after the request was refused. It
 also replaces the client's address by that of X-Forwarded-For when the peer is this machine or in FORWARDED_ALLOW_IPS.
-With more connections than descriptors it stops accepting any. BentoML 1.4.39 starts uvicorn and has no setting for
-these.
+With more connections than descriptors it stops accepting any. asyncio reads up to 256 KiB at once from each, which
+uvicorn keeps until the application takes it, so that 500 uploads hold 125 MiB and more. BentoML 1.4.39 starts uvicorn
+and has no setting for these.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from transcription.bentoml_patches.bounded_writes import BoundedWrites, Turns
 HEAD_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 30.0  # seconds
 CROWDED = "transcription.crowded"  # key in the scope of a request on a connection beyond the limit
+READ_BYTES = 64 * 1024  # at once of a connection; more take no less CPU time
 REFUSED_AT_ONCE = 64  # connections beyond the limit that are served a refusal, or a probe; further ones are closed
 
 
@@ -34,6 +36,7 @@ class BoundedProtocol(H11Protocol):
 
     head_timeout = HEAD_TIMEOUT
     write_timeout = WRITE_TIMEOUT
+    read_bytes = READ_BYTES
     max_connections = sys.maxsize
     turns = Turns()
     _deadline: asyncio.TimerHandle | None = None
@@ -55,6 +58,8 @@ class BoundedProtocol(H11Protocol):
             return
         if beyond > 0:
             self.app_state = {**self.app_state, CROWDED: True}
+        # Not documented, but asyncio's transports look at it before each read.
+        transport.max_size = self.read_bytes  # type: ignore[attr-defined]
         self.app = self._writes = BoundedWrites(self.app, transport, self.write_timeout, self.turns)
         self._watch()
 
