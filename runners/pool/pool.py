@@ -87,6 +87,7 @@ class RunnerPool:
         while True:
             admitted = self._admissions.has(ticket.owner)
             result = await self._try_all(replace(message, admitted=admitted), attempts)
+            admitted = self._admissions.has(ticket.owner)  # perhaps by a runner that was then lost
             if result is not None:
                 return result
             error = self._unavailable(options.model, attempts)

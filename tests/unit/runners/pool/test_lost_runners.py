@@ -98,7 +98,6 @@ async def test_a_runner_that_was_held_dead_and_answers_again_is_no_death_of_its_
         pool_of([way.port]) as pool,
         pool_of([port]) as other,
     ):
-        await text(pool, 1)  # the request is admitted: it waits for a runner
         ahead = 0.0
         pool._deaths._wall = other._deaths._wall = lambda: time.time() + ahead
         for _ in range(3):
