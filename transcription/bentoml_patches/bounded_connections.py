@@ -24,7 +24,7 @@ from transcription.bentoml_patches.bounded_writes import BoundedWrites, Turns
 HEAD_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 30.0  # seconds
 CROWDED = "transcription.crowded"  # key in the scope of a request on a connection beyond the limit
-READ_BYTES = 64 * 1024  # at once of a connection; more take no less CPU time
+READ_BYTES = 16 * 1024  # at once of a connection; more take no less CPU time
 REFUSED_AT_ONCE = 64  # connections beyond the limit that are served a refusal, or a probe; further ones are closed
 
 
