@@ -22,6 +22,7 @@ from benchmarks.diarization.conversations import (
     read_conversation,
     write_rttm,
 )
+from benchmarks.diarization.drawn import HALVES, drawn
 from benchmarks.diarization.scoring import COLLARS, Score, score
 from benchmarks.diarization.systems import OURS, SYSTEMS, Found, run
 from benchmarks.report import table
@@ -105,9 +106,14 @@ def _percent(share: float) -> str:
 
 
 def _conversations(options: argparse.Namespace) -> Iterator[Conversation]:
-    for path in sorted(options.given.glob("*.rttm")):
-        yield read_conversation(path.with_suffix(".flac"))
-    voices = by_speaker(options.voices)
+    given = [read_conversation(path.with_suffix(".flac")) for path in sorted(options.given.glob("*.rttm"))]
+    yield from given
+    voices = by_speaker(*options.voices)
+    if options.half:
+        in_given = {each.speaker for conversation in given for each in conversation.reference}
+        unheard = {name: paths for name, paths in voices.items() if name not in in_given}
+        yield from drawn(unheard, options.half, options.seeds)
+        return
     for recipe in (*RECIPES, *HARDER) if options.harder else RECIPES:
         if voices and recipe.name not in options.without:
             yield from (build(recipe, voices, seed) for seed in range(options.seeds))
@@ -119,8 +125,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--given", type=Path, default=SHARED / "diarization", help="folder of FLAC files with RTTM")
     parser.add_argument(
-        "--voices", type=Path, default=SHARED / "eval" / "en", help="folder of recordings named SPEAKER-CHAPTER-NUMBER"
+        "--voices",
+        type=Path,
+        nargs="+",
+        default=[SHARED / "eval" / "en"],
+        help="folders of recordings named SPEAKER-CHAPTER-NUMBER",
     )
+    parser.add_argument("--half", choices=HALVES, help="build drawn conversations instead, of half of --voices")
     parser.add_argument("--seeds", type=int, default=1, help="conversations built of each kind; 0 for none (1)")
     parser.add_argument(
         "--without", nargs="+", choices=[recipe.name for recipe in RECIPES], default=[], help="kinds not built"

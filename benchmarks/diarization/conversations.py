@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import av
 import numpy as np
 from faster_whisper.audio import decode_audio
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ SHARED = ROOT.parent / "shared" / "data"  # the recordings beside the checkout
 
 EDGE_FRAME = SAMPLE_RATE // 100  # 10 ms: the resolution at which silence at the ends of an utterance is cut
 EDGE_LEVEL = 0.04  # of the loudest frames' level: quieter frames at the ends are silence
+LONGEST_PAUSE = 0.5  # seconds of silence within a turn of the reference
 LEVEL = 0.05  # root mean square of an utterance, before its gain
 NOISE_LEVEL = 0.0005  # of the room
 GAINS_DB = (-4.0, 4.0)  # how far speakers differ in loudness
@@ -27,6 +30,8 @@ PAUSES = (0.1, 1.0)  # seconds between turns
 OVERLAPS = (0.3, 1.5)  # seconds, of the turns that begin before the last one ends
 LEAST_UTTERANCES = 3  # of a speaker, so that turns do not sound alike
 TELEPHONE_HZ = (300, 3400)
+AMR_RATE, AMR_BITS, AMR_FRAME = 8000, 12_200, 160  # samples a second, bits a second, samples a frame
+AISHELL = "BAC*S*W*.*"  # BAC009S0150W0073: a set, a speaker, an utterance
 MUSIC_SHARE = 1 / 3  # of the pauses
 MUSIC_SECONDS = 4.0
 
@@ -63,6 +68,8 @@ class Recipe:
 
     pauses: seconds between the other turns, least and most. music: in a third of the pauses, which are 4 s longer
     then. echo: seconds until the echo of a room is at -60 dB, 0 for none. noise_db: how far noise is below speech.
+    longest_turn: seconds; two numbers for a limit of its own for each turn, drawn between them. mobile: the telephones
+    are mobile ones.
     """
 
     name: str
@@ -70,7 +77,8 @@ class Recipe:
     seconds: float
     overlapping: float = 0.15
     telephone: bool = False
-    longest_turn: float = 12.0  # seconds
+    mobile: bool = False
+    longest_turn: float | tuple[float, float] = 12.0
     pauses: tuple[float, float] = PAUSES
     music: bool = False
     echo: float = 0.0
@@ -103,11 +111,12 @@ HARDER = (
 )
 
 
-def by_speaker(folder: Path) -> dict[str, list[Path]]:
-    """The recordings whose names begin with a speaker, as LibriSpeech's do: 1272-128104-0003."""
+def by_speaker(*folders: Path) -> dict[str, list[Path]]:
+    """The recordings whose names begin with a speaker, as LibriSpeech's do, 1272-128104-0003, or AISHELL's."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*-*-*.*")):
-        found.setdefault(path.name.split("-")[0], []).append(path)
+    for folder in folders:
+        for path in sorted((*folder.glob("*-*-*.*"), *folder.glob(AISHELL))):
+            found.setdefault(path.name.split("-" if "-" in path.name else "W")[0], []).append(path)
     return found
 
 
@@ -127,7 +136,7 @@ def build(recipe: Recipe, voices: Mapping[str, Sequence[Path]], seed: int) -> Co
         name = str(draw.choice([each for each in names if each != last or len(names) == 1]))
         if not pools[name]:
             pools[name] = [utterance(voices[name][index]) for index in draw.permutation(len(voices[name]))]
-        sound = _turn(pools[name], recipe.longest_turn) * 10 ** ((gains[name] + draw.uniform(-1.5, 1.5)) / 20)
+        sound = _turn(pools[name], _longest(recipe, draw)) * 10 ** ((gains[name] + draw.uniform(-1.5, 1.5)) / 20)
         begins = at + int(draw.uniform(*recipe.pauses) * SAMPLE_RATE)
         if last and draw.random() < recipe.overlapping:
             back = min(draw.uniform(*OVERLAPS), 0.7 * len(sound) / SAMPLE_RATE, 0.7 * len(placed[-1][1]) / SAMPLE_RATE)
@@ -144,11 +153,30 @@ def build(recipe: Recipe, voices: Mapping[str, Sequence[Path]], seed: int) -> Co
 def utterance(path: Path) -> Samples:
     """A recording at LEVEL, without the silence at its ends."""
     sound = np.asarray(decode_audio(str(path), SAMPLE_RATE), np.float32)
-    frames = sound[: len(sound) // EDGE_FRAME * EDGE_FRAME].reshape(-1, EDGE_FRAME)
-    levels = np.sqrt((frames**2).mean(axis=1))
+    levels = _levels(sound)
     loud = np.flatnonzero(levels > EDGE_LEVEL * np.percentile(levels, 95))
     sound = sound[loud[0] * EDGE_FRAME : (loud[-1] + 1) * EDGE_FRAME]
     return sound * np.float32(LEVEL / np.sqrt((sound**2).mean()))
+
+
+def spoken(sound: Samples) -> Iterator[tuple[int, int]]:
+    """The samples in which someone speaks, as (first, one after the last): all but pauses of LONGEST_PAUSE and more."""
+    levels = _levels(sound)
+    loud = np.flatnonzero(levels > EDGE_LEVEL * np.percentile(levels, 95))
+    for part in np.split(loud, np.flatnonzero(np.diff(loud) > LONGEST_PAUSE * SAMPLE_RATE / EDGE_FRAME) + 1):
+        yield int(part[0]) * EDGE_FRAME, int(part[-1] + 1) * EDGE_FRAME
+
+
+def _levels(sound: Samples) -> Samples:
+    """Of each whole EDGE_FRAME."""
+    frames = sound[: len(sound) // EDGE_FRAME * EDGE_FRAME].reshape(-1, EDGE_FRAME)
+    return np.sqrt((frames**2).mean(axis=1))
+
+
+def _longest(recipe: Recipe, draw: np.random.Generator) -> float:
+    if isinstance(recipe.longest_turn, tuple):
+        return float(np.exp(draw.uniform(*np.log(recipe.longest_turn))))
+    return recipe.longest_turn
 
 
 def _turn(pool: list[Samples], longest: float) -> Samples:
@@ -173,11 +201,12 @@ def _mixed(recipe: Recipe, placed: list[tuple[int, Samples, str]], draw: np.rand
     level = NOISE_LEVEL if recipe.noise_db is None else LEVEL * 10 ** (-recipe.noise_db / 20)
     mix += draw.normal(0, level, len(mix)).astype(np.float32)
     if recipe.telephone:
-        mix = telephone(mix)
+        mix = mobile(mix) if recipe.mobile else telephone(mix)
     stretches = (
-        Stretch(begins / SAMPLE_RATE, (begins + len(sound)) / SAMPLE_RATE, name)
+        Stretch((begins + first) / SAMPLE_RATE, (begins + last) / SAMPLE_RATE, name)
         for begins, sound, name in placed
         if name
+        for first, last in spoken(sound)
     )
     samples = (np.clip(mix, -1, 1) * (INT16_SCALE - 1)).astype(np.int16)
     return Conversation(recipe.name, samples, tuple(sorted(stretches, key=lambda each: each.start)))
@@ -211,6 +240,30 @@ def telephone(sound: Samples) -> Samples:
     steps = np.round(np.sign(band) * np.log1p(255 * np.abs(band)) / np.log(256) * 127) / 127
     coded = np.sign(steps) * np.expm1(np.abs(steps) * np.log(256)) / 255
     return _band(coded.astype(np.float32), 0, TELEPHONE_HZ[1])  # a telephone has no sound above its band at all
+
+
+def mobile(sound: Samples) -> Samples:
+    """The sound of a mobile telephone: the telephone's band, through the AMR codec at 12.2 kbit/s."""
+    samples = (np.clip(_band(sound, *TELEPHONE_HZ), -1, 1) * (INT16_SCALE - 1)).astype(np.int16)
+    coded = io.BytesIO()
+    with av.open(coded, "w", format="amr") as file:
+        stream = file.add_stream("libopencore_amrnb", rate=AMR_RATE)
+        stream.bit_rate, stream.layout = AMR_BITS, "mono"
+        for frame in _amr_frames(samples):
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    coded.seek(0)
+    decoded = np.asarray(decode_audio(coded, SAMPLE_RATE), np.float32)
+    return np.pad(decoded, (0, max(0, len(sound) - len(decoded))))[: len(sound)]
+
+
+def _amr_frames(samples: NDArray[np.int16]) -> Iterator[av.AudioFrame]:
+    frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+    frame.sample_rate = SAMPLE_RATE
+    resampler = av.AudioResampler("s16", "mono", AMR_RATE, AMR_FRAME)
+    for part in (*resampler.resample(frame), *resampler.resample(None)):
+        part.pts = None
+        yield part
 
 
 def _band(sound: Samples, low: float, high: float) -> Samples:

@@ -15,7 +15,9 @@ from benchmarks.diarization.conversations import (
     Stretch,
     build,
     by_speaker,
+    mobile,
     read_rttm,
+    spoken,
     telephone,
     utterance,
     write_rttm,
@@ -83,3 +85,24 @@ def test_rttm_files_are_read_as_they_are_written(turns: list[Stretch]) -> None:
     assert [(each.start, each.end) for each in read] == [
         (pytest.approx(each.start), pytest.approx(each.end)) for each in turns
     ]
+
+
+def test_pauses_are_no_speech() -> None:
+    tone = np.sin(np.arange(SAMPLE_RATE) / 5).astype(np.float32)
+    silence = np.zeros(SAMPLE_RATE, np.float32)
+    sound = np.concatenate([silence, tone, silence[: SAMPLE_RATE // 4], tone, silence, tone])
+    assert list(spoken(sound)) == [(SAMPLE_RATE, SAMPLE_RATE * 13 // 4), (SAMPLE_RATE * 17 // 4, SAMPLE_RATE * 21 // 4)]
+
+
+def test_a_mobile_telephone_keeps_the_times_and_the_band() -> None:
+    sound = utterance(next(iter(by_speaker(SPEECH)["1688"])))
+    heard = mobile(sound)
+    assert len(heard) == len(sound)
+    power = np.abs(np.fft.rfft(heard)) ** 2
+    above = np.fft.rfftfreq(len(heard), 1 / SAMPLE_RATE) > 4200
+    assert power[above].sum() < 0.001 * power.sum()
+    quiet = (
+        np.convolve(np.abs(sound), np.ones(1600) / 1600, "same"),
+        np.convolve(np.abs(heard), np.ones(1600) / 1600, "same"),
+    )
+    assert np.corrcoef(*quiet)[0, 1] > 0.8
