@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.speakers import SpeakerOptions, Turn
+from transcription.diarization.centres import centred
 from transcription.diarization.known import names_of
 from transcription.diarization.observations import Observation, observe
-from transcription.diarization.people import people_in, people_of_pieces
+from transcription.diarization.people import people_in, people_of_pieces, voices_of
 from transcription.diarization.sessions import SpeakerModels
 from transcription.diarization.turns import order_of_appearance, turns_of
 from transcription.diarization.windows import SoundWindow, WindowCutter
@@ -62,13 +63,15 @@ class Diarizer:
     def finish(self) -> Diarization:
         """The result. To be called once, after the last `feed`."""
         self._seen.extend(observe(window, self._models) for window in self._cutter.finish())
-        people = people_in(self._seen, self._options)
-        names = names_of(people, self._options.known)
-        owners = [people_of_pieces(window, people) for window in self._seen]
+        comparable = centred(self._seen)
+        people = people_in(comparable, self._options)
+        owners = [people_of_pieces(window, people) for window in comparable]
+        voices = voices_of(self._seen, owners, len(people))
+        names = names_of(voices, self._options.known)
         turns = turns_of(self._seen, owners, len(people))
         order = order_of_appearance(turns)
         return Diarization(
             tuple(replace(turn, speaker=order.index(turn.speaker)) for turn in turns),
             tuple(names[person] for person in order),
-            people[order],
+            voices[order],
         )

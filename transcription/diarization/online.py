@@ -7,24 +7,30 @@ to be one have the number of the first from then on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.speakers import MAX_SPEAKERS, Turn
+from transcription.diarization.centres import TELEPHONE_GAP
 from transcription.diarization.clustering import Clusters, joined, linkage
 from transcription.diarization.observations import NO_OWNER, VOICE_NUMBERS, Observation
-from transcription.diarization.people import (
-    CUTS,
-    SHORT_RELIABLE_SECONDS,
-    TELEPHONE_CUTS,
-    TELEPHONE_GAP,
-    Cuts,
-    people_of_pieces,
-)
+from transcription.diarization.people import SHORT_RELIABLE_SECONDS, people_of_pieces
 from transcription.diarization.turns import Owners, turns_of
 
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Average cosine distances. near: closer voices are one person's. likely: so are those this close, if it is enough
+    speech to be a new person."""
+
+    near: float
+    likely: float
+
+
+CUTS = Cuts(0.40, 0.44)
+TELEPHONE_CUTS = Cuts(0.32, 0.35)  # where there is only the telephone's band: its voices are more alike
 NEW_SECONDS = 3.0  # of speech that make a voice unlike all others a person
 MOST_UNASSIGNED = 30  # voices that are kept until there is as much of them; older ones are forgotten
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,29 +16,18 @@ from transcription.diarization.powerset import LOCAL_SPEAKERS
 # Tuned on conversations that benchmarks.diarization builds; docs/SPEAKERS.md has the figures.
 
 
-@dataclass(frozen=True, slots=True)
-class Cuts:
-    """Average cosine distances between clusters.
-
-    near: closer ones are merged. likely: between that and this they are one person, unless they take turns much.
-    far: between `likely` and this they are two people, unless they never take turns. From this on they are two.
-    """
-
-    near: float
-    likely: float
-    far: float
-
-
-CUTS = Cuts(0.40, 0.44, 0.49)
-TELEPHONE_CUTS = Cuts(0.32, 0.35, 0.40)  # where there is only the telephone's band: its voices are more alike
+# Average cosine distances between clusters of centred voices. Closer ones than NEAR are merged. Between that and LIKELY
+# they are one person, unless they take turns much; from there to FAR they are two, unless they never take turns. From
+# FAR on they are two.
+NEAR, LIKELY, FAR = 0.55, 0.65, 0.78
 MANY_TURNS = 6  # encounters, and more than twice those in which they seem one person, that make two of likely one
 EXPECTED_TURNS = 1.0  # encounters that two people would have had
-TELEPHONE_GAP = 8.0  # features.band_gap from which there is: 10 to 11 on telephones, at most 6 on others
 RELIABLE_SECONDS = 1.5  # of a piece that takes part in clustering; the voices of shorter ones vary too much
 SMALLEST_SECONDS = 4.0  # of reliable pieces of a person
 SMALLEST_SHARE = 0.1  # of all reliable pieces, that is enough in short recordings
 SHORT_SECONDS = 30.0  # of reliable pieces: with less, those of SHORT_RELIABLE_SECONDS take part in clustering, too
 SHORT_RELIABLE_SECONDS = 1.0
+RELIABLE_SHARE = 0.5  # of all speech: if less is in reliable pieces, as where turns are short, too
 CHANGE_COST = 0.1  # seconds of similarity that a change of person within a local speaker has to gain
 DECISIVE_SECONDS = 2.5  # of a piece; longer ones are no more certain
 
@@ -48,27 +36,23 @@ _CUT_STEP = 0.05  # by which the cut is lowered when fewer people are found than
 
 
 def people_in(observations: Sequence[Observation], options: SpeakerOptions) -> NDArray[np.float32]:
-    """The voices of the people, each of length 1, shape (people, 192); none without speech."""
+    """The voices of the people, each of length 1, shape (people, 192); none without speech.
+
+    observations: of `centres.centred`, and so are the voices.
+    """
     voices = np.concatenate([each.voices for each in observations] or [np.empty((0, VOICE_NUMBERS), np.float32)])
     seconds = np.concatenate([each.seconds for each in observations] or [np.empty(0, np.float32)])
-    is_short = seconds[seconds >= RELIABLE_SECONDS].sum() < SHORT_SECONDS
+    clear = float(seconds[seconds >= RELIABLE_SECONDS].sum())
+    is_short = clear < max(SHORT_SECONDS, RELIABLE_SHARE * float(seconds.sum()))
     least = SHORT_RELIABLE_SECONDS if is_short else RELIABLE_SECONDS
     reliable = seconds >= min(least, seconds.max(initial=0.0))
     told = reliable & voices.any(axis=1)
     if not told.any():
         return np.empty((0, VOICE_NUMBERS), np.float32)
-    cuts = TELEPHONE_CUTS if is_telephone(observations) else CUTS
-    found = _clustered(voices[told], seconds[told].astype(np.float64), cuts, options.least)
-    while len(found) > options.least and (pair := _one_twice(observations, found, cuts)):
+    found = _clustered(voices[told], seconds[told].astype(np.float64), options.least)
+    while len(found) > options.least and (pair := _one_twice(observations, found)):
         found = found.with_one_less(*pair)
     return reduced(found, options.most).directions
-
-
-def is_telephone(observations: Sequence[Observation]) -> bool:
-    """Whether the speech has only the telephone's band."""
-    spoken = [(each.band_gap, float(each.seconds.sum())) for each in observations if each.seconds.any()]
-    total = sum(seconds for _, seconds in spoken)
-    return total > 0 and sum(gap * seconds for gap, seconds in spoken) >= TELEPHONE_GAP * total
 
 
 def people_of_pieces(window: Observation, people: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -85,6 +69,21 @@ def people_of_pieces(window: Observation, people: NDArray[np.float32]) -> NDArra
     return result
 
 
+def voices_of(
+    observations: Sequence[Observation], owners: Sequence[NDArray[np.int64]], people: int
+) -> NDArray[np.float32]:
+    """The voice in the pieces of each person, of length 1, shape (people, 192).
+
+    owners: whose each piece is, for each window.
+    """
+    sums = np.zeros((people, VOICE_NUMBERS), np.float32)
+    for window, owner in zip(observations, owners, strict=True):
+        known = owner != NO_OWNER
+        np.add.at(sums, owner[known], window.seconds[known, None] * window.voices[known])
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.asarray(sums / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+
+
 def best_path(evidence: NDArray[np.float32], cost: float) -> list[int]:
     """The column of each row for which the sum of the evidence, less `cost` for each change, is largest (Viterbi)."""
     total, came_from = evidence[0], []
@@ -99,9 +98,9 @@ def best_path(evidence: NDArray[np.float32], cost: float) -> list[int]:
     return path[::-1]
 
 
-def _clustered(voices: NDArray[np.float32], seconds: NDArray[np.float64], cuts: Cuts, least: int) -> Clusters:
+def _clustered(voices: NDArray[np.float32], seconds: NDArray[np.float64], least: int) -> Clusters:
     """At least so many, if voices allow. Small ones are gone: they would be kept as people, and real ones merged."""
-    large, cut = _large(voices, seconds, cuts.near, cuts.likely), cuts.near
+    large, cut = _large(voices, seconds, NEAR, LIKELY), NEAR
     while len(large) < least and cut > _CUT_STEP:
         cut -= _CUT_STEP
         large = _large(voices, seconds, cut, cut)
@@ -126,7 +125,7 @@ def _linked(clusters: Clusters, cut: float) -> Clusters:
     return clusters.merged(linkage(clusters, cut))
 
 
-def _one_twice(observations: Sequence[Observation], found: Clusters, cuts: Cuts) -> tuple[int, int] | None:
+def _one_twice(observations: Sequence[Observation], found: Clusters) -> tuple[int, int] | None:
     """The closest two clusters that are one person, whose voice varies; the lower number first."""
     people = found.directions
     owners = [people_of_pieces(window, people) for window in observations]
@@ -134,9 +133,9 @@ def _one_twice(observations: Sequence[Observation], found: Clusters, cuts: Cuts)
     strangers = (seen.together == 0) & (seen.expected < EXPECTED_TURNS)
     distances = 1.0 - found.means @ found.means.T
     two = np.where(
-        distances < cuts.likely,
+        distances < LIKELY,
         (seen.apart >= MANY_TURNS) & (seen.apart > 2 * seen.together),
-        (seen.apart > 0) | strangers | (distances >= cuts.far),
+        (seen.apart > 0) | strangers | (distances >= FAR),
     )
     np.fill_diagonal(two, True)
     if two.all():

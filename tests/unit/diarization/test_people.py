@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.support.observations import TELEPHONE, WIDE, voice, window
+from tests.support.observations import WIDE, voice, window
 from transcription.core.errors import InvalidParameter
 from transcription.core.speakers import LETTERS, MAX_SPEAKERS, KnownVoice, SpeakerOptions
-from transcription.diarization.observations import VOICE_NUMBERS, Observation
-from transcription.diarization.people import best_path, people_in, people_of_pieces
+from transcription.diarization.observations import NO_OWNER, VOICE_NUMBERS, Observation
+from transcription.diarization.people import best_path, people_in, people_of_pieces, voices_of
 
 
 def conversation(*shares: tuple[int, float], band_gap: float = WIDE) -> list[Observation]:
@@ -53,16 +53,16 @@ def test_without_voices_there_are_no_people() -> None:
     assert len(people_in([window((0, 0.2, np.zeros(VOICE_NUMBERS)))], SpeakerOptions())) == 0
 
 
-def test_a_telephones_voices_are_told_apart_at_a_smaller_distance() -> None:
-    def pieces(band_gap: float) -> list[Observation]:
-        near = voice(1, 0, 0.7)  # cosine distance 0.43
-        return [window(*[(0, 2.0, each) for each in (voice(0), near) for _ in range(5)], band_gap=band_gap)]
+def test_pieces_of_a_second_tell_people_apart_where_most_are_so_short() -> None:
+    def pieces(short: int) -> list[Observation]:
+        long = [(0, 2.0, voice(0)) for _ in range(20)]
+        return [window(*long, *[(local, 1.2, voice(local)) for local in (1, 2) for _ in range(short // 2)])]
 
-    assert len(people_in(pieces(WIDE), SpeakerOptions())) == 1
-    assert len(people_in(pieces(TELEPHONE), SpeakerOptions())) == 2
+    assert len(people_in(pieces(40), SpeakerOptions())) == 3  # 40 s in pieces of 2 s, 48 s in shorter ones
+    assert len(people_in(pieces(20), SpeakerOptions())) == 1
 
 
-NEAR, FAR = voice(1, 0, 0.7), voice(1, 0, 0.62)  # from voice(0): cosine distances 0.43 and 0.47
+NEAR, FAR = voice(1, 0, 0.436), voice(1, 0, 0.292)  # from voice(0): cosine distances 0.60 and 0.72
 
 
 def dialogue(*people: np.ndarray, turns: int) -> list[Observation]:
@@ -126,6 +126,14 @@ def test_a_piece_without_a_voice_goes_to_who_speaks_before() -> None:
 def test_a_local_speaker_may_be_two_people() -> None:
     seen = window((0, 2.0, voice(0)), (0, 2.0, voice(1)))
     assert people_of_pieces(seen, np.array([voice(0), voice(1)])).tolist() == [0, 1]
+
+
+def test_the_voice_of_a_person_is_that_of_their_pieces_by_length() -> None:
+    heard = [window((0, 3.0, voice(0)), (1, 2.0, voice(5))), window((0, 1.0, voice(1)), (2, 2.0, voice(7)))]
+    owners = [np.array([1, 0]), np.array([1, NO_OWNER])]
+    found = voices_of(heard, owners, 2)
+    assert found[0] == pytest.approx(voice(5))
+    assert found[1] == pytest.approx(voice(0, 1, 1 / 3))
 
 
 evidence = st.tuples(st.integers(1, 5), st.integers(1, 3)).flatmap(
