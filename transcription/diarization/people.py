@@ -24,6 +24,7 @@ MANY_TURNS = 6  # encounters, and more than twice those in which they seem one p
 EXPECTED_TURNS = 1.0  # encounters that two people would have had
 RELIABLE_SECONDS = 1.5  # of a piece that takes part in clustering; the voices of shorter ones vary too much
 SMALLEST_SECONDS = 4.0  # of reliable pieces of a person
+SMALLEST_TOLD_SECONDS = 2.0  # the same, where more people are said to speak than have that much
 SMALLEST_SHARE = 0.1  # of all reliable pieces, that is enough in short recordings
 SHORT_SECONDS = 30.0  # of reliable pieces: with less, those of SHORT_RELIABLE_SECONDS take part in clustering, too
 SHORT_RELIABLE_SECONDS = 1.0
@@ -100,23 +101,26 @@ def best_path(evidence: NDArray[np.float32], cost: float) -> list[int]:
 
 def _clustered(voices: NDArray[np.float32], seconds: NDArray[np.float64], least: int) -> Clusters:
     """At least so many, if voices allow. Small ones are gone: they would be kept as people, and real ones merged."""
-    large, cut = _large(voices, seconds, NEAR, LIKELY), NEAR
+    large, cut = _large(voices, seconds, NEAR, SMALLEST_SECONDS), NEAR
     while len(large) < least and cut > _CUT_STEP:
+        # A lower cut alone makes more of them too small than it finds.
+        large = max(large, _large(voices, seconds, cut, SMALLEST_TOLD_SECONDS), key=len)
         cut -= _CUT_STEP
-        large = _large(voices, seconds, cut, cut)
     return large
 
 
-def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float, small_cut: float) -> Clusters:
-    """The clusters with enough speech; the largest if none has. small_cut: for those that have not enough at `cut`."""
+def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float, smallest: float) -> Clusters:
+    """The clusters with enough speech; the largest if none has. smallest: seconds, less in short recordings."""
     found = [
         _linked(Clusters(voices[first : first + BLOCK], seconds[first : first + BLOCK]), cut)
         for first in range(0, len(voices), BLOCK)
     ]
     clusters = found[0] if len(found) == 1 else _linked(joined(found), cut)
-    least = min(SMALLEST_SECONDS, SMALLEST_SHARE * clusters.weights.sum())
+    least = min(smallest, SMALLEST_SHARE * clusters.weights.sum())
     enough = clusters.weights >= least
     if not enough.all():
+        # What is left of people whose voices vary. Where more people than those are looked for, they stay apart.
+        small_cut = LIKELY if cut == NEAR else cut
         clusters = joined((clusters.of(enough), _linked(clusters.of(~enough), small_cut)))
     return clusters.of(clusters.weights >= min(least, clusters.weights.max()))
 

@@ -111,6 +111,17 @@ def test_two_alike_are_told_apart_if_there_are_two() -> None:
     assert len(people_in([window(*pieces)], SpeakerOptions(num_speakers=2))) == 2
 
 
+def test_a_voice_heard_briefly_is_a_person_if_so_many_are_said_to_speak() -> None:
+    heard = conversation((0, 60), (1, 30), (2, 2))
+    assert len(people_in(heard, SpeakerOptions())) == 2
+    assert len(people_in(heard, SpeakerOptions(num_speakers=3))) == 3
+
+
+def test_more_people_than_there_are_voices_cost_none_of_those_found() -> None:
+    heard = conversation((0, 20), (1, 20), (2, 20))
+    assert len(people_in(heard, SpeakerOptions(min_speakers=9))) == 3
+
+
 def test_people_are_the_same_if_the_recording_is_clustered_in_blocks() -> None:
     long = conversation(*[(person, 20) for _ in range(30) for person in range(3)])  # 900 voices
     found = people_in(long, SpeakerOptions())
