@@ -2,8 +2,8 @@
 
 BentoML 1.4.39 starts `python -m _bentoml_impl.worker.service`. Almost a third of the CPU time until such a process is
 ready goes into what it never uses: the client of BentoCloud with its hundreds of schemas, the supervisor's arbiter, the
-command line of httpx, certificate authorities for aiohttp; and into the garbage collector, which runs with Python's
-thresholds until service.py is imported. The supervisor starts this module, which leaves them out and does the same.
+command line of httpx; and into the garbage collector, which runs with Python's thresholds until service.py is imported.
+The supervisor starts this module, which leaves them out and does the same.
 
 It runs before BentoML is imported: neither it nor the package imports anything at the top but the standard library.
 """
@@ -11,7 +11,6 @@ It runs before BentoML is imported: neither it nor the package imports anything 
 from __future__ import annotations
 
 import os
-import ssl
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -50,13 +49,6 @@ def leave_out_what_is_unused() -> None:
     for name in UNUSED:
         sys.modules[name] = Unused(name)
     sys.modules["httpx._main"] = None  # type: ignore[assignment]  # as if the extra `cli` were not installed
-    # aiohttp makes a context as it is imported. It asks the runner only, without TLS; with this, no server is trusted.
-    make = ssl.create_default_context
-    ssl.create_default_context = lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[assignment, misc]
-    try:
-        import aiohttp  # noqa: F401
-    finally:
-        ssl.create_default_context = make
 
 
 def main() -> None:
