@@ -237,7 +237,7 @@ class Member:
         self._latest, self._heard_at = announcement, self._clock()
         self._backlog.heard(announcement.state.backlog_seconds, announcement.window_seconds)
         self._deaths.answers(self.address, announcement.instance)
-        self._deaths.told(announcement.deaths)
+        self._deaths.told(announcement.died)
         self._changed()
 
 

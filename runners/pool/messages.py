@@ -8,7 +8,8 @@ stream of lines of JSON: the window's progress, an empty line as a sign of life,
 wire the runner speaks, so that a client asks only those that understand it.
 
 Fields with their default value are left out. A runner refuses a header with a field that it does not know, because it
-would decode something else than was asked; a client ignores unknown fields of a reply. So a new option with a default
+would decode something else than was asked; a client ignores unknown fields of a reply. A field is not used again for
+something else: earlier versions had `deaths` without instances. So a new option with a default
 needs no new version: older runners refuse only the windows that use it, and the client asks another runner. Everything
 else that changes, a default included, needs a new version.
 """
@@ -97,7 +98,7 @@ class _Header(BaseModel):
 
     options: _Options
     ticket: _Ticket
-    deaths: dict[_Instance, float] = Field(default_factory=dict, max_length=MAX_DEATHS)
+    died: dict[_Instance, float] = Field(default_factory=dict, max_length=MAX_DEATHS)
     admitted: bool = False
 
 
@@ -107,7 +108,7 @@ class Announcement(BaseModel):
     wire: versions that the runner speaks. instance: changes with every start of its process.
     draining: it finishes what it has, and takes no more windows.
     window_seconds: estimated seconds by which one more window lengthens the backlog.
-    deaths: that clients have told this process: as in WindowMessage, by fingerprint of the window.
+    died: deaths that clients have told this process: as in WindowMessage, by fingerprint of the window.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -116,7 +117,7 @@ class Announcement(BaseModel):
     instance: _Instance
     draining: bool = False
     window_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
-    deaths: dict[str, dict[str, float]] = Field(default_factory=dict)
+    died: dict[str, dict[str, float]] = Field(default_factory=dict)
     state: RunnerState
 
 
@@ -144,7 +145,7 @@ def render_window(message: WindowMessage) -> bytes:
         "ticket": {"request_id": message.ticket.request_id, **_TICKET.dump_python(message.ticket, **_SPARSE)},
     }
     if message.deaths:
-        header["deaths"] = dict(list(message.deaths.items())[-MAX_DEATHS:])
+        header["died"] = dict(list(message.deaths.items())[-MAX_DEATHS:])
     if message.admitted:
         header["admitted"] = True
     encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
@@ -173,7 +174,7 @@ def parse_window(body: bytes) -> WindowMessage:
     _check(header)
     samples = np.frombuffer(body, "<i2", offset=start).astype(np.int16, copy=False)
     options = DecodeOptions(**_fields(header.options))
-    return WindowMessage(samples, options, Ticket(**_fields(header.ticket)), header.deaths, header.admitted)
+    return WindowMessage(samples, options, Ticket(**_fields(header.ticket)), header.died, header.admitted)
 
 
 def parse_announcement(line: bytes) -> Announcement:

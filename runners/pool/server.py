@@ -141,7 +141,7 @@ class RunnerServer:
             instance=self._instance,
             draining=self._draining.is_set(),
             window_seconds=host.load.window_seconds,
-            deaths=self._deaths(),
+            died=self._deaths(),
             state=await host.state(),
         )
 

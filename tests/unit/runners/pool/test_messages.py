@@ -98,7 +98,7 @@ def changed(**fields: object) -> bytes:
         (changed(options={"model": "demo", "newer": 1}), "options.newer"),
         (changed(newer=1), "newer"),
         (changed(ticket={"request_id": "a", "priority": "newer"}), "ticket.priority"),
-        (changed(deaths={str(number): 1.0 for number in range(9)}), "deaths"),
+        (changed(died={str(number): 1.0 for number in range(9)}), "died"),
         (changed(options={"model": "demo", "temperatures": []}), "temperature"),
         (changed(options={"model": "m" * 2000}), "characters"),
     ],
