@@ -203,8 +203,8 @@ def plot(rows: Sequence[Row], path: Path) -> None:
             if (row.model, row.spoken) == panel and row.errors and row.cpu:
                 axes.plot(row.cpu.value, 100 * row.errors.value, "o", label=row.policy)
         axes.set(title=", ".join(panel), xlabel="CPU seconds per second of audio", ylabel="errors, %")
-        axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
+        axes.set_xlim(0, 1.1 * axes.dataLim.xmax)
+        axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
         axes.grid(alpha=0.3)
     all_axes[0][0].legend(fontsize="small")
     drawing.tight_layout()
