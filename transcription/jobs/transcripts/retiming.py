@@ -102,8 +102,8 @@ def retimed(text: str, start: float, end: float, before: Sequence[Word], units: 
         parts = [(first, last)] if kept else list(_words(units, first, last))
         solid = units[last - 1].last - units[first].first
         for begins, ends in parts:
-            times = [
-                begin + (finish - begin) * (characters - units[first].first) / solid
+            times = [  # rounded, the last one may be later than `finish`
+                min(finish, begin + (finish - begin) * (characters - units[first].first) / solid)
                 for characters in (units[begins].first, units[ends - 1].last)
             ]
             words.append(Word(text[place : units[ends - 1].end], times[0], times[1], probability))

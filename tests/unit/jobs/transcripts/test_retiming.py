@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transcription.core.transcript import Word
@@ -68,6 +68,7 @@ texts = st.text("ab 今天ก.", max_size=25).filter(str.strip)
 
 
 @given(texts, texts, st.floats(0, 3), st.floats(0, 30))
+@example("ก", "กaaaaa", 0.0, 26.634521385202888)  # a third and a sixth of it, rounded, are more than all
 def test_words_are_in_order_inside_their_segment_and_join_to_its_text(before, after, start, seconds):
     text = " " + " ".join(after.split())
     words = retimed(text, start, start + seconds, said(before), units_of(text))
