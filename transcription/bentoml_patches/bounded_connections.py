@@ -24,7 +24,8 @@ from transcription.bentoml_patches.bounded_writes import BoundedWrites, Turns
 HEAD_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 30.0  # seconds
 CROWDED = "transcription.crowded"  # key in the scope of a request on a connection beyond the limit
-READ_BYTES = 16 * 1024  # at once of a connection; more take no less CPU time
+READ_IN_ALL = 32 * 1024 * 1024  # bytes that all connections together read at once
+MOST_READ, LEAST_READ = 256 * 1024, 16 * 1024  # by one of them; asyncio's own limit, and what is still quick
 REFUSED_AT_ONCE = 64  # connections beyond the limit that are served a refusal, or a probe; further ones are closed
 
 
@@ -36,7 +37,7 @@ class BoundedProtocol(H11Protocol):
 
     head_timeout = HEAD_TIMEOUT
     write_timeout = WRITE_TIMEOUT
-    read_bytes = READ_BYTES
+    read_in_all = READ_IN_ALL
     max_connections = sys.maxsize
     turns = Turns()
     _deadline: asyncio.TimerHandle | None = None
@@ -58,13 +59,13 @@ class BoundedProtocol(H11Protocol):
             return
         if beyond > 0:
             self.app_state = {**self.app_state, CROWDED: True}
-        # Not documented, but asyncio's transports look at it before each read.
-        transport.max_size = self.read_bytes  # type: ignore[attr-defined]
+        self._limit_reading()
         self.app = self._writes = BoundedWrites(self.app, transport, self.write_timeout, self.turns)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         """Stop the timer once a request is being served."""
+        self._limit_reading()
         super().data_received(data)
         self._watch()
 
@@ -80,6 +81,10 @@ class BoundedProtocol(H11Protocol):
             self._writes.close()
         super().connection_lost(exc)
 
+    def _limit_reading(self) -> None:
+        # Not documented, but read by every transport of asyncio for each read.
+        self.transport.max_size = read_size(len(self.connections), self.read_in_all)  # type: ignore[attr-defined]
+
     def _watch(self) -> None:
         serving = self.conn.our_state not in (h11.IDLE, h11.DONE)
         idle = self.timeout_keep_alive_task is not None  # between two requests: uvicorn has a timer of its own
@@ -92,6 +97,11 @@ class BoundedProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def read_size(connections: int, in_all: int = READ_IN_ALL) -> int:
+    """Bytes that one of so many connections reads at once, at most. in_all: of all connections."""
+    return max(LEAST_READ, min(MOST_READ, in_all // max(1, connections)))
 
 
 def install(write_timeout: float, max_connections: int) -> None:
