@@ -22,6 +22,7 @@ from transcription.core.options import (
 )
 from transcription.core.transcript import PlacedResult, Reason, Segment, WindowResult
 from transcription.media.voice_activity import CHUNK_SAMPLES
+from transcription.media.voice_stream import VoiceStream
 from transcription.pipeline.assemble import JUDGED_TOGETHER, Draft, judged
 from transcription.pipeline.decode_windows import WINDOWS_IN_FLIGHT
 from transcription.pipeline.transcribe import Pipeline
@@ -60,7 +61,7 @@ def test_nothing_is_judged_if_everything_is_kept(transcribed):
 
 def test_the_number_of_windows_in_flight_is_limited(transcribed, monkeypatch):
     # Detects nothing, at once: windows are cut faster than decoded.
-    monkeypatch.setattr("faster_whisper.vad.get_vad_model", lambda: lambda audio: np.zeros(len(audio) // CHUNK_SAMPLES))
+    monkeypatch.setattr(VoiceStream, "listen", lambda self, samples: [0.0] * (len(samples) // CHUNK_SAMPLES))
     runner = ScriptedRunner(together=WINDOWS_IN_FLIGHT, pause=1.0)
     transcribed(noise(30 * (WINDOWS_IN_FLIGHT + 6)), runner, language="en")
     assert runner.most_running == WINDOWS_IN_FLIGHT
