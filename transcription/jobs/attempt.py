@@ -144,7 +144,7 @@ class Attempts:
     async def _with_lease(self, job: Job) -> Transcript:
         """Transcribe while the lease is renewed. Raises LeaseLost, the errors of media/ and of the runner."""
         working = asyncio.create_task(self._in_time(job))
-        renewing = asyncio.create_task(self._renew_lease(job))
+        renewing = asyncio.create_task(self._renew_lease(job, working))
         try:
             await asyncio.wait((working, renewing), return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -155,9 +155,9 @@ class Attempts:
                 task.cancel()
             await asyncio.gather(working, renewing, return_exceptions=True)
 
-    async def _renew_lease(self, job: Job) -> None:
-        """Send heartbeats until the lease is lost. Raises LeaseLost."""
-        while True:
+    async def _renew_lease(self, job: Job, working: asyncio.Task[Transcript]) -> None:
+        """Send heartbeats until the work is done, even if a library forgets the cancellation. Raises LeaseLost."""
+        while not working.done():
             await asyncio.sleep(policy.HEARTBEAT_SECONDS)
             try:
                 await self._store.renew(job)

@@ -1,6 +1,7 @@
 """The worker on stored jobs: a real store, and a scripted runner in place of the model."""
 
 import asyncio
+import contextlib
 from functools import partial
 
 import pytest
@@ -91,6 +92,17 @@ def test_a_job_is_completed(world, speech):
     job = end_of(world(runner), speech)
     assert (job.status, job.attempt, job.seconds_done) == (JobStatus.COMPLETED, 1, 50.0)
     assert len(runner.options) == WINDOWS
+
+
+def test_a_heartbeat_that_goes_on_although_it_is_cancelled_holds_up_no_job(world, sentence, monkeypatch):
+    async def renew(job):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(policy, "HEARTBEAT_SECONDS", 0.01)
+    here = world(ScriptedRunner())
+    here.store.renew = renew
+    assert end_of(here, sentence).status is JobStatus.COMPLETED
 
 
 def test_an_unreadable_recording_fails_at_the_first_attempt(world, tmp_path):

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 
 from transcription.core.redis_url import parse_sentinels
+from transcription.jobs.store.redis import kept_cancellations
 
 
 def open_redis(url: str, *, connect_seconds: float, answer_seconds: float, **options: Any) -> Redis:
@@ -15,6 +16,7 @@ def open_redis(url: str, *, connect_seconds: float, answer_seconds: float, **opt
 
     options: of the client, such as retry.
     """
+    kept_cancellations.install()
     limits: dict[str, Any] = {"socket_connect_timeout": connect_seconds, "socket_timeout": answer_seconds}
     sentinels = parse_sentinels(url)
     if sentinels is None:
