@@ -23,7 +23,7 @@ from runners.decode.rules import Attempt, Split, likeliest, on_a_grid, should_sk
 from runners.decode.search import Search, Wanted
 from runners.decode.segments import Segmenter, lasting, untimed
 from runners.decode.tokenizers import ENGLISH, Tokenizers
-from runners.decode.unread import is_unread
+from runners.decode.unread import is_as_loud, may_be_unread
 from runners.placement import CPU
 from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND
 from transcription.core.errors import ModelUnavailable
@@ -280,7 +280,9 @@ class Engine:
         if not split.single_ending or split.next_seek < state.seek + frames:
             return False
         read = _frame(max(split.cuts[-1].end, last_word)) - state.seek
-        return is_unread(self._arrays.loudness(state.features[:, state.seek : state.seek + frames]), read)
+        if not may_be_unread(read, frames):
+            return False  # spares the loudness, which has to come from the device
+        return is_as_loud(self._arrays.loudness(state.features[:, state.seek : state.seek + frames]), read)
 
     def _skip(self, state: _WindowState, frames: int, attempt: Attempt) -> None:
         """Skip a part without speech. Text that was decoded all the same is kept apart, as `unspoken`."""

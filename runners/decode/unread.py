@@ -18,13 +18,19 @@ LEVEL_PERCENTILE = 90  # of the frames that were read: in pauses there is no spe
 AS_LOUD = 0.4  # below the level of what was read, in the units of features: 16 dB
 
 
-def is_unread(loudness: NDArray[np.float32], read: int) -> bool:
+def may_be_unread(read: int, frames: int) -> bool:
+    """Whether a decode has read enough, and left enough of its part, that speech may be unread.
+
+    read: frames that it has read, from the first on. frames: of the part.
+    """
+    return read >= LEAST_READ_FRAMES and frames - read >= LEAST_FRAMES
+
+
+def is_as_loud(loudness: NDArray[np.float32], read: int) -> bool:
     """Whether a sound as loud as what a decode has read follows it in its part.
 
-    loudness: mean of the features of each frame of the part. read: frames that the decode has read, from the first on.
+    loudness: mean of the features of each frame of the part. read: as for `may_be_unread`, which holds.
     """
-    if read < LEAST_READ_FRAMES or len(loudness) - read < LEAST_FRAMES:
-        return False
     total = np.cumsum(loudness[read:], dtype=np.float64)
     loudest = (total[SOUND_FRAMES:] - total[:-SOUND_FRAMES]).max() / SOUND_FRAMES
     return bool(loudest > np.percentile(loudness[:read], LEVEL_PERCENTILE) - AS_LOUD)
