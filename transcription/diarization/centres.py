@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.diarization.clustering import of_length_one
 from transcription.diarization.observations import Observation
 from transcription.diarization.weights import FOLDER
 
 CENTRES = "centres.npy"  # shape (2, 192): the average voice of people, and that on telephones
-TELEPHONE_GAP = (
-    7.0  # features.band_gap from which there is only a telephone's band: 7.8 and more there, at most 6 elsewhere
-)
+# features.band_gap from which there is only a telephone's band: 7.8 and more there, at most 6 elsewhere.
+TELEPHONE_GAP = 7.0
 
 
 def centred(observations: Sequence[Observation]) -> list[Observation]:
@@ -40,9 +40,7 @@ def is_telephone(observations: Sequence[Observation]) -> bool:
 
 def less(voices: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.float32]:
     """Voices, shape (n, 192), less a centre, shape (192,), each of length 1; those that are 0 stay so."""
-    rest = np.where(voices.any(axis=1, keepdims=True), voices - centre, np.float32(0))
-    lengths = np.linalg.norm(rest, axis=1, keepdims=True)
-    return np.asarray(rest / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+    return of_length_one(np.where(voices.any(axis=1, keepdims=True), voices - centre, np.float32(0)))
 
 
 @cache

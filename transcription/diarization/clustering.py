@@ -29,8 +29,7 @@ class Clusters:
     @property
     def directions(self) -> Vectors:
         """The means at length 1."""
-        lengths = np.linalg.norm(self.means, axis=1, keepdims=True)
-        return np.asarray(self.means / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+        return of_length_one(self.means)
 
     def merged(self, labels: NDArray[np.int64]) -> Clusters:
         """The clusters of clusters. labels: for each cluster the new one, shape (n,), every number from 0 on in use."""
@@ -47,6 +46,12 @@ class Clusters:
     def with_one_less(self, first: int, second: int) -> Clusters:
         """The clusters after two of them are merged. first: the lower number."""
         return self.merged(np.insert(np.arange(len(self) - 1), second, first))
+
+
+def of_length_one(vectors: Vectors) -> Vectors:
+    """The vectors, each at length 1; those that are 0 stay so."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
 
 
 def joined(parts: Sequence[Clusters]) -> Clusters:

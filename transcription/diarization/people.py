@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcription.core.speakers import SpeakerOptions
-from transcription.diarization.clustering import Clusters, joined, linkage, reduced
+from transcription.diarization.clustering import Clusters, joined, linkage, of_length_one, reduced
 from transcription.diarization.encounters import encounters
 from transcription.diarization.observations import NO_OWNER, VOICE_NUMBERS, Observation
 from transcription.diarization.powerset import LOCAL_SPEAKERS
@@ -81,8 +81,7 @@ def voices_of(
     for window, owner in zip(observations, owners, strict=True):
         known = owner != NO_OWNER
         np.add.at(sums, owner[known], window.seconds[known, None] * window.voices[known])
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.asarray(sums / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+    return of_length_one(sums)
 
 
 def best_path(evidence: NDArray[np.float32], cost: float) -> list[int]:
