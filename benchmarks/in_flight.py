@@ -28,6 +28,7 @@ from benchmarks.clips import Clip, speech, write_clip
 from benchmarks.report import table
 from tests.support.pool import TOKEN, runner_processes
 from tests.support.service import UNSHARED, LocalService, local_service
+from transcription.system.supervision import WORKER
 
 MIB = 1024 * 1024
 SAMPLE_SECONDS = 0.5
@@ -95,7 +96,7 @@ def _kind(process: psutil.Process, supervisor: psutil.Process) -> str:
         return "ffmpeg"
     if "sandbox.launcher" in command:  # its children have its command line until they are ffmpeg
         return "launcher and inspectors"
-    return "API" if "--worker-id" in command else "other"
+    return "API" if WORKER.decode() in command else "other"
 
 
 async def measure(service: LocalService, clip: Clip, count: int, most: float) -> tuple[Memory, Requests, float]:

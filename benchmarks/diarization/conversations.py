@@ -153,24 +153,23 @@ def build(recipe: Recipe, voices: Mapping[str, Sequence[Path]], seed: int) -> Co
 def utterance(path: Path) -> Samples:
     """A recording at LEVEL, without the silence at its ends."""
     sound = np.asarray(decode_audio(str(path), SAMPLE_RATE), np.float32)
-    levels = _levels(sound)
-    loud = np.flatnonzero(levels > EDGE_LEVEL * np.percentile(levels, 95))
+    loud = _loud(sound)
     sound = sound[loud[0] * EDGE_FRAME : (loud[-1] + 1) * EDGE_FRAME]
     return sound * np.float32(LEVEL / np.sqrt((sound**2).mean()))
 
 
 def spoken(sound: Samples) -> Iterator[tuple[int, int]]:
     """The samples in which someone speaks, as (first, one after the last): all but pauses of LONGEST_PAUSE and more."""
-    levels = _levels(sound)
-    loud = np.flatnonzero(levels > EDGE_LEVEL * np.percentile(levels, 95))
+    loud = _loud(sound)
     for part in np.split(loud, np.flatnonzero(np.diff(loud) > LONGEST_PAUSE * SAMPLE_RATE / EDGE_FRAME) + 1):
         yield int(part[0]) * EDGE_FRAME, int(part[-1] + 1) * EDGE_FRAME
 
 
-def _levels(sound: Samples) -> Samples:
-    """Of each whole EDGE_FRAME."""
+def _loud(sound: Samples) -> NDArray[np.intp]:
+    """The numbers of the frames that are no silence, each of EDGE_FRAME."""
     frames = sound[: len(sound) // EDGE_FRAME * EDGE_FRAME].reshape(-1, EDGE_FRAME)
-    return np.sqrt((frames**2).mean(axis=1))
+    levels = np.sqrt((frames**2).mean(axis=1))
+    return np.flatnonzero(levels > EDGE_LEVEL * np.percentile(levels, 95))
 
 
 def _longest(recipe: Recipe, draw: np.random.Generator) -> float:
