@@ -1,10 +1,10 @@
 """Which windows were on the device of a runner that died, or that no longer answers. Decides only.
 
-A connection that ends tells that a process has died, unless something between cut it: the death is withdrawn when the
-same process is heard again. Silence is not yet a death: the network may be cut, or the process stopped for a while. It
-counts once another process answers in its place, and is forgotten when the same one does.
+A connection that ends means that the process has died, unless something in between cut it: the death is withdrawn when
+the same process answers again. Silence is not yet a death: the network may be cut, or the process stopped for a while.
+It counts as one when another process answers in its place, and is forgotten when the same one does.
 
-Every client hears every runner, so each withdraws by itself, whoever saw the death.
+Every client follows every runner, so each client withdraws a death on its own, no matter which client recorded it.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ stream of lines of JSON: the window's progress, an empty line as a sign of life,
 wire the runner speaks, so that a client asks only those that understand it.
 
 Fields with their default value are left out. A runner refuses a header with a field that it does not know, because it
-would decode something else than was asked; a client ignores unknown fields of a reply. A field is not used again for
-something else: earlier versions had `deaths` without instances. So a new option with a default
+would decode something else than was asked; a client ignores unknown fields of a reply. So a new option with a default
 needs no new version: older runners refuse only the windows that use it, and the client asks another runner. Everything
-else that changes, a default included, needs a new version.
+else that changes, a default included, needs a new version. The name of a field is not used again for something else:
+earlier versions had `deaths`, without instances.
 """
 
 from __future__ import annotations

@@ -17,12 +17,16 @@ from types import ModuleType
 
 OURS = "transcription.bentoml_patches.light_worker"
 ROOT = Path(__file__).resolve().parents[2]
-_CLOUD = "bentoml._internal.cloud"
 # BentoML imports classes from these, for annotations and as bases of classes that only the supervisor instantiates.
 UNUSED = (
-    *(_CLOUD, f"{_CLOUD}.client", f"{_CLOUD}.config", f"{_CLOUD}.schemas"),
-    *(f"{_CLOUD}.schemas.modelschemas", f"{_CLOUD}.schemas.schemasv1"),
-    *("circus", "circus.arbiter"),
+    "bentoml._internal.cloud",
+    "bentoml._internal.cloud.client",
+    "bentoml._internal.cloud.config",
+    "bentoml._internal.cloud.schemas",
+    "bentoml._internal.cloud.schemas.modelschemas",
+    "bentoml._internal.cloud.schemas.schemasv1",
+    "circus",
+    "circus.arbiter",
 )
 
 
