@@ -2,21 +2,14 @@
 
 import pytest
 
+from tests.support.clock import Clock
 from transcription.core.errors import DecoderFailed, DecoderFailedOnce, ServiceUnavailable
 from transcription.media.quarantine import MAX_RECORDINGS, MEMORY_SECONDS, DecoderQuarantine
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.clock import Clock
 from transcription.api.caller import Caller
 from transcription.api.middleware.api_keys import (
     MIN_KEY_CHARACTERS,
@@ -26,15 +27,6 @@ from transcription.core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[4]
 KEY, OTHER = make_key(), make_key()
-
-
-class Clock:
-    """A clock that is set by the test, in seconds."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

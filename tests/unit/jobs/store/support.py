@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from tests.support import clock
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline
 from transcription.core.errors import Failure
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
@@ -25,17 +26,11 @@ REQUEST = TranscriptionRequest(DecodeOptions("demo"), VadOptions())
 BROKEN = Failure("model_unavailable", "The runner is gone.", "exit code 9")
 
 
-class Clock:
-    """Stands still unless a test moves it."""
+class Clock(clock.Clock):
+    """Of a store, begins at START."""
 
     def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        self.now += seconds
+        super().__init__(START)
 
 
 class Calls:

@@ -16,6 +16,7 @@ from runners.batching.quarantine import Journal
 from runners.batching.queue import size_of
 from runners.batching.scheduler import FIRST_ESTIMATE, PATIENCE, Scheduler
 from runners.decode.engine import WindowTask
+from tests.support.clock import Clock
 from transcription.core.errors import ModelUnavailable, ServiceUnavailable, TranscriptionError
 from transcription.core.options import DecodeOptions, Priority, Ticket
 from transcription.core.transcript import WindowResult
@@ -69,16 +70,6 @@ class Log:
 
     def hung(self, model: str, seconds: float) -> None:
         self.hang_reported.set()
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def a_task(number: int) -> WindowTask:

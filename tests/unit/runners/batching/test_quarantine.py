@@ -15,18 +15,11 @@ from hypothesis import strategies as st
 
 from runners.batching.quarantine import QUARANTINE_SECONDS, Journal, Quarantine, Verdict, fingerprint
 from runners.decode.engine import WindowTask
+from tests.support.clock import Clock
 from tests.support.service import ROOT
 from transcription.core.options import DecodeOptions
 
 NOW = 1_000_000.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def a_dead_runner(folder: Path, *fingerprints: str) -> None:
@@ -131,7 +124,7 @@ def test_windows_of_a_process_that_ends_in_order_are_not_quarantined(tmp_path: P
 
 
 def test_old_deaths_are_deleted(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(NOW)
     (tmp_path / "1.running").write_text('["a"]')
     Journal(tmp_path, clock).close()
     clock.now += QUARANTINE_SECONDS

@@ -7,22 +7,16 @@ import pytest
 from runners.batching.quarantine import QUARANTINE_SECONDS
 from runners.pool.addresses import Address
 from runners.pool.deaths import SILENT_SECONDS, UNDER_WAY_SECONDS, Deaths
+from tests.support.clock import Clock
 from transcription.core.errors import ServiceUnavailable
 
 WINDOW, OTHER = "window", "other"  # fingerprints
 HERE, THERE = (Address(f"http://{ip}:3000", ip, 3000) for ip in ("10.0.0.1", "10.0.0.2"))
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
