@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
 
 from runners.batching.delivery import Delivery
 from runners.batching.quarantine import Journal, fingerprint
+from tests.support.waiting import wait_until
 from tests.unit.runners.batching.test_device import (
     TICKET,
     HeldModel,
@@ -33,8 +33,7 @@ def test_the_journal_lists_exactly_the_windows_on_the_device(tmp_path: Path) -> 
     model = HeldModel()
     with a_device(model, journal=Journal(tmp_path)) as device:
         written = asyncio.run(scenario())
-        time.sleep(0.05)
-        assert next(tmp_path.glob("*.running")).read_text() == "[]"
+        assert wait_until(lambda: next(tmp_path.glob("*.running")).read_text() == "[]")
 
     assert fingerprint(a_task(1)) in written
     assert fingerprint(a_task(2)) not in written

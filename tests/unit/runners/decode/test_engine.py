@@ -31,11 +31,6 @@ Pcm = NDArray[np.int16]
 
 
 @pytest.fixture(scope="session")
-def demo_engine() -> Engine:
-    return Engine(open_model("demo", EMBEDDED_MODEL_DIR / "demo", CPU, ONE_SLOT))
-
-
-@pytest.fixture(scope="session")
 def reference() -> WhisperModel:
     return WhisperModel(str(EMBEDDED_MODEL_DIR / "demo"), device="cpu", compute_type="int8", cpu_threads=1)
 

@@ -10,16 +10,13 @@ import numpy as np
 import pytest
 
 from runners.decode.engine import Engine, WindowTask
-from runners.decode.model import open_model
 from runners.decode.rules import Attempt
 from runners.decode.search import Search
 from runners.decode.unread import is_as_loud, may_be_unread
-from runners.placement import DeviceLayout, Placement
 from tests.support.media_files import read_samples
 from tests.support.service import ROOT
 from transcription.core.audio import FRAMES_PER_SECOND, SAMPLE_RATE
 from transcription.core.options import DecodeOptions, EncoderContext
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 
 SENTENCES = ROOT / "samples" / "en-day.m4a"
 FIRST, SECOND = (2.9, 6.3), (0.2, 2.2)  # seconds: "the train to london …", "good morning anna …"
@@ -28,17 +25,11 @@ OPTIONS = DecodeOptions(model="demo", temperatures=(0.0,))
 SPEECH, FAINT, SILENCE = 0.3, -0.2, -0.7  # mean features of a frame
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    layout = DeviceLayout(slots=1, threads=1, batch=1)
-    return Engine(open_model("demo", EMBEDDED_MODEL_DIR / "demo", Placement("cpu", "int8"), layout))
-
-
-def heard(engine: Engine, options: DecodeOptions = OPTIONS) -> list[str]:
+def heard(demo_engine: Engine, options: DecodeOptions = OPTIONS) -> list[str]:
     """The first word of each of the two sentences, as it is heard."""
     samples = read_samples(SENTENCES)
     parts = [samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in (FIRST, SECOND)]
-    [result] = engine.decode([WindowTask(np.concatenate(parts), options)])
+    [result] = demo_engine.decode([WindowTask(np.concatenate(parts), options)])
     return [segment.text.split()[0] for segment in result.segments]
 
 
@@ -63,8 +54,8 @@ def stops_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("stops_early")
 @pytest.mark.parametrize("words", [False, True])
-def test_the_sentence_after_a_decode_that_stops_early_is_read(engine: Engine, words: bool) -> None:
-    assert heard(engine, replace(OPTIONS, word_timestamps=words)) == FIRST_WORDS
+def test_the_sentence_after_a_decode_that_stops_early_is_read(demo_engine: Engine, words: bool) -> None:
+    assert heard(demo_engine, replace(OPTIONS, word_timestamps=words)) == FIRST_WORDS
 
 
 @pytest.mark.usefixtures("stops_early")
@@ -73,13 +64,15 @@ def test_the_sentence_after_a_decode_that_stops_early_is_read(engine: Engine, wo
     [replace(OPTIONS, encoder_context=EncoderContext.FULL), replace(OPTIONS, draft=True, beam_size=1)],
     ids=str,
 )
-def test_faster_whispers_tokens_and_drafts_end_where_the_model_ends(engine: Engine, options: DecodeOptions) -> None:
-    assert heard(engine, options) == FIRST_WORDS[:1]
+def test_faster_whispers_tokens_and_drafts_end_where_the_model_ends(
+    demo_engine: Engine, options: DecodeOptions
+) -> None:
+    assert heard(demo_engine, options) == FIRST_WORDS[:1]
 
 
 @pytest.mark.usefixtures("stops_early")
 def test_words_later_than_the_last_timestamp_are_not_read_twice(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    demo_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the model invents the timestamps, the alignment tells how far it has read."""
 
@@ -87,7 +80,7 @@ def test_words_later_than_the_last_timestamp_are_not_read_twice(
         return [(each, ()) for each in cuts], 5.2
 
     monkeypatch.setattr("runners.decode.segments.Segmenter.time_words", late)
-    assert heard(engine) == FIRST_WORDS[:1]
+    assert heard(demo_engine) == FIRST_WORDS[:1]
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,12 @@ import pytest
 
 from runners.decode import engine as decoding
 from runners.decode.engine import Engine, WindowTask
-from runners.decode.model import open_model
 from runners.decode.rules import Cut
 from runners.decode.segments import Segmenter
-from runners.placement import DeviceLayout, Placement
 from tests.support.media_files import read_samples
 from tests.support.service import ROOT
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions, EncoderContext
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import Segment
 
 # Of this much, which ends within the fourth of five sentences, the model reads one part after the other.
@@ -26,15 +23,9 @@ SENTENCES, SECONDS = ROOT / "samples" / "en-day.m4a", 14.7
 OPTIONS = DecodeOptions(model="demo", language="en", temperatures=(0.0,))
 
 
-@pytest.fixture
-def engine() -> Engine:
-    layout = DeviceLayout(slots=1, threads=1, batch=1)
-    return Engine(open_model("demo", EMBEDDED_MODEL_DIR / "demo", Placement("cpu", "int8"), layout))
-
-
-def heard(engine: Engine, options: DecodeOptions = OPTIONS) -> tuple[Segment, ...]:
+def heard(demo_engine: Engine, options: DecodeOptions = OPTIONS) -> tuple[Segment, ...]:
     samples = read_samples(SENTENCES)[: round(SECONDS * SAMPLE_RATE)]
-    [result] = engine.decode([WindowTask(samples, options)])
+    [result] = demo_engine.decode([WindowTask(samples, options)])
     return result.segments
 
 
@@ -43,8 +34,8 @@ def times(segments: Sequence[Segment]) -> list[tuple[float, float]]:
 
 
 @pytest.fixture
-def as_decoded(engine: Engine) -> list[tuple[float, float]]:
-    return times(heard(engine))
+def as_decoded(demo_engine: Engine) -> list[tuple[float, float]]:
+    return times(heard(demo_engine))
 
 
 @pytest.fixture
@@ -54,9 +45,9 @@ def invented(as_decoded: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("invented")
-def test_segments_have_the_times_of_their_words(engine: Engine, as_decoded: list[tuple[float, float]]) -> None:
-    segments = heard(engine)
-    timed = heard(engine, replace(OPTIONS, word_timestamps=True))
+def test_segments_have_the_times_of_their_words(demo_engine: Engine, as_decoded: list[tuple[float, float]]) -> None:
+    segments = heard(demo_engine)
+    timed = heard(demo_engine, replace(OPTIONS, word_timestamps=True))
     assert times(segments) == times(timed) != as_decoded
     assert [segment.text for segment in segments] == [segment.text for segment in timed]
 
@@ -68,22 +59,22 @@ def test_segments_have_the_times_of_their_words(engine: Engine, as_decoded: list
     ids=["full", "draft"],
 )
 def test_faster_whispers_times_and_those_of_drafts_are_the_models(
-    engine: Engine, options: DecodeOptions, monkeypatch: pytest.MonkeyPatch
+    demo_engine: Engine, options: DecodeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Segmenter, "time_words", None)
-    assert heard(engine, options)
+    assert heard(demo_engine, options)
 
 
 @pytest.mark.usefixtures("invented")
 def test_a_model_that_cannot_align_words_gives_its_own_times(
-    engine: Engine, as_decoded: list[tuple[float, float]]
+    demo_engine: Engine, as_decoded: list[tuple[float, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine._aligns = False
-    assert times(heard(engine)) == as_decoded
+    monkeypatch.setattr(demo_engine, "_aligns", False)
+    assert times(heard(demo_engine)) == as_decoded
 
 
 def test_the_words_of_a_decode_are_timed_after_the_end_of_the_one_before(
-    engine: Engine, as_decoded: list[tuple[float, float]], monkeypatch: pytest.MonkeyPatch
+    demo_engine: Engine, as_decoded: list[tuple[float, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where those of the one before were not timed."""
     ends: list[float] = []
@@ -100,5 +91,5 @@ def test_the_words_of_a_decode_are_timed_after_the_end_of_the_one_before(
     original = Segmenter.time_words
     monkeypatch.setattr(decoding, "on_a_grid", only_the_second)
     monkeypatch.setattr(Segmenter, "time_words", noting)
-    heard(engine)
+    heard(demo_engine)
     assert ends == [decodes[0][-1].end]
