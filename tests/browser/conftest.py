@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from tests.support.media_files import run_ffmpeg
 from tests.support.service import LocalService
 
 LONG_SECONDS = 900
+PAUSE_SECONDS = 1.5  # between two takes of what is spoken into the microphone
+Launch = Callable[[Path, Path], Browser]  # the recording, and a folder to keep its copy in
 
 
 @pytest.fixture(scope="package")
@@ -24,18 +26,27 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
 
 # Not for the session: while Playwright runs, no other test of this thread can have an event loop of its own.
 @pytest.fixture(scope="package")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium, into whose microphone a sample is spoken again and again, with a pause."""
+def launch() -> Iterator[Launch]:
+    """Start Chromium, into whose microphone a recording is spoken again and again, with a pause."""
     chromium = shutil.which("chromium")
     if not chromium:
         pytest.skip("needs chromium: make tools installs it where there are Debian's packages")
     expect.set_options(timeout=PATIENCE_MS)
     sandbox = [] if os.getuid() else ["--no-sandbox"]  # Chromium has none for root
-    said = tmp_path_factory.mktemp("microphone") / "said.wav"
-    run_ffmpeg("-i", str(SHORT), "-af", "apad=pad_dur=1.5", "-ar", "48000", str(said))
-    microphone = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={said}"]
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=[*sandbox, *microphone])
+
+        def start_with(recording: Path, folder: Path) -> Browser:
+            said = folder / "said.wav"
+            run_ffmpeg("-i", str(recording), "-af", f"apad=pad_dur={PAUSE_SECONDS}", "-ar", "48000", str(said))
+            microphone = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={said}"]
+            return playwright.chromium.launch(executable_path=chromium, args=[*sandbox, *microphone])
+
+        yield start_with
+
+
+@pytest.fixture(scope="package")
+def browser(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    return launch(SHORT, tmp_path_factory.mktemp("microphone"))
 
 
 @pytest.fixture

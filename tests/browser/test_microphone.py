@@ -8,7 +8,21 @@ import re
 from playwright.sync_api import WebSocketRoute, expect
 
 from tests.support.browser import PATIENCE_MS, OpenPage, violations
+from tests.support.waiting import wait_until
 
+# From the end of one pause between two takes to the end of another, a whole sentence is spoken.
+COUNT_PAUSES = """
+    window.pauses = 0;
+    let quietSince = null;
+    const listen = () => {
+      const isQuiet = document.getElementById("level").value < 0.01;
+      if (!isQuiet && quietSince && performance.now() - quietSince > 1000) window.pauses += 1;
+      quietSince = isQuiet ? (quietSince ?? performance.now()) : null;
+      requestAnimationFrame(listen);
+    };
+    listen();
+"""
+WAS_SAID = "window.pauses >= 2"
 LOST = 3999  # a code that neither the page nor the service closes with
 
 
@@ -49,7 +63,8 @@ def test_without_a_connection_the_recording_goes_on(visit: OpenPage) -> None:
     expect(page.get_by_role("alert")).to_contain_text(
         "Too many sessions. Try again in 5 s. There is no text while you speak now, but the recording goes on"
     )
-    page.wait_for_timeout(4000)  # a sentence
+    page.evaluate(COUNT_PAUSES)
+    assert wait_until(lambda: page.evaluate(WAS_SAID))
     page.get_by_role("button", name="Stop").click()
     visited.wait_until_done()
     expect(page.locator("#transcript")).to_contain_text("monday")
