@@ -82,8 +82,10 @@ class WyomingServer:
         except (ConnectionError, TimeoutError):
             pass  # the client is gone, silent, or does not read
         finally:
-            self._connections.discard(task)
-            await connection.aclose()
+            try:
+                await connection.aclose()
+            finally:
+                self._connections.discard(task)
 
 
 class WyomingConnection:
@@ -122,11 +124,15 @@ class WyomingConnection:
                 await self._send([failed(error)])
 
     async def aclose(self) -> None:
-        """Free everything."""
-        await self._end()
-        self._writer.close()
-        with suppress(ConnectionError, TimeoutError):
-            await self._writer.wait_closed()
+        """Free everything. A client that does not read what was sent has DOWNLOAD_TIMEOUT for it."""
+        try:
+            await self._end()
+            self._writer.close()
+            with suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(self._settings.download_timeout):
+                    await self._writer.wait_closed()
+        finally:
+            self._writer.transport.abort()
 
     async def _do(self, event: Event) -> None:
         match event.type:

@@ -1,8 +1,9 @@
-"""Wyoming servers of several API processes on one port."""
+"""Wyoming servers: several API processes on one port, and clients that take nothing."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, cast
 
 from tests.support.service import free_port
@@ -41,3 +42,32 @@ def test_the_processes_share_the_port_and_the_connections() -> None:
         await asyncio.gather(*running, return_exceptions=True)
 
     asyncio.run(run())
+
+
+def test_of_a_client_that_never_reads_nothing_is_kept() -> None:
+    port = free_port()
+    settings = Settings(whisper_model="demo", host="127.0.0.1", wyoming_port=port, download_timeout=1)
+    asked = encode(Event("ping", {"text": "x" * 1000})) * 1000
+
+    async def never_read(writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while True:
+                writer.write(asked)
+                await writer.drain()
+
+    async def run() -> None:
+        server = WyomingServer(settings, LiveSessions(cast(Any, None), settings))
+        running = asyncio.create_task(server.run())
+        await asyncio.sleep(0)  # listens
+        while True:
+            with suppress(ConnectionRefusedError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+                break
+        writer.transport.pause_reading()
+        await never_read(writer)  # until the connection is reset
+        while server.connections:
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(run(), TIME_LIMIT))
