@@ -38,14 +38,18 @@ class Listening:
         return self.audio.heard - silent + TAIL_SAMPLES if silent >= TAIL_SAMPLES else None
 
     def update(self, options: LiveOptions) -> None:
-        """Change the options, from the next utterance on. An utterance without a voice so far takes them at once."""
+        """Change the options, from the next utterance on. An utterance without a voice so far takes them at once.
+
+        One that the client was to end is ended by the next pause if it is now for the service to find the turns.
+        """
         # One that a voice has started is known to the client, even if its newest part is a pause.
         if self.current and not (self._turns or self.current.confirmed or self._has_voice(self.current)):
             self.current = None
         changed = options.turn_detection != self.options.turn_detection
         self.options = options
-        if changed and not self.current:
-            self._turns = Turns(options.turn_detection) if options.turn_detection else None
+        speaking = self.current is not None
+        if changed and not (self.current and self.current.options.turn_detection):
+            self._turns = Turns(options.turn_detection, speaking=speaking) if options.turn_detection else None
 
     def append(self, samples: Samples) -> Samples:
         """Take audio. Returns the chunks whose probabilities are wanted, for `hear`."""

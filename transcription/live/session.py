@@ -188,12 +188,12 @@ class LiveSession:
             utterance = self._listening.start(turn)
             self._outbox.put(SpeechStarted(utterance.number, utterance.start / SAMPLE_RATE))
         elif self._listening.current:
-            self._end(turn.at)
+            self._end(turn.at, by_pause=True)
 
-    def _end(self, at: int) -> int:
+    def _end(self, at: int, *, by_pause: bool = False) -> int:
         """End the utterance. at: the sample after its voice."""
         utterance, end = self._listening.end(at)
-        if utterance.options.turn_detection:
+        if by_pause or utterance.options.turn_detection:
             self._outbox.put(SpeechStopped(utterance.number, at / SAMPLE_RATE))
         label = None
         if self._voices and utterance.options.speakers:

@@ -33,12 +33,14 @@ class Turns:
     """Follows the probabilities of one session.
 
     A voice starts at `threshold`, and lasts while the probability is less than HYSTERESIS below it.
+
+    speaking: whether an utterance has begun that the next pause ends.
     """
 
-    def __init__(self, detection: TurnDetection) -> None:
+    def __init__(self, detection: TurnDetection, *, speaking: bool = False) -> None:
         self._detection = detection
         self._release = max(detection.threshold - HYSTERESIS, LEAST_RELEASE)
-        self._speaking = False
+        self._speaking = speaking
         self._voiced = 0  # chunks of voice in a row, between utterances
         self._silent = 0  # chunks without voice in a row, while someone speaks
 

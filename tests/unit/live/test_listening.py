@@ -10,7 +10,7 @@ from tests.support.hypotheses import segment
 from transcription.core.options import DecodeOptions
 from transcription.core.transcript import Word
 from transcription.live.listening import Listening
-from transcription.live.options import LiveOptions
+from transcription.live.options import LiveOptions, TurnDetection
 from transcription.live.turns import Started, Turn
 from transcription.media.voice_activity import CHUNK_SAMPLES
 
@@ -78,3 +78,36 @@ def test_an_update_before_anything_is_said_counts_at_once() -> None:
     listening.append(np.zeros(1600, np.int16))
     assert listening.current
     assert listening.current.options.words
+
+
+def test_an_utterance_that_the_client_was_to_end_is_ended_by_a_pause_once_the_service_finds_the_turns() -> None:
+    options = LiveOptions(DecodeOptions("base"), turn_detection=None)
+    listening = Listening(options)
+
+    def hear(probability: float, chunks: int) -> list[Turn]:
+        listening.append(np.zeros(chunks * CHUNK_SAMPLES, np.int16))
+        return listening.hear([probability] * chunks)
+
+    hear(0.9, 10)
+    utterance = listening.current
+    assert hear(0.0, 40) == []
+    listening.update(replace(options, turn_detection=TurnDetection()))
+    assert listening.current is utterance
+    [stopped] = hear(0.0, 20)
+    listening.end(stopped.at)
+    [started] = hear(0.9, 5)
+    assert listening.start(started).number == 1
+
+
+def test_the_client_may_take_the_turns_back_before_a_pause_has_ended_them() -> None:
+    options = LiveOptions(DecodeOptions("base"), turn_detection=None)
+    listening = Listening(options)
+
+    def hear(probability: float, chunks: int) -> list[Turn]:
+        listening.append(np.zeros(chunks * CHUNK_SAMPLES, np.int16))
+        return listening.hear([probability] * chunks)
+
+    hear(0.9, 10)
+    listening.update(replace(options, turn_detection=TurnDetection()))
+    listening.update(options)
+    assert hear(0.0, 100) == []
