@@ -1,6 +1,7 @@
-"""Whether the structure of a file shows that its end is missing.
+"""Whether the structure of a file shows that its end is missing, or will not be read.
 
-Decoders say so for some containers only, and read the others to their end without a word.
+Decoders say so for some containers only, and read the others to their end without a word. In most they read the first of
+several recordings that were joined, and nothing after it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ UNKNOWN_SIZE = 0x7FFF_0000  # and above: written by programs that could not go b
 # Bytes by which programs miscount, such as the length of a header; in WAV at most a tenth of a second.
 RIFF_TOLERANCE, LEAST_TOLERANCE = 4096, 256
 CAF_HEADER_BYTES = 8
-# Wave64: the length of a GUID and of the size after it, and the GUID of the samples.
+MAX_BOXES = 200_000  # of an MP4 file, two or three for each fragment
+MOV_SEARCH = 1 << 22  # bytes after damage in which another fragment is looked for
+# Wave64: the length of a GUID and of the size after it, and the GUIDs of a file and of its samples.
 W64_GUID, W64_SIZE = 16, 8
+W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 OGG_TAIL = 1 << 17  # bytes; a page has at most 65 307
 OGG_HEADER = 27
@@ -36,7 +40,7 @@ XING_BYTES_FLAG = 2
 
 
 def breaks_off(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
-    """Whether the container states more bytes than there are, or its last page or frame is cut.
+    """Whether the container states more bytes than there are, its last page or frame is cut, or a second one follows.
 
     file: positioned anywhere. size: bytes in it. demuxer: ffmpeg's name of the container; False for one that is not
     known here. skip: bytes before the container. No content raises.
@@ -56,24 +60,42 @@ def breaks_off(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
 
 
 def _riff(read: Read, size: int) -> bool:
-    """WAV and AVI: the size of the chunk with the samples; RF64 states it elsewhere."""
+    """WAV and AVI: the size of the chunk with the samples, and in WAV what follows it; RF64 states it elsewhere."""
     head = read(0, 12)
     if head[:4] != b"RIFF" or len(head) < 12:
         return False
-    place, tolerance = 12, RIFF_TOLERANCE
+    place, second, tolerance = 12, 0, RIFF_TOLERANCE
     for _ in range(MAX_CHUNKS):
         chunk = read(place, 20)
         if len(chunk) < 8:
             return False
         name, length = chunk[:4], int.from_bytes(chunk[4:8], "little")
         if name == b"fmt ":
-            bytes_per_second = int.from_bytes(chunk[16:], "little")
-            tolerance = min(RIFF_TOLERANCE, max(LEAST_TOLERANCE, bytes_per_second // 10))
-        holds_samples = name == b"data" or (name == b"LIST" and chunk[8:12] == b"movi")
+            second = int.from_bytes(chunk[16:], "little")
+            tolerance = min(RIFF_TOLERANCE, max(LEAST_TOLERANCE, second // 10))
+        is_sound = name == b"data"
         end = place + 8 + length
-        if holds_samples:
-            return 0 < length < UNKNOWN_SIZE and end > size + tolerance
+        if is_sound or (name == b"LIST" and chunk[8:12] == b"movi"):
+            counted = 0 < length < UNKNOWN_SIZE
+            return counted and (end > size + tolerance or is_sound and _more_sound(read, size, end, second))
         place = end + length % 2
+    return False
+
+
+def _more_sound(read: Read, size: int, end: int, second: int) -> bool:
+    """Whether a second WAV follows the samples of the first, or more samples than its header counts.
+
+    end: of the counted samples. second: bytes of one second.
+    """
+    place = end + end % 2
+    for _ in range(MAX_CHUNKS):
+        chunk = read(place, 8)
+        name, length = chunk[:4], int.from_bytes(chunk[4:], "little")
+        if len(chunk) < 8 or name in (b"RIFF", b"RF64"):
+            return len(chunk) == 8
+        if (any(name) and not name.decode("latin-1").isprintable()) or place + 8 + length > size + 1:
+            return size - place > max(second, RIFF_TOLERANCE)  # what follows is no chunk
+        place += 8 + length + length % 2
     return False
 
 
@@ -84,10 +106,12 @@ def _caf(read: Read, size: int) -> bool:
         chunk = read(place, 12)
         if len(chunk) < 12:
             return False
+        if chunk.startswith(b"caff"):
+            return True
         length = int.from_bytes(chunk[4:], "big", signed=True)
         place += 12 + length
-        if chunk.startswith(b"data") or length < 0:
-            return length > 0 and place > size
+        if length < 0 or (chunk.startswith(b"data") and place > size):
+            return length > 0
     return False
 
 
@@ -99,9 +123,34 @@ def _w64(read: Read, size: int) -> bool:
         length = int.from_bytes(chunk[W64_GUID:], "little")
         if len(chunk) < W64_GUID + W64_SIZE or length < W64_GUID + W64_SIZE:
             return False
-        if chunk.startswith(W64_DATA):
-            return place + length > size
+        if chunk.startswith(W64_RIFF) or (chunk.startswith(W64_DATA) and place + length > size):
+            return True
         place += length + -length % 8
+    return False
+
+
+def _aiff(read: Read, size: int) -> bool:
+    """A second file follows. ffmpeg says where samples are missing."""
+    length = int.from_bytes(read(4, 4), "big")
+    return read(8 + length + length % 2, 4) == b"FORM"
+
+
+def _mov(read: Read, size: int) -> bool:
+    """A fragment is cut, or ffmpeg ends at damage between fragments, or at a second file."""
+    place, has_movie, has_fragments = 0, False, False
+    for _ in range(MAX_BOXES):
+        box = read(place, 16)
+        length, name = int.from_bytes(box[:4], "big"), box[4:8]
+        if length == 1:
+            length = int.from_bytes(box[8:], "big")
+        if len(box) < 8 or name == b"ftyp" and has_movie:
+            return len(box) >= 8 and not has_fragments  # ffmpeg goes on with further fragments
+        if length < 8 or not name.isalnum():
+            return has_fragments and b"moof" in read(place, MOV_SEARCH)
+        has_movie, has_fragments = has_movie or name == b"moov", has_fragments or name == b"moof"
+        place += length
+        if place > size:
+            return has_fragments
     return False
 
 
@@ -120,7 +169,7 @@ def _ogg(read: Read, size: int) -> bool:
 
 
 def _asf(read: Read, size: int) -> bool:
-    """WMA and WMV: the size in the file properties."""
+    """WMA and WMV: the size in the file properties. Objects are a GUID and a size; a second header is another file."""
     head = read(0, ASF_HEADER_BYTES)
     place = head.find(ASF_FILE_PROPERTIES)
     properties = head[place + 24 : place + 92]  # after the GUID and the size of the object
@@ -128,17 +177,18 @@ def _asf(read: Read, size: int) -> bool:
         return False
     stated = int.from_bytes(properties[16:24], "little")
     flags = int.from_bytes(properties[64:68], "little")
-    return flags & ASF_BROADCAST == 0 and stated > size
+    return flags & ASF_BROADCAST == 0 and (stated > size or read(stated, 16) == head[:16])
 
 
 def _flv(read: Read, size: int) -> bool:
-    """The size in the metadata; 0 in a stream, whose writer could not go back to write it."""
+    """The size in the metadata, and whether another file begins there; 0 in a stream, where it was not known."""
     head = read(0, FLV_HEAD)
     place = head.find(FLV_SIZE)
     number = head[place + len(FLV_SIZE) : place + len(FLV_SIZE) + 8]
     if place < 0 or len(number) < 8:
         return False
-    return bool(struct.unpack(">d", number)[0] > size + FLV_TOLERANCE)
+    (stated,) = struct.unpack(">d", number)
+    return bool(stated > size + FLV_TOLERANCE or (0 < stated < size and read(int(stated), 4) == b"FLV\x01"))
 
 
 def _mp3(read: Read, size: int) -> bool:
@@ -165,6 +215,8 @@ _CHECKS: dict[str, Callable[[Read, int], bool]] = {
     "avi": _riff,
     "caf": _caf,
     "w64": _w64,
+    "aiff": _aiff,
+    "mov": _mov,
     "ogg": _ogg,
     "asf": _asf,
     "flv": _flv,

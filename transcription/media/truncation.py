@@ -22,6 +22,12 @@ CUT_TEXTS = {
     "eac3": ("incomplete frame",),
     # It gives up where a second recording follows that has another codec or other channels.
     "ogg": ("Error during demuxing",),
+    # It drops the frames of a second recording that has larger ones, or samples of other sizes.
+    "flac": ("switching bps mid-stream", "blocksize "),
+}
+# What ffmpeg says of damage that may end the file for it, or only a part. The duration that the file claims tells.
+DAMAGE_TEXTS = {
+    "matroska": ("invalid as first byte of an EBML number", "exceeds containing master element"),
 }
 
 
@@ -36,9 +42,9 @@ def reaches_stated_end(media: Media, seconds: float) -> bool:
 def ending_notices(media: Media, seconds: float, messages: Sequence[Message]) -> list[Notice]:
     """The notice for a file that breaks off; none for a complete one. seconds: decoded. messages: of ffmpeg."""
     falls_short = media.stated_end is not None and not reaches_stated_end(media, seconds)
-    texts = CUT_TEXTS.get(media.demuxer, ())
-    is_cut = any(text in message.text for message in messages for text in texts)
-    if not (falls_short or is_cut or media.breaks_off):
+    is_cut = _says(messages, CUT_TEXTS.get(media.demuxer, ()))
+    is_damaged = _says(messages, DAMAGE_TEXTS.get(media.demuxer, ())) and seconds < _claimed(media) - TOLERANCE_SECONDS
+    if not (falls_short or is_cut or is_damaged or media.breaks_off):
         return []
     stated = media.stated_end if falls_short else None
     lacking = f", of {stated:.2f} s that it states" if stated else ""
@@ -46,8 +52,17 @@ def ending_notices(media: Media, seconds: float, messages: Sequence[Message]) ->
         Notice(
             TRUNCATED_MEDIA,
             f"The file breaks off after {seconds:.2f} s of sound{lacking}: its end is missing or cannot be read. The "
-            "transcript covers what there is. Send the complete file for the rest.",
+            "transcript covers what there is. Send the complete file for the rest, and joined files one by one.",
             start=seconds,
             end=stated,
         )
     ]
+
+
+def _says(messages: Sequence[Message], texts: Sequence[str]) -> bool:
+    return any(text in message.text for message in messages for text in texts)
+
+
+def _claimed(media: Media) -> float:
+    """Seconds of sound that the file claims; 0 if it claims nothing."""
+    return (media.duration or 0.0) - (media.start or 0.0)

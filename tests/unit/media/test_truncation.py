@@ -164,6 +164,8 @@ HEADS = {
     "asf": ASF_FILE_PROPERTIES,
     "flv": FLV_SIZE,
     "mp3": b"\xff\xfb\x90\x64Xing",
+    "aiff": b"FORM\0\0\0\x10AIFF",
+    "mov": b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08moof",
 }
 
 
@@ -194,6 +196,100 @@ def test_joined_ogg_files_of_which_the_second_cannot_be_read_break_off(tmp_path,
     for channels, part in enumerate(parts, start=1):
         run_ffmpeg("-i", str(SPOKEN), "-ac", str(channels), "-c:a", "libvorbis", str(part))
     _, [notice] = ending(b"".join(part.read_bytes() for part in parts))
+    assert notice.code == TRUNCATED_MEDIA
+
+
+# What ffmpeg reads of several recordings that were joined. Of the others it reads the first, and says nothing.
+READ_ON = ("mp3", "ogg", "flac", "aac", "webm", "avi", "mkv")
+FIRST_ONLY = ("wav", "m4a", "wma", "mp4", "mov", "flv")
+FIRST_ONLY_OTHERS = ("caf", "w64", "aiff")
+
+
+@pytest.mark.parametrize("extension", FIRST_ONLY)
+def test_joined_files_of_which_only_the_first_is_read_say_so(whole, ending, extension):
+    seconds, [notice] = ending(whole[extension] * 2)
+    assert notice.code == TRUNCATED_MEDIA
+    assert notice.start == seconds
+
+
+@pytest.mark.parametrize("extension", FIRST_ONLY_OTHERS)
+def test_so_do_those_of_formats_that_are_not_promised(tmp_path, ending, extension):
+    path = tmp_path / f"whole.{extension}"
+    run_ffmpeg("-i", str(SPOKEN), str(path))
+    _, [notice] = ending(path.read_bytes() * 2)
+    assert notice.code == TRUNCATED_MEDIA
+
+
+@pytest.mark.parametrize("extension", READ_ON)
+def test_joined_files_that_are_read_to_their_end_have_no_notice(whole, ending, extension):
+    once, _ = ending(whole[extension])
+    twice, notices = ending(whole[extension] * 2)
+    assert twice == pytest.approx(2 * once, abs=0.5)
+    assert notices == []
+
+
+def test_a_wav_whose_header_counts_only_its_first_samples_says_so(tmp_path, ending):
+    """Recorders write the header anew now and then, and for the last time when they are stopped."""
+    content = write_wav(tmp_path / "a.wav", noise(8)).read_bytes()
+    (length,) = struct.unpack_from("<I", content, 40)
+    seconds, [notice] = ending(content[:40] + struct.pack("<I", length // 2) + content[44:])
+    assert notice.code == TRUNCATED_MEDIA
+    assert seconds == pytest.approx(4)
+
+
+@pytest.mark.parametrize("rest", [b"LIST\4\0\0\0INFO", b"id3 \x0a\0\0\0" + bytes(10), bytes(100_000), b"\xff" * 3000])
+def test_what_programs_write_behind_the_samples_is_no_notice(tmp_path, ending, rest):
+    content = write_wav(tmp_path / "a.wav", noise(2)).read_bytes()
+    assert ending(content + rest)[1] == []
+
+
+@pytest.mark.parametrize("second", [("-ar", "44100"), ("-ac", "2", "-ar", "48000"), ("-sample_fmt", "s32")])
+def test_joined_flac_files_of_which_the_second_differs_say_what_is_not_read(tmp_path, ending, second):
+    parts = [tmp_path / name for name in ("first.flac", "second.flac")]
+    for part, form in zip(parts, (("-ar", "16000", "-ac", "1", "-sample_fmt", "s16"), second), strict=True):
+        run_ffmpeg("-i", str(SPOKEN), *form, str(part))
+    _, [notice] = ending(b"".join(part.read_bytes() for part in parts))
+    assert notice.code == TRUNCATED_MEDIA
+
+
+@pytest.fixture(scope="module")
+def fragmented(tmp_path_factory):
+    """An MP4 that was recorded live: a fragment for each second."""
+    path = tmp_path_factory.mktemp("fragmented") / "live.mp4"
+    flags = ("-movflags", "frag_keyframe+empty_moov+default_base_moof", "-frag_duration", "1000000")
+    run_ffmpeg("-stream_loop", "3", "-i", str(SPOKEN), "-c:a", "aac", *flags, str(path))
+    return path.read_bytes()
+
+
+def test_a_fragmented_mp4_is_complete_whatever_follows_its_last_fragment(fragmented, ending):
+    whole_seconds, notices = ending(fragmented)
+    assert notices == []
+    for rest in (bytes(4096), noise(1).tobytes(), b"\0\0\0\x08free"):
+        assert ending(fragmented + rest) == (whole_seconds, [])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_fragmented_mp4_that_breaks_off_within_a_fragment_says_so(fragmented, ending, share):
+    _, [notice] = ending(fragmented[: int(len(fragmented) * share)])
+    assert notice.code == TRUNCATED_MEDIA
+
+
+@pytest.mark.parametrize("damage", [b"\0", b"\xff", b"x"])
+def test_a_fragmented_mp4_that_is_read_up_to_damage_says_so(fragmented, ending, damage):
+    middle = fragmented.index(b"moof", len(fragmented) // 2) - 4
+    damaged = fragmented[:middle] + damage * 500 + fragmented[middle + 500 :]
+    seconds, [notice] = ending(damaged)
+    assert notice.code == TRUNCATED_MEDIA
+    assert seconds < 7
+
+
+def test_a_matroska_file_that_is_read_up_to_damage_says_so(tmp_path, ending):
+    path = tmp_path / "a.mka"
+    run_ffmpeg("-i", str(SPOKEN), "-c:a", "flac", str(path))
+    content = path.read_bytes()
+    middle = len(content) // 2
+    assert ending(content)[1] == []
+    _, [notice] = ending(content[:middle] + bytes(2000) + content[middle + 2000 :])
     assert notice.code == TRUNCATED_MEDIA
 
 
