@@ -1,7 +1,7 @@
 """Whether the structure of a file shows that its end is missing, or will not be read.
 
-Decoders say so for some containers only, and read the others to their end without a word. In most they read the first of
-several recordings that were joined, and nothing after it.
+Decoders say so for some containers only, and read the others to their end without a word. In most they read the first
+of several recordings that were joined, and nothing after it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _riff(read: Read, size: int) -> bool:
         end = place + 8 + length
         if is_sound or (name == b"LIST" and chunk[8:12] == b"movi"):
             counted = 0 < length < UNKNOWN_SIZE
-            return counted and (end > size + tolerance or is_sound and _more_sound(read, size, end, second))
+            return counted and (end > size + tolerance or (is_sound and _more_sound(read, size, end, second)))
         place = end + length % 2
     return False
 
@@ -143,7 +143,7 @@ def _mov(read: Read, size: int) -> bool:
         length, name = int.from_bytes(box[:4], "big"), box[4:8]
         if length == 1:
             length = int.from_bytes(box[8:], "big")
-        if len(box) < 8 or name == b"ftyp" and has_movie:
+        if len(box) < 8 or (name == b"ftyp" and has_movie):
             return len(box) >= 8 and not has_fragments  # ffmpeg goes on with further fragments
         if length < 8 or not name.isalnum():
             return has_fragments and b"moof" in read(place, MOV_SEARCH)

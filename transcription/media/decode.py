@@ -17,7 +17,7 @@ from transcription.core.errors import AudioTooLong, AudioTooShort, ServiceUnavai
 from transcription.core.options import Channel
 from transcription.core.settings import Settings
 from transcription.core.transcript import Notice
-from transcription.media.channels import mix
+from transcription.media.channels import mix, mix_all
 from transcription.media.decoder_end import Cause, Message, cause_of, error_of, has_no_memory, messages_in
 from transcription.media.filters import audio_filter, output_channels
 from transcription.media.intake import containers
@@ -107,7 +107,7 @@ async def decode(
 
 
 async def _read_block(process: Process, channels: int, settings: Settings) -> NDArray[np.int16]:
-    """One second of PCM, or less at the end. channels: in the output of the process, 1 or 2."""
+    """One second of PCM, or less at the end. channels: in the output of the process, see `filters.output_channels`."""
     try:
         async with asyncio.timeout(settings.decode_timeout):
             block = await process.stdout.readexactly(channels * BLOCK_BYTES)
@@ -117,7 +117,9 @@ async def _read_block(process: Process, channels: int, settings: Settings) -> ND
     except TimeoutError:
         raise await _no_progress(process, settings) from None
     samples = np.frombuffer(block, np.int16)
-    return mix(samples) if channels > 1 else samples
+    if channels > 2:
+        return mix_all(samples, channels)
+    return mix(samples) if channels == 2 else samples
 
 
 async def _no_progress(process: Process, settings: Settings) -> ServiceUnavailable:

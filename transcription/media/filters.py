@@ -14,6 +14,8 @@ START_JITTER = 0.02  # seconds at the first sample, the resolution of Whisper's 
 # Seconds. A longer jump is a fault of the timestamps, not a pause. ffmpeg holds the silence of one gap in memory.
 MAX_GAP = 7200
 MAX_NAMED_CHANNELS = 8  # ffmpeg knows how to mix the layouts that are usual for up to so many channels
+# Names under which the channels of unknown positions are handed on one by one, by their number.
+LAYOUTS = {3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 # Layouts by which ffmpeg cannot mix, or would lose a voice. Several channels without names, or with unusual ones, are
 # those of a recorder with several microphones. Three channels of which one is for bass are the same: programs write
 # that where they know nothing.
@@ -25,8 +27,15 @@ LATE = 1.0  # seconds after the first timestamp of a stream; so much may be miss
 
 
 def output_channels(media: Media, channel: Channel) -> int:
-    """Channels of the decoded PCM: 2, half the sum and half the difference of left and right, or 1, ready to use."""
-    return 2 if channel is Channel.MIX and (media.channels == 2 or _is_mixed_by_name(media)) else 1
+    """Channels of the decoded PCM: 1, ready to use; 2, half the sum and half the difference of left and right; or all.
+
+    All of 3 to 8 whose positions are not known: how they are to be mixed can be told from their sound alone.
+    """
+    if channel is not Channel.MIX:
+        return 1
+    if media.channels == 2 or _is_mixed_by_name(media):
+        return 2
+    return media.channels if media.channels in LAYOUTS else 1
 
 
 def _is_mixed_by_name(media: Media) -> bool:
@@ -50,6 +59,8 @@ def _channels(media: Media, channel: Channel) -> tuple[str, ...]:
     count = media.channels
     if count < 2:
         return ("mono",)
+    if output_channels(media, channel) > 2:
+        return f"channelmap=map={'|'.join(map(str, range(count)))}:channel_layout={LAYOUTS[count]}", LAYOUTS[count]
     if count > 2 and not _is_mixed_by_name(media):
         chosen = {Channel.LEFT: "c0", Channel.RIGHT: "c1"}
         return f"pan=mono|c0={chosen.get(channel) or '+'.join(f'{1 / count:.6f}*c{i}' for i in range(count))}", "mono"

@@ -9,7 +9,7 @@ import pytest
 from tests.support.media_files import RATE, SPOKEN, noise, read_samples, run_ffmpeg
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import Channel
-from transcription.media.channels import mix
+from transcription.media.channels import mix, mix_all
 from transcription.media.decode import decode
 from transcription.media.probe import probe
 
@@ -134,3 +134,23 @@ def test_the_mix_of_a_stereo_recording_is_ffmpegs(heard, tmp_path):
     ours = heard(VOICE, other, codec=("-ar", "44100", "-c:a", "libmp3lame"), name="file.mp3")
     theirs = read_samples(tmp_path / "file.mp3").astype(int)
     assert np.abs(ours - theirs).max() <= 2
+
+
+@pytest.mark.parametrize(
+    "signs", [(1, -1, 1), (1, -1, 1, -1), (1, -1, -1, 1), (0, 0, 1, -1), (1, -1, 0, 0, 0, 0), (1, -1) * 4]
+)
+def test_inverted_channels_of_several_without_positions_are_heard(decoded, tmp_path, signs):
+    path = wav_with_mask(tmp_path / "a.wav", [sign * VOICE for sign in signs], 0)
+    assert level(decoded(path)) > 0.8 * level(VOICE) * sum(map(abs, signs)) / len(signs)
+
+
+def test_the_mix_does_not_turn_round_from_block_to_block():
+    voice = noise(1, loudness=3000)
+    for louder in (2.0, 0.5):
+        mixed = mix_all(np.stack([voice, -louder * voice, 0 * voice], axis=1).astype(np.int16).reshape(-1), 3)
+        assert np.corrcoef(mixed, voice)[0, 1] > 0.99
+
+
+def test_a_block_of_several_channels_without_sound_stays_without():
+    assert not mix_all(np.zeros(400, np.int16), 4).any()
+    assert len(mix_all(np.zeros(0, np.int16), 4)) == 0
