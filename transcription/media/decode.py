@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -157,7 +158,8 @@ def _check(received: int, end: End, messages: Sequence[Message], media: Media, s
     if received == 0 and (end.code != 0 or errors):
         detail = errors[-1] if errors else f"ffmpeg ended with code {end.code}"
         raise UndecodableMedia("The audio in this file cannot be decoded. Is it complete?", detail)
-    raise AudioTooShort(f"The recording is {seconds:.2f} s long; at least {MIN_SECONDS} s are needed.")
+    rounded_down = math.floor(seconds * 1000) / 1000
+    raise AudioTooShort(f"The recording is {rounded_down:.3f} s long; at least {MIN_SECONDS} s are needed.")
 
 
 def _too_long(settings: Settings) -> AudioTooLong:

@@ -2,6 +2,7 @@
 
 import asyncio
 import mimetypes
+import struct
 from contextlib import suppress
 
 import numpy as np
@@ -145,3 +146,14 @@ def test_damage_is_refused_or_decoded(made, settings, uploaded, tmp_path, extens
 
 def test_a_text_in_typescript_is_no_transport_stream():
     assert containers.recognise(b"const G = 1;\n" * 100) is None
+
+
+def test_a_wav_with_sizes_of_64_bits_is_decoded(tmp_path, heard):
+    """ITU-R BS.2088, the successor of RF64."""
+    samples = read_samples(SPOKEN)
+    data = samples.tobytes()
+    sizes = b"ds64" + struct.pack("<IQQQI", 28, len(data) + 72, len(data), len(samples), 0)
+    form = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    path = tmp_path / "talk.wav"
+    path.write_bytes(b"BW64\xff\xff\xff\xffWAVE" + sizes + form + b"data\xff\xff\xff\xff" + data)
+    assert np.array_equal(heard(path, "talk.wav", "audio/wav"), samples)

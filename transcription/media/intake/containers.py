@@ -145,7 +145,7 @@ def recognise(head: bytes, after_tag: bytes = b"") -> Container | None:
     """
     if head.startswith(b"ID3"):  # some programs put their tags in front of anything
         return recognise(after_tag) or MP3
-    if head[:4] in (b"RIFF", b"RF64"):
+    if head[:4] in (b"RIFF", b"RF64", b"BW64"):  # the latter with sizes of 64 bits
         return {b"WAVE": WAV, b"AVI ": AVI}.get(head[8:12])
     if head[:4] == b"FORM":
         return AIFF if head[8:12] in (b"AIFF", b"AIFC") else None
