@@ -5,6 +5,8 @@ import subprocess
 
 import httpx_ws
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from benchmarks.diarization.conversations import Stretch, read_rttm
 from benchmarks.diarization.words import count_wrong
@@ -222,10 +224,9 @@ def test_speakers_are_told_apart(live):
     assert [segment["speaker"] for segment in transcript["segments"]] == [each["speaker"] for each in segments]
 
 
-def test_an_unknown_websocket_is_refused(client):
-    with (
-        pytest.raises(httpx_ws.WebSocketUpgradeError) as refused,
-        httpx_ws.connect_ws(str(client.base_url.copy_with(path="/nothing")), client, headers={}),
-    ):
-        pass
-    assert refused.value.response.status_code in (403, 404)
+@pytest.mark.parametrize("path", ["/nothing", "/jobs", "/v1/nothing"])
+def test_where_there_is_no_websocket_the_answer_says_so(service, path):
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{service.url.replace('http', 'ws', 1)}{path}")
+    assert refused.value.response.status_code == 404
+    assert '"not_found"' in refused.value.response.body.decode()

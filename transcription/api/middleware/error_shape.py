@@ -22,6 +22,7 @@ from transcription.api.openai.errors import is_openai
 
 BODY_FIELDS = frozenset(ErrorBody.model_fields)
 PARAMETER = "param"  # besides our fields; only OpenAI's shape has it
+NOT_FOUND = 404
 INTERNAL_CLOSE_CODE = 1011  # of a WebSocket, RFC 6455
 DENIAL = "websocket."  # before the type of the messages of a response that refuses a WebSocket
 REWRITTEN_TYPES = ("application/json", "text/plain")
@@ -72,6 +73,10 @@ class ErrorShapeMiddleware:
             nonlocal accepted
             if message["type"].startswith(DENIAL + "http."):
                 await rewriter.send({**message, "type": message["type"].removeprefix(DENIAL)})
+                return
+            if not accepted and message["type"] == "websocket.close":  # Starlette's, where there is no such route
+                await rewriter.send({"type": "http.response.start", "status": NOT_FOUND, "headers": []})
+                await rewriter.send({"type": "http.response.body", "body": b""})
                 return
             accepted = True
             await send_if_there(message)
