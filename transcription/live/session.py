@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -153,12 +152,13 @@ class LiveSession:
         self._finished = True
         self._work.wake()
         self._worker.cancel()
-        with suppress(asyncio.CancelledError):
+        try:
             await asyncio.gather(self._worker, return_exceptions=True)
-        if self._voices:
-            self._voices.close()
-        self._outbox.close()
-        self._on_close(self)
+        finally:  # also if the caller is cancelled meanwhile, which is told to it
+            if self._voices:
+                self._voices.close()
+            self._outbox.close()
+            self._on_close(self)
 
     async def done(self) -> None:
         """Wait until there will be no more events, for whatever reason."""

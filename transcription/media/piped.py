@@ -82,8 +82,7 @@ async def piped_decoder(demuxer: str, settings: Settings) -> AsyncIterator[Piped
                 if not transport.is_closing() or transport.get_write_buffer_size():
                     transport.abort()  # fails if the decoder has ended before
                 messages.cancel()
-                with suppress(asyncio.CancelledError):
-                    await asyncio.gather(messages, return_exceptions=True)
+                await asyncio.gather(messages, return_exceptions=True)
     finally:
         for descriptor in (reading, writing):
             if descriptor >= 0:

@@ -207,6 +207,20 @@ def test_a_session_holds_a_few_seconds_of_audio_however_long_it_lasts():
     assert live(long()) <= 16 * SAMPLE_RATE
 
 
+def test_a_task_that_is_cancelled_while_it_closes_a_session_is_cancelled():
+    async def closes():
+        session = LiveSession(Model(seconds=60.0), options(), "request", asyncio.get_running_loop().time)
+        await play(session, speech(3))
+        closing = asyncio.create_task(session.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait((closing,))
+        assert closing.cancelled()
+        return [event async for event in session.events()]
+
+    live(closes())
+
+
 def test_closing_ends_the_events_and_leaves_no_task():
     async def closes():
         session = LiveSession(Model(seconds=60.0), options(), "request", asyncio.get_running_loop().time)

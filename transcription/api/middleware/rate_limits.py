@@ -94,6 +94,9 @@ def _storage_in(redis_url: str) -> tuple[Storage, tuple[type[Exception], ...]]:
     # Imported here, because the client of Redis takes 0.3 s of CPU to import and a single machine does without it.
     from redis.exceptions import RedisError
 
+    from transcription.core import kept_cancellations
+
+    kept_cancellations.install()
     limits: dict[str, Any] = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
     if sentinels := parse_sentinels(redis_url):
         hosts = ",".join(f"{host}:{port}" for host, port in sentinels.hosts)

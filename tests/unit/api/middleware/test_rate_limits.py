@@ -5,9 +5,11 @@ import time
 
 from limits import RateLimitItemPerMinute
 
+from tests.support.redis_server import redis_server
 from transcription.api.middleware.rate_limits import REDIS_SECONDS, RateLimits
 
 PER_MINUTE = RateLimitItemPerMinute(3)
+ROUNDS, STEPS = 5, 60  # of the event loop, more than a count takes
 
 
 def test_only_requests_beyond_the_limit_are_refused():
@@ -47,3 +49,22 @@ def test_an_unresponsive_redis_delays_only_one_request():
     first, *others = asyncio.run(scenario())
     assert first >= REDIS_SECONDS * 0.9
     assert sum(others) < REDIS_SECONDS
+
+
+def test_a_client_that_is_cancelled_while_it_is_counted_in_redis_is_cancelled(tmp_path):
+    """A live session that ends, for example. Python 3.11 forgets it, see `kept_cancellations`."""
+
+    async def scenario(url):
+        limits = RateLimits(url)
+        await limits.count("live", "a", PER_MINUTE)
+        for _ in range(ROUNDS):
+            for steps in range(STEPS):
+                counting = asyncio.create_task(limits.count("live", "a", PER_MINUTE))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                if counting.cancel():
+                    await asyncio.wait((counting,))
+                    assert counting.cancelled(), steps
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(scenario(server.url))

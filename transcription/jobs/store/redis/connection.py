@@ -7,8 +7,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 
+from transcription.core import kept_cancellations
 from transcription.core.redis_url import parse_sentinels
-from transcription.jobs.store.redis import kept_cancellations
 
 
 def open_redis(url: str, *, connect_seconds: float, answer_seconds: float, **options: Any) -> Redis:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from redis.asyncio import Connection
 
-from transcription.jobs.store.redis import kept_cancellations
+from transcription.core import kept_cancellations
 
 STEPS = 8  # of the event loop, more than sending a command takes
 
