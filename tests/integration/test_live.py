@@ -12,7 +12,7 @@ from benchmarks.diarization.conversations import Stretch, read_rttm
 from benchmarks.diarization.words import count_wrong
 from tests.support.conversation import CONVERSATION
 from tests.support.live import live_client, pcm_of
-from tests.support.media_files import FFMPEG
+from tests.support.media_files import FFMPEG, run_ffmpeg
 from tests.support.waiting import wait_until
 from transcription.core.audio import SAMPLE_RATE
 
@@ -167,8 +167,29 @@ def test_bytes_that_are_no_recording_are_an_error_and_not_the_end_of_the_service
     for _ in range(50):
         live.socket.send_bytes(b"no webm " * 1000)
     live.send(type="finish")
+    assert live.until("error")["error"] == "undecodable_media"
     live.until("finished")
     assert client.get("/health").status_code == 200
+
+
+def test_so_are_a_few_bytes_that_end_before_they_are_looked_at(live, spoken_clip, tmp_path):
+    recorded = tmp_path / "other.ogg"
+    run_ffmpeg("-i", str(spoken_clip.path), "-c:a", "libopus", str(recorded))
+    live.start(encoding="webm")
+    live.socket.send_bytes(recorded.read_bytes())
+    live.send(type="finish")
+    assert live.until("error")["error"] == "undecodable_media"
+    live.until("finished")
+
+
+@pytest.mark.parametrize("share", [0, 200])
+def test_a_recording_that_ends_before_its_first_sound_is_no_error(live, spoken_clip, tmp_path, share):
+    recorded = tmp_path / "made.webm"
+    run_ffmpeg("-i", str(spoken_clip.path), "-c:a", "libopus", str(recorded))
+    live.start(encoding="webm")
+    live.socket.send_bytes(recorded.read_bytes()[:share])
+    live.send(type="finish")
+    assert live.next()["type"] == "finished"
 
 
 def test_a_page_of_another_site_is_refused(client):

@@ -18,6 +18,7 @@ from transcription.media.sandbox.launcher_protocol import FILE_DESCRIPTOR
 from transcription.media.sandbox.process import Process, confined, limits
 
 BLOCK_BYTES = SAMPLE_RATE // 5 * 2  # 0.2 s of PCM, at most, at a time
+INVALID_DATA = 183  # exit code of ffmpeg: its error, and not that a recording ended before its first sound
 PROBE_BYTES = 4096  # of its start are enough to find the one track of a browser's recording
 
 
@@ -27,10 +28,12 @@ class PipedDecoder:
     def __init__(self, writer: asyncio.StreamWriter, process: Process) -> None:
         self._writer = writer
         self._process = process
+        self._written = False  # anything at all
         self._ended = False
 
     async def write(self, data: bytes) -> None:
         """The next bytes. They are lost if the decoder has ended, which `pcm` tells."""
+        self._written = self._written or bool(data)
         with suppress(BrokenPipeError, ConnectionResetError):
             self._writer.write(data)
             await self._writer.drain()
@@ -43,15 +46,15 @@ class PipedDecoder:
     async def pcm(self) -> AsyncIterator[NDArray[np.int16]]:
         """PCM as soon as it is decoded: int16, shape (n,), 16 kHz mono. Ends with the recording.
 
-        Raises UndecodableMedia if the decoder has ended before: it does not understand the recording.
+        Raises UndecodableMedia if the decoder has ended before, or without sound: it does not understand the recording.
         """
-        rest = b""
+        rest, silent = b"", True
         while data := await self._process.stdout.read(BLOCK_BYTES):
             data = rest + data
             whole = len(data) // 2 * 2
-            rest = data[whole:]
+            rest, silent = data[whole:], False
             yield np.frombuffer(data[:whole], np.int16)
-        if not self._ended:
+        if not self._ended or (silent and self._written and (await self._process.wait()).code == INVALID_DATA):
             raise UndecodableMedia(
                 "The recording cannot be decoded. Send what MediaRecorder makes, from its first byte on."
             )

@@ -21,7 +21,7 @@ from transcription.api.live.messages import (
     event_document,
     with_words,
 )
-from transcription.core.errors import InvalidParameter, TranscriptionError, UndecodableMedia
+from transcription.core.errors import InvalidParameter, TranscriptionError
 from transcription.core.settings import Settings
 from transcription.live.events import Final
 from transcription.live.session import LiveSession
@@ -169,7 +169,7 @@ class Conversation:
         try:
             async for block in decoder.pcm():
                 await self.session.feed(block)
-        except UndecodableMedia as error:
+        except TranscriptionError as error:
             self.add(error_document(error))
         finally:
             await self.session.finish()
