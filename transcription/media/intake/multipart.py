@@ -186,6 +186,11 @@ class MultipartForm:
             self._part.content_type = header_text(value)
 
     def _on_headers_finished(self) -> None:
+        if not self._part.name:
+            raise InvalidParameter(
+                "A part of the form has no name. Add one to its Content-Disposition, such as "
+                f'name="{self._file_field}".'
+            )
         if self._part.name != self._file_field and self._part.content_type.lower().startswith(JSON):
             self._part.filename = None  # browsers send JSON as a Blob, to which they add a filename
         if self._is_field:

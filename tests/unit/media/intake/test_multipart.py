@@ -68,6 +68,12 @@ def test_a_form_that_breaks_a_rule_is_refused(name):
         parsed(body)
 
 
+@pytest.mark.parametrize("header", [b"Content-Type: audio/wav", b'Content-Disposition: form-data; filename="a.wav"'])
+def test_a_part_without_a_name_is_refused_with_a_message_that_says_so(header):
+    with pytest.raises(InvalidParameter, match="no name"):
+        parsed(form(f"--{BOUNDARY}\r\n".encode() + header + b"\r\n\r\nRIFF\xff\r\n"))
+
+
 def test_the_error_for_a_missing_file_has_the_other_fields():
     with pytest.raises(NoFile) as error:
         parsed(form(part("language", b"en")))
