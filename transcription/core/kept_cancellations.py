@@ -1,9 +1,9 @@
 """A private hook into redis-py 8 on Python 3.11: a command that is cancelled does not go on as if it were not.
 
 redis-py sends each command within `asyncio.wait_for`. That of Python 3.11 forgets a cancellation that arrives as its
-task ends (python/cpython#86296). The caller, a heartbeat or a live session for example, then goes on, and whatever
-waits for its end hangs. Python 3.12 has it as below. Whoever opens a client of Redis installs the hook, also one that
-another package makes.
+task ends (python/cpython#86296). The caller, a heartbeat or a live session for example, then goes on, and what waits
+for its end hangs. Python 3.12 has it as below. Every module that opens a client of Redis installs the hook, also where
+another package makes the client.
 """
 
 from __future__ import annotations
