@@ -11,6 +11,7 @@ from transcription.core.speakers import SpeakerOptions
 from transcription.diarization.clustering import Clusters, joined, linkage, of_length_one, reduced
 from transcription.diarization.encounters import encounters
 from transcription.diarization.observations import NO_OWNER, VOICE_NUMBERS, Observation
+from transcription.diarization.partitions import best_partition
 from transcription.diarization.powerset import LOCAL_SPEAKERS
 
 # Tuned on conversations that benchmarks.diarization builds; docs/SPEAKERS.md has the figures.
@@ -31,6 +32,10 @@ SHORT_RELIABLE_SECONDS = 1.0
 RELIABLE_SHARE = 0.5  # of all speech: if less is in reliable pieces, as where turns are short, too
 CHANGE_COST = 0.1  # seconds of similarity that a change of person within a local speaker has to gain
 DECISIVE_SECONDS = 2.5  # of a piece; longer ones are no more certain
+
+START_CUTS = (0.4, 0.5, 0.6)  # average cosine distances at which partitions of the pieces begin
+START_SECONDS = 2.0  # of reliable pieces of a voice that a partition begins with
+MORE_VOICES = 10  # than people, that a partition begins with at most
 
 BLOCK = 500  # voices that are clustered at a time, about 20 minutes; distances take BLOCK ** 2
 _CUT_STEP = 0.05  # by which the cut is lowered when fewer people are found than there are
@@ -53,7 +58,13 @@ def people_in(observations: Sequence[Observation], options: SpeakerOptions) -> N
     found = _clustered(voices[told], seconds[told].astype(np.float64), options.least)
     while len(found) > options.least and (pair := _one_twice(observations, found)):
         found = found.with_one_less(*pair)
-    return reduced(found, options.most).directions
+    found = reduced(found, options.most)
+    starts = [_start(voices[told], seconds[told].astype(np.float64), cut, len(found)) for cut in START_CUTS]
+    heard = voices.any(axis=1)
+    pieces = Clusters(voices[heard], seconds[heard].astype(np.float64))
+    least = min(SMALLEST_SECONDS, SMALLEST_SHARE * float(pieces.weights.sum()))
+    people = best_partition(pieces, (found.directions, *starts), len(found), least)
+    return found.directions if people is None else people
 
 
 def people_of_pieces(window: Observation, people: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -108,13 +119,17 @@ def _clustered(voices: NDArray[np.float32], seconds: NDArray[np.float64], least:
     return large
 
 
+def _start(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float, people: int) -> NDArray[np.float32]:
+    """Voices to begin a partition with: the largest clusters at this cut."""
+    clusters = _linked_in_blocks(voices, seconds, cut)
+    large = np.argsort(-clusters.weights, kind="stable")[: people + MORE_VOICES]
+    enough = clusters.weights >= min(START_SECONDS, clusters.weights.max())
+    return Clusters(clusters.means[large], clusters.weights[large]).of(enough[large]).directions
+
+
 def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float, smallest: float) -> Clusters:
     """The clusters with enough speech; the largest if none has. smallest: seconds, less in short recordings."""
-    found = [
-        _linked(Clusters(voices[first : first + BLOCK], seconds[first : first + BLOCK]), cut)
-        for first in range(0, len(voices), BLOCK)
-    ]
-    clusters = found[0] if len(found) == 1 else _linked(joined(found), cut)
+    clusters = _linked_in_blocks(voices, seconds, cut)
     least = min(smallest, SMALLEST_SHARE * clusters.weights.sum())
     enough = clusters.weights >= least
     if not enough.all():
@@ -122,6 +137,14 @@ def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float
         small_cut = LIKELY if cut == NEAR else cut
         clusters = joined((clusters.of(enough), _linked(clusters.of(~enough), small_cut)))
     return clusters.of(clusters.weights >= min(least, clusters.weights.max()))
+
+
+def _linked_in_blocks(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float) -> Clusters:
+    found = [
+        _linked(Clusters(voices[first : first + BLOCK], seconds[first : first + BLOCK]), cut)
+        for first in range(0, len(voices), BLOCK)
+    ]
+    return found[0] if len(found) == 1 else _linked(joined(found), cut)
 
 
 def _linked(clusters: Clusters, cut: float) -> Clusters:
