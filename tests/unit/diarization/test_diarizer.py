@@ -94,6 +94,20 @@ def test_noise_has_no_speakers(models: OnnxSpeakerModels) -> None:
     assert told(models, noise).turns == ()
 
 
+def test_music_has_no_speakers(models: OnnxSpeakerModels) -> None:
+    times = np.arange(12 * SAMPLE_RATE) / SAMPLE_RATE
+    chords = sum(np.sin(2 * np.pi * hertz * times) for hertz in (220, 277, 330)) * np.exp(-3 * (times % 0.5))
+    assert told(models, (3000 * chords).astype(np.int16)).turns == ()
+
+
+@pytest.mark.parametrize("options", [SpeakerOptions(num_speakers=5), SpeakerOptions(min_speakers=50)])
+def test_more_speakers_than_there_are_voices_are_not_invented(
+    models: OnnxSpeakerModels, two_speakers: Spoken, options: SpeakerOptions
+) -> None:
+    assert {turn.speaker for turn in told(models, two_speakers.cut(9.0, 10.0), options).turns} == {0}
+    assert told(models, np.zeros(2 * SAMPLE_RATE, np.int16), options).turns == ()
+
+
 def test_a_word_is_a_turn(models: OnnxSpeakerModels, two_speakers: Spoken) -> None:
     assert len(told(models, two_speakers.cut(9.0, 10.0)).turns) == 1
 
