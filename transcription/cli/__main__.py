@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
+from typing import NoReturn
+
+INTERRUPTED = (130, 143, 129)  # by Ctrl-C, SIGTERM, a terminal that was closed
 
 
 def start() -> None:
@@ -10,9 +15,24 @@ def start() -> None:
     try:
         from transcription.cli.main import main
 
-        main()
+        main(prog_name="transcribe")  # also if Python runs this module
     except KeyboardInterrupt:
-        sys.exit(130)  # INTERRUPTED, which may not be imported yet
+        sys.exit(INTERRUPTED[0])
+    except SystemExit as end:
+        if end.code in INTERRUPTED:
+            end_at_once(int(end.code))
+        raise
+
+
+def end_at_once(status: int) -> NoReturn:
+    """End this process while its threads decode: a window takes a large model half a minute, and cannot be stopped.
+
+    An ordinary end waits for them, or aborts the process if they do not come.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or a reader that has gone, or none at all
+            stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def main(files: tuple[str, ...], **choices: Any) -> None:
         screen.complain(title, error)
         sys.exit(SERVER_UNAVAILABLE)
     except KeyboardInterrupt:
-        screen.complain(title, "interrupted; of the recording in work nothing was written")
+        screen.complain(title, "interrupted; a recording that was not finished has no results")
         sys.exit(INTERRUPTED)
 
 
@@ -217,7 +217,10 @@ def print_models(transcriber: Transcriber) -> None:
 
 @contextmanager
 def transcriber_for(choices: Mapping[str, Any], parameters: Mapping[str, str]) -> Iterator[Transcriber]:
-    """The transcriber on the server, or in this process if there is none."""
+    """The transcriber on the server, or in this process if there is none.
+
+    An interrupt does not wait for the model: `__main__` ends the process.
+    """
     transcriber: Transcriber
     if choices["server"]:
         transcriber = RemoteTranscriber(choices["server"], choices["api_key"] or "", choices["timeout"])
@@ -227,10 +230,15 @@ def transcriber_for(choices: Mapping[str, Any], parameters: Mapping[str, str]) -
 
         settings = load_settings()
         transcriber = LocalTranscriber(settings.model_copy(update=settings_of(choices, parameters)))
+    interrupted = False
     try:
         yield transcriber
+    except (KeyboardInterrupt, SystemExit):
+        interrupted = True
+        raise
     finally:
-        transcriber.close()
+        if not interrupted:
+            transcriber.close()
 
 
 def settings_of(choices: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
