@@ -102,13 +102,13 @@ def test_a_recording_that_the_service_forgot_is_expired(visit: OpenPage, site: L
     job = newest(site.url)["job_id"]
     httpx.delete(f"{site.url}/jobs/{job}")
     page.reload()
-    expect(page.get_by_role("alert")).to_contain_text("There is no job")
+    expect(page.get_by_role("alert")).to_contain_text("The service no longer has this recording")
     expect(page.locator("#jobs .state")).to_have_text("expired")
 
 
 def test_a_link_to_a_job_that_is_gone_leaves_nothing_in_the_list(visit: OpenPage) -> None:
     page = visit(path="/ui#job=00000000-0000-4000-8000-000000000000").page
-    expect(page.get_by_role("alert")).to_contain_text("There is no job")
+    expect(page.get_by_role("alert")).to_contain_text("The service no longer has this recording")
     expect(page.locator("#work")).to_be_hidden()
     expect(page.locator("#recent")).to_be_hidden()
 

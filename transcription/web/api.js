@@ -3,10 +3,15 @@
 const KEY = "api-key";
 const RECONNECT_MS = [500, 1000, 2000, 4000, 8000];
 
+// The service's own sentences are for programs: they name jobs by number, and settings.
+const FOR_PEOPLE = {
+  unknown_job: "The service no longer has this recording: it was deleted, or its time there is over.",
+};
+
 /** An error response of the service. retryAfter: seconds, or null. */
 export class ServiceError extends Error {
   constructor(status, body, retryAfter) {
-    super(body?.message ?? `The service answered ${status}.`);
+    super(FOR_PEOPLE[body?.error] ?? body?.message ?? `The service answered ${status}.`);
     this.status = status;
     this.requestId = body?.request_id ?? "";
     this.retryAfter = retryAfter;
