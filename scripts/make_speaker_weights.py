@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.diarization.weights import CHECKSUMS, EMBEDDING, FOLDER, SEGMENTATION
 
 LEAST_WEIGHTS = 1024  # in a tensor that is converted; smaller ones are scales and biases

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.diarization.conversations import Recipe, build, by_speaker
 from benchmarks.diarization.drawn import CHANNELS, CHOOSING, half_of
-from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.diarization.centres import CENTRES
 from transcription.diarization.observations import observe
 from transcription.diarization.sessions import OnnxSpeakerModels

@@ -16,8 +16,8 @@ import psutil  # type: ignore[import-untyped]
 
 from benchmarks.diarization.conversations import Conversation, Samples, Stretch
 from transcription.core.audio import INT16_SCALE, SAMPLE_RATE
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.options import DecodeOptions
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.speakers import SpeakerOptions, Turn
 from transcription.diarization.diarizer import Diarizer
 from transcription.diarization.sessions import OnnxSpeakerModels

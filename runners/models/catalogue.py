@@ -8,13 +8,17 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
 from runners.models.packages import PACKAGED
 from runners.models.placing import placed
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.errors import ModelNotAllowed, ModelUnavailable, UnknownModel
-from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+
+if TYPE_CHECKING:  # the command knows the names of models before it reads settings, and with a server it reads none
+    from transcription.core.settings import Settings
 
 EMBEDDED_MODEL = "demo"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

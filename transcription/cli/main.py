@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from formats.registry import ResponseFormat
+from transcription import __version__
 from transcription.cli.checks import check_layout_of, check_model, check_settings_of_server, formats_of
 from transcription.cli.inputs import LIVE, WATCH, Recording, find_recordings
 from transcription.cli.names import NO_TARGETS, SameName, different, result_files
@@ -23,7 +24,6 @@ from transcription.cli.remote import RemoteTranscriber
 from transcription.cli.screen import Screen
 from transcription.cli.session import Session, Work
 from transcription.cli.transcriber import RecordingFailed, ServerUnavailable, Transcriber
-from transcription.core.settings import Settings, load_settings
 
 SOME_FAILED, SERVER_UNAVAILABLE, INTERRUPTED = 1, 3, 130  # click itself exits with 2 on wrong usage
 PROGRAM = "transcribe"
@@ -52,7 +52,7 @@ Shell completion: eval "$(transcribe --completion bash)", or zsh, fish.
 @click.command(cls=Whisperlike, epilog=EPILOG, context_settings=CONTEXT)
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True), metavar="FILE...")
 @with_options
-@click.version_option(Settings.model_fields["app_version"].default, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def main(files: tuple[str, ...], **choices: Any) -> None:
     """Transcribe recordings to text and subtitles.
 
@@ -227,6 +227,7 @@ def transcriber_for(choices: Mapping[str, Any], parameters: Mapping[str, str]) -
     else:
         # Imported late: the model's libraries take a second to load and are not needed with a server.
         from transcription.cli.local import LocalTranscriber
+        from transcription.core.settings import load_settings
 
         settings = load_settings()
         transcriber = LocalTranscriber(settings.model_copy(update=settings_of(choices, parameters)))
@@ -257,6 +258,8 @@ def settings_of(choices: Mapping[str, Any], parameters: Mapping[str, str]) -> di
 
 def most_copied() -> int:
     """Bytes that may be copied from a pipe or a URL. Read only then: with a server, settings need not be valid."""
+    from transcription.core.settings import load_settings
+
     return load_settings().max_file_size
 
 

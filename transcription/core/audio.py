@@ -5,9 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the command reads constants here, and has no samples
+    import numpy as np
+    from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000  # Hz, the rate Whisper was trained on
 INT16_SCALE = 32_768.0  # full scale: int16 samples divided by it are in -1..1

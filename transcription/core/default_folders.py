@@ -1,10 +1,11 @@
-"""The folders of a user in which files are kept by default, according to the XDG base directory specification."""
+"""Where files are by default: what is embedded, and a user's, according to the XDG base directory specification."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
 NAME = "transcription-service"
 
 

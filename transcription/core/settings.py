@@ -8,12 +8,11 @@ from typing import Literal, Self
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from transcription import __version__
 from transcription.core import setting_rules
 from transcription.core.default_folders import default_cache, default_jobs
 from transcription.core.options import EncoderContext
 from transcription.core.pool_settings import PoolSettings
-
-EMBEDDED_MODEL_DIR = Path(__file__).resolve().parents[2] / "models"
 
 
 class Settings(PoolSettings):
@@ -23,7 +22,7 @@ class Settings(PoolSettings):
 
     # Application
     app_name: str = Field("transcription-service", description="Service name in logs and in the OpenAPI document.")
-    app_version: str = Field("1.0.0", description="Version in /health and in the OpenAPI document.")
+    app_version: str = Field(__version__, description="Version in /health and in the OpenAPI document.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", description="Lowest level that is logged."
     )

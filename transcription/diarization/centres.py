@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.diarization.clustering import of_length_one
 from transcription.diarization.observations import Observation
 from transcription.diarization.weights import FOLDER

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.errors import ModelUnavailable
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 
 FOLDER = "diarization"
 SEGMENTATION = "segmentation.onnx"

@@ -14,8 +14,8 @@ import structlog
 
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.errors import AudioTooLong, TooManyLiveMinutes
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.live.allowance import Allowance
 from transcription.live.audio import Samples, as_samples
 from transcription.live.cutting import WINDOW_SECONDS

@@ -9,7 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from transcription.api.start_checks import addresses, check_settings
-from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
+from transcription.core.settings import Settings
 
 
 @pytest.fixture

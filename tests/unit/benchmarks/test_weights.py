@@ -9,8 +9,8 @@ import pytest
 from benchmarks import weights
 from benchmarks.weights import Weights, released, scripted
 from runners.models.catalogue import REQUIRED_FILES
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.errors import ModelUnavailable, UnknownModel
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 
 
 def place(root: Path, name: str) -> Path:

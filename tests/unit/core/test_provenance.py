@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from transcription.core import provenance
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.provenance import (
     NOT_RULES,
     SAMPLE_BYTES,
@@ -18,7 +19,7 @@ from transcription.core.provenance import (
     digest_of_model,
     digest_of_sources,
 )
-from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+from transcription.core.settings import Settings
 from transcription.pipeline.request_key import computed_by
 
 LARGE = 2 * SAMPLES * SAMPLE_BYTES

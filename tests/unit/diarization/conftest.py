@@ -11,7 +11,7 @@ from faster_whisper.audio import decode_audio
 from numpy.typing import NDArray
 
 from transcription.core.audio import SAMPLE_RATE
-from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.diarization.sessions import OnnxSpeakerModels
 
 DATA = Path(__file__).parents[2] / "data" / "diarization"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.errors import ModelUnavailable
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.diarization.sessions import OnnxSpeakerModels
 from transcription.diarization.weights import SEGMENTATION, weights_folder
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from runners.models.catalogue import CATALOGUE, check_known, list_models
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.errors import UnknownModel
-from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+from transcription.core.settings import Settings
 
 SETTINGS = Settings(whisper_model_dir=EMBEDDED_MODEL_DIR)
 

@@ -19,7 +19,8 @@ from runners.host import ModelHost
 from runners.placement import DeviceLayout, Placement
 from runners.start_layout import choose_start
 from tests.support.waiting import wait_until
-from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
+from transcription.core.settings import Settings
 
 ERROR_SECONDS = 30.0
 

@@ -9,7 +9,8 @@ import pytest
 
 from runners.placement import DeviceLayout, Placement
 from runners.start_layout import Start, choose_start, layout_store
-from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
+from transcription.core.settings import Settings
 
 CPU, GPU = Placement("cpu", "int8"), Placement("cuda", "float16")
 MEASURED = DeviceLayout(1, 8, 4)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
 from transcription.media.intake.frames import SCAN_BYTES, find_frames
-from transcription.media.intake.upload import Upload
+
+if TYPE_CHECKING:  # the command identifies recordings, and receives no uploads
+    from transcription.media.intake.upload import Upload
 
 BY_DEMUXER = {container.demuxer: container for container in (containers.MP3, containers.AAC)}
 # Of a file without an ID3 tag, more bytes tell nothing more.

@@ -20,8 +20,8 @@ from runners.batching.measuring import (
     try_out_in_process,
 )
 from runners.batching.tuning import ROUNDS, Choice, LayoutStore, Trial
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.provenance import ROOT
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 
 NARROW, WIDE = cpu_layouts(2)
 SUBJECT = Subject("this machine", 2, NARROW)

@@ -11,7 +11,7 @@ from runners.batching.trials import ModelBench, as_line, from_line, seconds_with
 from runners.batching.tuning import Trial, failed_trial
 from runners.decode.model import ModelHandle, open_model
 from runners.placement import DeviceLayout, Placement
-from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 
 CPU = Placement("cpu", "int8")
 

@@ -23,7 +23,7 @@ from runners.batching.tuning import (
     typical_speeds,
 )
 from runners.placement import DeviceLayout, Placement
-from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 
 NARROW, WIDE = DeviceLayout(4, 1, 4), DeviceLayout(2, 2, 4)
 CANDIDATES = (NARROW, WIDE)

@@ -7,7 +7,7 @@ import pytest
 from runners.decode.engine import Engine
 from runners.decode.model import open_model
 from runners.placement import DeviceLayout, Placement
-from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 
 
 @pytest.fixture(scope="session")

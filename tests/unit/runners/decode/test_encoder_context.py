@@ -28,8 +28,8 @@ from runners.decode.rules import Attempt
 from runners.decode.search import SURE
 from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND, SAMPLE_RATE
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.options import DecodeOptions, EncoderContext
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import WindowResult
 from transcription.telemetry import metrics
 

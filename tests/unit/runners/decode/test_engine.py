@@ -18,9 +18,9 @@ from runners.decode.model import open_model
 from runners.placement import DeviceLayout, Placement
 from tests.support.effort import examples
 from transcription.core.audio import SAMPLE_RATE
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.errors import InvalidParameter, ModelUnavailable
 from transcription.core.options import DecodeOptions, EncoderContext, Task
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import WindowResult
 
 CPU = Placement("cpu", "int8")

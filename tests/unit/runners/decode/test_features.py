@@ -30,9 +30,9 @@ from runners.decode.model import CUBLAS_LIBRARY, ModelHandle, load_cublas, open_
 from runners.placement import DeviceLayout, Placement
 from tests.support.effort import examples
 from transcription.core.audio import ENCODER_FRAMES, SAMPLE_RATE, WINDOW_SAMPLES
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.errors import ModelUnavailable
 from transcription.core.options import DecodeOptions, EncoderContext
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import WindowResult
 
 TIMESTAMP_TOLERANCE = 0.1  # seconds, five steps of 0.02 s

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from runners.decode.engine import Engine, WindowTask
 from runners.decode.model import ModelHandle, open_model
 from runners.placement import DeviceLayout, Placement
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.options import DecodeOptions
-from transcription.core.settings import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import WindowResult
 
 Recordings = dict[str, NDArray[np.int16]]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.decode.prompt import CONTEXT, POSITIONS, context_of, fit
-from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 
 TOKENS = st.lists(st.integers(0, 50_000), max_size=500)
 

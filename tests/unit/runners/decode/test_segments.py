@@ -14,7 +14,7 @@ from runners.decode.segments import Segmenter, lasting
 from runners.decode.tokenizers import Tokenizers
 from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import FRAMES_PER_SECOND
-from transcription.core.settings import EMBEDDED_MODEL_DIR
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.transcript import Word
 
 SEEK = 500

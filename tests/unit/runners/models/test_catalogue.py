@@ -20,8 +20,9 @@ from runners.models.catalogue import (
     resolve,
 )
 from scripts import download_models
+from transcription.core.default_folders import EMBEDDED_MODEL_DIR
 from transcription.core.errors import ModelNotAllowed, ModelUnavailable, UnknownModel
-from transcription.core.settings import EMBEDDED_MODEL_DIR, Settings
+from transcription.core.settings import Settings
 
 
 @pytest.fixture
