@@ -41,6 +41,12 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture(params=["server", "here"])
-def anywhere(request: pytest.FixtureRequest, service: LocalService) -> list[str]:
+def anywhere(request: pytest.FixtureRequest, on_the_server: list[str]) -> list[str]:
     """The arguments that select the server, or none for this process."""
-    return ["--server", service.url] if request.param == "server" else []
+    return on_the_server if request.param == "server" else []
+
+
+@pytest.fixture
+def on_the_server(service: LocalService) -> list[str]:
+    """For what is the same with and without a server, which needs a third of the CPU: the model is loaded there."""
+    return ["--server", service.url]

@@ -91,14 +91,14 @@ def test_a_file_that_breaks_off_is_transcribed_with_a_warning(
     assert "cut.flac: The file breaks off after" in done.stderr
 
 
-def test_an_existing_file_is_replaced_only_with_overwrite(run: Run, talk: Path) -> None:
+def test_an_existing_file_is_replaced_only_with_overwrite(run: Run, talk: Path, on_the_server: list[str]) -> None:
     text = talk.with_suffix(".txt")
     text.write_text("corrected by hand")
-    refused = run(talk)
+    refused = run(talk, *on_the_server)
     assert refused.returncode == 1
     assert "--overwrite" in refused.stderr
     assert text.read_text() == "corrected by hand"
-    assert run(talk, "--overwrite").returncode == 0
+    assert run(talk, *on_the_server, "--overwrite").returncode == 0
     assert text.read_text() != "corrected by hand"
 
 
@@ -119,13 +119,13 @@ def test_two_recordings_of_one_name_do_not_overwrite_each_other(
 
 
 def test_a_result_is_printed_in_utf_8_whatever_the_encoding_of_the_terminal(
-    run: Run, tmp_path: Path, spoken_clips: dict[str, SpokenClip]
+    run: Run, tmp_path: Path, spoken_clips: dict[str, SpokenClip], on_the_server: list[str]
 ) -> None:
     clip = next(clip for clip in spoken_clips.values() if not clip.text.isascii())
     path = (tmp_path / "r\u00e9union \u4e16").with_suffix(clip.path.suffix)
     path.write_bytes(clip.path.read_bytes())
     for encoding in ("ascii", "latin-1", "utf-16"):
-        done = run(path, tmp_path / "\u4e16", "--stdout", PYTHONIOENCODING=encoding)
+        done = run(path, tmp_path / "\u4e16", *on_the_server, "--stdout", PYTHONIOENCODING=encoding)
         assert done.stdout == f"{clip.text}\n"
         assert done.stderr.endswith("\u4e16: cannot be read: No such file or directory\n")
 
@@ -142,20 +142,26 @@ def test_names_and_options_survive_a_locale_without_utf_8(
 
 
 @pytest.mark.parametrize("source", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
-def test_standard_input_by_its_path_is_standard_input(run: Run, spoken_clip: SpokenClip, source: str) -> None:
-    done = run(source, input=spoken_clip.path.read_bytes())
+def test_standard_input_by_its_path_is_standard_input(
+    run: Run, spoken_clip: SpokenClip, source: str, on_the_server: list[str]
+) -> None:
+    done = run(source, *on_the_server, input=spoken_clip.path.read_bytes())
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{spoken_clip.text}\n", "")
 
 
-def test_the_output_of_a_command_may_be_transcribed(spoken_clip: SpokenClip, tmp_path: Path) -> None:
-    script = f"{' '.join(COMMAND)} <(cat '{spoken_clip.path}') - < '{spoken_clip.path}'"
+def test_the_output_of_a_command_may_be_transcribed(
+    spoken_clip: SpokenClip, tmp_path: Path, on_the_server: list[str]
+) -> None:
+    script = f"{' '.join([*COMMAND, *on_the_server])} <(cat '{spoken_clip.path}') - < '{spoken_clip.path}'"
     done = subprocess.run(["bash", "-c", script], env=environment(tmp_path), capture_output=True, timeout=100)
     assert (done.returncode, done.stdout.decode()) == (0, f"{spoken_clip.text}\n" * 2), done.stderr
 
 
-def test_standard_output_that_is_full_or_closed_is_an_error(tmp_path: Path, talk: Path) -> None:
+def test_standard_output_that_is_full_or_closed_is_an_error(
+    tmp_path: Path, talk: Path, on_the_server: list[str]
+) -> None:
     for target in (">/dev/full", ">&-"):
-        script = f"{' '.join(COMMAND)} --stdout '{talk}' {target}"
+        script = f"{' '.join([*COMMAND, *on_the_server])} --stdout '{talk}' {target}"
         done = subprocess.run(["bash", "-c", script], env=environment(tmp_path), capture_output=True, timeout=100)
         assert done.returncode == 1
         assert done.stderr.decode().startswith(f"{talk}: standard output cannot be written: ")
@@ -165,8 +171,10 @@ def test_standard_output_that_is_full_or_closed_is_an_error(tmp_path: Path, talk
     assert (listed.returncode, listed.stderr.count(b"\n")) == (1, 1)
 
 
-def test_results_are_written_into_the_output_folder(run: Run, talk: Path, tmp_path: Path) -> None:
-    assert run(talk, "-d", tmp_path / "new" / "folder").returncode == 0
+def test_results_are_written_into_the_output_folder(
+    run: Run, talk: Path, tmp_path: Path, on_the_server: list[str]
+) -> None:
+    assert run(talk, *on_the_server, "-d", tmp_path / "new" / "folder").returncode == 0
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["talk.txt"]
 
 
@@ -302,8 +310,10 @@ def test_speakers_are_told_apart(run: Run, tmp_path: Path, conversation: Path, a
     }
 
 
-def test_the_number_of_speakers_may_be_given(run: Run, conversation: Path) -> None:
-    done = run(conversation, "--speakers", "1", "-f", "json", "--stdout", "--set", "hallucinations=keep")
+def test_the_number_of_speakers_may_be_given(run: Run, conversation: Path, on_the_server: list[str]) -> None:
+    done = run(
+        conversation, *on_the_server, "--speakers", "1", "-f", "json", "--stdout", "--set", "hallucinations=keep"
+    )
     assert len(json.loads(done.stdout)["speakers"]) == 1
 
 

@@ -43,9 +43,11 @@ def test_the_text_is_printed_as_it_comes(
     assert run(talk, *anywhere, "--overwrite", "--verbose", "False").stdout == ""
 
 
-def test_a_reader_of_the_text_that_leaves_does_not_stop_the_work(tmp_path: Path, talk: Path) -> None:
+def test_a_reader_of_the_text_that_leaves_does_not_stop_the_work(
+    tmp_path: Path, talk: Path, on_the_server: list[str]
+) -> None:
     for target in (">/dev/full", ">&-"):
-        script = f"{' '.join(COMMAND)} --overwrite '{talk}' {target}"
+        script = f"{' '.join([*COMMAND, *on_the_server])} --overwrite '{talk}' {target}"
         done = subprocess.run(["bash", "-c", script], env=environment(tmp_path), capture_output=True, timeout=100)
         assert (done.returncode, done.stderr.decode()) == (0, f"{talk}: {talk.with_suffix('.txt')}\n")
 
