@@ -188,7 +188,7 @@ def test_a_reader_who_leaves_ends_the_work(service: LocalService, create: Create
     next(iter(stream))
     assert media_processes(service)
     stream.close()
-    assert wait_until(lambda: not media_processes(service), 5)
+    assert wait_until(lambda: not media_processes(service))
 
 
 # Errors
@@ -248,5 +248,5 @@ def test_a_client_that_gives_up_ends_the_work_and_may_try_again(
     ask = official.audio.transcriptions.create
     with pytest.raises(openai.APITimeoutError):
         ask(model="whisper-1", file=recordings.speech("patience.mp3", 590), timeout=2)
-    assert wait_until(lambda: not media_processes(service), 10)
+    assert wait_until(lambda: not media_processes(service))
     assert ask(model="whisper-1", file=recordings.speech("patient.mp3", 5)).text

@@ -49,7 +49,7 @@ def client(reader: LocalService) -> Iterator[httpx.Client]:
 @pytest.fixture(autouse=True)
 def nothing_is_left(folder: Path, reader: LocalService) -> Iterator[None]:
     yield
-    assert wait_until(lambda: not files_under(folder / "uploads"), 10)
+    assert wait_until(lambda: not files_under(folder / "uploads"))
 
 
 def test_get_with_a_url_has_the_text(client: httpx.Client, site: str, spoken_clip: SpokenClip) -> None:

@@ -98,7 +98,7 @@ def test_what_is_put_into_a_watched_folder_is_transcribed_until_an_interrupt(
     inbox.mkdir()
     sound = talk.read_bytes()
     with subprocess.Popen(
-        ["env", "--default-signal=INT", *COMMAND, "watch", str(inbox), "-s", service.url, "--settle", "0.7"],
+        ["env", "--default-signal=INT", *COMMAND, "watch", str(inbox), "-s", service.url, "--settle", "3"],
         env=environment(tmp_path),
         stderr=subprocess.PIPE,
         text=True,

@@ -157,7 +157,8 @@ def test_cancelling_the_decoder_leaves_no_process(tmp_path, settings):
 
     async def cancel_it() -> None:
         task = asyncio.create_task(read_slowly())
-        await asyncio.sleep(0.3)
+        while not media_children():
+            await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

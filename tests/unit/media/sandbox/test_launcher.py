@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -13,6 +12,7 @@ import pytest
 
 from tests.support.commands import RESOURCES, finished, run
 from tests.support.media_files import ROOT, launchers, media_children, noise, write_wav
+from tests.support.waiting import wait_until
 from transcription.core.errors import ServiceUnavailable
 from transcription.media import probe as probing
 from transcription.media.probe import probe
@@ -31,13 +31,6 @@ def the_launcher():
 
 def open_descriptors():
     return the_launcher().num_fds(), psutil.Process().num_fds()
-
-
-def wait_until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 def is_gone(pid):
@@ -254,8 +247,14 @@ def test_an_end_is_sent_as_a_short_message():
 
 def test_a_launcher_without_free_descriptors_rejects_orders_and_continues():
     launcher = the_launcher()
-    run("/bin/true")
-    time.sleep(0.1)  # it tells that a process ended a moment before it closes the channel
+
+    async def until_closed():
+        async with confined(["/bin/true"], RESOURCES) as process:
+            await process.wait()
+            # It tells that a process ended a moment before it closes the channel.
+            assert await asyncio.get_running_loop().sock_recv(process._channel, 1) == b""
+
+    asyncio.run(until_closed())
     few = launcher.num_fds() + 1
     _, most = launcher.rlimit(psutil.RLIMIT_NOFILE)
     launcher.rlimit(psutil.RLIMIT_NOFILE, (few, most))
