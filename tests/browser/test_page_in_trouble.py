@@ -57,6 +57,25 @@ def test_a_busy_service_says_when_to_try_again_and_the_recording_is_sent_again(v
     visited.wait_until_done()
 
 
+def test_a_service_that_does_not_answer_is_called_unreachable(visit: OpenPage) -> None:
+    visited = visit()
+    page = visited.page
+    page.route("**/result?*", lambda route: route.abort())
+    visited.transcribe(SHORT)
+    expect(page.get_by_role("alert")).to_have_text("The service cannot be reached. Is it running?")
+    page.unroute("**/result?*")
+    page.get_by_role("button", name="Try again").click()
+    visited.wait_until_done()
+
+
+def test_an_error_of_the_page_is_not_called_one_of_the_service(visit: OpenPage) -> None:
+    visited = visit()
+    page = visited.page
+    page.route("**/result?*", lambda route: route.fulfill(content_type="application/json", body="{}"))
+    visited.transcribe(SHORT)
+    expect(page.get_by_role("alert")).to_contain_text("This page has failed: ")
+
+
 def test_a_recording_that_arrived_is_not_sent_again(visit: OpenPage) -> None:
     visited = visit()
     page = visited.page

@@ -1,6 +1,6 @@
 // What went wrong, how far things are, and what is said to screen readers.
 
-import { ServiceError, whenToRetry } from "./api.js";
+import { ServiceError, Unreachable, whenToRetry } from "./api.js";
 import { hide } from "./focus.js";
 
 const ANNOUNCEMENT_STEP = 10; // percent
@@ -14,8 +14,10 @@ export function showError(error, again = null) {
   if (error.name === "AbortError") return;
   const id = error.requestId ? ` (request ${error.requestId})` : "";
   const isOurs = error instanceof ServiceError;
-  if (!isOurs && !(error instanceof TypeError)) console.error(error);
-  at("alert").textContent = isOurs ? `${error.message}${whenToRetry(error.retryAfter)}${id}` : "The service cannot be reached. Is it running?";
+  const isOfThisPage = !isOurs && !(error instanceof Unreachable);
+  if (isOfThisPage) console.error(error);
+  const message = isOfThisPage ? `This page has failed: ${error.message}. Reload it.` : error.message;
+  at("alert").textContent = `${message}${whenToRetry(error.retryAfter)}${id}`;
   at("alert").hidden = false;
   retry = again;
   at("again").hidden = !(again && (!isOurs || [429, 503].includes(error.status)));

@@ -18,6 +18,17 @@ export class ServiceError extends Error {
   }
 }
 
+/** There is no response, or the connection was lost before its end. */
+export class Unreachable extends Error {
+  constructor() {
+    super("The service cannot be reached. Is it running?");
+  }
+}
+
+function unreachable(error) {
+  throw error.name === "AbortError" ? error : new Unreachable();
+}
+
 /** When to try again, as a sentence after others; "" if it is not known. seconds: or null. */
 export const whenToRetry = (seconds) => (seconds ? ` Try again in ${seconds} s.` : "");
 
@@ -40,14 +51,17 @@ function errorOf(status, text, retryAfter) {
   return new ServiceError(status, body, Number.parseInt(retryAfter ?? "", 10) || null);
 }
 
-/** Send a request. Throws ServiceError, TypeError if there is no response, AbortError. */
+/** Send a request. Throws ServiceError, Unreachable, AbortError. */
 export async function ask(path, options = {}) {
-  const response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
-  if (!response.ok) throw errorOf(response.status, await response.text(), response.headers.get("Retry-After"));
+  const response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } }).catch(unreachable);
+  if (!response.ok) {
+    const text = await response.text().catch(unreachable);
+    throw errorOf(response.status, text, response.headers.get("Retry-After"));
+  }
   return response;
 }
 
-export const askJson = async (path, options) => (await ask(path, options)).json();
+export const askJson = async (path, options) => (await ask(path, options)).json().catch(unreachable);
 
 /** Submit a recording as a job. onProgress: called with the share that has been sent, 0..1. Resolves to the id of the job. */
 export function submit(file, fields, onProgress, signal) {
@@ -64,7 +78,7 @@ export function submit(file, fields, onProgress, signal) {
       if (request.status === 202) resolve(JSON.parse(request.responseText).job_id);
       else reject(errorOf(request.status, request.responseText, request.getResponseHeader("Retry-After")));
     };
-    request.onerror = () => reject(new TypeError("The connection was lost."));
+    request.onerror = () => reject(new Unreachable());
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(form);

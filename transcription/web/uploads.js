@@ -67,7 +67,7 @@ export class Uploads {
       if (error.name === "AbortError") return;
       if (upload.isPatient && error instanceof ServiceError && BUSY.includes(error.status)) this.#sendLater(upload, error);
       else {
-        Object.assign(upload, { status: "not sent", detail: error instanceof ServiceError ? error.message : "The service cannot be reached." });
+        Object.assign(upload, { status: "not sent", detail: error.message });
         upload.reject(error);
       }
     }
