@@ -98,6 +98,13 @@ class Writer:
     async def wait_closed(self) -> None:
         pass
 
+    @property
+    def transport(self) -> Writer:
+        return self
+
+    def abort(self) -> None:
+        self.closed = True
+
 
 def wyoming_seconds(writer: Writer, *events: Event) -> float:
     """Serve a client that sends some events and then nothing, until the connection ends."""
