@@ -15,6 +15,12 @@ from transcription.live.turns import Started, Turn
 from transcription.media.voice_activity import CHUNK_SAMPLES
 
 
+def hear(listening: Listening, probability: float, chunks: int) -> list[Turn]:
+    """So much sound, in all of which a voice is so probable."""
+    listening.append(np.zeros(chunks * CHUNK_SAMPLES, np.int16))
+    return listening.hear([probability] * chunks)
+
+
 def test_the_number_of_a_cleared_utterance_is_not_used_again() -> None:
     listening = Listening(LiveOptions(DecodeOptions("base"), turn_detection=None))
     listening.append(np.zeros(1600, np.int16))
@@ -32,19 +38,14 @@ def test_where_nothing_is_spoken_nothing_is_cleared() -> None:
 
 def test_in_a_pause_the_likely_end_is_that_of_the_utterance_if_the_pause_lasts() -> None:
     listening = Listening(LiveOptions(DecodeOptions("base")))
-
-    def hear(probability: float, chunks: int) -> list[Turn]:
-        listening.append(np.zeros(chunks * CHUNK_SAMPLES, np.int16))
-        return listening.hear([probability] * chunks)
-
-    [started] = hear(0.9, 10)
+    [started] = hear(listening, 0.9, 10)
     listening.start(started)
     assert listening.likely_end is None
-    hear(0.0, 5)
+    hear(listening, 0.0, 5)
     assert listening.likely_end is None
-    hear(0.0, 5)
+    hear(listening, 0.0, 5)
     likely = listening.likely_end
-    [stopped] = hear(0.0, 6)
+    [stopped] = hear(listening, 0.0, 6)
     assert listening.end(stopped.at)[1] == likely
     assert listening.likely_end is None
 
@@ -83,31 +84,21 @@ def test_an_update_before_anything_is_said_counts_at_once() -> None:
 def test_an_utterance_that_the_client_was_to_end_is_ended_by_a_pause_once_the_service_finds_the_turns() -> None:
     options = LiveOptions(DecodeOptions("base"), turn_detection=None)
     listening = Listening(options)
-
-    def hear(probability: float, chunks: int) -> list[Turn]:
-        listening.append(np.zeros(chunks * CHUNK_SAMPLES, np.int16))
-        return listening.hear([probability] * chunks)
-
-    hear(0.9, 10)
+    hear(listening, 0.9, 10)
     utterance = listening.current
-    assert hear(0.0, 40) == []
+    assert hear(listening, 0.0, 40) == []
     listening.update(replace(options, turn_detection=TurnDetection()))
     assert listening.current is utterance
-    [stopped] = hear(0.0, 20)
+    [stopped] = hear(listening, 0.0, 20)
     listening.end(stopped.at)
-    [started] = hear(0.9, 5)
+    [started] = hear(listening, 0.9, 5)
     assert listening.start(started).number == 1
 
 
 def test_the_client_may_take_the_turns_back_before_a_pause_has_ended_them() -> None:
     options = LiveOptions(DecodeOptions("base"), turn_detection=None)
     listening = Listening(options)
-
-    def hear(probability: float, chunks: int) -> list[Turn]:
-        listening.append(np.zeros(chunks * CHUNK_SAMPLES, np.int16))
-        return listening.hear([probability] * chunks)
-
-    hear(0.9, 10)
+    hear(listening, 0.9, 10)
     listening.update(replace(options, turn_detection=TurnDetection()))
     listening.update(options)
-    assert hear(0.0, 100) == []
+    assert hear(listening, 0.0, 100) == []
