@@ -52,18 +52,20 @@ def people_in(observations: Sequence[Observation], options: SpeakerOptions) -> N
     is_short = clear < max(SHORT_SECONDS, RELIABLE_SHARE * float(seconds.sum()))
     least = SHORT_RELIABLE_SECONDS if is_short else RELIABLE_SECONDS
     reliable = seconds >= min(least, seconds.max(initial=0.0))
-    told = reliable & voices.any(axis=1)
+    heard = np.asarray(voices.any(axis=1), np.bool_)
+    told = reliable & heard
     if not told.any():
         return np.empty((0, VOICE_NUMBERS), np.float32)
-    found = _clustered(voices[told], seconds[told].astype(np.float64), options.least)
+    pieces = Clusters(voices, seconds.astype(np.float64))
+    clearest = pieces.of(told)
+    found = _clustered(clearest.means, clearest.weights, options.least)
     while len(found) > options.least and (pair := _one_twice(observations, found)):
         found = found.with_one_less(*pair)
     found = reduced(found, options.most)
-    starts = [_start(voices[told], seconds[told].astype(np.float64), cut, len(found)) for cut in START_CUTS]
-    heard = voices.any(axis=1)
-    pieces = Clusters(voices[heard], seconds[heard].astype(np.float64))
-    least = min(SMALLEST_SECONDS, SMALLEST_SHARE * float(pieces.weights.sum()))
-    people = best_partition(pieces, (found.directions, *starts), len(found), least)
+    starts = [_start(clearest, cut, len(found)) for cut in START_CUTS]
+    said = pieces.of(heard)
+    smallest = min(SMALLEST_SECONDS, SMALLEST_SHARE * float(said.weights.sum()))
+    people = best_partition(said, (found.directions, *starts), len(found), smallest)
     return found.directions if people is None else people
 
 
@@ -119,12 +121,12 @@ def _clustered(voices: NDArray[np.float32], seconds: NDArray[np.float64], least:
     return large
 
 
-def _start(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float, people: int) -> NDArray[np.float32]:
-    """Voices to begin a partition with: the largest clusters at this cut."""
-    clusters = _linked_in_blocks(voices, seconds, cut)
-    large = np.argsort(-clusters.weights, kind="stable")[: people + MORE_VOICES]
-    enough = clusters.weights >= min(START_SECONDS, clusters.weights.max())
-    return Clusters(clusters.means[large], clusters.weights[large]).of(enough[large]).directions
+def _start(pieces: Clusters, cut: float, people: int) -> NDArray[np.float32]:
+    """Voices to begin a partition with: the largest clusters of the pieces at this cut."""
+    clusters = _linked_in_blocks(pieces.means, pieces.weights, cut)
+    enough = clusters.of(clusters.weights >= min(START_SECONDS, clusters.weights.max()))
+    largest = np.argsort(-enough.weights, kind="stable")[: people + MORE_VOICES]
+    return enough.directions[largest]
 
 
 def _large(voices: NDArray[np.float32], seconds: NDArray[np.float64], cut: float, smallest: float) -> Clusters:
