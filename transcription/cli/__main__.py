@@ -7,19 +7,19 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-INTERRUPTED = (130, 143, 129)  # by Ctrl-C, SIGTERM, a terminal that was closed
+ENDED_BY_SIGNAL = (130, 143, 129)  # 128 + the signal: Ctrl-C, SIGTERM, a terminal that was closed
 
 
 def start() -> None:
     """Run the command. Ctrl-C ends it quietly also in the second that its imports take."""
     try:
-        from transcription.cli.main import main
+        from transcription.cli.main import PROGRAM, main
 
-        main(prog_name="transcribe")  # also if Python runs this module
+        main(prog_name=PROGRAM)  # also if Python runs this module
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED[0])
+        sys.exit(ENDED_BY_SIGNAL[0])
     except SystemExit as end:
-        if end.code in INTERRUPTED:
+        if end.code in ENDED_BY_SIGNAL:
             end_at_once(int(end.code))
         raise
 
