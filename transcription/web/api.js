@@ -25,7 +25,8 @@ export class Unreachable extends Error {
   }
 }
 
-function unreachable(error) {
+/** What a promise of a response, or of a body, is caught with. Throws AbortError as it is. */
+export function unreachable(error) {
   throw error.name === "AbortError" ? error : new Unreachable();
 }
 
@@ -113,7 +114,7 @@ export async function* parse(stream) {
   let text = "";
   try {
     while (true) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch(unreachable);
       if (done) return;
       text += value;
       const blocks = text.split("\n\n");

@@ -1,6 +1,6 @@
 // Correcting the open transcript, and saving it to its job.
 
-import { ServiceError, ask, askJson } from "./api.js";
+import { ServiceError, ask, askJson, unreachable } from "./api.js";
 import { announce, showError } from "./alerts.js";
 import { TranscriptDocument } from "./document.js";
 import { Editor } from "./editor.js";
@@ -114,7 +114,7 @@ export class Correcting {
       open.overwrites = true;
       throw new ServiceError(CONFLICT, { message: CHANGED }, null);
     }
-    const { version } = await response.json();
+    const { version } = await response.json().catch(unreachable);
     Object.assign(open, { saved: segments, version, tag: response.headers.get("ETag"), overwrites: false });
     await this.#keep(open, true); // what was typed or told meanwhile is not saved
     if (this.#open !== open) return;
@@ -261,7 +261,7 @@ export class Correcting {
 
 async function read(job, signal) {
   const response = await ask(`jobs/${job}/transcript`, { signal });
-  return { ...(await response.json()), tag: response.headers.get("ETag") };
+  return { ...(await response.json().catch(unreachable)), tag: response.headers.get("ETag") };
 }
 
 /** A segment as the service takes it. */

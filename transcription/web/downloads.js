@@ -1,6 +1,6 @@
 // Copies and downloads of transcripts, rendered by the service unless it has no result.
 
-import { ask } from "./api.js";
+import { ask, unreachable } from "./api.js";
 import { canRender, nameOf, render } from "./formats.js";
 import { downloadZip } from "./vendor/client-zip.js";
 
@@ -20,14 +20,14 @@ async function rendered(job, select, layout) {
   const query = new URLSearchParams({ response_format: select.value });
   if ("takesLayout" in optionOf(select).dataset) for (const [name, value] of new FormData(layout)) if (value) query.set(name, value);
   const response = await ask(`jobs/${job}/result?${query}`);
-  return { content: await response.blob(), fast: Number(response.headers.get("X-Subtitle-Warnings") ?? 0) };
+  return { content: await response.blob().catch(unreachable), fast: Number(response.headers.get("X-Subtitle-Warnings") ?? 0) };
 }
 
 /** Subtitles of a job as WebVTT, in the chosen layout. Throws the errors of `ask`. */
 export async function subtitles(job, layout, signal) {
   const query = new URLSearchParams({ response_format: "vtt" });
   for (const [name, value] of new FormData(layout)) if (value) query.set(name, value);
-  return (await ask(`jobs/${job}/result?${query}`, { signal })).blob();
+  return (await ask(`jobs/${job}/result?${query}`, { signal })).blob().catch(unreachable);
 }
 
 /** Download the transcript of a job. Returns the number of cues that are too fast to read. */
