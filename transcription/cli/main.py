@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,17 @@ def run(files: Sequence[str], choices: Mapping[str, Any], screen: Screen) -> int
     check_layout_of(parameters, formats)
     if files[:1] == (WATCH,) and not Path(WATCH).is_file():
         return watch_folder(files[1:], formats, choices, parameters, screen)
+    return transcribe_files(files, formats, choices, parameters, screen)
+
+
+def transcribe_files(
+    files: Sequence[str],
+    formats: tuple[ResponseFormat, ...],
+    choices: Mapping[str, Any],
+    parameters: dict[str, str],
+    screen: Screen,
+) -> int:
+    """The exit code; one file that fails does not end the others. Raises ServerUnavailable and click.UsageError."""
     if not files:
         raise click.UsageError("Missing argument 'FILE...'. transcribe --help lists what can be given.")
     found = find_recordings(files)
@@ -109,22 +120,23 @@ def run(files: Sequence[str], choices: Mapping[str, Any], screen: Screen) -> int
     with transcriber_for(choices, parameters) as transcriber:
         check_model_of(transcriber, choices)
         session = Session(transcriber, Output(choices["overwrite"]), screen, parameters, most_copied)
-        failures = len(without)
-        good = []
-        for each in work:
-            try:
-                session.check(each)
-                good.append(each)
-            except RecordingFailed as error:
-                failures += 1
-                screen.complain(each.recording.title, error)
-        for each in good:
-            try:
-                session.transcribe(each)
-            except RecordingFailed as error:
-                failures += 1
-                screen.complain(each.recording.title, error)
-    return SOME_FAILED if failures else 0
+        # All are checked before the first is transcribed, which may take hours.
+        good = those_without_failure(session.check, work, screen)
+        done = those_without_failure(session.transcribe, good, screen)
+    return SOME_FAILED if without or len(done) < len(work) else 0
+
+
+def those_without_failure(step: Callable[[Work], None], work: Sequence[Work], screen: Screen) -> list[Work]:
+    """The work whose step did not fail. The user is told of the other."""
+    done = []
+    for each in work:
+        try:
+            step(each)
+        except RecordingFailed as error:
+            screen.complain(each.recording.title, error)
+        else:
+            done.append(each)
+    return done
 
 
 def work_for(

@@ -56,44 +56,57 @@ class ErrorShapeMiddleware:
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket. The routes send errors as messages; this is for what they do not expect."""
-        accepted, gone = False, False
-
-        async def send_if_there(message: Message) -> None:
-            nonlocal gone
-            try:
-                await send(message)
-            except OSError:  # the client has left, says the ASGI specification
-                gone = True
-                raise
-
-        async def send_denial(message: Message) -> None:
-            await send_if_there({**message, "type": DENIAL + message["type"]})
-
-        async def send_shaped(message: Message) -> None:
-            nonlocal accepted
-            if message["type"].startswith(DENIAL + "http."):
-                await rewriter.send({**message, "type": message["type"].removeprefix(DENIAL)})
-                return
-            if not accepted and message["type"] == "websocket.close":  # Starlette's, where there is no such route
-                await rewriter.send({"type": "http.response.start", "status": NOT_FOUND, "headers": []})
-                await rewriter.send({"type": "http.response.body", "body": b""})
-                return
-            accepted = True
-            await send_if_there(message)
-
-        rewriter = ErrorRewriter(send_denial, openai=is_openai(scope["path"]))
+        channel = WebSocketChannel(send, openai=is_openai(scope["path"]))
         try:
-            await self._app(scope, receive, send_shaped)
+            await self._app(scope, receive, channel.send)
         except Exception as error:
-            if gone and isinstance(error, OSError | WebSocketDisconnect):
+            if channel.gone and isinstance(error, OSError | WebSocketDisconnect):
                 return
             log.exception("unexpected_error", endpoint=scope["path"])
-            if gone:
-                return
-            if accepted:
-                await send({"type": "websocket.close", "code": INTERNAL_CLOSE_CODE})
-            else:
-                await rewriter.fail()
+            await channel.fail()
+
+
+class WebSocketChannel:
+    """Passes the messages of a WebSocket on to `send`; a refusal before it is accepted is an error in our shape.
+
+    openai: errors in OpenAI's shape, not in ours. gone: the client has left.
+    """
+
+    def __init__(self, send: Send, *, openai: bool) -> None:
+        self._send = send
+        self._denial = ErrorRewriter(self._send_denial, openai=openai)
+        self._accepted = False
+        self.gone = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on. Raises OSError if the client has left."""
+        if message["type"].startswith(DENIAL + "http."):
+            await self._denial.send({**message, "type": message["type"].removeprefix(DENIAL)})
+        elif not self._accepted and message["type"] == "websocket.close":  # Starlette's, where there is no such route
+            await self._denial.send({"type": "http.response.start", "status": NOT_FOUND, "headers": []})
+            await self._denial.send({"type": "http.response.body", "body": b""})
+        else:
+            self._accepted = True
+            await self._send_if_there(message)
+
+    async def fail(self) -> None:
+        """End the connection for an internal error, unless the client has left."""
+        if self.gone:
+            return
+        if self._accepted:
+            await self._send({"type": "websocket.close", "code": INTERNAL_CLOSE_CODE})
+        else:
+            await self._denial.fail()
+
+    async def _send_denial(self, message: Message) -> None:
+        await self._send_if_there({**message, "type": DENIAL + message["type"]})
+
+    async def _send_if_there(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:  # the client has left, says the ASGI specification
+            self.gone = True
+            raise
 
 
 class ErrorRewriter:
