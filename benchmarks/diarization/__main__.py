@@ -112,7 +112,7 @@ def _conversations(options: argparse.Namespace) -> Iterator[Conversation]:
     if options.half:
         in_given = {each.speaker for conversation in given for each in conversation.reference}
         unheard = {name: paths for name, paths in voices.items() if name not in in_given}
-        yield from drawn(unheard, options.half, options.seeds)
+        yield from drawn(unheard, options.half, options.seeds, in_one_sitting=options.one_sitting)
         return
     for recipe in (*RECIPES, *HARDER) if options.harder else RECIPES:
         if voices and recipe.name not in options.without:
@@ -132,6 +132,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="folders of recordings named SPEAKER-CHAPTER-NUMBER",
     )
     parser.add_argument("--half", choices=HALVES, help="build drawn conversations instead, of half of --voices")
+    parser.add_argument("--one-sitting", action="store_true", help="with --half: recordings of one chapter of each")
     parser.add_argument("--seeds", type=int, default=1, help="conversations built of each kind; 0 for none (1)")
     parser.add_argument(
         "--without", nargs="+", choices=[recipe.name for recipe in RECIPES], default=[], help="kinds not built"

@@ -120,13 +120,15 @@ def by_speaker(*folders: Path) -> dict[str, list[Path]]:
     return found
 
 
-def build(recipe: Recipe, voices: Mapping[str, Sequence[Path]], seed: int) -> Conversation:
-    """A conversation between speakers drawn from `voices`; the same for the same seed.
+def build(
+    recipe: Recipe, voices: Mapping[str, Sequence[Path]], seed: int, least: int = LEAST_UTTERANCES
+) -> Conversation:
+    """A conversation between speakers drawn from `voices`; the same for the same seed. least: recordings of each.
 
     Speakers come with equal chances, and one who has said everything starts again, at another loudness.
     """
     draw = np.random.default_rng(seed)
-    enough = [name for name in sorted(voices) if len(voices[name]) >= LEAST_UTTERANCES]
+    enough = [name for name in sorted(voices) if len(voices[name]) >= least]
     names = [str(name) for name in draw.choice(enough, recipe.speakers, replace=False)]
     gains = {name: draw.uniform(*GAINS_DB) for name in names}
     pools: dict[str, list[Samples]] = {name: [] for name in names}

@@ -15,6 +15,7 @@ from benchmarks.diarization.conversations import LEAST_UTTERANCES, Conversation,
 
 CHOOSING, FINAL = "choosing", "final"
 HALVES = (CHOOSING, FINAL)
+LEAST_IN_A_SITTING = 2  # recordings of a speaker, where only those of one chapter are used
 SECONDS = 120.0
 SPEAKERS = range(1, 7)
 OVERLAPPING = 0.15  # of the turns, at most
@@ -35,6 +36,17 @@ def half_of(voices: Mapping[str, Sequence[Path]], half: str) -> dict[str, Sequen
     return {name: voices[name] for name in enough[HALVES.index(half) :: 2]}
 
 
+def one_sitting(voices: Mapping[str, Sequence[Path]]) -> dict[str, Sequence[Path]]:
+    """Of each speaker the chapter with the most recordings: others may be of another day, room and way of speaking."""
+    chosen = {}
+    for name, paths in voices.items():
+        chapters: dict[str, list[Path]] = {}
+        for path in paths:
+            chapters.setdefault(path.name.rsplit("-" if "-" in path.name else "W", 1)[0], []).append(path)
+        chosen[name] = chapters[max(chapters, key=lambda chapter: (len(chapters[chapter]), chapter))]
+    return chosen
+
+
 def recipes(seeds: int) -> Iterator[tuple[Recipe, int]]:
     """For each seed a conversation of each number of speakers on each channel, and the seed to build it with."""
     for seed in range(seeds):
@@ -48,7 +60,11 @@ def recipes(seeds: int) -> Iterator[tuple[Recipe, int]]:
                 yield recipe, int(draw.integers(2**31))
 
 
-def drawn(voices: Mapping[str, Sequence[Path]], half: str, seeds: int) -> Iterator[Conversation]:
+def drawn(
+    voices: Mapping[str, Sequence[Path]], half: str, seeds: int, *, in_one_sitting: bool = False
+) -> Iterator[Conversation]:
     """Conversations between the people of one half; the same for the same voices."""
-    people = half_of(voices, half)
-    return (build(recipe, people, seed) for recipe, seed in recipes(seeds))
+    people, least = half_of(voices, half), LEAST_UTTERANCES
+    if in_one_sitting:
+        people, least = one_sitting(people), LEAST_IN_A_SITTING
+    return (build(recipe, people, seed, least) for recipe, seed in recipes(seeds))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.diarization.conversations import LEAST_UTTERANCES
-from benchmarks.diarization.drawn import CHANNELS, CHOOSING, FINAL, SPEAKERS, half_of, recipes
+from benchmarks.diarization.drawn import CHANNELS, CHOOSING, FINAL, SPEAKERS, half_of, one_sitting, recipes
 
 VOICES = {f"{number}": [Path(f"{number}-1-{each}.flac") for each in range(LEAST_UTTERANCES)] for number in range(7)}
 
@@ -33,3 +33,13 @@ def test_there_is_a_conversation_of_each_number_of_people_on_each_channel(seeds:
 
 def test_more_seeds_leave_the_first_conversations_as_they_were() -> None:
     assert list(recipes(2))[: len(list(recipes(1)))] == list(recipes(1))
+
+
+def test_one_sitting_is_the_chapter_with_the_most_recordings() -> None:
+    chapters = {"5": [Path(f"5-{name}.flac") for name in ("10-0", "11-0", "11-1", "12-0")]}
+    assert one_sitting(chapters) == {"5": [Path("5-11-0.flac"), Path("5-11-1.flac")]}
+
+
+def test_recordings_without_chapters_are_all_of_one_sitting() -> None:
+    aishell = {"BAC009S0150": [Path(f"BAC009S0150W{number:04}.flac") for number in range(3)]}
+    assert one_sitting(aishell) == aishell
