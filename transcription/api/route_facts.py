@@ -31,6 +31,7 @@ class RouteFacts:
     stream: responses last as long as the client wishes, so the limit of concurrent streams applies.
     probe: supervisors call it every few seconds. No limits apply, requests are logged at DEBUG, and no key is required
         unless PROTECT_PROBES is set.
+    slow: a probe that holds the event loop for many milliseconds, so that one at a time is handled.
     public: no key is ever required.
     content_security_policy: the header of HTML responses.
     metric_label: the name of the route in metrics; its path if empty.
@@ -39,6 +40,7 @@ class RouteFacts:
     upload: bool = False
     stream: bool = False
     probe: bool = False
+    slow: bool = False
     public: bool = False
     content_security_policy: str = DEFAULT_POLICY
     metric_label: str = ""

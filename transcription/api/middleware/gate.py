@@ -32,7 +32,7 @@ Answer = TypeVar("Answer")
 
 
 class GateMiddleware:
-    """Lets reads in one after the other, and uploads beside them. Probes pass.
+    """Lets reads in one after the other, and beside them uploads, probes, and slow probes.
 
     Answers 503 to requests on connections beyond those that the descriptors allow, and to reads beyond MAX_WAITING.
     """
@@ -40,13 +40,20 @@ class GateMiddleware:
     def __init__(self, app: ASGIApp, routes: RouteTable) -> None:
         self._app = app
         self._routes = routes
-        self._reads = Entrance()
-        self._uploads = Entrance()
+        self._reads = Entrance(AT_ONCE, HOLD_SECONDS)
+        self._uploads = Entrance(AT_ONCE, HOLD_SECONDS)
+        self._slow_probes = Entrance(1, HOLD_SECONDS)
+        self._probes = Entrance(AT_ONCE, 0.0)  # the service that one asks for may not answer: no other waits for it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] not in ("http", "websocket") or (facts := self._routes.facts(scope)).probe:
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
+            return
+        facts = self._routes.facts(scope)
+        if facts.probe:
+            async with (self._slow_probes if facts.slow else self._probes).place() as leave:
+                await self._app(scope, receive, _before(send, leave))
         elif scope.get("state", {}).get(CROWDED):
             await self._refuse("Too many connections are open. Try again in a moment.", scope, receive, send)
         elif scope["type"] == "websocket":
@@ -67,15 +74,16 @@ class GateMiddleware:
 
 
 class Entrance:
-    """AT_ONCE places. waiting: requests without one."""
+    """Places of requests that begin. waiting: requests without one. hold_seconds: after which one has to be left."""
 
-    def __init__(self) -> None:
-        self._places = asyncio.Semaphore(AT_ONCE)
+    def __init__(self, places: int, hold_seconds: float) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._hold_seconds = hold_seconds
         self.waiting = 0
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Callable[[], None]]:
-        """A place. The function leaves it before the context ends; so does HOLD_SECONDS."""
+        """A place. The function leaves it before the context ends; so does its time."""
         self.waiting += 1
         try:
             await self._places.acquire()
@@ -90,7 +98,7 @@ class Entrance:
                 held = False
                 loop.call_soon(self._places.release)  # the next one begins in another round of the loop
 
-        timer = loop.call_later(HOLD_SECONDS, leave)
+        timer = loop.call_later(self._hold_seconds, leave)
         try:
             yield leave
         finally:

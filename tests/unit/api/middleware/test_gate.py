@@ -1,4 +1,4 @@
-"""Reads and uploads are let in a few at a time, apart from each other; probes pass, and what is too much is refused."""
+"""Reads, uploads and probes are let in a few at a time, apart from each other; what is too much is refused."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from transcription.api.middleware import gate
 from transcription.api.middleware.gate import AT_ONCE, CROWDED, GateMiddleware
 from transcription.bentoml_patches import bounded_connections
 
+METRICS = ("GET", "/metrics")
 READ, PROBE, UPLOAD = ("GET", "/status/7"), ("GET", "/health/live"), ("POST", "/transcribe")
 
 
@@ -102,7 +103,7 @@ def test_probes_and_uploads_pass_a_queue_of_reads(monkeypatch: pytest.MonkeyPatc
     run(scenario)
 
 
-@pytest.mark.parametrize("route", [READ, UPLOAD])
+@pytest.mark.parametrize("route", [READ, UPLOAD, METRICS])
 def test_requests_that_wait_for_nothing_do_not_all_precede_a_probe(route: tuple[str, str]) -> None:
     async def scenario(inner: Inner, ask: Any) -> None:
         inner.go.set()
@@ -110,6 +111,18 @@ def test_requests_that_wait_for_nothing_do_not_all_precede_a_probe(route: tuple[
         asked = [*(ask(route) for _ in range(AT_ONCE * 10)), ask(PROBE)]
         assert await asyncio.gather(*asked) == [200] * len(asked)
         assert inner.inside.index(PROBE[1]) <= AT_ONCE
+
+    run(scenario)
+
+
+def test_a_probe_that_waits_delays_no_other() -> None:
+    async def scenario(inner: Inner, ask: Any) -> None:
+        probes = [ask(PROBE) for _ in range(AT_ONCE + 3)]
+        while len(inner.inside) < len(probes):
+            await asyncio.sleep(0)
+        inner.go.set()
+        inner.finish.set()
+        await asyncio.gather(*probes)
 
     run(scenario)
 
