@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transcription.core.errors import InsufficientStorage, ServiceUnavailable
 from transcription.core.settings import Settings
-from transcription.media.intake.uploads_folder import open_uploads
+from transcription.media.intake.uploads_folder import open_uploads, setting_of
 from transcription.system.cgroup_memory import read_memory
 from transcription.system.disk import free_space
 
@@ -40,7 +40,8 @@ def disk_shortage(settings: Settings) -> str:
         free = free_space(folder)
     if free >= settings.min_free_disk:
         return ""
+    setting = setting_of(settings)
     return (
-        f"{free} bytes are free under TEMP_DIR, fewer than MIN_FREE_DISK ({settings.min_free_disk}). Free some space "
-        "or move TEMP_DIR."
+        f"{free} bytes are free under {setting}, fewer than MIN_FREE_DISK ({settings.min_free_disk}). Free some space "
+        f"or move {setting}."
     )

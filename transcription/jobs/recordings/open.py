@@ -9,9 +9,9 @@ from transcription.core.settings import InvalidSettings, Settings
 from transcription.jobs.recordings.base import RecordingStore
 from transcription.jobs.recordings.folder import FolderStore
 from transcription.jobs.recordings.mounts import disk_of
+from transcription.media.intake.uploads_folder import BESIDE_JOBS
 
 FOLDER_NAME = "spool"  # under JOBS_DIR
-UPLOADS_NAME = "uploads"
 FILE_SCHEME = "file://"
 
 
@@ -59,4 +59,4 @@ def with_uploads_beside_jobs(settings: Settings) -> Settings:
     disk = disk_of(folder)
     if disk == disk_of(settings.temp_dir) or disk != disk_of(settings.jobs_dir):
         return settings
-    return settings.model_copy(update={"temp_dir": settings.jobs_dir / UPLOADS_NAME})
+    return settings.model_copy(update={"temp_dir": settings.jobs_dir / BESIDE_JOBS})

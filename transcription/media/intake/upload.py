@@ -182,7 +182,7 @@ class Destination:
             try:
                 self._open(stack)
             except OSError as error:
-                raise unusable(error) from error
+                raise unusable(error, self._settings) from error
             self._resources = stack.pop_all()
         return self
 
@@ -217,7 +217,7 @@ class Destination:
         try:
             await asyncio.to_thread(self._space.reserve, size)
         except OSError as error:
-            raise unusable(error) from error
+            raise unusable(error, self._settings) from error
 
     async def write(self, data: bytes) -> None:
         """Append to the file, buffered. Raises FileTooLarge."""
@@ -235,7 +235,7 @@ class Destination:
             try:
                 await asyncio.to_thread(self._write, block)
             except OSError as error:
-                raise unusable(error) from error
+                raise unusable(error, self._settings) from error
 
     def _write(self, block: bytes) -> None:
         self._hash.update(block)
@@ -254,7 +254,7 @@ class Destination:
             self._space.release()
             self._file.close()  # network file systems report errors of earlier writes here
         except OSError as error:
-            raise unusable(error) from error
+            raise unusable(error, self._settings) from error
         self._upload = Upload(
             self._path, self._hash.hexdigest(), self._size, filename, content_type, fields, self._reading
         )

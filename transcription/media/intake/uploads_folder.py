@@ -15,12 +15,18 @@ from transcription.system.disk import is_full
 from transcription.system.private_folder import UnsafeFolder, open_private
 
 UPLOAD_NAME = re.compile(r"upload-[0-9a-f]{32}")
+BESIDE_JOBS = "uploads"  # in JOBS_DIR, in place of TEMP_DIR
 RETRY_SECONDS = 60.0  # of a disk that is full, or a folder that an operator has to see to
 
 
 def uploads_folder(settings: Settings) -> Path:
     """The path of the folder. Its name contains the user's number, so that the services of two users are apart."""
     return settings.temp_dir / f"transcription-{os.geteuid()}"
+
+
+def setting_of(settings: Settings) -> str:
+    """The setting that says where the folder is: uploads lie beside jobs if TEMP_DIR is on another disk."""
+    return "JOBS_DIR" if settings.temp_dir == settings.jobs_dir / BESIDE_JOBS else "TEMP_DIR"
 
 
 def new_name() -> str:
@@ -40,31 +46,32 @@ def open_uploads(settings: Settings) -> Iterator[int]:
 
 def open_uploads_folder(settings: Settings) -> int:
     """As `open_uploads`; the caller closes the descriptor."""
-    folder = uploads_folder(settings)
+    folder, setting = uploads_folder(settings), setting_of(settings)
     try:
         return open_private(folder)
     except UnsafeFolder as unsafe:
         raise ServiceUnavailable(
-            f"The folder '{folder.name}' for uploads in TEMP_DIR {unsafe}. Have the operator remove it or set TEMP_DIR "
-            "to another folder.",
+            f"The folder '{folder.name}' for uploads in {setting} {unsafe}. Have the operator remove it or set "
+            f"{setting} to another folder.",
             retry_after=RETRY_SECONDS,
         ) from None
     except OSError as error:
-        raise unusable(error) from error
+        raise unusable(error, settings) from error
 
 
-def unusable(error: OSError) -> ServiceUnavailable:
+def unusable(error: OSError, settings: Settings) -> ServiceUnavailable:
     """The error for an upload that cannot be written."""
+    setting = setting_of(settings)
     if is_full(error):
         return InsufficientStorage(
-            "The disk is full: there is no space left under TEMP_DIR for this upload. Try again later, or tell the "
+            f"The disk is full: there is no space left under {setting} for this upload. Try again later, or tell the "
             "operator.",
             error.strerror or "",
             retry_after=RETRY_SECONDS,
         )
     return ServiceUnavailable(
-        "The folder for uploads in TEMP_DIR cannot be used. Try again later; if the error persists, have the operator "
-        "check that TEMP_DIR exists and can be written by the user that the service runs as.",
+        f"The folder for uploads in {setting} cannot be used. Try again later; if the error persists, have the "
+        f"operator check that {setting} exists and can be written by the user that the service runs as.",
         error.strerror or type(error).__name__,
         retry_after=RETRY_SECONDS,
     )

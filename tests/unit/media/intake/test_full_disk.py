@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.leftovers import files_under
 from tests.unit.media.intake.forms import FORM, chunks, form, part
+from transcription.api.admission import disk_shortage
 from transcription.core.errors import InsufficientStorage, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.media.intake.upload import receive_upload
@@ -48,6 +49,14 @@ def test_a_file_that_may_not_grow_any_further(settings):
         signal.signal(signal.SIGXFSZ, ignored)
     assert error.retry_after == 60
     assert "TEMP_DIR" in error.message
+
+
+@pytest.mark.parametrize(("place", "setting"), [("temp", "TEMP_DIR"), ("jobs/uploads", "JOBS_DIR")])
+def test_the_message_names_the_setting_of_the_full_disk(settings, tmp_path, place, setting):
+    moved = settings.model_copy(update={"temp_dir": tmp_path / place, "jobs_dir": tmp_path / "jobs"})
+    without_room = moved.model_copy(update={"min_free_disk": 1 << 60})
+    assert f"left under {setting}" in refused(without_room).message
+    assert f"free under {setting}" in disk_shortage(without_room)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
