@@ -15,7 +15,7 @@ import httpx
 
 from transcription.outbound.address_rules import Address, Endpoint
 
-RESOLVER_THREADS = 8
+RESOLVER_THREADS = 64  # started when needed; a name server that hangs holds each for some ten seconds
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 

@@ -15,6 +15,7 @@ id if the job is private. Times are seconds since the epoch. The lease, postpone
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from transcription.core.errors import Failure, IdempotencyConflict, TooManyJobs
@@ -225,13 +226,28 @@ class Queue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Those whose deliveries have to wait.
+
+    callers: names. receivers: of one caller each, whose name is first; then scheme, host and port of the URL in lower
+    case, as it is written there.
+    """
+
+    callers: tuple[str, ...] = ()
+    receivers: tuple[tuple[str, str], ...] = ()
+
+
+NONE_BUSY = Busy()
+
+
 class Deliveries(Protocol):
     """Deliveries of webhooks."""
 
-    async def claim_delivery(self, lease_seconds: float) -> Job | None:
+    async def claim_delivery(self, lease_seconds: float, busy: Busy = NONE_BUSY) -> Job | None:
         """A finished job whose delivery is due; the attempt is counted. None if no delivery is due.
 
-        It is due again after `lease_seconds` unless it is settled.
+        It is due again after `lease_seconds` unless it is settled. busy: whose deliveries are not due yet.
         """
         ...
 

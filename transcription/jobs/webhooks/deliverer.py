@@ -15,6 +15,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -24,13 +25,13 @@ from transcription.jobs import policy
 from transcription.jobs.job import Delivery, DeliveryState, Job
 from transcription.jobs.store.base import Deliveries
 from transcription.jobs.webhooks.sender import Outcome, Sender
+from transcription.jobs.webhooks.shares import MAX_CONCURRENT_ATTEMPTS, Shares
 from transcription.outbound.address_rules import CALLBACK, AllowList, objection, parse_url
 from transcription.outbound.http_client import Resolver, SystemResolver
 from transcription.telemetry.background import going_on
 from transcription.telemetry.logs import request_context
 from transcription.telemetry.metrics import WEBHOOK_TRIES
 
-MAX_CONCURRENT_ATTEMPTS = 32
 POLL_SECONDS = 1.0
 TASK = "webhooks"  # its name as a background task
 USER_AGENT = "transcription-service-webhook/1"
@@ -92,6 +93,7 @@ class Deliverer:
         self._clock = clock
         self._chance = chance
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_ATTEMPTS)
+        self._shares = Shares()
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -108,11 +110,17 @@ class Deliverer:
                     self._slots.release()
                     await self._pause()
                 else:
-                    attempts.create_task(self._deliver(job)).add_done_callback(lambda _: self._slots.release())
+                    self._shares.begin(job)
+                    attempts.create_task(self._deliver(job)).add_done_callback(partial(self._end, job))
+
+    def _end(self, job: Job, _: asyncio.Task[None]) -> None:
+        self._shares.end(job)
+        self._slots.release()
+        self.wake()  # another delivery may have waited for this one
 
     async def _claim(self) -> Job | None:
         with going_on(TASK):  # due deliveries stay due
-            return await self._deliveries.claim_delivery(self._lease_seconds)
+            return await self._deliveries.claim_delivery(self._lease_seconds, self._shares.busy())
         return None
 
     async def _pause(self) -> None:

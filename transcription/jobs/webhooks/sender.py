@@ -95,8 +95,10 @@ class Sender:
             return Outcome(DeliveryState.GIVEN_UP, error.message)
         except TimeoutError:
             return Outcome(DeliveryState.PENDING, f"No answer within {self._timeout:g} s.")
+        except httpx.ProtocolError:  # its text has what the receiver sent
+            return Outcome(DeliveryState.PENDING, "The receiver gave no answer, or one that is not HTTP.")
         except httpx.TransportError as error:
-            return Outcome(DeliveryState.PENDING, f"The connection failed: {error or type(error).__name__}.")
+            return Outcome(DeliveryState.PENDING, f"The connection failed: {str(error) or type(error).__name__}.")
         except (OSError, UnicodeError) as error:
             return Outcome(DeliveryState.PENDING, f"The host name cannot be resolved: {error}.")
 

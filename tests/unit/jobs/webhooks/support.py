@@ -13,10 +13,10 @@ from pathlib import Path
 
 from transcription.core.options import DecodeOptions, TranscriptionRequest, VadOptions
 from transcription.core.settings import Settings
-from transcription.jobs.job import Delivery, Job, JobStatus, Recording
-from transcription.jobs.webhooks.deliverer import (
-    Deliverer,
-)
+from transcription.jobs.job import NO_CALLER, Delivery, Job, JobStatus, Recording
+from transcription.jobs.store.base import NONE_BUSY, Busy
+from transcription.jobs.webhooks.deliverer import Deliverer
+from transcription.jobs.webhooks.shares import receiver_of
 from transcription.outbound.address_rules import Address
 
 GUIDE = Path(__file__).resolve().parents[4] / "docs/WEBHOOKS.md"
@@ -96,10 +96,13 @@ class MemoryStore:
         self.settled: list[Delivery] = []
         self.now = NOW
 
-    async def claim_delivery(self, lease_seconds: float) -> Job | None:
+    async def claim_delivery(self, lease_seconds: float, busy: Busy = NONE_BUSY) -> Job | None:
         for job in self.jobs.values():
             delivery = job.delivery
-            if delivery and delivery.next_at is not None and delivery.next_at <= self.now:
+            waits = delivery and (
+                job.caller in busy.callers or (job.caller, receiver_of(delivery.url)) in busy.receivers
+            )
+            if delivery and delivery.next_at is not None and delivery.next_at <= self.now and not waits:
                 claimed = replace(delivery, attempts=delivery.attempts + 1, next_at=self.now + lease_seconds)
                 self.jobs[job.id] = replace(job, delivery=claimed)
                 return self.jobs[job.id]
@@ -110,7 +113,7 @@ class MemoryStore:
         self.settled.append(delivery)
 
 
-def finished_job(url: str, attempts: int = 0, job_id: str = "job-1") -> Job:
+def finished_job(url: str, attempts: int = 0, job_id: str = "job-1", caller: str = NO_CALLER) -> Job:
     return Job(
         id=job_id,
         number=1,
@@ -121,6 +124,7 @@ def finished_job(url: str, attempts: int = 0, job_id: str = "job-1") -> Job:
         response_format="json",
         created_at=NOW,
         delivery=Delivery(url, attempts=attempts, next_at=NOW),
+        caller=caller,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from transcription.jobs import policy
 from transcription.jobs.job import Delivery, Job
+from transcription.jobs.store.base import NONE_BUSY, Busy
 from transcription.jobs.store.sqlite import queries
 from transcription.jobs.store.sqlite.steps import SqliteSteps, claimed, execute
 
@@ -13,9 +15,13 @@ from transcription.jobs.store.sqlite.steps import SqliteSteps, claimed, execute
 class SqliteDeliveries(SqliteSteps):
     """As `transcription.jobs.store.base.Deliveries`."""
 
-    async def claim_delivery(self, lease_seconds: float) -> Job | None:
+    async def claim_delivery(self, lease_seconds: float, busy: Busy = NONE_BUSY) -> Job | None:
         due_again = self._clock() + min(lease_seconds, policy.MAX_DELIVERY_WAIT)
-        values = self._parameters() | {"due_again": due_again}
+        values = self._parameters() | {
+            "due_again": due_again,
+            "busy_callers": json.dumps(busy.callers),
+            "busy_receivers": json.dumps(busy.receivers),
+        }
 
         def step(db: sqlite3.Connection) -> Job | None:
             job = claimed(db, queries.CLAIM_DELIVERY, values)

@@ -285,10 +285,20 @@ REQUEUE = f"""
 # Deliveries
 
 CLAIM_DELIVERY = """
+    WITH busy AS MATERIALIZED (
+        SELECT json_extract(value, '$[0]') AS busy_caller, json_extract(value, '$[1]') AS receiver
+        FROM json_each(:busy_receivers)
+    )
     UPDATE jobs SET delivery_attempts = delivery_attempts + 1, delivery_at = :due_again
     WHERE number = (
         SELECT number FROM jobs
         WHERE delivery_at IS NOT NULL AND (delivery_at <= :now OR delivery_at > :now + :max_delivery_wait)
+              AND caller NOT IN (SELECT value FROM json_each(:busy_callers))
+              AND NOT EXISTS (
+                  SELECT 1 FROM busy
+                  WHERE caller = busy_caller AND lower(substr(callback_url, 1, length(receiver))) = receiver
+                        AND substr(callback_url, length(receiver) + 1, 1) IN ('', '/', '?', '#')
+              )
         ORDER BY delivery_at LIMIT 1
     )
     RETURNING number

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tests.unit.jobs.store.support import BROKEN, DELIVERY_LEASE, HOOK, Calls, Clock, finish, new_job
 from transcription.jobs.job import DeliveryState, JobStatus
+from transcription.jobs.store.base import Busy
 
 
 class DeliveryContract:
@@ -58,3 +59,28 @@ class DeliveryContract:
         finish(store, "a", callback_url=HOOK)
         clock.move(-1e6)
         assert store.claim_delivery(DELIVERY_LEASE).id == "a"
+
+    def test_the_deliveries_of_a_busy_caller_wait(self, store: Calls) -> None:
+        for number in range(150):  # more than a store reads at once
+            finish(store, f"ada {number}", callback_url=HOOK, caller="ada")
+        finish(store, "bob", callback_url=HOOK, caller="bob")
+        finish(store, "no one", callback_url=HOOK)
+        busy = Busy(callers=("ada",))
+        assert {store.claim_delivery(DELIVERY_LEASE, busy).id for _ in range(2)} == {"bob", "no one"}
+        assert store.claim_delivery(DELIVERY_LEASE, busy) is None
+        assert store.claim_delivery(DELIVERY_LEASE).id == "ada 0"
+
+    def test_the_deliveries_to_a_busy_receiver_wait(self, store: Calls) -> None:
+        at_busy = ("https://busy.example", "https://BUSY.example/a", "https://busy.example?a", "https://busy.example#a")
+        at_others = ("https://busy.example.org/a", "https://busy.example:8443/a", "http://busy.example/a")
+        for number, url in enumerate((*at_busy, *at_others)):
+            finish(store, str(number), callback_url=url, caller="ada")
+        finish(store, "bob", callback_url=at_busy[0], caller="bob")
+        busy = Busy(receivers=(("ada", "https://busy.example"),))
+        due = [store.claim_delivery(DELIVERY_LEASE, busy) for _ in range(len(at_others) + 1)]
+        assert {(job.caller, job.delivery.url) for job in due} == {
+            ("bob", at_busy[0]),
+            *(("ada", url) for url in at_others),
+        }
+        assert store.claim_delivery(DELIVERY_LEASE, busy) is None
+        assert {store.claim_delivery(DELIVERY_LEASE).delivery.url for _ in at_busy} == set(at_busy)

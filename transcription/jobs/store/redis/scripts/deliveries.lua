@@ -1,9 +1,38 @@
 -- Deliveries of webhooks.
 
+local function set_of(list)
+  local set = {}
+  for _, name in ipairs(list or {}) do set[name] = true end
+  return set
+end
+
+-- The first due delivery of a caller and to a receiver that are not busy.
+local function due_delivery(deliveries)
+  local callers, receivers, chunk = set_of(arg.callers), {}, 100
+  for _, pair in ipairs(arg.receivers or {}) do receivers[pair[1] .. '\n' .. pair[2]] = true end
+  local function is_busy(id)
+    if not next(callers) and not next(receivers) then return false end
+    local caller = get(id, 'caller') or ''
+    if callers[caller] or not next(receivers) then return callers[caller] end
+    local receiver = string.match(string.lower(get(id, 'callback_url') or ''), '^[^/]*//[^/?#]*') or ''
+    return receivers[caller .. '\n' .. receiver]
+  end
+  local function first_between(least, most)
+    local from, ids = 0, nil
+    repeat
+      ids = call('ZRANGEBYSCORE', deliveries, least, most, 'LIMIT', from, chunk)
+      for _, id in ipairs(ids) do
+        if not is_busy(id) then return id end
+      end
+      from = from + chunk
+    until #ids < chunk
+  end
+  return first_between('-inf', text(now)) or first_between('(' .. text(now + policy.max_delivery_wait), '+inf')
+end
+
 function steps.claim_delivery()
-  local deliveries, far = prefix .. 'deliveries', '(' .. text(now + policy.max_delivery_wait)
-  local id = call('ZRANGEBYSCORE', deliveries, '-inf', text(now), 'LIMIT', 0, 1)[1]
-    or call('ZRANGEBYSCORE', deliveries, far, '+inf', 'LIMIT', 0, 1)[1]
+  local deliveries = prefix .. 'deliveries'
+  local id = due_delivery(deliveries)
   if not id then return false end
   local due_again = now + math.min(arg.lease_seconds, policy.max_delivery_wait)
   if call('TYPE', job_key(id)).ok ~= 'hash' then
