@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from transcription.core.errors import InvalidParameter
@@ -70,6 +70,7 @@ class Purpose:
 
 CALLBACK = Purpose("callback_url", "WEBHOOK_ALLOW", "Callbacks go", "to", ": callbacks are signed")
 RECORDING = Purpose("url", "URL_ALLOW", "Recordings are fetched", "from")
+REDIRECT = replace(RECORDING, parameter="The address that url redirects to")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urljoin
+from urllib.parse import quote, unquote, urljoin
 
 import httpx
 from python_multipart.multipart import parse_options_header
@@ -19,13 +19,23 @@ from transcription.core.settings import Settings
 from transcription.media.intake.multipart import header_text
 from transcription.media.intake.transfer import Pace, Stalled, TooSlow, declared_size
 from transcription.media.intake.upload import Destination, Upload, too_large
-from transcription.outbound.address_rules import RECORDING, Address, AllowList, Endpoint, objection, parse_url
+from transcription.outbound.address_rules import (
+    RECORDING,
+    REDIRECT,
+    Address,
+    AllowList,
+    Endpoint,
+    Purpose,
+    objection,
+    parse_url,
+)
 from transcription.outbound.http_client import Resolver, addresses_of, bare_transport, request_to
 
 CONNECT_SECONDS = 10.0  # for all addresses of a host together
 MAX_ADDRESSES = 4  # tried per host; a name may have any number
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+URL_PUNCTUATION = "-._~:/?#[]@!$&'()*+,;=%"  # RFC 3986, and what is encoded already
 GENERIC_TYPES = frozenset({"application/octet-stream", "binary/octet-stream", "application/force-download"})
 REMEDY = "Check it, or send the file itself."
 
@@ -70,20 +80,21 @@ class Fetcher:
     @asynccontextmanager
     async def _follow(self, url: str) -> AsyncIterator[tuple[str, httpx.Response]]:
         """The final URL after redirects, and its response."""
+        purpose = RECORDING
         for _ in range(MAX_REDIRECTS + 1):
-            async with self._get(parse_url(url, RECORDING)) as response:
-                target = response.headers.get("location", "") if response.status_code in REDIRECTS else ""
+            async with self._get(parse_url(url, purpose), purpose) as response:
+                target = _location(response) if response.status_code in REDIRECTS else ""
                 if not target:
                     yield url, response
                     return
                 try:
-                    url = urljoin(url, target)
+                    url, purpose = urljoin(url, target), REDIRECT
                 except ValueError:
                     raise UnreachableUrl(f"The URL redirects to an invalid URL. {REMEDY}") from None
         raise UnreachableUrl(f"The URL redirects more than {MAX_REDIRECTS} times. {REMEDY}")
 
     @asynccontextmanager
-    async def _get(self, endpoint: Endpoint) -> AsyncIterator[httpx.Response]:
+    async def _get(self, endpoint: Endpoint, purpose: Purpose) -> AsyncIterator[httpx.Response]:
         """The response from the first address that accepts a connection, with its body unread."""
         headers = {
             "Accept": "*/*",
@@ -91,13 +102,13 @@ class Fetcher:
             "User-Agent": f"{self._settings.app_name}/{self._settings.app_version}",
         }
         if endpoint.address or not self._allow.networks:  # decided without resolving the name
-            self._check_allowed(endpoint, [endpoint.address] if endpoint.address else [])
+            self._check_allowed(endpoint, [endpoint.address] if endpoint.address else [], purpose)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 addresses = await addresses_of(endpoint, self._resolve)
         except (OSError, UnicodeError, TimeoutError):
             raise UnreachableUrl(f"The URL's host '{endpoint.host[:80]}' cannot be resolved. {REMEDY}") from None
-        self._check_allowed(endpoint, addresses)
+        self._check_allowed(endpoint, addresses, purpose)
         async with bare_transport(self._tls) as transport:
             response, why = None, ""
             tried = addresses[:MAX_ADDRESSES]
@@ -114,10 +125,10 @@ class Fetcher:
             async with contextlib.aclosing(response):
                 yield response
 
-    def _check_allowed(self, endpoint: Endpoint, addresses: Sequence[Address]) -> None:
+    def _check_allowed(self, endpoint: Endpoint, addresses: Sequence[Address], purpose: Purpose) -> None:
         """Raise InvalidParameter unless the rules allow a connection to all of these addresses."""
-        if reason := objection(endpoint, addresses, self._allow, RECORDING):
-            raise InvalidParameter(f"url is refused. {reason}")
+        if reason := objection(endpoint, addresses, self._allow, purpose):
+            raise InvalidParameter(f"{purpose.parameter} is refused. {reason}")
 
     async def _first_bytes(self, transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
         try:
@@ -164,6 +175,12 @@ class Fetcher:
             raise UnreachableUrl(
                 f"The URL's host closed the connection early. {REMEDY}", type(error).__name__
             ) from None
+
+
+def _location(response: httpx.Response) -> str:
+    """Where a response redirects to; "" if it does not say. As browsers do, with what is no part of a URL encoded."""
+    sent = next((value for name, value in response.headers.raw if name.lower() == b"location"), b"")
+    return quote(sent, safe=URL_PUNCTUATION)
 
 
 def _named(url: str, response: httpx.Response) -> tuple[str, str]:

@@ -199,7 +199,31 @@ def test_a_truncated_response_is_unreachable(settings: Settings, answer: bytes) 
 
 def test_a_redirect_to_a_private_address_is_refused(settings: Settings) -> None:
     answer = plain(b"", "302 Found", Location="http://127.0.0.2/secret")
-    assert "https only" in refused(InvalidParameter, settings, answer)
+    message = refused(InvalidParameter, settings, answer)
+    assert message.startswith("The address that url redirects to is refused.")
+    assert "https only" in message
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"), [("ftp://localhost/a", "is not a URL"), ("http://a:b@localhost/a", "contains a user name")]
+)
+def test_what_is_wrong_with_a_redirect_is_not_said_of_the_url(settings: Settings, target: str, reason: str) -> None:
+    answer = plain(b"", "302 Found", Location=target)
+    assert f"The address that url redirects to {reason}" in refused(InvalidParameter, settings, answer)
+
+
+def test_a_redirect_is_read_as_browsers_read_it(settings: Settings) -> None:
+    async def scenario() -> tuple[str, bytes]:
+        async with (
+            server(plain()) as (port, asked),
+            server(plain(b"", "302 Found", Location=f"http://127.0.0.1:{port}/ä b%20c.mp3?d=e f")) as (first, _),
+            Fetcher(settings, SystemResolver()).fetch(f"http://127.0.0.1:{first}/") as upload,
+        ):
+            return upload.filename, asked[0]
+
+    name, asked = asyncio.run(scenario())
+    assert name == "ä b c.mp3"
+    assert asked.startswith(b"GET /%C3%A4%20b%20c.mp3?d=e%20f HTTP/1.1")
 
 
 @pytest.mark.parametrize("target", ["https://[::1/x", "http://[bad]/", "//["])
