@@ -108,12 +108,15 @@ def test_pages_that_lead_to_others_stay_behind_the_prefix(proxied: Proxied, path
     assert (answer.status_code, answer.headers["location"]) == (307, proxied.at(page))
 
 
-@pytest.mark.parametrize("path", ["/ui/", "/models/?a=1", "/health/live/"])
-def test_a_redirect_stays_behind_the_prefix_and_on_the_host(proxied: Proxied, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/ui/", 200), ("/models/?a=1", 200), ("/health/live/", 200), ("/api/transcribe_job/status/?task_id=7", 404)],
+)
+def test_a_redirect_stays_behind_the_prefix_and_on_the_host(proxied: Proxied, path: str, status: int) -> None:
     answer = proxied.client.get(proxied.at(path))
     assert answer.status_code == 307
     assert answer.headers["location"] == proxied.at(path.replace("/?", "?").rstrip("/"))
-    assert proxied.client.get(answer.headers["location"]).status_code == 200
+    assert proxied.client.get(answer.headers["location"]).status_code == status
 
 
 def test_bentomls_client_finds_its_routes(proxied: Proxied, spoken_clip: SpokenClip) -> None:

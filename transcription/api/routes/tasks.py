@@ -22,6 +22,7 @@ from transcription.api.answer import answer_recording, check_submission
 from transcription.api.caller import access_of
 from transcription.api.dependencies import backend_of
 from transcription.api.errors import answer_domain_error, error_body, error_response, kind_of
+from transcription.api.middleware.root_path import RootPathMiddleware
 from transcription.api.parameters.parsing import json_fields, parse_parameters
 from transcription.api.recording import upload_in
 from transcription.api.route_facts import route_facts
@@ -51,11 +52,12 @@ class TaskMiddleware:
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
-        self._tasks = Starlette(
+        tasks = Starlette(
             routes=ROUTES,
             exception_handlers={WrongJobState: answer_wrong_state, TranscriptionError: answer_domain_error},
         )
-        self._tasks.state = state
+        tasks.state = state
+        self._tasks = RootPathMiddleware(tasks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
