@@ -6,6 +6,7 @@ of several recordings that were joined, and nothing after it.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import BinaryIO
@@ -37,6 +38,9 @@ MP3_HEAD = 1 << 12
 MP3_TAIL = 1 << 15  # bytes; several frames
 MP3_FRAME_BYTES = 1441  # the largest frame of layer III; some writers do not count the last or the first one
 XING_BYTES_FLAG = 2
+WV_BLOCK = b"wvpk"
+WV_HEADER = re.compile(rb"wvpk....[\x02-\x10]\x04", re.DOTALL)  # its size and the versions of the format
+WV_SEARCH = 1 << 22  # bytes in which another file is looked for, behind tags that may have pictures
 
 
 def breaks_off(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
@@ -200,6 +204,17 @@ def _mp3(read: Read, size: int) -> bool:
     return ends_within_frame(read(max(0, size - MP3_TAIL), MP3_TAIL))
 
 
+def _wv(read: Read, size: int) -> bool:
+    """A second file follows the tag of the first, where ffmpeg ends. The count of samples tells of a missing end."""
+    place = 0
+    for _ in range(MAX_BOXES):
+        block = read(place, 8)
+        if not block.startswith(WV_BLOCK):
+            return bool(WV_HEADER.search(read(place, WV_SEARCH)))
+        place += 8 + int.from_bytes(block[4:], "little")
+    return False
+
+
 def _xing_bytes(head: bytes) -> int:
     """The stated number of bytes from the first frame on; 0 if there is none."""
     place = max(head.find(b"Xing"), head.find(b"Info"))
@@ -216,6 +231,7 @@ _CHECKS: dict[str, Callable[[Read, int], bool]] = {
     "caf": _caf,
     "w64": _w64,
     "aiff": _aiff,
+    "wv": _wv,
     "mov": _mov,
     "ogg": _ogg,
     "asf": _asf,

@@ -22,6 +22,8 @@ CUT_TEXTS = {
     "eac3": ("incomplete frame",),
     # It gives up where a second recording follows that has another codec or other channels.
     "ogg": ("Error during demuxing",),
+    # As for Ogg; the text goes on with what the first one had.
+    "wv": (", header block: ",),
     # It drops the frames of a second recording that has larger ones, or samples of other sizes.
     "flac": ("switching bps mid-stream", "blocksize "),
 }

@@ -1,13 +1,10 @@
 """A file that breaks off is decoded as far as it goes, with a notice; a complete one has none."""
 
 import asyncio
-import io
 import struct
 import subprocess
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from tests.support.media_files import (
     ALL_FORMATS,
@@ -21,7 +18,6 @@ from tests.support.media_files import (
     write_wav,
 )
 from transcription.core.transcript import TRUNCATED_MEDIA
-from transcription.media.completeness import ASF_FILE_PROPERTIES, FLV_SIZE, breaks_off
 from transcription.media.decode import decode
 from transcription.media.probe import probe
 
@@ -155,34 +151,6 @@ def test_a_tag_in_front_of_a_file_does_not_hide_that_it_breaks_off(tmp_path, end
     assert notice.code == TRUNCATED_MEDIA
 
 
-HEADS = {
-    "wav": b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0" + bytes(16),
-    "avi": b"RIFF\xff\xff\xff\x7fAVI ",
-    "caf": b"caff\0\1\0\0",
-    "w64": bytes(40),
-    "ogg": b"OggS",
-    "asf": ASF_FILE_PROPERTIES,
-    "flv": FLV_SIZE,
-    "mp3": b"\xff\xfb\x90\x64Xing",
-    "aiff": b"FORM\0\0\0\x10AIFF",
-    "mov": b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08moof",
-}
-
-
-@pytest.mark.parametrize("demuxer", HEADS)
-@given(
-    head=st.booleans(),
-    name=st.sampled_from([b"", b"data", b"LIST", b"ID3\x04\0\0"]),
-    content=st.binary(max_size=200),
-    skip=st.integers(0, 100),
-)
-@example(head=True, name=b"LIST", content=b"\x7f" * 100, skip=0)  # a size of more bytes than a file can have
-@example(head=True, name=b"", content=b"\xff" * 100, skip=0)
-def test_no_content_of_a_header_raises(demuxer, head, name, content, skip):
-    content = bytes(skip) + (HEADS[demuxer] if head else b"") + name + content
-    assert breaks_off(io.BytesIO(content), len(content), demuxer, skip) in (True, False)
-
-
 def test_a_compressed_wav_that_lacks_its_last_second_says_so(tmp_path, ending):
     path = tmp_path / "whole.wav"
     run_ffmpeg("-i", str(SPOKEN), "-c:a", "adpcm_ima_wav", str(path))
@@ -218,6 +186,37 @@ def test_so_do_those_of_formats_that_are_not_promised(tmp_path, ending, extensio
     run_ffmpeg("-i", str(SPOKEN), str(path))
     _, [notice] = ending(path.read_bytes() * 2)
     assert notice.code == TRUNCATED_MEDIA
+
+
+def wavpack(path, *options):
+    """A file with a tag at its end, and its length without it."""
+    run_ffmpeg("-i", str(SPOKEN), *options, *OTHER_FORMATS["wv"], str(path))
+    return path.read_bytes(), path.read_bytes().index(b"APETAGEX")
+
+
+def test_a_wavpack_file_behind_the_tag_of_another_is_not_read_and_said(tmp_path, ending):
+    content, length = wavpack(tmp_path / "a.wv")
+    _, [notice] = ending(content * 2)
+    assert notice.code == TRUNCATED_MEDIA
+    for end in (b"", b"TAG" + bytes(125), content[length:] * 2, bytes(500)):
+        assert ending(content[:length] + end)[1] == []
+
+
+@pytest.mark.parametrize("second", [("-ac", "2"), ("-ar", "48000")])
+def test_a_joined_wavpack_file_that_differs_is_not_read_and_said(tmp_path, ending, second):
+    (content, length), (other, _) = (
+        wavpack(tmp_path / "a.wv", "-ac", "1", "-ar", "16000"),
+        wavpack(tmp_path / "b.wv", "-ac", "1", "-ar", "16000", *second),
+    )
+    _, [notice] = ending(content[:length] + other)
+    assert notice.code == TRUNCATED_MEDIA
+
+
+def test_joined_wavpack_files_without_tags_are_read_to_their_end(tmp_path, ending):
+    content, length = wavpack(tmp_path / "a.wv")
+    once, _ = ending(content)
+    twice, notices = ending(content[:length] * 2)
+    assert (twice, notices) == (pytest.approx(2 * once, abs=0.1), [])
 
 
 @pytest.mark.parametrize("extension", READ_ON)
