@@ -29,13 +29,15 @@ LATE = 1.0  # seconds after the first timestamp of a stream; so much may be miss
 def output_channels(media: Media, channel: Channel) -> int:
     """Channels of the decoded PCM: 1, ready to use; 2, half the sum and half the difference of left and right; or all.
 
-    All of 3 to 8 whose positions are not known: how they are to be mixed can be told from their sound alone.
+    All of 3 or more whose positions are not known: how they are to be mixed can be told from their sound alone.
     """
     if channel is not Channel.MIX:
         return 1
     if media.channels == 2 or _is_mixed_by_name(media):
         return 2
-    return media.channels if media.channels in LAYOUTS else 1
+    # More than have names are handed on as they are, which needs a number that stays.
+    is_steady = media.channels > MAX_NAMED_CHANNELS and not _may_change(media)
+    return media.channels if media.channels in LAYOUTS or is_steady else 1
 
 
 def _is_mixed_by_name(media: Media) -> bool:
@@ -49,16 +51,18 @@ def audio_filter(media: Media, channel: Channel, max_seconds: float) -> str:
     max_seconds: of the file; timestamps beyond are a fault. Timestamps must be those in the file (`-copyts`).
     """
     *selected, layout = _channels(media, channel)
-    output = f"aformat=sample_fmts=s16:sample_rates={SAMPLE_RATE}:channel_layouts={layout}"
+    output = f"aformat=sample_fmts=s16:sample_rates={SAMPLE_RATE}" + (f":channel_layouts={layout}" if layout else "")
     # With timestamps that only `_clock` moves, `async` inserts silence into gaps and never removes a sample.
     return ",".join((*selected, output, _clock(media, max_seconds), "aresample=async=1:first_pts=0"))
 
 
 def _channels(media: Media, channel: Channel) -> tuple[str, ...]:
-    """Filters that select and mix the channels, and the layout of their result."""
+    """Filters that select and mix the channels, and the layout of their result, "" for the one that they have."""
     count = media.channels
     if count < 2:
         return ("mono",)
+    if output_channels(media, channel) > MAX_NAMED_CHANNELS:
+        return ("",)
     if output_channels(media, channel) > 2:
         return f"channelmap=map={'|'.join(map(str, range(count)))}:channel_layout={LAYOUTS[count]}", LAYOUTS[count]
     if count > 2 and not _is_mixed_by_name(media):
@@ -99,9 +103,13 @@ def _clock(media: Media, max_seconds: float) -> str:
     return f"asetpts='{';'.join(steps)}'"
 
 
+def _may_change(media: Media) -> bool:
+    """Whether the rate and the channels may change within the stream."""
+    return media.codec.removesuffix("float") in CHANGING  # ffmpeg's names of decoders
+
+
 def _latest_start(media: Media) -> float:
     """Seconds of the file after which a first frame is not that of the stream, but the first after a change."""
-    changes = media.codec.removesuffix("float") in CHANGING  # ffmpeg's names of decoders
-    if not changes or media.start is None or media.first_sound is None:
+    if not _may_change(media) or media.start is None or media.first_sound is None:
         return ENDLESS
     return media.first_sound - media.start + LATE

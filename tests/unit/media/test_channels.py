@@ -109,7 +109,7 @@ def test_a_voice_in_one_of_two_channels_is_heard_whatever_their_positions(decode
     )
 
 
-@pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8, 9, 16])
 def test_a_voice_in_any_of_several_channels_without_positions_is_heard(decoded, tmp_path, count):
     for place in range(count):
         channels = [0 * VOICE] * count
@@ -137,7 +137,18 @@ def test_the_mix_of_a_stereo_recording_is_ffmpegs(heard, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "signs", [(1, -1, 1), (1, -1, 1, -1), (1, -1, -1, 1), (0, 0, 1, -1), (1, -1, 0, 0, 0, 0), (1, -1) * 4]
+    "signs",
+    [
+        (1, -1, 1),
+        (1, -1, 1, -1),
+        (1, -1, -1, 1),
+        (0, 0, 1, -1),
+        (1, -1, 0, 0, 0, 0),
+        (1, -1) * 4,
+        (1, -1) * 5,
+        (1, 1, -1) * 4,
+        (1, -1) * 8,
+    ],
 )
 def test_inverted_channels_of_several_without_positions_are_heard(decoded, tmp_path, signs):
     path = wav_with_mask(tmp_path / "a.wav", [sign * VOICE for sign in signs], 0)
