@@ -146,6 +146,19 @@ def test_a_window_of_silence_is_answered(runner: TestClient) -> None:
     assert reply.unpack().language == "en"
 
 
+def test_an_answer_needs_no_schema(runner: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BentoML asks it for the media type of each answer, unless that is stated, and makes it anew."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a JSON schema is made")
+
+    monkeypatch.setattr(TypeAdapter, "json_schema", refuse)
+
+    response = runner.post("/state", json={})
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    assert ask(runner, DecodeOptions(model="demo", language="en"), [0] * 16000).unpack().language == "en"
+
+
 @pytest.mark.parametrize(
     ("options", "samples", "error"),
     [
