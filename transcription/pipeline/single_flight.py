@@ -53,7 +53,7 @@ class SingleFlight:
         joined = run is not None
         if run is None:
             earlier = max(self._take_resumable(work), list(known), key=len)
-            run = self._runs[work] = Run(ticket.request_id)
+            run = self._runs[work] = Run(ticket.request_id, earlier)
             run.start(self._transcribe(run, upload, request, earlier))
         run.priorities.append(ticket.priority)
         try:
@@ -62,8 +62,8 @@ class SingleFlight:
             run.priorities.remove(ticket.priority)
             if not run.priorities:
                 del self._runs[work]  # first, so that a request during the cancellation starts a new run
-                if resumable and run.results and not run.succeeded:
-                    self._keep_resumable(work, run.results)
+                if resumable and run.reached and not run.succeeded:
+                    self._keep_resumable(work, run.reached)
                 await run.finish()
 
     async def _transcribe(
@@ -104,11 +104,12 @@ def _count(transcript: Transcript, *, complete_run: bool) -> None:
 class Run:
     """One run of the pipeline.
 
-    priorities: of its subscribers. results: of the windows so far, in file order. seconds: of audio in the file, None
-    while unknown.
+    earlier: results of an interrupted run, which this one repeats first. priorities: of its subscribers. results: of
+    the windows so far, in file order. seconds: of audio in the file, None while unknown.
     """
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, earlier: list[PlacedResult]) -> None:
+        self._earlier = earlier
         self.priorities: list[Priority] = []
         self.results: list[PlacedResult] = []
         self.seconds: float | None = None
@@ -132,6 +133,11 @@ class Run:
         self.results.append(placed)
         self.seconds = seconds
         self._notify()
+
+    @property
+    def reached(self) -> list[PlacedResult]:
+        """What the next run of this work need not compute: also what this one had no time to repeat."""
+        return max(self.results, self._earlier, key=len)
 
     @property
     def done(self) -> bool:

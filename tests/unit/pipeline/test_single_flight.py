@@ -193,6 +193,22 @@ def test_a_client_that_returns_in_time_resumes_where_the_run_stopped(world):
     assert world.pipeline.decoded == [0, 1, 2, 3]
 
 
+def test_a_client_that_returns_and_leaves_at_once_loses_nothing(world):
+    async def scenario():
+        async with world.join():
+            await settle()
+            await world.decode(3)
+        async with world.join():
+            pass
+        request = asyncio.create_task(world.whole())
+        await settle()
+        await world.decode(WINDOWS)
+        return await request
+
+    assert asyncio.run(scenario()) == "0 1 2 3"
+    assert world.pipeline.decoded == [0, 1, 2, 3]
+
+
 def test_a_client_that_returns_too_late_starts_from_the_beginning(world):
     async def scenario():
         async with world.join():
