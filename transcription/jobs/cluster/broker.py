@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from transcription.core.errors import ServiceUnavailable
 from transcription.core.redis_url import parse_sentinels
 from transcription.core.settings import Settings
-from transcription.jobs.cluster import closed_channels
+from transcription.jobs.cluster import broker_errors
 from transcription.jobs.policy import LONG_WAIT_SECONDS, SHORT_SECONDS
 from transcription.jobs.store.redis.connection import open_redis
 
@@ -53,7 +53,7 @@ def make_celery(settings: Settings) -> Celery:
     A message only asks for an attempt of a job. The job is in the store, whose lease decides which worker runs it, so
     a message may arrive twice, late or not at all.
     """
-    closed_channels.install()
+    broker_errors.install()
     app = Celery(QUEUE, broker=_url_of_kombu(settings.broker_url))
     app.conf.update(
         task_default_queue=QUEUE,
