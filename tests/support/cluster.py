@@ -17,10 +17,12 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import redis
 
+from tests.support.network import Machine
 from tests.support.service import ROOT, DidNotStart, ask, free_port, unmeasured
 
 START_SECONDS = 120.0  # on two busy cores
 STOP_SECONDS = 30.0
+ANSWER_SECONDS = 5.0
 CELERY_APP = "transcription.jobs.cluster.celery"
 
 
@@ -186,16 +188,20 @@ def _says_it_is_ready(worker: Member) -> bool:
     return any(json.loads(line)["pid"] == worker.process.pid for line in lines)
 
 
-def redis_member(folder: Path, port: int, *more: str) -> Member:
+def redis_member(folder: Path, port: int, *more: str, machine: Machine | None = None) -> Member:
     """A Redis as jobs need it: every command is on the disk before it is answered. more: of its options."""
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    command += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", *more]
-    return Member("redis", command, {}, folder, lambda: _redis_answers(port))
+    command = ["redis-server", "--port", str(port), "--dir", str(folder), "--save", ""]
+    command += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+    command += ["--repl-diskless-sync-delay", "0", *more]
+    host, prefix = (machine.address, machine.prefix) if machine else ("127.0.0.1", [])
+    command += ["--bind", host, "--protected-mode", "no"]
+    return Member("redis", [*prefix, *command], {}, folder, lambda: redis_answers(host, port))
 
 
-def _redis_answers(port: int) -> bool:
+def redis_answers(host: str, port: int) -> bool:
+    """Whether a Redis or a Sentinel does."""
     try:
-        with redis.Redis(port=port) as client:
+        with redis.Redis(host, port, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS) as client:
             return bool(client.ping())
     except redis.RedisError:
         return False

@@ -1,4 +1,4 @@
-"""Machines that a killed process has left are removed by the next one that makes some, and no others."""
+"""Machines that a killed process has left are removed by the next one that makes some, and no others; so are cuts."""
 
 from __future__ import annotations
 
@@ -40,3 +40,14 @@ def test_machines_of_a_killed_process_are_removed_and_those_of_others_stay() -> 
             assert left not in there
             assert {ours.name, theirs, later} <= set(there)
     assert not {ours.name, theirs, later} & set(existing())
+
+
+def test_a_cut_between_two_machines_ends_with_them() -> None:
+    with machines(2) as (one, other):
+        one.cut_from(other)
+        assert one.address in rules() and other.address in rules()
+    assert one.address not in rules() and other.address not in rules()
+
+
+def rules() -> str:
+    return subprocess.run(["ip", "rule"], check=True, capture_output=True, text=True).stdout

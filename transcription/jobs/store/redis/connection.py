@@ -2,13 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import math
+import time
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.exceptions import RedisError
 
 from transcription.core import kept_cancellations
 from transcription.core.redis_url import parse_sentinels
+
+ASK_EVERY = 1.0  # seconds for which the answer of the Sentinels is believed
+SENTINEL_SECONDS = 0.5  # for that answer; without one the primary stays the same
+
+
+class Primary:
+    """Which server a client of `open_redis` uses.
+
+    A primary that is cut off from its replicas and the Sentinels still answers those who are connected to it, while
+    another one is elected. Clients must leave it, and no connection breaks to tell them.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._pool = client.connection_pool
+        self._asked_at = -math.inf
+        self._followed: Any = None  # its address
+
+    @property
+    def is_elected(self) -> bool:
+        """Whether there are Sentinels, and so replicas."""
+        return isinstance(self._pool, SentinelConnectionPool)
+
+    async def follow(self, *, believe: float = ASK_EVERY) -> None:
+        """Ask the Sentinels for the primary, unless they were `believe` seconds ago.
+
+        If it is another one, connections to the former one are not used for further commands.
+        """
+        now = time.monotonic()
+        if not isinstance(self._pool, SentinelConnectionPool) or now - self._asked_at < believe:
+            return
+        self._asked_at = now
+        with contextlib.suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(SENTINEL_SECONDS):
+                await self._pool.get_master_address()  # type: ignore[no-untyped-call]
+        if self._followed != self._pool.master_address:
+            self._followed = self._pool.master_address
+            # The pool of asyncio ends only those that are not in use.
+            await self._pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
 
 
 def open_redis(url: str, *, connect_seconds: float, answer_seconds: float, **options: Any) -> Redis:

@@ -45,7 +45,8 @@ class RedisJobs(RedisSteps):
             raise too_many_jobs(max_open)
 
     async def get(self, job_id: str) -> Job | None:
-        return await self._job("get", id=job_id)
+        shown = await self._step_of_job("get", job_id)
+        return job_of(shown) if shown else None
 
     async def list_jobs(
         self, statuses: Collection[JobStatus], before: int | None, limit: int, caller: str | None = None
@@ -60,7 +61,7 @@ class RedisJobs(RedisSteps):
         With more than 500 jobs ahead, their seconds are extrapolated from 500. With more than 500 queued jobs, those
         that share the work of an older one count as well.
         """
-        found = await self._step("snapshot", id=job_id)
+        found = await self._step_of_job("snapshot", job_id)
         if not found:
             return None
         shown, count, seconds, unknown, processing, speeds = found

@@ -38,7 +38,11 @@ class RedisQueue(RedisSteps):
         if self._files and self._files.is_large(packed):
             await self.renew(lease)  # writing a file may take almost as long as a lease
         payload, file = await self._placed(packed)
-        await self._change(lease, "complete", payload, duration=transcript.duration, file=file)
+        if (
+            self._primary.is_elected
+        ):  # clients see the end at once; where no replica confirms this, none would confirm it
+            await self._replicated_change(lease, "renew")
+        await self._replicated_change(lease, "complete", payload, duration=transcript.duration, file=file)
 
     async def fail(self, lease: Job, failure: Failure) -> None:
         await self._change(lease, "fail", failure=pack_failure(failure))

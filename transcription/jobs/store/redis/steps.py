@@ -23,13 +23,12 @@ from transcription.core.errors import (
     ResultUnavailable,
     ServiceUnavailable,
 )
-from transcription.core.redis_url import parse_sentinels
 from transcription.core.transcript import Transcript
 from transcription.jobs.job import Job
 from transcription.jobs.policy import STORE_POLICY
 from transcription.jobs.recordings.results import ResultFiles
 from transcription.jobs.store.base import LeaseLost
-from transcription.jobs.store.redis.connection import open_redis
+from transcription.jobs.store.redis.connection import Primary, open_redis
 from transcription.jobs.store.redis.rows import job_of
 from transcription.jobs.store.redis.schema import MINIMUM_READER, NEWER, SCHEMA_VERSION
 from transcription.jobs.store.redis.script import load_script
@@ -47,6 +46,7 @@ RETRIES = 2  # of a command whose connection broke
 MAX_RETRY_SECONDS = 0.5  # the pause before a retry
 MAX_CONNECTIONS = 64  # per process
 RETRY_AFTER, FULL_RETRY_SECONDS = 5.0, 60.0  # for clients
+NEEDS_REPLICAS = "min_slaves_good_slaves"  # in INFO only with min-replicas-to-write
 DISK_FULL = "MISCONF"  # Redis refuses writes, because it cannot save them
 
 
@@ -80,7 +80,7 @@ class RedisSteps:
                 ExponentialBackoff(MAX_RETRY_SECONDS, base=0.05), RETRIES, (RedisConnectionError, RedisTimeoutError)
             ),
         )
-        self._has_replicas = parse_sentinels(url) is not None
+        self._primary = Primary(self._redis)
         self._script = self._redis.register_script(load_script())
         self._ttl = result_ttl
         self._caching = caching
@@ -88,6 +88,7 @@ class RedisSteps:
         self._files = files
 
     async def _step(self, name: str, payload: str | bytes = b"", **values: Any) -> Any:
+        await self._primary.follow()
         return await self._run(self._redis, name, payload, values)
 
     async def _run(self, client: Redis, name: str, payload: str | bytes, values: dict[str, Any]) -> Any:
@@ -98,18 +99,33 @@ class RedisSteps:
         with redis_errors():
             return await self._script(keys=[PREFIX], args=[name, arguments, payload], client=client)
 
-    async def _replicated_step(self, name: str, **values: Any) -> Any:
-        """As `_step`; with Sentinels a replica has the change as well, if one confirms it within REPLICA_SECONDS."""
-        if not self._has_replicas:
-            return await self._step(name, **values)
+    async def _replicated_step(self, name: str, payload: str | bytes = b"", **values: Any) -> Any:
+        """As `_step`; with Sentinels a replica has the change as well, if one confirms it within REPLICA_SECONDS.
+
+        Raises OutcomeUnknown if none does and Redis has orders not to write without one.
+        """
+        if not self._primary.is_elected:
+            return await self._step(name, payload, **values)
+        await self._primary.follow()
         # WAIT is about the changes of its own connection.
         async with self._redis.client() as one:
-            answer = await self._run(one, name, b"", values)
+            answer = await self._run(one, name, payload, values)
             with redis_errors():
                 confirmed = await one.wait(1, int(REPLICA_SECONDS * 1000))
+                is_needed = not confirmed and NEEDS_REPLICAS in await one.info("replication")
         if not confirmed:
             log.warning("not_replicated", step=name, remedy="check the replicas of the Redis at REDIS_URL")
+        if is_needed:
+            raise OutcomeUnknown("No replica of the Redis that keeps jobs answers.", retry_after=RETRY_AFTER)
         return answer
+
+    async def _step_of_job(self, name: str, job_id: str) -> Any:
+        """As `_step`, and once more if the job is unknown: a former primary does not know newer jobs."""
+        found = await self._step(name, id=job_id)
+        if not found and self._primary.is_elected:
+            await self._primary.follow(believe=0)
+            found = await self._step(name, id=job_id)
+        return found
 
     async def _job(self, name: str, **values: Any) -> Job | None:
         shown = await self._step(name, **values)
@@ -118,6 +134,11 @@ class RedisSteps:
     async def _change(self, lease: Job, name: str, payload: str | bytes = b"", **values: Any) -> None:
         """Run a step that changes the leased job. Raises LeaseLost."""
         if not await self._step(name, payload, id=lease.id, attempt=lease.attempt, **values):
+            raise LeaseLost(lease.id)
+
+    async def _replicated_change(self, lease: Job, name: str, payload: str | bytes = b"", **values: Any) -> None:
+        """As `_change` and `_replicated_step`."""
+        if not await self._replicated_step(name, payload, id=lease.id, attempt=lease.attempt, **values):
             raise LeaseLost(lease.id)
 
     async def _transcript(self, name: str, **values: Any) -> Transcript | None:
