@@ -1,8 +1,10 @@
 """Disturb every part of a cluster with a pool of runners, while jobs and synchronous requests run.
 
 `python -m tests.resilience.chaos_pool` runs for five minutes: two API replicas, two Celery workers without a model,
-three runners whose device is a pause and whose text is a digest of the samples, and a Redis with a replica and three
-Sentinels. Each runner has a network namespace of its own, whose cable is pulled, where that is allowed. A runner that
+three runners whose device is a pause and whose text is a digest of the samples, and a Redis with two replicas and three
+Sentinels. Each runner and each Redis has a network namespace of its own, whose cable is pulled, where that is allowed;
+or only the way between the primary and its replicas and Sentinels is cut, so that another one is elected while the API
+and the workers still reach it. A runner that
 states another version of the wire stands for an update that is half done. It fails when a job is lost, fails or is done
 twice, when a text differs from that before the disturbances, when a synchronous request fails in another way than with
 503 and Retry-After, when 1 % or more are refused while one runner is missing, or when a live session ends otherwise
@@ -26,24 +28,26 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
-import redis
 
 from benchmarks.report import table
 from runners.pool.messages import WIRE_VERSION
 from tests.resilience.chaos import count_completions, make_recordings
 from tests.resilience.pool_traffic import PATIENCE, Outcome, Traffic
-from tests.support.cluster import Member, api_member, worker_member
+from tests.support.cluster import api_member, worker_member
 from tests.support.network import machines, missing
 from tests.support.pool import TOKEN, RunnerProcesses, runner_processes
-from tests.support.sentinels import PRIMARY, Guarded, guarded_redis
+from tests.support.sentinels import Guarded, guarded_redis
 from tests.support.service import folders, free_port
 from tests.support.waiting import wait_until
 
 APIS, WORKERS, RUNNERS = 2, 2, 3
-CUT = "network cut"
+REPLICAS = 2  # of Redis: after a failover one is left that confirms
+CONFIRMED = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "3")
+CUT, PRIMARY_CUT, SPLIT = "network cut", "primary cut", "split"
+CUTS = (CUT, PRIMARY_CUT, SPLIT)
 TARGETS = (
     *("runner killed", "runner stopped", "runner drained", "API killed", "worker killed", "failover", "update"),
-    *("other version", CUT),
+    *("other version", *CUTS),
 )
 ONE_RUNNER = frozenset(("runner killed", "runner stopped", "runner drained", "other version", CUT))  # the others work
 LENGTHS = (3, 11, 29, 60)  # seconds
@@ -97,6 +101,8 @@ class Parts:
             self._drain(number)
         elif target == "failover":
             self._fail_over()
+        elif target in (PRIMARY_CUT, SPLIT):
+            self._cut_primary(split=target == SPLIT)
         elif target == "update":
             self._update()
         elif target == "other version":
@@ -139,18 +145,41 @@ class Parts:
 
     def _fail_over(self) -> None:
         """Kill the primary, wait for another one, and start the old one again as its replica."""
-        before = self._primary_port()
-        member: Member = self.guarded.primary if before == self.guarded.ports[0] else self.guarded.replica
-        member.kill()
-        if not wait_until(lambda: self._primary_port() != before, PATIENCE):
-            raise TimeoutError("the Sentinels elect no primary")
-        member.start()
-        if not wait_until(lambda: _is_replica(before), PATIENCE):
-            raise TimeoutError("the old primary does not become a replica")
+        before = self.guarded.primary
+        self.guarded.servers[before].kill()
+        self._wait_for_another(before)
+        self.guarded.servers[before].start()
+        self._wait_for_replicas()
 
-    def _primary_port(self) -> int:
-        with redis.Redis(port=self.guarded.ports[2]) as sentinel:
-            return int(sentinel.sentinel_master(PRIMARY)["port"])
+    def _cut_primary(self, *, split: bool) -> None:
+        """Cut the primary off from everything; in a split only from its replicas and the Sentinels.
+
+        Then the API and the workers reach two primaries for a while.
+        """
+        before = self.guarded.primary
+        own = self.guarded.machines[before]
+        others = [machine for machine in self.guarded.machines if machine is not own]
+        if split:
+            for other in others:
+                own.cut_from(other)
+        else:
+            own.cut()
+        self._wait_for_another(before)
+        time.sleep(GONE_SECONDS)
+        if split:
+            for other in others:
+                own.mend_with(other)
+        else:
+            own.mend()
+        self._wait_for_replicas()
+
+    def _wait_for_another(self, before: int) -> None:
+        if not wait_until(lambda: self.guarded.primary != before, PATIENCE):
+            raise TimeoutError("the Sentinels elect no primary")
+
+    def _wait_for_replicas(self) -> None:
+        if not wait_until(self.guarded.is_complete, PATIENCE):
+            raise TimeoutError("the old primary does not become a replica")
 
 
 def _answers(url: str) -> bool:
@@ -160,19 +189,14 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _is_replica(port: int) -> bool:
-    with redis.Redis(port=port) as client:
-        state = client.info("replication")
-        return state["role"] == "slave" and state["master_link_status"] == "up"
-
-
 @contextmanager
 def running(folder: Path) -> Iterator[Parts]:
     """Everything, started. Raises DidNotStart."""
     (folder / "redis").mkdir()
     with ExitStack() as stack:
-        guarded = stack.enter_context(guarded_redis(folder / "redis"))
-        far = [] if missing() else stack.enter_context(machines(RUNNERS))
+        far = [] if missing() else stack.enter_context(machines(RUNNERS + 1 + REPLICAS + 1))
+        far, of_redis = far[:RUNNERS], far[RUNNERS:]
+        guarded = stack.enter_context(guarded_redis(folder / "redis", *CONFIRMED, replicas=REPLICAS, machines=of_redis))
         options = (folder / "runners", RUNNERS, "--seconds", str(BATCH_SECONDS))
         parts = Parts(folder, guarded, stack.enter_context(runner_processes(*options, machines=far)))
         for member in (*parts.apis, *parts.workers):
@@ -252,7 +276,7 @@ def main() -> int:
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
     arguments = parser.parse_args()
     if missing():
-        arguments.targets = [target for target in arguments.targets if target != CUT]
+        arguments.targets = [target for target in arguments.targets if target not in CUTS]
         if not arguments.targets:
             parser.error(missing())
         print(f"No network is cut: {missing()}.")

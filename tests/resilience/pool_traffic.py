@@ -120,13 +120,15 @@ class Traffic:
             path = self._recordings[number % len(self._recordings)]
             job = self._accepted(path, number)
             ended = self._ended(job)
-            text = self._patiently("GET", f"/jobs/{job}/result", params={"response_format": "text"}).text
+            result = self._patiently("GET", f"/jobs/{job}/result", params={"response_format": "text"})
             with self._lock:
                 self._outcome.jobs += 1
                 self._outcome.attempts[ended["attempts"]] += 1
                 if ended["status"] != "completed":
                     self._outcome.problems.append(f"{path.name}: {ended['status']}, {ended.get('error')}")
-                elif text != self.expected[path]:
+                elif not result.is_success:
+                    self._outcome.problems.append(f"{path.name}: completed, and then {result.text[:SHOWN]}")
+                elif result.text != self.expected[path]:
                     self._outcome.problems.append(f"job {path.name}: another text")
 
     def live(self) -> None:
