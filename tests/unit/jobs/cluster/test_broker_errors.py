@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import redis
 
 from tests.support.redis_server import redis_server
+from tests.support.waiting import wait_until
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import QUEUE, make_celery
 
@@ -33,3 +35,19 @@ def test_a_refused_write_is_a_connection_error(tmp_path: Path, option: str, valu
             with redis.Redis(port=server.port) as client:
                 client.config_set(option, 0)
             channel._put(QUEUE, {"properties": {"priority": 0}})  # on a new connection
+
+
+def test_a_disk_that_cannot_be_written_is_a_connection_error(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with redis_server(folder, "--save", "3600 1") as server, redis.Redis(port=server.port) as client:
+        shutil.rmtree(folder)
+        client.bgsave()
+        assert wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+        app = make_celery(Settings(job_backend="celery", redis_url=server.url))
+        with app.connection() as connection:
+            with pytest.raises(connection.connection_errors, match="MISCONF"):
+                connection.channel()  # not even PING is answered then
+            client.config_set("stop-writes-on-bgsave-error", "no")
+            with connection.channel() as channel:
+                channel._put(QUEUE, {"properties": {"priority": 0}})
