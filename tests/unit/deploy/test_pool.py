@@ -67,10 +67,10 @@ def test_a_group_is_scaled_by_its_own_backlog() -> None:
     assert "try-transcription-runner-large-" in trigger["metadata"]["query"]
 
 
-def autoscaler(*values: Path) -> Document:
-    """That of a group of runners."""
+def autoscaler(*values: Path, of: str = "-runner-") -> Document:
+    """That of a group of runners, or of the API."""
     found = of_kind("HorizontalPodAutoscaler", manifests(EXAMPLE, PASSWORD, *values))
-    [scaled] = [each for each in found if "-runner-" in each["metadata"]["name"]]
+    [scaled] = [each for each in found if of in each["metadata"]["name"]]
     kubernetes_validate.validate(scaled, NEWEST_KUBERNETES, strict=True)
     return scaled
 
@@ -92,6 +92,18 @@ def test_without_keda_a_group_on_gpus_is_scaled_by_the_backlog_of_its_pods(tmp_p
     assert scaled["spec"]["scaleTargetRef"]["name"] == "try-transcription-runner-large"
     assert metric["pods"]["metric"]["name"] == "transcription_backlog_seconds"
     assert metric["pods"]["target"] == {"type": "AverageValue", "averageValue": "10"}
+
+
+def test_the_api_is_scaled_by_its_requests_in_progress_as_well_if_asked_for(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("api: {autoscaling: {targetRequests: 300}}")
+    [cpu, requests] = autoscaler(values, of="-api")["spec"]["metrics"]
+
+    assert cpu == autoscaler(of="-api")["spec"]["metrics"][0]
+    assert requests["pods"] == {
+        "metric": {"name": "transcription_active"},
+        "target": {"type": "AverageValue", "averageValue": "300"},
+    }
 
 
 def test_compose_gives_the_models_to_the_runner_alone() -> None:
