@@ -47,7 +47,7 @@ CONNECT_SECONDS = 5.0  # also for a loop, here or there, that is busy for a mome
 SILENCE_SECONDS = 5 * HEARTBEAT_SECONDS
 STALE_SECONDS = 10 * WATCH_SECONDS  # an older state is not believed
 SILENT_ERRORS = frozenset((errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN))
-PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds before the stream of states is asked for again
+PAUSES = (0.2, 0.5, 1.0, 1.5)  # seconds before the stream of states is asked for again; 2 s for a new runner
 
 log = structlog.get_logger(__name__)
 

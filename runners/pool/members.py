@@ -14,7 +14,7 @@ from transcription.core.settings import Settings
 from transcription.telemetry import metrics
 from transcription.telemetry.background import going_on
 
-RESOLVE_SECONDS = 2.0  # between two looks at the names
+RESOLVE_SECONDS = 1.5  # between two looks at the names: a new runner gets windows within 2 s
 FIRST_STATE_SECONDS = 2.0  # for the first answer of a runner, after the start of the process
 SHOWN = 5  # problems in a message
 

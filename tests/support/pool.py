@@ -33,9 +33,9 @@ def window(number: int, seconds: float = 0.5) -> Window:
 
 
 @asynccontextmanager
-async def served(host: Host, token: str = TOKEN) -> AsyncIterator[tuple[RunnerServer, int]]:
-    """The wire of one host in this event loop, and its port."""
-    runner, port = RunnerServer(lambda: host), free_port()
+async def served(host: Host, token: str = TOKEN, port: int = 0) -> AsyncIterator[tuple[RunnerServer, int]]:
+    """The wire of one host in this event loop, and its port. port: 0 for any."""
+    runner, port = RunnerServer(lambda: host), port or free_port()
     server = server_of(runner, token, host="127.0.0.1", port=port)
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     serving = asyncio.create_task(server.serve())

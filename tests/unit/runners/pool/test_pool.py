@@ -11,9 +11,12 @@ import pytest
 from runners.batching.device import Load
 from runners.client.interface import RESTART_SECONDS, ModelState, RunnerState
 from runners.pool import messages, server
+from runners.pool.member import PAUSES
+from runners.pool.members import RESOLVE_SECONDS
 from runners.pool.messages import MAX_BODY_BYTES, PREFIX, WINDOW_TYPE, WINDOWS_PATH
 from tests.support.fixed_cost_runner import FixedCostHost, text_of
 from tests.support.pool import TOKEN, fixed_cost, pool_of, served, until_unavailable, window
+from tests.support.service import free_port
 from transcription.core.errors import (
     InvalidParameter,
     ModelUnavailable,
@@ -90,6 +93,23 @@ async def test_windows_are_shared_among_the_runners(tmp_path):
         assert texts == [expected(number) for number in range(16)]
         assert all(host.events.windows for host in hosts)
         assert (await pool.state()).ready
+
+
+@run
+async def test_a_new_runner_takes_its_part_of_the_load(tmp_path):
+    port, new = free_port(), fixed_cost(tmp_path / "b")
+    async with served(fixed_cost(tmp_path / "a")) as (_, a), pool_of([a, port], known=1) as pool:
+        assert await text(pool) == expected(0)
+        async with served(new, port=port):
+            await until(lambda: pool.ready_runners == 2)
+            await asyncio.gather(*(text(pool, number, Ticket(str(number))) for number in range(16)))
+
+            assert new.events.windows
+
+
+def test_a_new_runner_is_found_within_two_seconds():
+    """The longest pause of a client, before it looks at the names or asks an address again, leaves time to answer."""
+    assert max(RESOLVE_SECONDS, *PAUSES) <= 1.5
 
 
 @pytest.mark.parametrize("error", [UnknownModel("a", "b"), InvalidParameter("a", "b"), RefusedWindow("a", "b")])
