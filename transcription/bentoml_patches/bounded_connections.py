@@ -24,7 +24,8 @@ from transcription.bentoml_patches.bounded_writes import BoundedWrites, Turns
 HEAD_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 30.0  # seconds
 CROWDED = "transcription.crowded"  # key in the scope of a request on a connection beyond the limit
-READ_IN_ALL = 32 * 1024 * 1024  # bytes that all connections together read at once
+MANY = 128  # connections, of which more share READ_IN_ALL
+READ_IN_ALL = 8 * 1024 * 1024  # bytes that they together read at once
 MOST_READ, LEAST_READ = 256 * 1024, 16 * 1024  # by one of them; asyncio's own limit, and what is still quick
 REFUSED_AT_ONCE = 64  # connections beyond the limit that are served a refusal, or a probe; further ones are closed
 
@@ -37,7 +38,7 @@ class BoundedProtocol(H11Protocol):
 
     head_timeout = HEAD_TIMEOUT
     write_timeout = WRITE_TIMEOUT
-    read_in_all = READ_IN_ALL
+    many, read_in_all = MANY, READ_IN_ALL
     max_connections = sys.maxsize
     turns = Turns()
     _deadline: asyncio.TimerHandle | None = None
@@ -83,7 +84,8 @@ class BoundedProtocol(H11Protocol):
 
     def _limit_reading(self) -> None:
         # Not documented, but read by every transport of asyncio for each read.
-        self.transport.max_size = read_size(len(self.connections), self.read_in_all)  # type: ignore[attr-defined]
+        most = read_size(len(self.connections), self.many, self.read_in_all)
+        self.transport.max_size = most  # type: ignore[attr-defined]
 
     def _watch(self) -> None:
         serving = self.conn.our_state not in (h11.IDLE, h11.DONE)
@@ -99,9 +101,9 @@ class BoundedProtocol(H11Protocol):
             self._deadline = None
 
 
-def read_size(connections: int, in_all: int = READ_IN_ALL) -> int:
-    """Bytes that one of so many connections reads at once, at most. in_all: of all connections."""
-    return max(LEAST_READ, min(MOST_READ, in_all // max(1, connections)))
+def read_size(connections: int, many: int = MANY, in_all: int = READ_IN_ALL) -> int:
+    """Bytes that one of so many connections reads at once, at most. More than `many` share `in_all`."""
+    return MOST_READ if connections <= many else max(LEAST_READ, min(MOST_READ, in_all // connections))
 
 
 def install(write_timeout: float, max_connections: int) -> None:

@@ -13,7 +13,8 @@ import gc
 # from the heap, fragment it and are never returned: 260 MB after an hour of audio instead of 130 MB.
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
-THRESHOLD_BYTES = 1 << 20
+TRIM_BYTES = 1 << 20
+MAP_BYTES = 1 << 18  # 8 s of sound: no window has a megabyte, and in the heap those of a busy time would stay
 # With one arena per thread, each would keep the peak usage of its thread: 15 MB more after 500 requests.
 M_ARENA_MAX = -8
 ARENAS = 1
@@ -34,14 +35,14 @@ KEEP_MEMORY = {
 
 
 def give_memory_back_early() -> bool:
-    """Return every freed block of a megabyte or more to the system, and share one arena between threads.
+    """Return every freed block of MAP_BYTES or more to the system, and share one arena between threads.
 
     False where the C library is not glibc.
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "mallopt"):
         return False
-    settings = {M_MMAP_THRESHOLD: THRESHOLD_BYTES, M_TRIM_THRESHOLD: THRESHOLD_BYTES, M_ARENA_MAX: ARENAS}
+    settings = {M_MMAP_THRESHOLD: MAP_BYTES, M_TRIM_THRESHOLD: TRIM_BYTES, M_ARENA_MAX: ARENAS}
     return all(libc.mallopt(name, value) == 1 for name, value in settings.items())
 
 
