@@ -38,9 +38,8 @@ class RedisQueue(RedisSteps):
         if self._files and self._files.is_large(packed):
             await self.renew(lease)  # writing a file may take almost as long as a lease
         payload, file = await self._placed(packed)
-        if (
-            self._primary.is_elected
-        ):  # clients see the end at once; where no replica confirms this, none would confirm it
+        if self._primary.is_elected:
+            # Clients see the end at once. Where no replica confirms this, none would confirm the end.
             await self._replicated_change(lease, "renew")
         await self._replicated_change(lease, "complete", payload, duration=transcript.duration, file=file)
 
