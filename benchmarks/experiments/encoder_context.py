@@ -195,6 +195,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     matplotlib = import_module("matplotlib")
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "encoder-context"  # the same figures give the same file
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
     pyplot = import_module("matplotlib.pyplot")
     panels = list(dict.fromkeys((row.model, row.spoken) for row in rows))
     drawing, all_axes = pyplot.subplots(1, len(panels), figsize=(4.5 * len(panels), 4.5), squeeze=False)
