@@ -116,10 +116,10 @@ class ModelHost:
         log.info("layout_chosen", layout=str(choice.layout), reason=choice.reason, **asdict(self._placement))
         self._device.start(choice.layout.slots, choice.layout.batch, len(self._placement.numbers))
 
-    def stop(self) -> None:
-        """Finish the running batches and refuse the waiting windows."""
+    def stop(self, *, wait: bool = True) -> None:
+        """Finish the running batches and refuse the waiting windows. wait: False if the process ends now."""
         self._stopping.set()
-        self._device.stop()
+        self._device.stop(wait=wait)
 
     async def transcribe(self, window: Window, options: DecodeOptions, ticket: Ticket) -> WindowResult:
         """Decode one window. Cancelling takes it out of the queue. Raises the errors listed by the interface."""

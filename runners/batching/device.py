@@ -149,13 +149,16 @@ class Device:
             thread.start()
         self._thread("watch", self._watch).start()
 
-    def stop(self) -> None:
-        """Finish the running batches and refuse the waiting windows. Blocks for at most STOP_SECONDS."""
+    def stop(self, *, wait: bool = True) -> None:
+        """Finish the running batches and refuse the waiting windows. Blocks for at most STOP_SECONDS.
+
+        wait: False if the process ends now, while the device decodes. No death is recorded for its windows.
+        """
         with self._work:
             self._stopping.set()
             self._work.notify_all()
         self._answer_all(stopping())
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + (STOP_SECONDS if wait else 0.0)
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))

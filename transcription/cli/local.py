@@ -47,9 +47,9 @@ class InProcessRunner:
         """The state of the model."""
         return await self._host.state()
 
-    def close(self) -> None:
-        """Stop the model's threads."""
-        self._host.stop()
+    def close(self, *, interrupted: bool) -> None:
+        """Stop the model's threads; after an interrupt without waiting for them."""
+        self._host.stop(wait=not interrupted)
 
 
 class LocalTranscriber:
@@ -76,10 +76,10 @@ class LocalTranscriber:
             for each in list_models(self._settings)
         ]
 
-    def close(self) -> None:
-        """Stop the model."""
+    def close(self, *, interrupted: bool = False) -> None:
+        """Stop the model. What it decodes at an interrupt is not taken for the cause of a crash."""
         if self._runner:
-            self._runner.close()
+            self._runner.close(interrupted=interrupted)
 
     def transcribe(self, request: RecordingRequest, report: ReportProgress) -> Mapping[ResponseFormat, str]:
         """The transcript in each format. The pipeline runs once, for all of them."""

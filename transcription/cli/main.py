@@ -250,8 +250,7 @@ def transcriber_for(choices: Mapping[str, Any], parameters: Mapping[str, str]) -
         interrupted = True
         raise
     finally:
-        if not interrupted:
-            transcriber.close()
+        transcriber.close(interrupted=interrupted)
 
 
 def settings_of(choices: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class RemoteTranscriber:
             base_url=url.rstrip("/"), headers={"X-API-Key": api_key} if api_key else {}, timeout=TIMEOUT
         )
 
-    def close(self) -> None:
+    def close(self, *, interrupted: bool = False) -> None:
         """Close the connections."""
         self._http.close()
 

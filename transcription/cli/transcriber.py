@@ -72,5 +72,5 @@ class Transcriber(Protocol):
     def models(self) -> list[ModelLine]:
         """The models that may be named. Raises ServerUnavailable."""
 
-    def close(self) -> None:
-        """Release all resources."""
+    def close(self, *, interrupted: bool = False) -> None:
+        """Release all resources. interrupted: the process ends at once, while the model may be decoding."""
