@@ -27,6 +27,7 @@ from transcription.cli.transcriber import Transcriber
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.settings import load_settings
 from transcription.media.decode import find_ffmpeg
+from transcription.system.signals import waking_the_loop
 
 STDIN = 0
 PARAMETERS = frozenset(
@@ -94,7 +95,7 @@ async def _listen(
 ) -> Mapping[ResponseFormat, str]:
     """The results, if any are wanted."""
     source = LiveInput(recorder.descriptor if recorder else STDIN)
-    with interrupted_once(source.stop):
+    with waking_the_loop(), interrupted_once(source.stop):
         async with transcriber.live(parameters) as engine:
             with printer(quiet=quiet) as shown:
                 showing = asyncio.create_task(_show(engine, shown, screen))

@@ -24,6 +24,7 @@ from transcription.media.intake.upload import accept_file
 from transcription.media.sandbox.process import warm_up
 from transcription.pipeline.assemble import Draft
 from transcription.pipeline.transcribe import Pipeline
+from transcription.system.signals import waking_the_loop
 from transcription.telemetry.logs import configure_logging
 
 MAX_DURATION_SECONDS = 10 * 86_400
@@ -120,8 +121,9 @@ class LocalTranscriber:
                 recording.show(segment.start, segment.end, segment.text.strip())
             report("transcribing", min(1.0, placed.timeline.end / seconds) if seconds else None)
 
-        async with accept_file(recording.path, self._settings, recording.name) as upload:
-            return await pipeline.transcribe(upload, request, lambda: Ticket("command"), on_result=report_window)
+        with waking_the_loop():
+            async with accept_file(recording.path, self._settings, recording.name) as upload:
+                return await pipeline.transcribe(upload, request, lambda: Ticket("command"), on_result=report_window)
 
 
 def _format(each: ResponseFormat) -> list[tuple[str, str]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -22,3 +24,23 @@ def call_on_sigterm(callback: Callable[[], None]) -> None:
             previous(number, frame)
 
     signal.signal(signal.SIGTERM, handle)
+
+
+@contextmanager
+def waking_the_loop() -> Iterator[None]:
+    """Let signals wake the running event loop, that of the main thread.
+
+    Python's handlers run there, but the kernel may give a signal to another thread, and the loop sleeps on.
+    """
+    loop = asyncio.get_running_loop()
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        loop.add_reader(reader, reader.recv, 4096)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(reader)

@@ -19,21 +19,6 @@ from tests.support.recordings import Recordings
 from tests.support.service import LocalService, free_port
 from tests.support.waiting import wait_until
 
-# The command with a model that takes longer for a window than anybody waits.
-IN_A_WINDOW = """
-import time
-from runners.batching import device
-from runners.decode.engine import Engine
-from transcription.cli.__main__ import start
-
-def decode(*_):
-    print("decoding", flush=True)
-    time.sleep(3600)
-
-Engine.decode, device.STOP_SECONDS = decode, 3600
-start()
-"""
-
 
 def test_the_text_is_written_next_to_the_recording(
     run: Run, talk: Path, spoken_clip: SpokenClip, anywhere: list[str]
@@ -236,25 +221,6 @@ def test_an_interrupt_leaves_nothing_of_the_recording(
     assert not list(tmp_path.glob("*.txt"))
     if where == "server":
         assert newest(service.url)["status"] == "cancelled"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_does_not_wait_for_the_model(talk: Path, tmp_path: Path, number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        ["env", "--default-signal", sys.executable, "-c", IN_A_WINDOW, str(talk)],
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout
-        assert process.stdout.readline() == "decoding\n"
-        process.send_signal(number)
-        process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 128 + number
-    assert not list(tmp_path.glob("*.txt"))
 
 
 def test_an_unknown_model_is_refused_with_a_suggestion(run: Run, talk: Path, anywhere: list[str]) -> None:
