@@ -117,9 +117,7 @@ def transcribe_files(
         screen.complain(argument, reason)
     if not work:
         return SOME_FAILED
-    with transcriber_for(choices, parameters) as transcriber:
-        check_model_of(transcriber, choices)
-        session = Session(transcriber, Output(choices["overwrite"]), screen, parameters, most_copied)
+    with session_for(choices, parameters, screen) as session:
         # All are checked before the first is transcribed, which may take hours.
         good = those_without_failure(session.check, work, screen)
         done = those_without_failure(session.transcribe, good, screen)
@@ -174,13 +172,12 @@ def watch_folder(
         raise click.UsageError(f"The folder {folders[0]} cannot be read.")
     if choices["stdout"]:
         raise click.UsageError("`transcribe watch` writes files. Leave out --stdout.")
-    with transcriber_for(choices, parameters) as transcriber:
-        check_model_of(transcriber, choices)
+    with session_for(choices, parameters, screen) as session:
         watch = FolderWatch(
             Path(folders[0]),
             choices["output_dir"],
             formats,
-            Session(transcriber, Output(choices["overwrite"]), screen, parameters, most_copied),
+            session,
             screen,
             settle=choices["settle"],
             overwrite=choices["overwrite"],
@@ -225,6 +222,14 @@ def print_models(transcriber: Transcriber) -> None:
         write_to_stdout("".join(f"{line}\n" for line in lines))
     except RecordingFailed as error:
         raise click.ClickException(str(error)) from None
+
+
+@contextmanager
+def session_for(choices: Mapping[str, Any], parameters: Mapping[str, str], screen: Screen) -> Iterator[Session]:
+    """A session with the transcriber that the options select. Raises ServerUnavailable and click.UsageError."""
+    with transcriber_for(choices, parameters) as transcriber:
+        check_model_of(transcriber, choices)
+        yield Session(transcriber, Output(choices["overwrite"]), screen, parameters, most_copied)
 
 
 @contextmanager
