@@ -179,16 +179,18 @@ class Fetcher:
 
 def _location(response: httpx.Response) -> str:
     """Where a response redirects to; "" if it does not say. As browsers do, with what is no part of a URL encoded."""
-    sent = next((value for name, value in response.headers.raw if name.lower() == b"location"), b"")
-    return quote(sent, safe=URL_PUNCTUATION)
+    return quote(_sent(response, b"location"), safe=URL_PUNCTUATION)
+
+
+def _sent(response: httpx.Response, header: bytes) -> bytes:
+    """The bytes of a header, b"" if it is missing. httpx guesses their encoding. header: in lower case."""
+    return next((value for name, value in response.headers.raw if name.lower() == header), b"")
 
 
 def _named(url: str, response: httpx.Response) -> tuple[str, str]:
     """The file's name and media type, from the response and the URL; the type is empty if it is a generic one."""
-    # The bytes as sent: httpx guesses an encoding, and the parser accepts only characters of ISO 8859-1.
-    sent = dict(response.headers.raw)
-    disposition = next((value for name, value in sent.items() if name.lower() == b"content-disposition"), b"")
-    _, options = parse_options_header(disposition.decode("latin-1"))
+    # The parser accepts only characters of ISO 8859-1.
+    _, options = parse_options_header(_sent(response, b"content-disposition").decode("latin-1"))
     path = unquote(url.partition("?")[0].partition("#")[0])
     name = options.get(b"filename", b"") or PurePosixPath(path).name.encode()
     declared = response.headers.get("content-type", "")
