@@ -16,9 +16,11 @@ from typing import Any
 from kombu.transport.redis import Channel
 from redis import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import ResponseError
 
-REFUSALS = ("NOREPLICAS", "MISCONF")
+from transcription.jobs.store.redis.connection import is_full
+
+NO_REPLICAS = "NOREPLICAS"
 
 _connection_parameters = Channel._connparams  # type: ignore[attr-defined]
 
@@ -42,7 +44,7 @@ def _ended_by_refusals(kind: type[Connection]) -> type[Connection]:
             try:
                 return super().read_response(*args, **options)
             except ResponseError as error:
-                if not isinstance(error, OutOfMemoryError) and not str(error).startswith(REFUSALS):
+                if not is_full(error) and not str(error).startswith(NO_REPLICAS):
                     raise
                 self.disconnect()  # the next one may lead to another primary
                 raise RedisConnectionError(str(error)) from error

@@ -10,13 +10,19 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from transcription.core import kept_cancellations
 from transcription.core.redis_url import parse_sentinels
 
 ASK_EVERY = 1.0  # seconds for which the answer of the Sentinels is believed
 SENTINEL_SECONDS = 0.5  # for that answer; without one the primary stays the same
+DISK_FULL = "MISCONF"  # Redis refuses writes, because it cannot save them
+
+
+def is_full(error: RedisError) -> bool:
+    """Whether Redis refused a write for want of memory or disk."""
+    return isinstance(error, OutOfMemoryError) or str(error).startswith(DISK_FULL)
 
 
 class Primary:
@@ -27,14 +33,15 @@ class Primary:
     """
 
     def __init__(self, client: Redis) -> None:
-        self._pool = client.connection_pool
+        pool = client.connection_pool
+        self._pool = pool if isinstance(pool, SentinelConnectionPool) else None
         self._asked_at = -math.inf
         self._followed: Any = None  # its address
 
     @property
     def is_elected(self) -> bool:
         """Whether there are Sentinels, and so replicas."""
-        return isinstance(self._pool, SentinelConnectionPool)
+        return self._pool is not None
 
     async def follow(self, *, believe: float = ASK_EVERY) -> None:
         """Ask the Sentinels for the primary, unless they were `believe` seconds ago.
@@ -42,7 +49,7 @@ class Primary:
         If it is another one, connections to the former one are not used for further commands.
         """
         now = time.monotonic()
-        if not isinstance(self._pool, SentinelConnectionPool) or now - self._asked_at < believe:
+        if self._pool is None or now - self._asked_at < believe:
             return
         self._asked_at = now
         with contextlib.suppress(RedisError, TimeoutError):

@@ -27,8 +27,8 @@ class RedisQueue(RedisSteps):
         await self._step("examined", id=job_id, seconds=seconds)
 
     async def checkpoint(self, lease: Job, position: int, placed: PlacedResult, total: float | None) -> None:
-        values = {"position": position, "done": placed.timeline.end, "total": total}
-        await self._change(lease, "checkpoint", zlib.compress(PLACED.pack(placed).encode(), FAST), **values)
+        packed = zlib.compress(PLACED.pack(placed).encode(), FAST)
+        await self._change(lease, "checkpoint", packed, position=position, done=placed.timeline.end, total=total)
 
     async def drop_checkpoints(self, lease: Job, position: int) -> None:
         await self._change(lease, "drop_checkpoints", position=position)
@@ -40,8 +40,8 @@ class RedisQueue(RedisSteps):
         payload, file = await self._placed(packed)
         if self._primary.is_elected:
             # Clients see the end at once. Where no replica confirms this, none would confirm the end.
-            await self._replicated_change(lease, "renew")
-        await self._replicated_change(lease, "complete", payload, duration=transcript.duration, file=file)
+            await self._change(lease, "renew", replicated=True)
+        await self._change(lease, "complete", payload, replicated=True, duration=transcript.duration, file=file)
 
     async def fail(self, lease: Job, failure: Failure) -> None:
         await self._change(lease, "fail", failure=pack_failure(failure))

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from transcription.core.errors import (
@@ -28,7 +28,7 @@ from transcription.jobs.job import Job
 from transcription.jobs.policy import STORE_POLICY
 from transcription.jobs.recordings.results import ResultFiles
 from transcription.jobs.store.base import LeaseLost
-from transcription.jobs.store.redis.connection import Primary, open_redis
+from transcription.jobs.store.redis.connection import Primary, is_full, open_redis
 from transcription.jobs.store.redis.rows import job_of
 from transcription.jobs.store.redis.schema import MINIMUM_READER, NEWER, SCHEMA_VERSION
 from transcription.jobs.store.redis.script import load_script
@@ -47,7 +47,6 @@ MAX_RETRY_SECONDS = 0.5  # the pause before a retry
 MAX_CONNECTIONS = 64  # per process
 RETRY_AFTER, FULL_RETRY_SECONDS = 5.0, 60.0  # for clients
 NEEDS_REPLICAS = "min_slaves_good_slaves"  # in INFO only with min-replicas-to-write
-DISK_FULL = "MISCONF"  # Redis refuses writes, because it cannot save them
 
 
 class RedisSteps:
@@ -131,14 +130,12 @@ class RedisSteps:
         shown = await self._step(name, **values)
         return job_of(shown) if shown else None
 
-    async def _change(self, lease: Job, name: str, payload: str | bytes = b"", **values: Any) -> None:
-        """Run a step that changes the leased job. Raises LeaseLost."""
-        if not await self._step(name, payload, id=lease.id, attempt=lease.attempt, **values):
-            raise LeaseLost(lease.id)
-
-    async def _replicated_change(self, lease: Job, name: str, payload: str | bytes = b"", **values: Any) -> None:
-        """As `_change` and `_replicated_step`."""
-        if not await self._replicated_step(name, payload, id=lease.id, attempt=lease.attempt, **values):
+    async def _change(
+        self, lease: Job, name: str, payload: str | bytes = b"", *, replicated: bool = False, **values: Any
+    ) -> None:
+        """Run a step that changes the leased job. replicated: as `_replicated_step`. Raises LeaseLost."""
+        step = self._replicated_step if replicated else self._step
+        if not await step(name, payload, id=lease.id, attempt=lease.attempt, **values):
             raise LeaseLost(lease.id)
 
     async def _transcript(self, name: str, **values: Any) -> Transcript | None:
@@ -216,7 +213,7 @@ def redis_errors() -> Iterator[None]:
 
 
 def _rejected(error: RedisError) -> ServiceUnavailable:
-    if isinstance(error, OutOfMemoryError) or str(error).startswith(DISK_FULL):
+    if is_full(error):
         return InsufficientStorage(
             "The Redis that keeps jobs is full. Try again later, or tell the operator.",
             str(error),

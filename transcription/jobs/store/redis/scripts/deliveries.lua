@@ -13,7 +13,7 @@ local function due_delivery(deliveries)
   local function is_busy(id)
     if not next(callers) and not next(receivers) then return false end
     local caller = get(id, 'caller') or ''
-    if callers[caller] or not next(receivers) then return callers[caller] end
+    if callers[caller] then return true end
     local receiver = string.match(string.lower(get(id, 'callback_url') or ''), '^[^/]*//[^/?#]*') or ''
     return receivers[caller .. '\n' .. receiver]
   end
