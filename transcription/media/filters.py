@@ -58,12 +58,12 @@ def audio_filter(media: Media, channel: Channel, max_seconds: float) -> str:
 
 def _channels(media: Media, channel: Channel) -> tuple[str, ...]:
     """Filters that select and mix the channels, and the layout of their result, "" for the one that they have."""
-    count = media.channels
+    count, kept = media.channels, output_channels(media, channel)
     if count < 2:
         return ("mono",)
-    if output_channels(media, channel) > MAX_NAMED_CHANNELS:
+    if kept > MAX_NAMED_CHANNELS:
         return ("",)
-    if output_channels(media, channel) > 2:
+    if kept > 2:
         return f"channelmap=map={'|'.join(map(str, range(count)))}:channel_layout={LAYOUTS[count]}", LAYOUTS[count]
     if count > 2 and not _is_mixed_by_name(media):
         chosen = {Channel.LEFT: "c0", Channel.RIGHT: "c1"}
