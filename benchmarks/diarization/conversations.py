@@ -116,8 +116,13 @@ def by_speaker(*folders: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for folder in folders:
         for path in sorted((*folder.glob("*-*-*.*"), *folder.glob(AISHELL))):
-            found.setdefault(path.name.split("-" if "-" in path.name else "W")[0], []).append(path)
+            found.setdefault(path.name.split(separator_in(path.name))[0], []).append(path)
     return found
+
+
+def separator_in(name: str) -> str:
+    """What separates speaker, chapter and number in the name of a recording, as LibriSpeech or AISHELL has it."""
+    return "-" if "-" in name else "W"
 
 
 def build(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.diarization.conversations import LEAST_UTTERANCES, Conversation, Recipe, build
+from benchmarks.diarization.conversations import LEAST_UTTERANCES, Conversation, Recipe, build, separator_in
 
 CHOOSING, FINAL = "choosing", "final"
 HALVES = (CHOOSING, FINAL)
@@ -42,7 +42,7 @@ def one_sitting(voices: Mapping[str, Sequence[Path]]) -> dict[str, Sequence[Path
     for name, paths in voices.items():
         chapters: dict[str, list[Path]] = {}
         for path in paths:
-            chapters.setdefault(path.name.rsplit("-" if "-" in path.name else "W", 1)[0], []).append(path)
+            chapters.setdefault(path.name.rsplit(separator_in(path.name), 1)[0], []).append(path)
         chosen[name] = chapters[max(chapters, key=lambda chapter: (len(chapters[chapter]), chapter))]
     return chosen
 
