@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.command import Run, environment
 
-# The command with a model that takes longer for a window than anybody waits.
+# The command with a model that takes an hour for a window.
 IN_A_WINDOW = """
 import signal, sys, threading, time
 from runners.batching import device

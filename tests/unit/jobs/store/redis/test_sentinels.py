@@ -55,7 +55,7 @@ def test_without_a_replica_jobs_are_accepted_unless_redis_has_orders_not_to_writ
         assert not submitted(store, "not confirmed")
         with pytest.raises(ServiceUnavailable):
             store.complete(lease, transcript("a"))
-        assert not store.get("alone").finished  # nobody was told of an end that a failover takes back
+        assert not store.get("alone").finished  # no client was told of an end that a failover takes back
         replica.start()
         assert wait_until(lambda: submitted(store, "confirmed"))
         primary.config_set("min-replicas-to-write", 0)
