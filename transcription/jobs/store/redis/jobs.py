@@ -76,13 +76,14 @@ class RedisJobs(RedisSteps):
         return JobCounts(kept, None if oldest is None else float(oldest))
 
     async def cancel(self, job_id: str) -> Job | None:
-        return await self._job("cancel", id=job_id)
+        shown = await self._replicated_step("cancel", id=job_id)
+        return job_of(shown) if shown else None
 
     async def retry(self, job_id: str, max_open: int | None = None) -> Job | None:
         job = await self.get(job_id)
         if job is None or not job.readable:
             return job
-        shown = await self._step("retry", id=job_id, max_open=max_open)
+        shown = await self._replicated_step("retry", id=job_id, max_open=max_open)
         if shown == TOO_MANY:
             raise too_many_jobs(max_open)
         return job_of(shown) if shown else None

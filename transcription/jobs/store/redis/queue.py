@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from typing import Any
 
 from transcription.core.errors import Failure
 from transcription.core.transcript import PlacedResult, Transcript
@@ -38,13 +39,10 @@ class RedisQueue(RedisSteps):
         if self._files and self._files.is_large(packed):
             await self.renew(lease)  # writing a file may take almost as long as a lease
         payload, file = await self._placed(packed)
-        if self._primary.is_elected:
-            # Clients see the end at once. Where no replica confirms this, none would confirm the end.
-            await self._change(lease, "renew", replicated=True)
-        await self._change(lease, "complete", payload, replicated=True, duration=transcript.duration, file=file)
+        await self._end(lease, "complete", payload, duration=transcript.duration, file=file)
 
     async def fail(self, lease: Job, failure: Failure) -> None:
-        await self._change(lease, "fail", failure=pack_failure(failure))
+        await self._end(lease, "fail", failure=pack_failure(failure))
 
     async def postpone(self, lease: Job, delay: float, *, counted: bool = True) -> None:
         await self._change(lease, "requeue", delay=delay, failures=int(counted))
@@ -53,4 +51,10 @@ class RedisQueue(RedisSteps):
         await self._change(lease, "requeue", failures=0)
 
     async def refuse(self, job_id: str, failure: Failure) -> bool:
-        return bool(await self._step("refuse", id=job_id, failure=pack_failure(failure)))
+        return bool(await self._replicated_step("refuse", id=job_id, failure=pack_failure(failure)))
+
+    async def _end(self, lease: Job, name: str, payload: str | bytes = b"", **values: Any) -> None:
+        if self._primary.is_elected:
+            # Clients see the end at once. Where no replica confirms this, none would confirm the end.
+            await self._change(lease, "renew", replicated=True)
+        await self._change(lease, name, payload, replicated=True, **values)

@@ -15,7 +15,7 @@ from tests.support.sentinels import Guarded, guarded_redis
 from tests.support.waiting import wait_until
 from tests.unit.jobs.store.support import RESULT_TTL, Calls, new_job, transcript
 from transcription.api.middleware.rate_limits import RateLimits
-from transcription.core.errors import ServiceUnavailable
+from transcription.core.errors import Failure, ServiceUnavailable
 from transcription.core.settings import Settings
 from transcription.jobs.cluster.broker import SOON, Broker, Message
 from transcription.jobs.store.redis.steps import PREFIX
@@ -55,7 +55,11 @@ def test_without_a_replica_jobs_are_accepted_unless_redis_has_orders_not_to_writ
         assert not submitted(store, "not confirmed")
         with pytest.raises(ServiceUnavailable):
             store.complete(lease, transcript("a"))
+        with pytest.raises(ServiceUnavailable):
+            store.fail(lease, Failure("undecodable_media", "It cannot be decoded."))
         assert not store.get("alone").finished  # no client was told of an end that a failover takes back
+        with pytest.raises(ServiceUnavailable):
+            store.cancel("alone")
         replica.start()
         assert wait_until(lambda: submitted(store, "confirmed"))
         primary.config_set("min-replicas-to-write", 0)
