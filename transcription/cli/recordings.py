@@ -6,10 +6,8 @@ import os
 import re
 import stat
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +16,7 @@ import httpx
 from transcription.cli.transcriber import RecordingFailed, ReportProgress
 from transcription.media.intake.containers import SUPPORTED
 from transcription.media.intake.identify import DECIDING_BYTES, identify_content
+from transcription.system.signals import is_readable
 
 STDIN = "-"
 STDIN_DESCRIPTOR = 0
@@ -57,15 +56,18 @@ def open_recording(
     limit: called for the bytes of a stream that may be copied, which may have no end. tell: receives what the user is
     to know while nothing happens.
     """
-    with _opened(file, tell) as source:
-        if stat.S_ISREG(os.fstat(source.fileno()).st_mode) and not is_nameless(file):
+    with _opened(file) as source:
+        mode = os.fstat(source).st_mode
+        if stat.S_ISREG(mode) and not is_nameless(file):
             yield file
             return
-        if source.isatty():
+        if os.isatty(source):
             raise RecordingFailed("is a terminal. Pipe a recording into the command, or name a file.")
         with temporary_file() as (copy, path):
             try:
-                write_recording(iter(partial(source.read, BLOCK_BYTES), b""), copy, limit())
+                if stat.S_ISFIFO(mode) and not is_nameless(file) and not is_readable(source, PATIENCE_SECONDS):
+                    tell("waiting for something that writes to this pipe")
+                write_recording(_blocks(source), copy, limit())
             except OSError as error:
                 raise RecordingFailed(f"cannot be read: {error.strerror or error}") from None
             yield path
@@ -150,17 +152,25 @@ def reason_unreadable(file: Path) -> str:
 
 
 @contextmanager
-def _opened(file: Path, tell: Callable[[str], None]) -> Iterator[IO[bytes]]:
-    # A named pipe cannot be opened before something writes to it.
-    waiting = threading.Timer(PATIENCE_SECONDS, tell, ["waiting for something that writes to this pipe"])
-    waiting.daemon = True
+def _opened(file: Path) -> Iterator[int]:
+    """The descriptor of an open file."""
     try:
-        waiting.start()
-        # The descriptor itself: sys.stdin is None if it was closed.
-        source = os.fdopen(os.dup(STDIN_DESCRIPTOR), "rb") if str(file) == STDIN else file.open("rb")
+        # A named pipe is opened at once, not when something writes to it: until then no signal might be noticed.
+        source = os.dup(STDIN_DESCRIPTOR) if str(file) == STDIN else os.open(file, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise RecordingFailed(f"cannot be read: {error.strerror or error}") from None
-    finally:
-        waiting.cancel()
-    with source:
+    try:
         yield source
+    finally:
+        os.close(source)
+
+
+def _blocks(source: int) -> Iterator[bytes]:
+    """What can be read until the end of a file, a pipe or a device."""
+    while True:
+        is_readable(source)
+        with suppress(BlockingIOError):  # another process was quicker
+            block = os.read(source, BLOCK_BYTES)
+            if not block:
+                return
+            yield block

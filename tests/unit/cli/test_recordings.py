@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import tempfile
 import threading
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -105,6 +107,27 @@ def test_a_pipe_that_nothing_writes_to_is_waited_for_and_the_user_is_told(
         assert path.read_bytes() == SOUND
     writer.join()
     assert told == ["waiting for something that writes to this pipe"]
+
+
+def test_a_signal_ends_the_wait_for_a_pipe_that_stays_open_whichever_thread_receives_it(tmp_path: Path) -> None:
+    class Ended(Exception):
+        pass
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Ended
+
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    holder = os.open(pipe, os.O_RDWR)
+    os.write(holder, SOUND[:60_000])  # as much as a pipe holds
+    before = signal.signal(signal.SIGUSR1, end)
+    waiting = threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR1))
+    waiting.start()
+    with pytest.raises(Ended), open_recording(pipe, no_limit):
+        pass
+    waiting.join()
+    signal.signal(signal.SIGUSR1, before)
+    os.close(holder)
 
 
 def test_a_terminal_is_no_recording() -> None:
