@@ -7,7 +7,7 @@ only, so a decode on a shorter context is checked, and made again on all of it w
 
 from __future__ import annotations
 
-from runners.decode.rules import Attempt, early_end, needs_fallback
+from runners.decode.rules import Attempt, early_end, needs_fallback, runs_on
 from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND
 from transcription.core.options import DecodeOptions, EncoderContext
 
@@ -55,6 +55,7 @@ def is_doubtful(attempt: Attempt, frames: int, options: DecodeOptions, timestamp
     return (
         text > _most_text(frames)
         or len(attempt.tokens) >= most_tokens(frames)
+        or runs_on(attempt.tokens, frames, timestamp_begin)
         or (not options.draft and early_end(attempt.tokens, frames, timestamp_begin) is not None)
         or needs_fallback(attempt, options)
     )

@@ -143,6 +143,19 @@ def split_segments(
     return Split(tuple(cuts), seek + last * FRAMES_PER_TIMESTAMP, single_ending)
 
 
+def runs_on(tokens: Sequence[int], frames: int, timestamp_begin: int) -> bool:
+    """Whether a decode goes on after its part: more of a segment than not is behind the part's end.
+
+    On a short context Whisper may say the last sentence again and again in the silence there. The first segment does
+    not count: that of a single word may be several times as long as the part. frames: length of the part.
+    """
+    seconds = frames / FRAMES_PER_SECOND
+    split = split_segments(
+        tokens, timestamp_begin=timestamp_begin, time_offset=0.0, frames=frames, duration=seconds, seek=0
+    )
+    return any(cut.start + cut.end > 2 * seconds for cut in split.cuts[1:])
+
+
 def _one_segment(
     tokens: Sequence[int], timestamp_begin: int, time_offset: float, frames: int, duration: float, seek: int
 ) -> Split:

@@ -24,7 +24,7 @@ from runners.decode.encoder_context import (
 )
 from runners.decode.engine import Engine, WindowTask
 from runners.decode.model import open_model
-from runners.decode.rules import Attempt
+from runners.decode.rules import TIME_PRECISION, Attempt
 from runners.decode.search import SURE
 from runners.placement import DeviceLayout, Placement
 from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND, SAMPLE_RATE
@@ -56,6 +56,15 @@ def test_a_full_context_is_whisper_s_own(frames: int) -> None:
     assert encoder_context_of(frames, EncoderContext.FULL) == ENCODER_FRAMES
 
 
+def spoken(*segments: tuple[float, float]) -> Attempt:
+    """A decode of segments with these starts and ends, in seconds, of three tokens each."""
+    begin, end = (
+        [TIMESTAMP_BEGIN + round(each / TIME_PRECISION) for each in times] for times in zip(*segments, strict=True)
+    )
+    tokens = [token for first, last in zip(begin, end, strict=True) for token in (first, 1, 2, 3, last)]
+    return replace(SPOKEN, tokens=tuple(tokens))
+
+
 @given(frames=FRAMES)
 def test_a_decode_that_reaches_its_last_token_is_doubtful(frames: int) -> None:
     endless = replace(SPOKEN, tokens=(TIMESTAMP_BEGIN,) * most_tokens(frames))
@@ -79,6 +88,22 @@ def test_a_decode_that_reaches_its_last_token_is_doubtful(frames: int) -> None:
 )
 def test_a_decode_is_doubtful_when_no_one_speaks_like_that(attempt: Attempt, seconds: float, doubtful: bool) -> None:
     assert is_doubtful(attempt, round(seconds * FRAMES_PER_SECOND), AUTO, TIMESTAMP_BEGIN) is doubtful
+
+
+@pytest.mark.parametrize(
+    ("segments", "doubtful"),
+    [
+        (((0, 4), (4, 7), (7, 10)), True),  # the last sentence again, in the silence behind the 7.46 s
+        (((0, 4), (4, 7), (7, 10), (10, 14)), True),
+        (((0, 4), (4, 8)), False),  # times in whole seconds
+        (((0, 4.6), (4.6, 9.86)), False),  # most of it is before the end
+        (((0, 10),), False),  # a word
+    ],
+)
+def test_a_decode_that_goes_on_behind_the_end_is_doubtful(
+    segments: tuple[tuple[float, float], ...], doubtful: bool
+) -> None:
+    assert is_doubtful(spoken(*segments), 746, AUTO, TIMESTAMP_BEGIN) is doubtful
 
 
 @pytest.mark.parametrize(
