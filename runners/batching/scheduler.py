@@ -1,8 +1,8 @@
 """Selects the windows that the device decodes next. Decides only: no threads, no clock, no device.
 
 A batch is formed the moment a slot is free, from the windows that wait; no window waits for a batch to fill. Waiting
-windows are shared out between the slots, so that no slot idles while another has a large batch. `queue.py` decides the
-order of the requests.
+windows are shared out between the free slots, so that no slot idles while another has a large batch. `queue.py` decides
+the order of the requests.
 """
 
 from __future__ import annotations
@@ -219,8 +219,9 @@ class Scheduler:
         return [batch for batch in self._running.values() if now > batch.deadline]
 
     def _fill(self, owner: str, now: float) -> list[Item]:
-        """Take windows for one batch, first that of `owner`: a slot's share of those waiting, within the limits."""
-        room = min(self.batch_limit(now), math.ceil(len(self._queue) / self._slots))
+        """Take windows for one batch, first that of `owner`: a free slot's share of what waits, within the limits."""
+        free = self._slots - len(self._running)
+        room = min(self.batch_limit(now), math.ceil(len(self._queue) / free))
         if self._live.are_on(now) and not self._cheap_batching and not _is_live(self._queue.head(owner)):
             room = 1
         most_waiting = math.inf if self._cheap_batching else self._queue.length(owner)

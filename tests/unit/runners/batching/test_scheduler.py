@@ -217,12 +217,23 @@ def test_the_size_of_a_window_grows_with_its_audio_and_is_never_nothing() -> Non
     assert sizes[2] == 1.0
 
 
-def test_waiting_windows_are_shared_out_between_the_slots() -> None:
-    scheduler = a_scheduler(slots=2, max_batch=16)
-    submit(scheduler, *(an_item(number, f"request {number}") for number in range(6)))
+def test_waiting_windows_are_shared_out_between_the_free_slots() -> None:
+    scheduler = a_scheduler(slots=3, max_batch=16)
+    submit(scheduler, an_item(0, "running"))
+    assert ids(scheduler.next_batch(0.0)) == [0]
+    submit(scheduler, *(an_item(number, f"request {number}") for number in range(1, 7)))
 
-    assert ids(scheduler.next_batch(0.0)) == [0, 1, 2]
-    assert len(ids(scheduler.next_batch(0.0))) == 2  # the rest goes to the slot that is free first
+    assert ids(scheduler.next_batch(0.0)) == [1, 2, 3]
+    assert ids(scheduler.next_batch(0.0)) == [4, 5, 6]
+
+
+def test_the_only_free_slot_takes_all_that_wait_within_the_limit() -> None:
+    scheduler = a_scheduler(slots=2, max_batch=4)
+    submit(scheduler, an_item(0, "running"))
+    assert ids(scheduler.next_batch(0.0)) == [0]
+    submit(scheduler, *(an_item(number, f"request {number}") for number in range(1, 7)))
+
+    assert ids(scheduler.next_batch(0.0)) == [1, 2, 3, 4]
 
 
 def test_where_batching_costs_time_a_short_request_shares_no_batch_with_a_long_one() -> None:
