@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from transcription.core.text import CLAUSE_ENDS, SENTENCE_ENDS
+
 
 class Glue(IntEnum):
     """The strength of the bond between two pieces on one line. If they do not fit, the weakest bond is broken first."""
@@ -38,8 +40,7 @@ class Piece:
 
 
 CLOSERS = "\"'”’»›)]}」』）】》〉"
-SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")
-CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،", "—", "–")
+BREAK_MARKS = (*CLAUSE_ENDS, "—", "–")
 
 # Han, kana and their punctuation: a line may be broken between any two characters.
 UNSPACED = re.compile(
@@ -142,7 +143,7 @@ def ending(word: str, following: str | None) -> Ending:
     bare = word.rstrip(CLOSERS)
     if bare.endswith(SENTENCE_ENDS) and not _is_abbreviation(bare) and not following[:1].islower():
         return Ending.SENTENCE
-    if bare.endswith((*CLAUSE_ENDS, *SENTENCE_ENDS)) and not _is_abbreviation(bare):
+    if bare.endswith((*BREAK_MARKS, *SENTENCE_ENDS)) and not _is_abbreviation(bare):
         return Ending.CLAUSE
     if word.casefold() in LEADING_WORDS:
         return Ending.LEADING_WORD
@@ -159,7 +160,7 @@ def glue(word: str, following: str) -> Glue:
 
 
 def _is_number_with_unit(word: str, following: str) -> bool:
-    bare = following.casefold().rstrip(CLOSERS + "".join(SENTENCE_ENDS + CLAUSE_ENDS))
+    bare = following.casefold().rstrip(CLOSERS + "".join(SENTENCE_ENDS + BREAK_MARKS))
     if NUMBER.fullmatch(word):
         return bare in UNITS or (len(bare) == 3 and bare.isdigit())  # 10 000
     if ORDINAL.fullmatch(word) or word.casefold() in NUMBER_WORDS:

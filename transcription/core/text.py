@@ -1,8 +1,11 @@
-"""Properties of a text that do not depend on its language."""
+"""Marks and properties of a text that do not depend on its language."""
 
 from __future__ import annotations
 
 import zlib
+
+SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")
+CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،")
 
 
 def compression_ratio(text: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from transcription.core.text import CLAUSE_ENDS, SENTENCE_ENDS
 from transcription.core.transcript import Word
 from transcription.live.agreement import LATEST_SECONDS
 
@@ -13,8 +14,6 @@ LONG_SECONDS = 9.0  # longer audio is cut between any two confirmed words
 FULL_SECONDS = 10.0  # audio that has to be cut now
 WINDOW_SECONDS = 12.0  # longest audio of one decode
 LEAST_SECONDS = 2.0  # between two cuts: context, without which words are lost
-SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "…", "؟", "।")
-CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،")
 SENTENCE_BONUS = 1.0  # seconds of pause that the end of a sentence is worth
 CLAUSE_BONUS = 0.3
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from transcription.core.audio import FRAMES_PER_SECOND
+from transcription.core.text import SENTENCE_ENDS
 from transcription.core.transcript import Segment, Word
-from transcription.live.cutting import SENTENCE_ENDS
 
 PAUSE_SECONDS = 1.0  # that starts a new segment
 MOST_SECONDS = 10.0  # of a segment, unless it has no pause between words
