@@ -23,7 +23,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
@@ -238,7 +237,7 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int, pee
 async def run(arguments: argparse.Namespace) -> None:
     """All runs, until one is too slow."""
     settings = Settings(whisper_model=arguments.model)
-    runner: Any = simulated(settings) if arguments.simulated else InProcessRunner(settings)
+    runner: Runner = simulated(settings) if arguments.simulated else InProcessRunner(settings)
     try:
         for count in arguments.sessions:
             slowest = await measure(arguments, runner, count)
@@ -247,8 +246,8 @@ async def run(arguments: argparse.Namespace) -> None:
             if slowest > LIMIT_SECONDS:
                 break
     finally:
-        if not arguments.simulated:
-            runner.close()
+        if isinstance(runner, InProcessRunner):
+            runner.close(interrupted=False)
 
 
 def weights(arguments: argparse.Namespace) -> Path:
