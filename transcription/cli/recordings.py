@@ -25,6 +25,7 @@ DESCRIPTOR = re.compile(r"-|/dev/stdin|/dev/fd/\d+|/proc/[^/]+/fd/\d+")
 NAMELESS = "recording"
 DESCRIPTORS = Path("/proc/self/fd")  # on Linux
 BLOCK_BYTES = 1 << 20
+AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # not on Windows
 PATIENCE_SECONDS = 1.0  # with a named pipe, before the user is told
 DOWNLOAD_TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # seconds: the longest pause
 
@@ -156,7 +157,7 @@ def _opened(file: Path) -> Iterator[int]:
     """The descriptor of an open file."""
     try:
         # A named pipe is opened at once, not when something writes to it: until then no signal might be noticed.
-        source = os.dup(STDIN_DESCRIPTOR) if str(file) == STDIN else os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+        source = os.dup(STDIN_DESCRIPTOR) if str(file) == STDIN else os.open(file, os.O_RDONLY | AT_ONCE)
     except OSError as error:
         raise RecordingFailed(f"cannot be read: {error.strerror or error}") from None
     try:

@@ -47,8 +47,10 @@ def is_readable(descriptor: int, timeout: float | None = None) -> bool:
     """Wait until a descriptor can be read or has ended, at most `timeout` seconds. For the main thread.
 
     Python's handlers of signals run meanwhile. A read that blocks would not let them run if the signal came just before
-    it, or to another thread.
+    it, or to another thread. On Windows it does not wait: there only sockets can be waited for.
     """
+    if not hasattr(selectors, "PollSelector"):
+        return True
     ends_at = None if timeout is None else time.monotonic() + timeout
     with _wakeup_socket() as woken, selectors.PollSelector() as ready:
         ready.register(descriptor, selectors.EVENT_READ)
