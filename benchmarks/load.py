@@ -53,20 +53,22 @@ def run_load(contender: Contender, clips: Sequence[Clip], beam: int, *, clients:
 def run_mix(contender: Contender, long: Clip, short: Sequence[Clip], beam: int, requests: int) -> list[float]:
     """Latencies of short clips, seconds, sent in sequence while the long one is transcribed, which is then cancelled.
 
-    There are fewer than `requests` if the long one ends first.
+    The long one is sent again as often as it ends.
     """
     stop = threading.Event()
-    latencies: list[float] = []
+
+    def keep_busy() -> None:
+        while not stop.is_set():
+            contender.transcribe(long, beam, stop)
+
     with ThreadPoolExecutor(1) as pool:
-        background = pool.submit(contender.transcribe, long, beam, stop)
-        time.sleep(1.0)  # the long file is decoding by now
-        for clip in islice(cycle(short), requests):
-            if background.done():
-                break
-            latencies.append(timed(contender, clip, beam, threading.Event()))
-        stop.set()
-        background.result()
-    return latencies
+        background = pool.submit(keep_busy)
+        try:
+            time.sleep(1.0)  # the long file is decoding by now
+            return [timed(contender, clip, beam, threading.Event()) for clip in islice(cycle(short), requests)]
+        finally:
+            stop.set()
+            background.result()
 
 
 def timed(contender: Contender, clip: Clip, beam: int, stop: threading.Event) -> float:
