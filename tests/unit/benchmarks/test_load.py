@@ -16,17 +16,21 @@ LONG = Clip(Path("long"), 600.0)
 
 
 class Recorder:
-    """A contender that notes what it is sent. A long clip takes `longest` seconds, or until it is stopped."""
+    """A contender that notes what it is sent. A long clip takes `longest` seconds, or until it is stopped.
+
+    stopped: the last long clip was.
+    """
 
     def __init__(self, seconds: float = 0.0, longest: float = 10.0) -> None:
         self.sent: list[str] = []
         self.running = self.most = self.long = 0
+        self.stopped = False
         self._seconds, self._longest, self._lock = seconds, longest, threading.Lock()
 
     def transcribe(self, clip: Clip, beam: int, stop: threading.Event) -> str:
         if clip == LONG:
             self.long += 1
-            stop.wait(self._longest)
+            self.stopped = stop.wait(self._longest)
             return ""
         with self._lock:
             self.sent.append(clip.path.name)
@@ -61,6 +65,7 @@ def test_short_clips_are_sent_while_a_long_one_runs() -> None:
     assert len(run_mix(contender, LONG, CLIPS, 5, requests=4)) == 4
     assert contender.sent == ["a", "b", "c", "a"]
     assert contender.long == 1
+    assert contender.stopped
 
 
 def test_a_long_clip_that_ends_before_the_short_ones_are_sent_is_sent_again() -> None:
