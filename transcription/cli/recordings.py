@@ -7,7 +7,8 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -58,15 +59,15 @@ def open_recording(
     to know while nothing happens.
     """
     with _opened(file) as source:
-        mode = os.fstat(source).st_mode
+        mode = os.fstat(source.fileno()).st_mode
         if stat.S_ISREG(mode) and not is_nameless(file):
             yield file
             return
-        if os.isatty(source):
+        if source.isatty():
             raise RecordingFailed("is a terminal. Pipe a recording into the command, or name a file.")
         with temporary_file() as (copy, path):
             try:
-                if stat.S_ISFIFO(mode) and not is_nameless(file) and not is_readable(source, PATIENCE_SECONDS):
+                if stat.S_ISFIFO(mode) and not is_nameless(file) and not is_readable(source.fileno(), PATIENCE_SECONDS):
                     tell("waiting for something that writes to this pipe")
                 write_recording(_blocks(source), copy, limit())
             except OSError as error:
@@ -153,25 +154,26 @@ def reason_unreadable(file: Path) -> str:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[int]:
-    """The descriptor of an open file."""
+def _opened(file: Path) -> Iterator[FileIO]:
     try:
-        # A named pipe is opened at once, not when something writes to it: until then no signal might be noticed.
-        source = os.dup(STDIN_DESCRIPTOR) if str(file) == STDIN else os.open(file, os.O_RDONLY | AT_ONCE)
+        if str(file) == STDIN:  # the descriptor itself: sys.stdin is None if it was closed
+            source = FileIO(os.dup(STDIN_DESCRIPTOR))
+        else:
+            # A named pipe is opened at once, not when something writes to it: until then no signal might be noticed.
+            source = FileIO(file, opener=lambda path, flags: os.open(path, flags | AT_ONCE))
     except OSError as error:
         raise RecordingFailed(f"cannot be read: {error.strerror or error}") from None
-    try:
+    with source:
         yield source
-    finally:
-        os.close(source)
 
 
-def _blocks(source: int) -> Iterator[bytes]:
+def _blocks(source: FileIO) -> Iterator[bytes]:
     """What can be read until the end of a file, a pipe or a device."""
     while True:
-        is_readable(source)
-        with suppress(BlockingIOError):  # another process was quicker
-            block = os.read(source, BLOCK_BYTES)
-            if not block:
-                return
-            yield block
+        is_readable(source.fileno())
+        block = source.read(BLOCK_BYTES)
+        if block is None:  # another process was quicker
+            continue
+        if not block:
+            return
+        yield block
