@@ -9,11 +9,11 @@ from transcription.core.text import CLAUSE_ENDS, SENTENCE_ENDS
 from transcription.core.transcript import Word
 from transcription.live.agreement import LATEST_SECONDS
 
-SHORT_SECONDS = 6.0  # audio that fits in the shortest encoder context is cut only after a sentence of its own
-LONG_SECONDS = 9.0  # longer audio is cut between any two confirmed words
-FULL_SECONDS = 10.0  # audio that has to be cut now
+SHORT_SECONDS = 8.0  # shorter audio is not cut: context, without which words are lost
+LONG_SECONDS = 10.0  # longer audio is cut between any two confirmed words, shorter one after a sentence
+FULL_SECONDS = 11.0  # audio that has to be cut now
 WINDOW_SECONDS = 12.0  # longest audio of one decode
-LEAST_SECONDS = 2.0  # between two cuts: context, without which words are lost
+LEAST_SECONDS = 2.0  # between two cuts
 SENTENCE_BONUS = 1.0  # seconds of pause that the end of a sentence is worth
 CLAUSE_BONUS = 0.3
 

@@ -213,7 +213,8 @@ class Drafts:
     async def _heard(self, piece: Piece, utterance: Utterance, *, thorough: bool, replaceable: bool) -> Hypothesis:
         tools, options, language = self._tools, utterance.options, self._tools.language.language
         if not thorough:
-            return await tools.decoder.quickly(piece, options, language)
+            beams = tools.pace.has_time_to_search(tools.clock())
+            return await tools.decoder.quickly(piece, options, language, beams=beams)
         return await tools.decoder.thoroughly(piece, options, language, lambda: tools.stopping, replaceable=replaceable)
 
     def _apply(self, followed: _Followed, heard: Hypothesis, piece: Piece, number: int, *, complete: bool) -> None:

@@ -38,6 +38,10 @@ class Pace:
         """Seconds between two ticks of a session."""
         return min(LONGEST_TICK, max(SHORTEST_TICK, PER_LATENCY * self.latency(now)))
 
+    def has_time_to_search(self, now: float) -> bool:
+        """Whether ticks can be decoded with several beams: they are as frequent as they may be."""
+        return self.interval(now) == SHORTEST_TICK
+
     def has_room(self, now: float) -> bool:
         """Whether one more session leaves the others fast enough."""
         return self.latency(now) <= MOST_LATENCY

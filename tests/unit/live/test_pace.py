@@ -20,6 +20,11 @@ def test_the_interval_grows_with_the_time_that_ticks_take_up_to_a_limit():
     assert after(9.0).interval(0.0) == LONGEST_TICK
 
 
+def test_ticks_are_searched_with_several_beams_while_that_makes_none_of_them_wait():
+    assert after(0.2).has_time_to_search(0.0)
+    assert not after(0.5).has_time_to_search(0.0)
+
+
 def test_one_slow_tick_is_not_a_slow_device():
     assert after(0.2, 0.2, 3.0).has_room(0.0)
 

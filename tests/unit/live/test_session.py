@@ -75,6 +75,14 @@ def test_ticks_are_live_drafts_of_at_most_fifteen_seconds_that_may_be_replaced()
     assert (decode.draft, decode.beam_size, ticket.priority) == (False, 5, Priority.LIVE)
 
 
+@pytest.mark.parametrize(("seconds", "beams"), [(0.2, 5), (1.0, 1)])
+def test_ticks_are_searched_with_the_beams_of_the_request_unless_they_are_slow(seconds, beams):
+    model = Model(seconds=seconds)
+    live(spoken(model, speech(20)))
+    drafts = [decode.beam_size for _, decode, _ in model.calls if decode.draft]
+    assert set(drafts[2:]) == {beams}  # the first are sent before one has been timed
+
+
 def test_without_turn_detection_the_client_ends_utterances():
     async def commits():
         session = LiveSession(Model(), options(turns=None), "request", asyncio.get_running_loop().time)

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from tests.support.hypotheses import segment, words
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions
+from transcription.live.agreement import LATEST_SECONDS
+from transcription.live.cutting import FULL_SECONDS, SHORT_SECONDS
 from transcription.live.options import LiveOptions
 from transcription.live.utterance import Utterance
 
@@ -88,24 +90,24 @@ def test_an_utterance_without_text_has_no_language():
 def test_the_audio_of_a_confirmed_sentence_is_let_go():
     spoken = utterance()
     text = "this is one long sentence that has an end. and the next one begins here"
-    hear(spoken, text, 6.4)
-    hear(spoken, text, 6.8)
+    hear(spoken, text, SHORT_SECONDS + 0.4)
+    hear(spoken, text, SHORT_SECONDS + 0.8)
     assert spoken.base == round(words(text)[8].end * SAMPLE_RATE)
 
 
 def test_a_hypothesis_of_audio_that_was_cut_off_meanwhile_repeats_nothing():
     spoken = utterance()
     text = "this is one long sentence that has an end. and the next one begins here"
-    hear(spoken, text, 6.4)
+    hear(spoken, text, SHORT_SECONDS + 0.4)
     assert spoken.base > 0
-    spoken.hear([segment(words(f"{text} again"))], 0, round(6.8 * SAMPLE_RATE), certain=True)
+    spoken.hear([segment(words(f"{text} again"))], 0, round((SHORT_SECONDS + 0.8) * SAMPLE_RATE), certain=True)
     assert spoken.confirmed + spoken.tentative == f"{text} again"
 
 
 def test_the_audio_stays_while_the_last_decode_needs_it():
     spoken = utterance()
     text = "this is one long sentence that has an end. and the next one begins here"
-    for seconds in (6.4, 6.8):
+    for seconds in (SHORT_SECONDS + 0.4, SHORT_SECONDS + 0.8):
         spoken.hear([segment(words(text))], 0, round(seconds * SAMPLE_RATE), certain=True, cuts=False)
     assert spoken.confirmed
     assert spoken.base == 0
@@ -121,10 +123,10 @@ def test_a_word_that_is_heard_again_after_a_cut_is_not_confirmed_twice():
 
 def test_full_audio_without_words_is_decoded_once_more_before_it_is_given_up():
     spoken = utterance()
-    hear(spoken, "", 10.5)
+    hear(spoken, "", FULL_SECONDS)
     assert (spoken.fruitless, spoken.base) == (1, 0)
-    hear(spoken, "", 10.5)
-    assert (spoken.fruitless, spoken.base) == (0, round(9.0 * SAMPLE_RATE))
+    hear(spoken, "", FULL_SECONDS)
+    assert (spoken.fruitless, spoken.base) == (0, round((FULL_SECONDS - LATEST_SECONDS) * SAMPLE_RATE))
 
 
 HEARD = st.lists(st.sampled_from(["take", "the", "meat.", "out", "of"]), max_size=40).map(" ".join)
