@@ -1,11 +1,11 @@
 """The memory of an API without a model while hundreds of synchronous requests are in flight.
 
-    python -m benchmarks.in_flight [--requests 500] [--seconds 3 60]
+    python -m benchmarks.in_flight [--requests 500] [--seconds 3 60] [--format wav]
 
 A real API sends windows to a fixed-cost runner. For each length of clip all requests are sent at once, each on a
-connection of its own. The memory of the API's processes and their children is their proportional set size, sampled
-until the last answer, or until --most seconds have passed: requests without an answer are then aborted. Those that are
-refused are counted, not repeated.
+connection of its own: WAV files, which need no decoder, or others. The memory of the API's processes and their children
+is their proportional set size, sampled until the last answer, or until --most seconds have passed: requests without an
+answer are then aborted. Those that are refused are counted, not repeated.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from pathlib import Path
 import aiohttp
 import psutil  # type: ignore[import-untyped]
 
-from benchmarks.clips import Clip, speech, write_clip
+from benchmarks.clips import speech, write_clip
 from benchmarks.report import table
+from tests.support.media_files import convert
 from tests.support.pool import TOKEN, runner_processes
 from tests.support.service import UNSHARED, LocalService, local_service
 from transcription.system.supervision import WORKER
@@ -58,11 +59,11 @@ class Requests:
         self.refusals: Counter[str] = Counter()
         self.in_flight = 0
 
-    async def send(self, session: aiohttp.ClientSession, clip: Clip) -> None:
+    async def send(self, session: aiohttp.ClientSession, clip: Path) -> None:
         """One request, on a connection of its own."""
         form = aiohttp.FormData()
         form.add_field("language", "en")
-        form.add_field("file", clip.path.read_bytes(), filename=clip.path.name, content_type="audio/wav")
+        form.add_field("file", clip.read_bytes(), filename=clip.name)
         self.in_flight += 1
         try:
             async with session.post(f"{self._url}/transcribe", data=form, headers=UNSHARED) as response:
@@ -99,7 +100,7 @@ def _kind(process: psutil.Process, supervisor: psutil.Process) -> str:
     return "API" if WORKER.decode() in command else "other"
 
 
-async def measure(service: LocalService, clip: Clip, count: int, most: float) -> tuple[Memory, Requests, float]:
+async def measure(service: LocalService, clip: Path, count: int, most: float) -> tuple[Memory, Requests, float]:
     """The peak while `count` requests are served, the requests, and the seconds that they took, at most `most`."""
     memory, requests, started = Memory(), Requests(service.url), time.monotonic()
     timeout = aiohttp.ClientTimeout(total=None)
@@ -142,7 +143,9 @@ async def main(options: argparse.Namespace) -> None:
                 await asyncio.sleep(QUIET_SECONDS)
                 idle, measured = processes(service), []
                 for seconds in options.seconds:
-                    clip = write_clip(speech(), seconds, folder)
+                    clip = write_clip(speech(), seconds, folder).path
+                    if options.format != "wav":
+                        clip = convert(clip, clip.with_suffix(f".{options.format}"))
                     memory, requests, taken = await measure(service, clip, options.requests, options.most)
                     measured.append((f"{options.requests} x {seconds:g} s", memory, requests, taken))
                     print(*(f"{number} x {reason}" for reason, number in requests.refusals.items()), sep="\n")
@@ -155,6 +158,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--seconds", type=float, nargs="+", default=[3.0, 60.0])
+    parser.add_argument("--format", choices=("wav", "flac", "mp3"), default="wav")
     parser.add_argument("--most", type=float, default=1800.0)
     asyncio.run(main(parser.parse_args()))
     sys.exit(0)

@@ -67,8 +67,13 @@ def silent_movie(target: Path) -> Path:
     return target
 
 
+def write_flac(target: Path, samples: NDArray[np.int16]) -> Path:
+    """16 kHz mono, which has to be decoded."""
+    return convert(write_wav(target.with_suffix(".wav"), samples), target)
+
+
 def write_wav(target: Path, samples: NDArray[np.int16]) -> Path:
-    """16 kHz mono."""
+    """16 kHz mono, which is read as it is."""
     with wave.open(str(target), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -1,11 +1,13 @@
-"""Decoding: from media to 16 kHz mono PCM, streamed from an ffmpeg process."""
+"""Decoding: from media to 16 kHz mono PCM, streamed from an ffmpeg process, or from the file if it holds just that."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 import shutil
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import ffmpeg
@@ -77,34 +79,62 @@ async def decode(
 
     Stretches of the file without sound are silence, so that the index of a sample gives its time in the file.
     notices: what is to know about the file is added at its end.
-    ffmpeg is paused while the caller does not ask for the next block. Closing the generator kills it.
+    Plain media are read as they are, others by ffmpeg, which is paused while the caller does not ask for the next
+    block. Closing the generator kills it.
     Raises AudioTooLong as soon as there are more than MAX_DURATION seconds, AudioTooShort for less than 0.1 s,
     UndecodableMedia if nothing can be decoded, ServiceUnavailable if the decoder was stopped or a block takes longer
     than DECODE_TIMEOUT, and DecoderFailedOnce if it crashed, used more than DECODE_TIMEOUT seconds of CPU or ran out of
     memory. It ends without an error only at the end of the file.
     """
+    max_samples = settings.max_duration * SAMPLE_RATE
+    received = 0
+    source = _stored(media, media.plain) if media.plain else _decoded(media, settings, notices, channel)
+    with traced(DECODE):
+        async with aclosing(source) as blocks:
+            async for block in blocks:
+                received += len(block)
+                if received > max_samples:
+                    raise _too_long(settings)
+                yield block
+    if received < MIN_SECONDS * SAMPLE_RATE:
+        raise _too_short(received / SAMPLE_RATE)
+
+
+async def _stored(media: Media, plain: range) -> AsyncGenerator[NDArray[np.int16], None]:
+    """The blocks of plain media. Raises ServiceUnavailable if the disk does not return them."""
+    for start in plain[::BLOCK_BYTES]:
+        length = min(BLOCK_BYTES, plain.stop - start)
+        try:
+            block = await asyncio.to_thread(os.pread, media.file.fileno(), length, start)
+        except OSError:
+            block = b""
+        if len(block) < length:
+            raise ServiceUnavailable("The recording cannot be read from the disk. Try again.")
+        yield np.frombuffer(block, np.int16)
+
+
+async def _decoded(
+    media: Media, settings: Settings, notices: list[Notice] | None, channel: Channel
+) -> AsyncGenerator[NDArray[np.int16], None]:
+    """The blocks of other media. See `decode`."""
     command = ffmpeg_command(media, find_ffmpeg(settings), channel, settings.max_duration)
     channels = output_channels(media, channel)
     resources = limits(settings.decode_memory_limit, settings.decode_timeout)
-    max_samples = settings.max_duration * SAMPLE_RATE
     received = 0
-    with traced(DECODE):
-        async with confined(command, resources, media.file.fileno()) as process:
-            errors = asyncio.create_task(_last_bytes(process.stderr))
-            try:
-                while len(block := await _read_block(process, channels, settings)):
-                    received += len(block)
-                    if received > max_samples:
-                        raise _too_long(settings)
-                    yield block
-                end = await process.wait()
-                messages = messages_in(await errors, FILE_PATH)
-            finally:
-                errors.cancel()
-                await asyncio.gather(errors, return_exceptions=True)
-            _check(received, end, messages, media, settings)
-            if notices is not None:
-                notices += ending_notices(media, received / SAMPLE_RATE, messages)
+    async with confined(command, resources, media.file.fileno()) as process:
+        errors = asyncio.create_task(_last_bytes(process.stderr))
+        try:
+            while len(block := await _read_block(process, channels, settings)):
+                received += len(block)
+                yield block
+            end = await process.wait()
+            messages = messages_in(await errors, FILE_PATH)
+        finally:
+            errors.cancel()
+            await asyncio.gather(errors, return_exceptions=True)
+        _check(received, end, messages, media, settings)
+        if notices is not None:
+            notices += ending_notices(media, received / SAMPLE_RATE, messages)
 
 
 async def _read_block(process: Process, channels: int, settings: Settings) -> NDArray[np.int16]:
@@ -144,7 +174,7 @@ async def _last_bytes(stream: asyncio.StreamReader) -> bytes:
 
 
 def _check(received: int, end: End, messages: Sequence[Message], media: Media, settings: Settings) -> None:
-    """Raise unless the decoder reached the end of a file with sound, or where it breaks off."""
+    """Raise unless the decoder reached the end of a file, or where it breaks off."""
     seconds = received / SAMPLE_RATE
     limit = settings.decode_timeout
     cause = cause_of(end, messages, limit)
@@ -152,14 +182,16 @@ def _check(received: int, end: End, messages: Sequence[Message], media: Media, s
         cause = Cause.MEMORY  # ffmpeg leaves out what it has no memory for, and goes on
     if error := error_of(cause, end, settings, limit):
         raise error
-    if seconds >= MIN_SECONDS:
-        return
     errors = [message.text for message in messages if message.is_error]
     if received == 0 and (end.code != 0 or errors):
         detail = errors[-1] if errors else f"ffmpeg ended with code {end.code}"
         raise UndecodableMedia("The audio in this file cannot be decoded. Is it complete?", detail)
+
+
+def _too_short(seconds: float) -> AudioTooShort:
+    """The error for less than MIN_SECONDS."""
     rounded_down = math.floor(seconds * 1000) / 1000
-    raise AudioTooShort(f"The recording is {rounded_down:.3f} s long; at least {MIN_SECONDS} s are needed.")
+    return AudioTooShort(f"The recording is {rounded_down:.3f} s long; at least {MIN_SECONDS} s are needed.")
 
 
 def _too_long(settings: Settings) -> AudioTooLong:

@@ -49,6 +49,7 @@ class Media:
         file has none.
     first_sound: timestamp in seconds of the first sound in that stream; None if unknown.
     tracks: all audio streams that can be chosen. skip: bytes of junk before the first frame.
+    plain: the bytes of the file that are 16 kHz mono PCM already; None if it has to be decoded.
     """
 
     file: FileIO
@@ -67,6 +68,7 @@ class Media:
     first_sound: float | None = None
     tracks: tuple[AudioTrack, ...] = ()
     skip: int = 0
+    plain: range | None = None
 
     def with_track(self, track: AudioTrack) -> Media:
         """The same file with another audio stream."""

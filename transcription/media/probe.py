@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import Counter
 from typing import Any
 
@@ -23,6 +24,7 @@ from transcription.media.intake.containers import Container
 from transcription.media.intake.identify import identify
 from transcription.media.intake.upload import Upload
 from transcription.media.media import AudioTrack, Media
+from transcription.media.plain import description, plain_samples
 from transcription.media.sandbox.process import inspecting, limits
 
 INSPECT_SECONDS = 20  # of CPU time; reading headers takes milliseconds
@@ -41,8 +43,8 @@ async def probe(upload: Upload, settings: Settings) -> Media:
     the machine is overloaded or the process was stopped, DecoderFailedOnce if it crashed or used too much CPU time, and
     DecoderFailed if the headers take too much memory.
     """
-    container, skip = await asyncio.to_thread(_recognise, upload, settings)
-    found = await _inspect(upload.opened.fileno(), container, skip, settings)
+    container, skip, plain = await asyncio.to_thread(_recognise, upload, settings)
+    found = description(plain) if plain else await _inspect(upload.opened.fileno(), container, skip, settings)
     streams = [stream for stream in found["streams"] if stream["type"] == "audio"]
     if not streams:
         raise NoAudioStream(
@@ -72,6 +74,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         start=0.0 if container.demuxer in containers.COUNTS_FRAMES else found["start"],
         tracks=tracks,
         skip=skip,
+        plain=plain,
     )
 
 
@@ -104,8 +107,8 @@ def _implausible(stream: dict[str, Any]) -> str:
     return ""
 
 
-def _recognise(upload: Upload, settings: Settings) -> tuple[Container, int]:
-    """The container, and the number of bytes before its first frame."""
+def _recognise(upload: Upload, settings: Settings) -> tuple[Container, int, range | None]:
+    """The container, the number of bytes before its first frame, and its samples if they need no decoder."""
     if not upload.size:
         raise AudioTooShort("The file is empty. Send a file with sound.")
     container, skip = identify(upload)
@@ -113,8 +116,9 @@ def _recognise(upload: Upload, settings: Settings) -> tuple[Container, int]:
         raise UnsupportedFormat(
             f"{_called(upload)} is not a supported audio or video file.", f"Supported formats: {containers.SUPPORTED}"
         )
+    plain = plain_samples(os.pread(upload.opened.fileno(), containers.HEAD_BYTES, 0), upload.size)
     if upload.lenient or not settings.strict_media_types:
-        return container, skip
+        return container, skip, plain
     problem = containers.contradiction(container, upload.filename, upload.content_type)
     if problem:
         raise UnsupportedFormat(
@@ -122,7 +126,7 @@ def _recognise(upload: Upload, settings: Settings) -> tuple[Container, int]:
             "type, or convert the file.",
             f"Supported formats: {containers.SUPPORTED}",
         )
-    return container, skip
+    return container, skip, plain
 
 
 async def _inspect(file: int, container: Container, skip: int, settings: Settings) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.support.media_files import media_children, noise, write_wav
+from tests.support.media_files import media_children, noise, write_flac
 from tests.support.scripted_runner import ScriptedRunner
 from tests.unit.jobs import test_worker
 from transcription.jobs.job import JobStatus
@@ -58,7 +58,7 @@ class StoppingRunner(ScriptedRunner):
 @pytest.fixture
 def long_speech(tmp_path):
     """Longer than what is decoded ahead of the first window."""
-    return write_wav(tmp_path / "long.wav", noise(200))
+    return write_flac(tmp_path / "long.flac", noise(200))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

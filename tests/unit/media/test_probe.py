@@ -185,7 +185,7 @@ def test_a_stream_of_an_unknown_kind_has_no_rate_and_causes_no_internal_error(tm
 def test_an_overloaded_machine_is_not_reported_as_a_bad_file(files, probed, monkeypatch):
     monkeypatch.setattr(probing, "ANSWER_SECONDS", 0)
     with pytest.raises(ServiceUnavailable, match="overloaded"):
-        probed(files["wav"])
+        probed(files["flac"])
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_an_inspector_that_was_stopped_or_crashed_is_not_an_undecodable_file(fil
 
     monkeypatch.setattr(Process, "wait", ended)
     with pytest.raises(ServiceUnavailable) as raised:
-        probed(files["wav"])
+        probed(files["flac"])
     assert type(raised.value) is error
 
 
@@ -214,7 +214,7 @@ def test_headers_that_ask_for_too_much_memory_are_not_undecodable(files, probed,
 
     monkeypatch.setattr(probing, "_read_answer", answer)
     with pytest.raises(DecoderFailed, match="DECODE_MEMORY_LIMIT"):
-        probed(files["wav"])
+        probed(files["flac"])
 
 
 def test_an_allocation_that_fails_in_the_inspector_is_reported(monkeypatch, files):

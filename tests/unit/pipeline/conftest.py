@@ -23,9 +23,10 @@ def transcribed(settings, uploaded, tmp_path):
         known=(),
         multilingual=False,
         hallucinations=HallucinationPolicy.DROP,
+        write=write_wav,
         **options,
     ):
-        path = write_wav(tmp_path / "recording.wav", samples)
+        path = write(tmp_path / f"recording.{write.__name__.removeprefix('write_')}", samples)
         request = TranscriptionRequest(DecodeOptions(model="demo", **options), vad, multilingual, hallucinations)
         work = Pipeline(settings, runner).transcribe(uploaded(path), request, as_test, known, on_result)
         return asyncio.run(work)

@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from tests.support.media_files import SPOKEN, media_children, noise, read_samples, write_wav
+from tests.support.media_files import SPOKEN, media_children, noise, read_samples, write_flac, write_wav
 from tests.support.scripted_runner import ScriptedRunner, as_test
 from tests.unit.pipeline.conftest import EVERYTHING
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline
@@ -145,14 +145,14 @@ def test_each_window_is_sent_with_the_ticket_of_that_moment(settings, uploaded, 
 def test_a_failing_window_fails_the_request_and_cancels_the_rest(transcribed):
     runner = ScriptedRunner(fail_at=60.0)
     with pytest.raises(ServiceUnavailable, match="no more"):
-        transcribed(noise(300), runner, language="en")
+        transcribed(noise(300), runner, write=write_flac, language="en")
     assert runner.running == 0
     assert media_children() == []
 
 
 def test_a_cancellation_withdraws_every_window(settings, uploaded, tmp_path):
     runner = ScriptedRunner(seconds=1000.0)
-    path = write_wav(tmp_path / "recording.wav", noise(200))
+    path = write_flac(tmp_path / "recording.flac", noise(200))
     request = TranscriptionRequest(DecodeOptions(model="demo", language="en"), EVERYTHING)
 
     async def cancel_while_it_runs() -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.support.commands import RESOURCES, finished, run
-from tests.support.media_files import ROOT, launchers, media_children, noise, write_wav
+from tests.support.media_files import ROOT, launchers, media_children, noise, write_flac
 from tests.support.waiting import wait_until
 from transcription.core.errors import ServiceUnavailable
 from transcription.media import probe as probing
@@ -211,21 +211,21 @@ def test_the_death_of_the_launcher_during_a_probe_is_not_blamed_on_the_file(tmp_
 
     monkeypatch.setattr(orders, "send", send_and_kill)
     with pytest.raises(ServiceUnavailable):
-        asyncio.run(probe(uploaded(write_wav(tmp_path / "a.wav", noise(1))), settings))
+        asyncio.run(probe(uploaded(write_flac(tmp_path / "a.flac", noise(1))), settings))
 
 
 def test_a_launcher_that_is_stopped_is_replaced_and_its_files_are_answered(tmp_path, settings, uploaded, monkeypatch):
     run("/bin/true")  # the launcher of an earlier test may be dying
     monkeypatch.setattr(process, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(probing, "ANSWER_SECONDS", 0.2)
-    upload = uploaded(write_wav(tmp_path / "a.wav", noise(1)))
+    upload = uploaded(write_flac(tmp_path / "a.flac", noise(1)))
     stopped = the_launcher()
     stopped.suspend()
     with pytest.raises(ServiceUnavailable):
         asyncio.run(probe(upload, settings))
     assert wait_until(lambda: is_gone(stopped.pid))
     monkeypatch.undo()
-    assert asyncio.run(probe(upload, settings)).format == "WAV"
+    assert asyncio.run(probe(upload, settings)).format == "FLAC"
 
 
 def test_the_cpu_time_of_a_command_is_reported():
