@@ -75,7 +75,7 @@ class LiveDecoder:
     async def quickly(self, piece: Piece, options: LiveOptions, language: str | None, *, beams: bool) -> Hypothesis:
         """A hypothesis. Raises Superseded when a newer piece took its place in the queue, and the runner's errors.
 
-        beams: search with those of the options, for fewer errors and twice the time.
+        beams: search with those of the options, which has fewer errors and costs half as much again.
         """
         decode = quick(options.decode, language, beams=beams)
         result = await self._runner.transcribe(piece.window(), decode, self._replaceable)

@@ -88,7 +88,7 @@ async def decode(
     """
     max_samples = settings.max_duration * SAMPLE_RATE
     received = 0
-    source = _stored(media, media.plain) if media.plain else _decoded(media, settings, notices, channel)
+    source = _stored(media, media.plain, settings) if media.plain else _decoded(media, settings, notices, channel)
     with traced(DECODE):
         async with aclosing(source) as blocks:
             async for block in blocks:
@@ -100,13 +100,14 @@ async def decode(
         raise _too_short(received / SAMPLE_RATE)
 
 
-async def _stored(media: Media, plain: range) -> AsyncGenerator[NDArray[np.int16], None]:
-    """The blocks of plain media. Raises ServiceUnavailable if the disk does not return them."""
+async def _stored(media: Media, plain: range, settings: Settings) -> AsyncGenerator[NDArray[np.int16], None]:
+    """The blocks of plain media. Raises ServiceUnavailable if the disk does not return one within DECODE_TIMEOUT."""
     for start in plain[::BLOCK_BYTES]:
         length = min(BLOCK_BYTES, plain.stop - start)
         try:
-            block = await asyncio.to_thread(os.pread, media.file.fileno(), length, start)
-        except OSError:
+            async with asyncio.timeout(settings.decode_timeout):
+                block = await asyncio.to_thread(os.pread, media.file.fileno(), length, start)
+        except OSError:  # TimeoutError is one
             block = b""
         if len(block) < length:
             raise ServiceUnavailable("The recording cannot be read from the disk. Try again.")

@@ -41,7 +41,7 @@ def plain_samples(head: bytes, size: int) -> range | None:
 
 def _whole(start: int, length: int, size: int) -> range | None:
     """The samples, if they end where the file does. length: as stated; programs that write to pipes do not know it."""
-    end = size if length >= UNKNOWN_SIZE else start + length
+    end = size if length >= UNKNOWN_SIZE and start + length > size else start + length
     samples = range(start, end - (end - start) % SAMPLE_BYTES)
     return samples if end == size and samples else None
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import struct
+import time
 from dataclasses import replace
 
 import av
@@ -95,6 +96,14 @@ def test_any_other_file_is_left_to_ffmpeg(content):
     assert plain_samples(content[:1024], len(content)) is None
 
 
+def test_a_length_that_looks_unknown_is_believed_if_it_is_that_of_the_file():
+    length = 0x8000_0000
+    head = wav(FMT)[:36] + b"data" + struct.pack("<I", length)
+    assert plain_samples(head, 44 + length) == range(44, 44 + length)
+    assert plain_samples(head, 44 + length + 8) is None  # something follows
+    assert plain_samples(head, 44 + 1000) == range(44, 1044)
+
+
 def test_what_ffmpeg_and_python_write_is_plain(tmp_path):
     converted = tmp_path / "converted.wav"
     run_ffmpeg("-i", str(SPOKEN), "-ac", "1", "-ar", str(SAMPLE_RATE), str(converted))
@@ -122,12 +131,13 @@ def test_a_disk_that_does_not_return_the_samples_is_not_the_fault_of_the_file(me
     def fails(*_):
         raise OSError(5, "Input/output error")
 
-    for broken in (fails, lambda *_: b""):
+    hasty = settings.model_copy(update={"decode_timeout": 0.1})
+    for broken in (fails, lambda *_: b"", lambda *_: time.sleep(1)):
         plain = media(PLAIN["usual"])
         with monkeypatch.context() as patched:
             patched.setattr(os, "pread", broken)
             with pytest.raises(ServiceUnavailable, match="disk"):
-                blocks_of(plain, settings)
+                blocks_of(plain, hasty)
 
 
 @given(
