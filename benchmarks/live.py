@@ -11,6 +11,7 @@ The sessions and the model are in this process, as they are in the service but f
 - CPU seconds of the process per second of audio;
 - early: last decodes begun before their pause was long enough, how many were used, and after how many speech went on.
 
+With --beside, a file is transcribed meanwhile, again and again, and its seconds per second are in the row.
 With --policies, the same for the policies of others (`benchmarks/live_policies.py`) in the same run.
 """
 
@@ -18,9 +19,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +41,7 @@ from runners.decode.model import open_model
 from runners.models.catalogue import canonical, resolve
 from runners.placement import CPU, DeviceLayout, Placement
 from transcription.cli.local import InProcessRunner
-from transcription.core.audio import INT16_SCALE, SAMPLE_RATE
+from transcription.core.audio import INT16_SCALE, SAMPLE_RATE, Window
 from transcription.core.errors import TranscriptionError
 from transcription.core.options import DecodeOptions, Ticket, TranscriptionRequest, VadOptions
 from transcription.core.settings import Settings
@@ -51,6 +54,7 @@ from transcription.media.windows import SHORT_WINDOW_SAMPLES, cut_windows
 from transcription.pipeline.assemble import judged
 
 LIMIT_SECONDS = 3.0  # of the 95th percentile of confirmation
+WINDOWS_OF_FILE = 8  # with the runner at once
 
 
 @dataclass(slots=True)
@@ -71,15 +75,40 @@ class Played:
         return " ".join(event.text for _, event in self.events if isinstance(event, Final))
 
 
-async def offline(runner: Runner, samples: np.ndarray, options: DecodeOptions) -> Transcript:
-    """The transcript of the whole recording, as POST /transcribe makes it."""
+@dataclass(slots=True)
+class File:
+    """A file that is transcribed beside the sessions, again and again. seconds: decoded so far."""
 
-    async def blocks():  # type: ignore[no-untyped-def]
+    seconds: float = 0.0
+
+    async def transcribe(self, runner: Runner, samples: np.ndarray, options: DecodeOptions) -> None:
+        """Keep windows of it with the runner, until this is cancelled."""
+        endless = itertools.cycle([window async for window in windows_of(samples)])
+
+        async def one_by_one() -> None:
+            while True:
+                window = next(endless)
+                await runner.transcribe(window, options, Ticket("file"))
+                self.seconds += window.duration
+
+        await asyncio.gather(*(one_by_one() for _ in range(WINDOWS_OF_FILE)))
+
+
+async def windows_of(samples: np.ndarray) -> AsyncIterator[Window]:
+    """The windows of a recording, as POST /transcribe cuts them."""
+
+    async def blocks() -> AsyncIterator[np.ndarray]:
         yield samples
 
+    async for window in cut_windows(blocks(), VadOptions(), longest=SHORT_WINDOW_SAMPLES):
+        yield window
+
+
+async def offline(runner: Runner, samples: np.ndarray, options: DecodeOptions) -> Transcript:
+    """The transcript of the whole recording, as POST /transcribe makes it."""
     request = TranscriptionRequest(options, VadOptions())
     placed = []
-    async for window in cut_windows(blocks(), request.vad, longest=SHORT_WINDOW_SAMPLES):
+    async for window in windows_of(samples):
         result = await runner.transcribe(window, options, Ticket("offline"))
         placed.append(PlacedResult(window.timeline, result, window.speech, voice=window.voice))
     return judged(placed, request, len(samples) / SAMPLE_RATE)
@@ -172,8 +201,7 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int, pee
     peer: whose policy is measured; "" for ours.
     """
     options = DecodeOptions(arguments.model, language=arguments.language, word_timestamps=True)
-    audio = [decode_audio(str(path), SAMPLE_RATE) for path in arguments.recordings]
-    whole = np.concatenate([(each * 32767).astype(np.int16) for each in audio])
+    whole = np.concatenate([read(path) for path in arguments.recordings])
     length = int(arguments.seconds * SAMPLE_RATE)
     # Each session hears another part, so that their pauses do not coincide.
     parts = [np.roll(whole, -number * len(whole) // count)[:length] for number in range(count)]
@@ -183,6 +211,9 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int, pee
     process = psutil.Process()
     before, early = sum(process.cpu_times()[:2]), early_decodes()
     live = LiveOptions(options, words=True)
+    file, now = File(), asyncio.get_running_loop().time
+    beside = asyncio.create_task(file.transcribe(runner, read(arguments.beside), options)) if arguments.beside else None
+    started = now()
     if model:
         floats = [part.astype(np.float32) / np.float32(INT16_SCALE) for part in parts]
         heard = await asyncio.gather(*(listen(POLICIES[peer](arguments.language), model, each) for each in floats))
@@ -190,7 +221,11 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int, pee
     else:
         playing = [play(sessions, part, live, str(number)) for number, part in enumerate(parts)]
         results = await asyncio.gather(*playing)
-    cpu = sum(process.cpu_times()[:2]) - before
+    cpu, taken = sum(process.cpu_times()[:2]) - before, now() - started
+    if beside:
+        beside.cancel()
+        with suppress(asyncio.CancelledError):
+            await beside
     language = arguments.language or "en"
     confirmed = [
         each
@@ -210,6 +245,7 @@ async def measure(arguments: argparse.Namespace, runner: Runner, count: int, pee
         "early used, discarded": ", ".join(
             f"{after - was:.0f}" for was, after in zip(early, early_decodes(), strict=True)
         ),
+        "file s/s": f"{file.seconds / taken:.1f}",
         "load": f"{psutil.getloadavg()[0]:.1f}",
     }
     errors = [
@@ -250,6 +286,11 @@ async def run(arguments: argparse.Namespace) -> None:
             runner.close(interrupted=False)
 
 
+def read(path: Path) -> np.ndarray:
+    """A recording: int16, 16 kHz mono."""
+    return (decode_audio(str(path), SAMPLE_RATE) * 32767).astype(np.int16)
+
+
 def weights(arguments: argparse.Namespace) -> Path:
     """The folder of the model."""
     settings = Settings(whisper_model=arguments.model)
@@ -272,6 +313,7 @@ def main() -> None:
     parser.add_argument("--model", default="base")
     parser.add_argument("--language", default=None)
     parser.add_argument("--reference", type=Path)
+    parser.add_argument("--beside", type=Path, metavar="RECORDING", help="transcribe this file meanwhile")
     parser.add_argument("--policies", nargs="+", choices=tuple(POLICIES), default=[], help="of others, beside ours")
     parser.add_argument("--show", action="store_true", help="print the events of the first session")
     parser.add_argument("--simulated", action="store_true")
