@@ -38,12 +38,12 @@ def utterances() -> list[Samples]:
     """English utterances of people: the shared recordings if they are present, else those in the repository."""
     # Not the samples: their voice is a synthesiser's, and released models are unsure of it.
     files = _recordings(SHARED_SPEECH) if SHARED_SPEECH.is_dir() else SPEECH.glob("[0-9]*")
-    return [_read(path) for path in sorted(files)]
+    return [read(path) for path in sorted(files)]
 
 
 def speech(folder: Path | None = None) -> Samples:
     """All recordings of a folder, concatenated, or all utterances."""
-    return np.concatenate([_read(path) for path in sorted(_recordings(folder))] if folder else utterances())
+    return np.concatenate([read(path) for path in sorted(_recordings(folder))] if folder else utterances())
 
 
 def make_clips(source: Sequence[Samples], seconds: float, count: int, folder: Path) -> tuple[Clip, ...]:
@@ -61,7 +61,7 @@ def make_clips(source: Sequence[Samples], seconds: float, count: int, folder: Pa
 
 def bilingual_clip(folder: Path) -> Clip:
     """Write a clip of 14 s that changes the language within its only window into `folder`."""
-    source = np.concatenate([_read(SPEECH / name) for name in TWO_LANGUAGES])
+    source = np.concatenate([read(SPEECH / name) for name in TWO_LANGUAGES])
     return write_clip(source, len(source) / SAMPLE_RATE, folder)
 
 
@@ -80,5 +80,6 @@ def _recordings(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix in AUDIO]
 
 
-def _read(path: Path) -> Samples:
+def read(path: Path) -> Samples:
+    """A recording."""
     return np.asarray(np.clip(decode_audio(str(path), SAMPLE_RATE), -1, 1) * INT16_MAX, np.int16)

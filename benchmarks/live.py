@@ -29,9 +29,9 @@ from pathlib import Path
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
-from faster_whisper.audio import decode_audio
 from prometheus_client import REGISTRY
 
+from benchmarks.clips import read
 from benchmarks.evaluate.scoring import count_errors, matches, plain_words, units
 from benchmarks.live_policies import PIECE_SECONDS, POLICIES, PeerModel, listen
 from benchmarks.simulated import SimulatedDevice, SimulatedLoop
@@ -94,14 +94,13 @@ class File:
         await asyncio.gather(*(one_by_one() for _ in range(WINDOWS_OF_FILE)))
 
 
-async def windows_of(samples: np.ndarray) -> AsyncIterator[Window]:
+def windows_of(samples: np.ndarray) -> AsyncIterator[Window]:
     """The windows of a recording, as POST /transcribe cuts them."""
 
     async def blocks() -> AsyncIterator[np.ndarray]:
         yield samples
 
-    async for window in cut_windows(blocks(), VadOptions(), longest=SHORT_WINDOW_SAMPLES):
-        yield window
+    return cut_windows(blocks(), VadOptions(), longest=SHORT_WINDOW_SAMPLES)
 
 
 async def offline(runner: Runner, samples: np.ndarray, options: DecodeOptions) -> Transcript:
@@ -284,11 +283,6 @@ async def run(arguments: argparse.Namespace) -> None:
     finally:
         if isinstance(runner, InProcessRunner):
             runner.close(interrupted=False)
-
-
-def read(path: Path) -> np.ndarray:
-    """A recording: int16, 16 kHz mono."""
-    return (decode_audio(str(path), SAMPLE_RATE) * 32767).astype(np.int16)
 
 
 def weights(arguments: argparse.Namespace) -> Path:

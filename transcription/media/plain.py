@@ -5,16 +5,14 @@ Decides only. A file with anything unusual, or whose sizes do not add up, is for
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 from transcription.core.audio import SAMPLE_RATE
 from transcription.media.completeness import UNKNOWN_SIZE
+from transcription.media.intake.containers import RAW_PCM
 
 SAMPLE_BYTES = 2
-PCM = 1  # format tag
-FORMAT = struct.pack("<HHIIHH", PCM, 1, SAMPLE_RATE, SAMPLE_BYTES * SAMPLE_RATE, SAMPLE_BYTES, 8 * SAMPLE_BYTES)
-FORMATS = (FORMAT, FORMAT + bytes(2))  # without and with the length of an extension that it does not have
+FORMATS = (RAW_PCM, RAW_PCM + bytes(2))  # without and with the length of an extension that it does not have
 WITHOUT_EFFECT = (b"LIST", b"JUNK")  # chunks: tags, and room for those of long files
 
 

@@ -16,8 +16,8 @@ from tests.support.media_files import SPOKEN, media_children, noise, run_ffmpeg,
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import AudioTooLong, AudioTooShort, ServiceUnavailable
 from transcription.media.decode import decode
-from transcription.media.intake.containers import HEAD_OF_RAW_PCM
-from transcription.media.plain import FORMAT, description, plain_samples
+from transcription.media.intake.containers import HEAD_OF_RAW_PCM, RAW_PCM
+from transcription.media.plain import description, plain_samples
 from transcription.media.probe import probe
 from transcription.media.sandbox.inspect_streams import describe
 
@@ -34,10 +34,10 @@ def wav(*chunks: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
 
-FMT, DATA = chunk(b"fmt ", FORMAT), chunk(b"data", SOUND)
+FMT, DATA = chunk(b"fmt ", RAW_PCM), chunk(b"data", SOUND)
 PLAIN = {
     "usual": wav(FMT, DATA),
-    "with the length of an extension": wav(chunk(b"fmt ", FORMAT + bytes(2)), DATA),
+    "with the length of an extension": wav(chunk(b"fmt ", RAW_PCM + bytes(2)), DATA),
     "with tags before the samples": wav(FMT, chunk(b"LIST", b"INFOISFT\x06\0\0\0Lavf61"), DATA),
     "with room before the format": wav(chunk(b"JUNK", bytes(28)), FMT, DATA),
     "of unknown length": HEAD_OF_RAW_PCM + SOUND,

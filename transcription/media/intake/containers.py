@@ -10,11 +10,12 @@ from pathlib import PurePath
 from transcription.core.audio import SAMPLE_RATE
 
 HEAD_BYTES = 1024
-# Header of a WAV file of 16-bit, 16 kHz mono samples, of unknown length.
+# Format of 16-bit, 16 kHz mono samples in a WAV file, and the header of one of unknown length.
+RAW_PCM = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
 HEAD_OF_RAW_PCM = struct.pack(
-    "<4sI4s4sIHHIIHH4sI",
+    "<4sI4s4sI16s4sI",
     *(b"RIFF", 0xFFFFFFFF, b"WAVE"),
-    *(b"fmt ", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16),
+    *(b"fmt ", len(RAW_PCM), RAW_PCM),
     *(b"data", 0xFFFFFFFF),
 )
 ID3_HEADER_BYTES = 10
