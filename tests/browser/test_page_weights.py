@@ -72,9 +72,9 @@ def test_a_conversation_is_read_by_the_names_of_its_speakers(visit: OpenPage, re
     page.get_by_label("Name of SPEAKER_01").fill("Ben")
     page.keyboard.press("Enter")
     expect(page.locator(".segment", has_text="clouds of").locator(".speaker")).to_have_text("Ben")
-    expect(page.locator(".segment.speaker-1", has_text="upon the mountain")).to_have_count(1)
+    expect(page.locator(".segment.speaker-1", has_text=re.compile("mountain ?side"))).to_have_count(1)
     expect(page.locator(".segment.speaker-0", has_text="easier than defeat")).to_have_count(1)
-    assert re.search(r"Ben: .*upon the mountain", result(released, page, response_format="text").text)
+    assert re.search(r"Ben: .*mountain ?side", result(released, page, response_format="text").text)
 
 
 def test_what_is_spoken_into_the_microphone_is_read_at_once_and_afterwards(

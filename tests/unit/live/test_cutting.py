@@ -1,8 +1,7 @@
 """Where the audio of long speech is cut."""
 
 from tests.support.hypotheses import words
-from transcription.live.agreement import LATEST_SECONDS
-from transcription.live.cutting import FULL_SECONDS, LONG_SECONDS, SHORT_SECONDS, cut_time
+from transcription.live.cutting import LONG_SECONDS, SHORT_SECONDS, cut_time
 
 LONGER = SHORT_SECONDS + 0.5  # than is left whole
 LONG = LONG_SECONDS + 0.5
@@ -44,4 +43,4 @@ def test_what_follows_the_last_word_is_kept_because_a_word_may_begin_in_it():
 
 
 def test_full_audio_without_words_is_cut_all_the_same():
-    assert cut_time(0.0, FULL_SECONDS, [], []) == FULL_SECONDS - LATEST_SECONDS
+    assert cut_time(0.0, 11.5, [], []) == 10.0

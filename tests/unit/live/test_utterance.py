@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from tests.support.hypotheses import segment, words
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions
-from transcription.live.agreement import LATEST_SECONDS
-from transcription.live.cutting import FULL_SECONDS, SHORT_SECONDS
+from transcription.live.cutting import SHORT_SECONDS
 from transcription.live.options import LiveOptions
 from transcription.live.utterance import Utterance
 
@@ -123,10 +122,10 @@ def test_a_word_that_is_heard_again_after_a_cut_is_not_confirmed_twice():
 
 def test_full_audio_without_words_is_decoded_once_more_before_it_is_given_up():
     spoken = utterance()
-    hear(spoken, "", FULL_SECONDS)
+    hear(spoken, "", 11.5)
     assert (spoken.fruitless, spoken.base) == (1, 0)
-    hear(spoken, "", FULL_SECONDS)
-    assert (spoken.fruitless, spoken.base) == (0, round((FULL_SECONDS - LATEST_SECONDS) * SAMPLE_RATE))
+    hear(spoken, "", 11.5)
+    assert (spoken.fruitless, spoken.base) == (0, round(10.0 * SAMPLE_RATE))
 
 
 HEARD = st.lists(st.sampled_from(["take", "the", "meat.", "out", "of"]), max_size=40).map(" ".join)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.media_files import SPOKEN, media_children, noise, run_ffmpeg, write_wav
+from tests.support.media_files import SPOKEN, noise, run_ffmpeg, write_wav
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import AudioTooLong, AudioTooShort, ServiceUnavailable
 from transcription.media.decode import decode
@@ -113,11 +113,10 @@ def test_what_ffmpeg_and_python_write_is_plain(tmp_path):
 
 
 def test_no_process_is_started_for_a_plain_file(media, settings, monkeypatch):
-    before = media_children()
-    plain = media(PLAIN["usual"])
-    monkeypatch.setattr("transcription.media.decode.confined", None)
-    assert [len(block) for block in blocks_of(plain, settings)] == [SAMPLE_RATE, SAMPLE_RATE * 3 // 10]
-    assert media_children() == before
+    for starts in ("transcription.media.probe.inspecting", "transcription.media.decode.confined"):
+        monkeypatch.setattr(starts, None)
+    blocks = blocks_of(media(PLAIN["usual"]), settings)
+    assert [len(block) for block in blocks] == [SAMPLE_RATE, SAMPLE_RATE * 3 // 10]
 
 
 def test_the_longest_and_the_shortest_duration_hold_for_plain_files(media, settings):
