@@ -216,6 +216,7 @@ def test_a_closed_session_is_gone_from_the_metrics(client, speech):
     assert wait_until(lambda: metric(client, "transcription_live_sessions") == 0)
     assert metric(client, "transcription_live_confirm_seconds_count") > 0
     assert metric(client, "transcription_live_audio_seconds_total") > 0
+    assert metric(client, "transcription_live_real_time_factor_sum") > 0
 
 
 def test_a_file_is_transcribed_beside_live_sessions(client, speech, said, spoken_clip):

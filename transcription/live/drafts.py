@@ -203,6 +203,7 @@ class Drafts:
                 self._failed(followed, piece, error)
             return None
         now = self._tools.clock()
+        utterance.decoding += now - started
         if not thorough:
             self._tools.pace.learn(now - started, now)
             metrics.LIVE_TICK_SECONDS.observe(now - started)

@@ -31,6 +31,7 @@ class Utterance:
         self.options = options
         self.fruitless = 0  # decodes in a row of audio that has to be cut, without words
         self.language = UNDETERMINED  # of the newest decode
+        self.decoding = 0.0  # seconds that its decodes have taken, with their time in the queue
         self.error: TranscriptionError | None = None  # why some of the audio could not be decoded
         self._confirmed: list[SpokenWord] = []
         self._tentative: list[SpokenWord] = []
@@ -100,6 +101,10 @@ class Utterance:
             self.start / SAMPLE_RATE,
             end / SAMPLE_RATE,
         )
+
+    def real_time_factor(self, end: int) -> float:
+        """Seconds of decoding per second of audio. end: of the utterance, sample."""
+        return self.decoding * SAMPLE_RATE / max(1, end - self.start)
 
     def _new(self, segments: Sequence[Segment], start: int) -> list[SpokenWord]:
         """The words of a hypothesis that are not confirmed yet. start: of its audio, sample."""

@@ -134,7 +134,9 @@ class Work:
         if ended.early:
             metrics.LIVE_EARLY_DECODES.labels(outcome="used" if heard else "redone").inc()
         if not heard:
+            started = tools.clock()
             heard = await tools.decoder.thoroughly(ended.piece, options, language, lambda: tools.stopping)
+            ended.utterance.decoding += tools.clock() - started
         tools.learn(heard, ended.piece, last=True)
         ended.utterance.language = heard.language
         return heard
@@ -147,6 +149,7 @@ class Work:
             try:
                 partial = utterance.finish((await self._decoded(ended)).segments)
                 metrics.LIVE_FINAL_SECONDS.observe(tools.clock() - started)
+                metrics.LIVE_REAL_TIME_FACTOR.observe(utterance.real_time_factor(ended.end))
             except TranscriptionError as error:
                 if not tools.stopping or not (utterance.confirmed + utterance.tentative):
                     tools.outbox.put(Failed(utterance.number, error))

@@ -134,6 +134,11 @@ LIVE_FINAL_SECONDS = Histogram(
     "Time from the end of an utterance to its final text, in seconds",
     buckets=LIVE_DURATIONS,
 )
+LIVE_REAL_TIME_FACTOR = Histogram(
+    "transcription_live_real_time_factor",
+    "Time that the decodes of an utterance took per second of its audio, including time in the queue",
+    buckets=FACTORS,
+)
 LIVE_EARLY_DECODES = Counter(
     "transcription_live_early_decodes",
     "Last decodes begun before the pause was long enough, by outcome: used, redone (failed, or in another language) or "

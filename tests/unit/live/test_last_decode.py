@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from prometheus_client import REGISTRY
 
 from tests.unit.live.support import Model, all_of, live, options, play, speech
@@ -54,6 +55,10 @@ def counted(outcome):
     return REGISTRY.get_sample_value("transcription_live_early_decodes_total", {"outcome": outcome}) or 0.0
 
 
+def observed(what):
+    return REGISTRY.get_sample_value(f"transcription_live_real_time_factor_{what}") or 0.0
+
+
 def test_the_last_decode_is_begun_in_the_pause_so_that_its_text_comes_at_its_end():
     used = counted("used")
     events, thorough = timed(Model(seconds=0.15), speech(4, silence=1.5), options(PAUSE))
@@ -66,6 +71,17 @@ def test_a_last_decode_that_was_begun_in_the_pause_is_waited_for():
     events, thorough = timed(Model(seconds=0.6), speech(4, silence=1.5), options(PAUSE))
     assert 0.2 < when(Final, events)[0] - when(SpeechStopped, events)[0] < 0.5
     assert len(thorough) == 1
+
+
+def test_the_real_time_factor_counts_every_decode_of_an_utterance_once():
+    for silence in (0.0, 1.5):  # the last decode when the client is done, and in the pause before
+        factors, utterances = observed("sum"), observed("count")
+        model = Model(seconds=0.15)
+        events, _ = timed(model, speech(4, silence=silence), options(PAUSE))
+        (final,) = (event for _, event in events if isinstance(event, Final))
+        expected = 0.15 * len(model.calls) / (final.end - final.start)
+        assert observed("sum") - factors == pytest.approx(expected)
+        assert observed("count") == utterances + 1
 
 
 def test_when_speech_goes_on_what_was_begun_in_the_pause_is_one_more_tick():
