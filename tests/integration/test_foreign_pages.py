@@ -40,6 +40,18 @@ def test_no_route_is_answered_for_the_host_name_of_a_stranger(
     assert {code_of(answer) for (method, _), answer in answers.items() if method != "HEAD"} == {"host_not_allowed"}
 
 
+def test_the_host_of_a_target_in_absolute_form_counts_instead_of_the_header(
+    client: httpx.Client, routes: list[tuple[str, str]]
+) -> None:
+    for method, path in routes:
+        answer = client.request(method, path, extensions={"target": f"http://rebound.evil.example{path}".encode()})
+        assert answer.status_code == 403, (method, path)
+    ours = {"target": b"http://localhost/jobs?limit=1"}
+    answer = client.get("/jobs", headers={"Host": "rebound.evil.example"}, extensions=ours)
+    assert answer.status_code == 200
+    assert "jobs" in answer.json()
+
+
 def test_no_route_changes_anything_for_a_page_of_another_site(
     client: httpx.Client, routes: list[tuple[str, str]]
 ) -> None:

@@ -20,6 +20,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from transcription.bentoml_patches.bounded_writes import BoundedWrites, Turns
+from transcription.bentoml_patches.origin_form import OriginForm
 
 HEAD_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 30.0  # seconds
@@ -50,6 +51,7 @@ class BoundedProtocol(H11Protocol):
         if isinstance(self.app, ProxyHeadersMiddleware):
             # transcription/api/middleware/client_address.py reads the header, and trusts TRUSTED_PROXIES only.
             self.app = self.app.app
+        self.app = OriginForm(self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first head."""

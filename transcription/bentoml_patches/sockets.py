@@ -17,6 +17,8 @@ from uvicorn.protocols.websockets.wsproto_impl import WebsocketBuffer, WSProtoco
 from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 
+from transcription.bentoml_patches.origin_form import OriginForm
+
 STOP_SECONDS = 12.0  # for the last texts; then the connection is closed, whatever the application does
 LARGEST_MESSAGE = 1_048_576  # bytes, or characters of text; an application may have a lower limit
 
@@ -30,6 +32,7 @@ class Socket(WSProtocol):
         super().__init__(config, *args, **kwargs)
         if isinstance(self.app, ProxyHeadersMiddleware):
             self.app = self.app.app
+        self.app = OriginForm(self.app)
         self.buffer = TruncatedMessage(LARGEST_MESSAGE)
         self._heard_at = self.loop.time()
 
