@@ -32,7 +32,7 @@ class Socket(WSProtocol):
         super().__init__(config, *args, **kwargs)
         if isinstance(self.app, ProxyHeadersMiddleware):
             self.app = self.app.app
-        self.app = OriginForm(self.app)
+        self.app = OriginForm(self.app)  # type: ignore[arg-type,assignment]  # Starlette types scopes as plain mappings
         self.buffer = TruncatedMessage(LARGEST_MESSAGE)
         self._heard_at = self.loop.time()
 

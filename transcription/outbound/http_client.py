@@ -16,6 +16,8 @@ import httpx
 from transcription.outbound.address_rules import Address, Endpoint
 
 RESOLVER_THREADS = 64  # started when needed; a name server that hangs holds each for some ten seconds
+NO_HOST = "host.invalid."  # RFC 6761, 6.4: there is none, and name servers say so
+NO_HOST_SECONDS = 5.0  # glibc's time for the first answer
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 
@@ -43,6 +45,18 @@ async def addresses_of(endpoint: Endpoint, resolve: Resolver) -> Sequence[Addres
     if not addresses:
         raise OSError("the host has no address")
     return addresses
+
+
+async def resolves_nothing(failure: OSError, resolve: Resolver) -> bool:
+    """Whether no host can be resolved at present. failure: of one, whose owner's name servers may be what fails."""
+    if not _is_temporary(failure):
+        return False
+    try:
+        async with asyncio.timeout(NO_HOST_SECONDS):
+            await resolve(NO_HOST, 443)
+    except OSError as error:
+        return _is_temporary(error)
+    return False
 
 
 def request_to(
@@ -76,3 +90,7 @@ def trusted_authorities() -> ssl.SSLContext:
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context
+
+
+def _is_temporary(failure: OSError) -> bool:
+    return isinstance(failure, TimeoutError) or failure.errno == socket.EAI_AGAIN

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urljoin
 import httpx
 from python_multipart.multipart import parse_options_header
 
-from transcription.core.errors import InvalidParameter, UnreachableUrl
+from transcription.core.errors import InvalidParameter, ServiceUnavailable, UnreachableUrl
 from transcription.core.settings import Settings
 from transcription.media.intake.multipart import header_text
 from transcription.media.intake.transfer import Pace, Stalled, TooSlow, declared_size
@@ -29,7 +29,7 @@ from transcription.outbound.address_rules import (
     objection,
     parse_url,
 )
-from transcription.outbound.http_client import Resolver, addresses_of, bare_transport, request_to
+from transcription.outbound.http_client import Resolver, addresses_of, bare_transport, request_to, resolves_nothing
 
 CONNECT_SECONDS = 10.0  # for all addresses of a host together
 MAX_ADDRESSES = 4  # tried per host; a name may have any number
@@ -38,6 +38,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 URL_PUNCTUATION = "-._~:/?#[]@!$&'()*+,;=%"  # RFC 3986, and what is encoded already
 GENERIC_TYPES = frozenset({"application/octet-stream", "binary/octet-stream", "application/force-download"})
 REMEDY = "Check it, or send the file itself."
+LATER = "Try again later, or send the file itself."
 
 
 def no_limit(_: int) -> None:
@@ -62,7 +63,8 @@ class Fetcher:
 
         count: called with the file's declared size in bytes (0 if unknown), and then with the bytes received so far;
         may raise to end the transfer.
-        Raises InvalidParameter for a URL that is not allowed, UnreachableUrl, FileTooLarge and InsufficientStorage.
+        Raises InvalidParameter for a URL that is not allowed, UnreachableUrl, FileTooLarge, InsufficientStorage, and
+        ServiceUnavailable while no host can be resolved.
         """
         with Destination(self._settings) as destination:
             async with self._follow(url) as (final, response):
@@ -106,7 +108,9 @@ class Fetcher:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 addresses = await addresses_of(endpoint, self._resolve)
-        except (OSError, UnicodeError, TimeoutError):
+        except (OSError, UnicodeError) as error:
+            if isinstance(error, OSError) and await resolves_nothing(error, self._resolve):
+                raise ServiceUnavailable(f"The service can resolve no host at present. {LATER}") from None
             raise UnreachableUrl(f"The URL's host '{endpoint.host[:80]}' cannot be resolved. {REMEDY}") from None
         self._check_allowed(endpoint, addresses, purpose)
         async with bare_transport(self._tls) as transport:

@@ -22,6 +22,7 @@ from transcription.core.errors import (
     FileTooLarge,
     InsufficientStorage,
     InvalidParameter,
+    ServiceUnavailable,
     TooManyUploads,
     TranscriptionError,
     UnreachableUrl,
@@ -304,6 +305,14 @@ def test_a_host_that_cannot_be_resolved_or_connected_to_is_unreachable(settings:
     assert "10.0.0.53" not in caught.value.message + caught.value.detail
     with pytest.raises(UnreachableUrl, match="cannot be connected to"):
         fetch(settings, url="http://127.0.0.1:1/a.mp3")
+
+
+def test_name_servers_that_do_not_answer_are_not_the_fault_of_the_url(settings: Settings) -> None:
+    async def nothing(host: str, port: int) -> Sequence[Address]:
+        raise socket.gaierror(socket.EAI_AGAIN, "try again")
+
+    message = refused(ServiceUnavailable, settings, b"", url="https://files.example/a.mp3", resolve=nothing)
+    assert "can resolve no host" in message
 
 
 def test_the_certificate_must_match_the_name(settings: Settings, tmp_path: Path) -> None:
