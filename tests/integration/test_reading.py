@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx
+import psutil  # type: ignore[import-untyped]
 import pytest
 
+from benchmarks.load import API, RUNNER, service_processes
 from tests.resilience.crowd import Stored, store_jobs
 from tests.support.answers import assert_error
 from tests.support.connections import connect
@@ -17,6 +19,7 @@ from tests.support.load import sample
 from tests.support.service import LocalService
 from tests.support.waiting import wait_until
 from transcription.core.settings import Settings
+from transcription.system.malloc import RETURN_MEMORY
 
 READERS, WATCHERS, MUTE = 32, 150, 20
 
@@ -55,6 +58,12 @@ def test_the_text_so_far_is_a_part_that_can_be_included(client: httpx.Client, jo
 def test_an_unknown_part_is_refused_and_the_known_ones_named(client: httpx.Client, jobs: Stored) -> None:
     refused = assert_error(client.get(f"/status/{jobs.finished}?include=all"), 422, "invalid_parameter")
     assert "result, partial, none" in refused["message"]
+
+
+def test_the_process_that_is_read_from_returns_its_memory_and_the_model_keeps_its_own(service: LocalService) -> None:
+    api, runner = (psutil.Process(*service_processes(service.process.pid, name)).environ() for name in (API, RUNNER))
+    assert RETURN_MEMORY.items() <= api.items()
+    assert not RETURN_MEMORY.items() & runner.items()
 
 
 def test_parallel_readers_all_get_the_same_result(service: LocalService, jobs: Stored) -> None:

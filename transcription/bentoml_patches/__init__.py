@@ -31,9 +31,10 @@ def install(routes: Iterable[str]) -> None:
 
 def install_supervisor() -> None:
     """Apply the patches that only the supervisor needs. Call before it starts its processes."""
-    from transcription.bentoml_patches import light_worker
+    from transcription.bentoml_patches import api_memory, light_worker
 
     light_worker.install()
+    api_memory.install()
 
 
 def install_edge(
