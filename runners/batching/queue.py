@@ -1,8 +1,8 @@
 """Waiting windows, one queue per request, served in turn. Decides only: no threads, no clock, no device.
 
-Every waiting request has a turn, a place in one ring. New requests go before those that were served already, and
-interactive requests before background ones, except that a request passed over for AGEING_SECONDS is as urgent as a new
-one and has the older turn.
+Every waiting request has a turn, a place in one ring, and so has every caller. Interactive requests go before
+background ones; then those of the caller that was served longest ago; then new requests before those that were served
+already. A request passed over for AGEING_SECONDS is as urgent as a new interactive one.
 
 Live sessions go before all of them, in turn, except that the others are served once in OTHERS_SECONDS. A newer window
 of a session takes the place of a replaceable one.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -84,6 +84,7 @@ class _Request:
     """Windows of one request, in order. turn: the lowest of the most urgent requests is served next."""
 
     priority: Priority
+    caller: str
     turn: int
     served_at: float  # or when it arrived, before it is first served
     is_new: bool  # none of its windows has been served yet
@@ -100,6 +101,7 @@ class FairQueue:
     def __init__(self) -> None:
         self._requests: dict[str, _Request] = {}  # those with waiting windows, by owner
         self._turns = itertools.count()
+        self._callers: dict[str, int] = {}  # the turn in which each was last served; as few as there are API keys
         self._others_at = -math.inf  # when a request that is not live was last served
 
     def __len__(self) -> int:
@@ -114,17 +116,28 @@ class FairQueue:
         """Seconds since the longest-waiting request was last served; 0 when none waits."""
         return max((now - request.served_at for request in self._requests.values()), default=0.0)
 
-    def ahead_of(self, priority: Priority) -> Iterator[Item]:
-        """Number of windows that are served before those of a new request of that priority."""
+    def ahead_of(self, priority: Priority, caller: str | None = None) -> Iterator[Item]:
+        """The windows that are served before those of a new request of that priority.
+
+        caller: whose request it is, so that of each other caller's windows only as many count as have turns before it;
+        None to count all.
+        """
+        ahead: dict[str, list[Item]] = defaultdict(list)
         for request in self._requests.values():
-            if ORDER.index(request.priority) <= ORDER.index(priority):
+            if request.is_live:
                 yield from request.waiting
+            elif ORDER.index(request.priority) <= ORDER.index(priority):
+                ahead[request.caller].extend(request.waiting)
+        turns = len(ahead.get(caller, ())) + 1 if caller is not None else None
+        for other, items in ahead.items():
+            yield from items if other == caller else items[:turns]
 
     def put(self, item: Item, now: float, *, is_new: bool) -> None:
         """Append a window to its request's queue. is_new: the request has not been served before."""
         owner = item.ticket.owner
         if owner not in self._requests:
-            self._requests[owner] = _Request(item.ticket.priority, next(self._turns), now, is_new)
+            ticket = item.ticket
+            self._requests[owner] = _Request(ticket.priority, ticket.caller, next(self._turns), now, is_new)
         self._requests[owner].waiting.append(item)
 
     def replace(self, item: Item) -> Item | None:
@@ -189,21 +202,21 @@ class FairQueue:
         request.served_at = now
         request.is_new = False
         if not request.is_live:
+            self._callers[request.caller] = request.turn
             self._others_at = now
         self._drop_if_empty(owner)
         return item
 
-    def _rank(self, owner: str, now: float, others_first: bool) -> tuple[int, int, int]:
+    def _rank(self, owner: str, now: float, others_first: bool) -> tuple[int, bool, int, bool, int]:
         """The sort key of a request; the lowest is served next. others_first: than live sessions."""
         request = self._requests[owner]
         if request.is_live:
-            return 1, 0, request.turn
-        group = 0 if others_first else 2
-        if now - request.served_at >= AGEING_SECONDS:
-            return group, 0, request.turn
-        if request.priority is Priority.BACKGROUND:
-            return group, 2, request.turn
-        return group, 0 if request.is_new else 1, request.turn
+            return 1, False, 0, False, request.turn
+        aged = now - request.served_at >= AGEING_SECONDS
+        interactive = aged or request.priority is Priority.INTERACTIVE
+        first = aged or (interactive and request.is_new)
+        turn = self._callers.get(request.caller, -1)
+        return 0 if others_first else 2, not interactive, turn, not first, request.turn
 
     def _drop_if_empty(self, owner: str) -> None:
         if not self._requests[owner].waiting:

@@ -138,10 +138,13 @@ class Scheduler:
         """Seconds since the longest-waiting request was last served; 0 when none waits."""
         return self._queue.longest_wait(now)
 
-    def backlog(self, priority: Priority) -> float:
-        """Estimated seconds until a new request of that priority is served: windows ahead of it, and running ones."""
+    def backlog(self, priority: Priority, caller: str | None = None) -> float:
+        """Estimated seconds until a new request of that priority is served: windows ahead of it, and running ones.
+
+        caller: whose request it is; None if all callers' windows count.
+        """
         running = (item for batch in self._running.values() for item in batch.items)
-        return self._estimates.total((*running, *self._queue.ahead_of(priority))) / self._slots
+        return self._estimates.total((*running, *self._queue.ahead_of(priority, caller))) / self._slots
 
     @property
     def window_seconds(self) -> float:
@@ -162,7 +165,7 @@ class Scheduler:
         owner = item.ticket.owner
         is_new = owner not in self._admitted
         if is_new and not item.admitted:
-            _check_wait(self.backlog(item.ticket.priority), self._max_queue_seconds)
+            _check_wait(self.backlog(item.ticket.priority, item.ticket.caller), self._max_queue_seconds)
         self._admitted[owner] = now
         if item.ticket.priority is Priority.LIVE:
             self._live.heard_at = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPResponse
 from typing import Any
 
@@ -14,8 +15,10 @@ from tests.support.api_keys import entry
 from tests.support.clips import SpokenClip
 from tests.support.connections import connect
 from tests.support.jobs import finished, post, status, submit
+from tests.support.load import windows_begun
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService, local_service
+from tests.support.waiting import wait_until
 from transcription.api.app import create_app
 from transcription.api.middleware.api_keys import make_key
 from transcription.api.routes import tasks
@@ -254,3 +257,23 @@ def test_a_key_can_have_a_limited_number_of_unfinished_jobs_and_delays_no_other(
     assert [status(ada, job_id)["status"] for job_id in jobs[2:]] == ["queued", "queued"]
     for job_id in jobs:
         ada.delete(f"/jobs/{job_id}")
+
+
+def test_many_requests_of_one_key_do_not_hold_up_the_one_of_another(
+    ada: httpx.Client, bob: httpx.Client, recordings: Recordings
+) -> None:
+    long, unshared = recordings.speech("turns.wav", 120), {"Cache-Control": "no-store"}
+    ended: list[str] = []
+
+    def ask(client: httpx.Client, name: str) -> None:
+        assert post(client, long, unshared, beam_size="10").status_code == 200
+        ended.append(name)
+
+    before = windows_begun(bob)
+    with ThreadPoolExecutor(9) as clients:
+        asked = [clients.submit(ask, ada, "ada") for _ in range(8)]
+        assert wait_until(lambda: windows_begun(bob) > before)
+        asked.append(clients.submit(ask, bob, "bob"))
+        for each in asked:
+            each.result()
+    assert "bob" in ended[:3]  # they take turns, so that two of ada's are done before it at most

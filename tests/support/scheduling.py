@@ -27,8 +27,9 @@ def an_item(
     *,
     size: float = 1.0,
     alone: bool = False,
+    caller: str = "",
 ) -> Item:
-    return Item(number, Ticket(request, priority), batch_key(options), size, alone)
+    return Item(number, Ticket(request, priority, caller=caller), batch_key(options), size, alone)
 
 
 def start(scheduler: Scheduler, now: float = 0.0) -> Batch:

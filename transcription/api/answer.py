@@ -16,21 +16,21 @@ from starlette.responses import Response
 
 from formats.registry import Rendered
 from transcription.api.admission import check_room
-from transcription.api.caller import access_of
+from transcription.api.caller import access_of, ticket_of
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
 from transcription.api.rendered import headers_of, notice_headers
 from transcription.api.request_headers import idempotency_key, is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
-from transcription.core.options import Ticket, TranscriptionRequest
+from transcription.core.options import TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
 from transcription.media.intake.identify import misnamed
 from transcription.media.intake.transfer import declared_size
 from transcription.media.intake.upload import Upload
 from transcription.pipeline.transcriber import Source
-from transcription.telemetry.logs import current_request_id, metadata_of
+from transcription.telemetry.logs import metadata_of
 from transcription.telemetry.tracing import FORMAT, UPLOAD, traced
 
 Recording = AbstractAsyncContextManager[Upload]
@@ -81,8 +81,8 @@ async def answer_transcript(
     headers: added to the common ones, which they may replace.
     Raises ClientDisconnect, and the errors of the pipeline.
     """
-    caller = access_of(request, backend.settings).caller
-    work = backend.transcriber.transcribe(upload, options, Ticket(current_request_id()), is_no_store(request), caller)
+    ticket = ticket_of(request, backend.settings)
+    work = backend.transcriber.transcribe(upload, options, ticket, is_no_store(request))
     transcript, source = await cancel_on_disconnect(request.receive, work)
     log.info("transcribed", source=source.value, metadata=metadata_of(transcript, upload.size))
     with traced(FORMAT):

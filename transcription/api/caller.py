@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import Scope
 
+from transcription.core.options import Ticket
 from transcription.core.settings import Settings
 from transcription.jobs.access import EVERY_JOB, Access
 from transcription.live.allowance import LiveClient
+from transcription.telemetry.logs import current_request_id
 
 CALLER = "transcription.caller"  # key in the ASGI scope; absent if no API key is required
 # Also a key in the ASGI scope: a function that takes the size of the upload so far, in bytes; absent without limits.
@@ -47,3 +49,8 @@ def access_of(request: Request, settings: Settings) -> Access:
         return EVERY_JOB
     caller: Caller | None = request.scope.get(CALLER)
     return Access(caller.name, everything=caller.admin, admin=caller.admin) if caller else Access()
+
+
+def ticket_of(request: Request, settings: Settings) -> Ticket:
+    """The ticket of a synchronous request's windows."""
+    return Ticket(current_request_id(), caller=access_of(request, settings).caller)

@@ -148,12 +148,14 @@ class Ticket:
     request_id: for the log. Chosen by the client, so it may not be unique.
     work_id: unique to a piece of work, for fairness in the queue; empty to use the request's id.
     replaceable: while the window waits, the next one of the same work takes its place; only for Priority.LIVE.
+    caller: the name of the API key, "" without keys; callers take turns in the queue.
     """
 
     request_id: str
     priority: Priority = Priority.INTERACTIVE
     work_id: str = ""
     replaceable: bool = False
+    caller: str = ""
 
     @property
     def owner(self) -> str:

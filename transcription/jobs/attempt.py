@@ -188,7 +188,7 @@ class Attempts:
         if transcript := await self._cached(job):
             return transcript
         known = await self._resumable(job)
-        ticket = Ticket(job.request_id or job.id, Priority.BACKGROUND)
+        ticket = Ticket(job.request_id or job.id, Priority.BACKGROUND, caller=job.caller)
         async with (
             self._recordings.borrowed(job.recording) as upload,
             self._single_flight.join(job.work, upload, job.request, ticket, known) as subscriber,

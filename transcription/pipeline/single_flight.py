@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
+from dataclasses import replace
 
 from transcription.core.errors import TranscriptionError
 from transcription.core.options import Priority, Ticket, TranscriptionRequest
@@ -53,7 +54,7 @@ class SingleFlight:
         joined = run is not None
         if run is None:
             earlier = max(self._take_resumable(work), list(known), key=len)
-            run = self._runs[work] = Run(ticket.request_id, earlier)
+            run = self._runs[work] = Run(ticket, earlier)
             run.start(self._transcribe(run, upload, request, earlier))
         run.priorities.append(ticket.priority)
         try:
@@ -104,16 +105,17 @@ def _count(transcript: Transcript, *, complete_run: bool) -> None:
 class Run:
     """One run of the pipeline.
 
-    earlier: results of an interrupted run, which this one repeats first. priorities: of its subscribers. results: of
-    the windows so far, in file order. seconds: of audio in the file, None while unknown.
+    first: the ticket of its first subscriber; all are of one caller. earlier: results of an interrupted run, which this
+    one repeats first. priorities: of its subscribers. results: of the windows so far, in file order. seconds: of audio
+    in the file, None while unknown.
     """
 
-    def __init__(self, request_id: str, earlier: list[PlacedResult]) -> None:
+    def __init__(self, first: Ticket, earlier: list[PlacedResult]) -> None:
+        self._first = first
         self._earlier = earlier
         self.priorities: list[Priority] = []
         self.results: list[PlacedResult] = []
         self.seconds: float | None = None
-        self._request_id = request_id
         self._id = uuid.uuid4().hex
         self._changed = asyncio.Event()
         self._task: asyncio.Task[Transcript]
@@ -126,7 +128,8 @@ class Run:
     def ticket(self) -> Ticket:
         """The ticket for the next window, with the highest priority of all subscribers."""
         interactive = Priority.INTERACTIVE in self.priorities
-        return Ticket(self._request_id, Priority.INTERACTIVE if interactive else Priority.BACKGROUND, self._id)
+        priority = Priority.INTERACTIVE if interactive else Priority.BACKGROUND
+        return replace(self._first, priority=priority, work_id=self._id)
 
     def add(self, placed: PlacedResult, seconds: float | None) -> None:
         """Add the result of the next window."""

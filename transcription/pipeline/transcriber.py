@@ -58,14 +58,14 @@ class Transcriber:
         self._single_flight = single_flight
 
     async def transcribe(
-        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool, caller: str
+        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
     ) -> tuple[Transcript, Source]:
         """The whole transcript, and its origin.
 
-        private: the run is not shared and nothing is stored. caller: the name of the API key, "" without keys; work is
-        shared only between its requests. Raises the errors of media/ and of the runner.
+        private: the run is not shared and nothing is stored. Work is shared only between requests of one caller.
+        Raises the errors of media/ and of the runner.
         """
-        async with aclosing(self._run(upload, request, ticket, private, caller)) as run:
+        async with aclosing(self._run(upload, request, ticket, private)) as run:
             async for item in run:
                 if not isinstance(item, PlacedResult):
                     metrics.ANSWERS.labels(source=item[1].value).inc()
@@ -73,11 +73,11 @@ class Transcriber:
         raise AssertionError("a run ends with its transcript")
 
     async def stream(
-        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool, caller: str
+        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
     ) -> AsyncGenerator[Sequence[Segment] | Transcript, None]:
         """As `transcribe`, but yields the new segments of each window as it is completed, and the transcript last."""
         draft, streamed = Draft(request), False
-        async with aclosing(self._run(upload, request, ticket, private, caller)) as run:
+        async with aclosing(self._run(upload, request, ticket, private)) as run:
             async for item in run:
                 if isinstance(item, PlacedResult):
                     streamed = True
@@ -90,7 +90,7 @@ class Transcriber:
                 yield transcript
 
     async def _run(
-        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool, caller: str
+        self, upload: Upload, request: TranscriptionRequest, ticket: Ticket, private: bool
     ) -> AsyncGenerator[PlacedResult | tuple[Transcript, Source], None]:
         """Windows as they are completed, and the transcript at the end. A cached result has no windows."""
         if private:
@@ -101,7 +101,8 @@ class Transcriber:
                     yield placed
                 yield await subscriber.transcript(), Source.BYPASS
             return
-        key = await asyncio.to_thread(request_key, upload, request, self._settings, caller, lenient=upload.lenient)
+        settings, caller = self._settings, ticket.caller
+        key = await asyncio.to_thread(request_key, upload, request, settings, caller, lenient=upload.lenient)
         cached, known = await self._look_up(key)
         if cached:
             yield cached, Source.HIT

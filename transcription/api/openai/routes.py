@@ -15,7 +15,7 @@ from formats.openai import render_diarized_json, render_json, render_verbose_jso
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_allowed
 from transcription.api.answer import answer_recording, answer_transcript, name_codes
-from transcription.api.caller import access_of
+from transcription.api.caller import ticket_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.known_speakers import known_voices, unheard
 from transcription.api.openai.documentation import (
@@ -35,11 +35,10 @@ from transcription.api.rendered import codes_header
 from transcription.api.request_headers import is_no_store
 from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect
-from transcription.core.options import Task, Ticket
+from transcription.core.options import Task
 from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
 from transcription.media.intake.upload import Upload
-from transcription.telemetry.logs import current_request_id
 
 JSON, TEXT = ResponseFormat.JSON.record.content_type, ResponseFormat.TEXT.record.content_type
 
@@ -124,10 +123,8 @@ async def with_known_voices(parsed: OpenAIRequest, backend: Backend) -> OpenAIRe
 
 async def _stream(request: Request, backend: Backend, upload: Upload, parsed: OpenAIRequest) -> Response:
     """Stream events. The response begins after the first window, so a failure before that has its own status code."""
-    caller = access_of(request, backend.settings).caller
-    work = backend.transcriber.stream(
-        upload, parsed.request, Ticket(current_request_id()), is_no_store(request), caller
-    )
+    ticket = ticket_of(request, backend.settings)
+    work = backend.transcriber.stream(upload, parsed.request, ticket, is_no_store(request))
     try:
         first = await cancel_on_disconnect(request.receive, _next(work))
     except BaseException:

@@ -23,6 +23,7 @@ from formats.registry import Rendered, ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
 from formats.webservice import render_json, render_text
 from transcription.api.answer import answer_recording, answer_transcript
+from transcription.api.caller import ticket_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import error_responses, field_schemas, file_schema, multipart_body, query_parameter
 from transcription.api.parameters.parsing import parse_parameters
@@ -45,11 +46,10 @@ from transcription.core.errors import (
     UploadTooSlow,
 )
 from transcription.core.languages import LANGUAGES
-from transcription.core.options import Task, Ticket
+from transcription.core.options import Task
 from transcription.core.transcript import Transcript
 from transcription.media.intake.containers import HEAD_OF_RAW_PCM
 from transcription.media.intake.upload import Upload
-from transcription.telemetry.logs import current_request_id
 
 FILE = "audio_file"
 ENGINE = "faster_whisper"
@@ -183,7 +183,7 @@ async def detect_language(request: Request, backend: BackendDependency, encode: 
     options = parse_parameters(sound).to_request(backend.settings)
 
     async def respond(upload: Upload) -> Response:
-        work = backend.pipeline.detect_language(upload, options, Ticket(current_request_id()))
+        work = backend.pipeline.detect_language(upload, options, ticket_of(request, backend.settings))
         detected = await cancel_on_disconnect(request.receive, work)
         answer = DetectedLanguage(
             detected_language=LANGUAGES.get(detected.language, UNDETERMINED).lower(),

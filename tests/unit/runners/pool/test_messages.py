@@ -46,7 +46,7 @@ OPTIONS = st.builds(
     log_prob_threshold=st.floats(-10, 0),
     encoder_context=st.sampled_from(EncoderContext),
 )
-TICKETS = st.builds(Ticket, request_id=TEXTS, priority=st.sampled_from(Priority), work_id=TEXTS)
+TICKETS = st.builds(Ticket, request_id=TEXTS, priority=st.sampled_from(Priority), work_id=TEXTS, caller=TEXTS)
 DEATHS = st.dictionaries(TEXTS, st.floats(0, 2e9), max_size=8)
 MESSAGES = st.builds(WindowMessage, SAMPLES, OPTIONS, TICKETS, DEATHS, st.booleans())
 SHORT = WindowMessage(np.ones(3, np.int16), DecodeOptions("demo"), Ticket("request-1"))
