@@ -11,19 +11,21 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip, shortest_clips
 from tests.support.jobs import PATIENCE, submit
 from tests.support.leftovers import files_under
+from tests.support.media_files import write_wav
 from tests.support.service import DidNotStart, LocalService, connected, serve
 from tests.support.small_disk import small_disk
 from tests.support.waiting import wait_until
 
 MIB = 1 << 20
 DISK, FREE = 96 * MIB, 32 * MIB  # size of the disk of the service, and what has to stay free there
-TOO_LARGE = 80 * MIB
+TOO_LARGE, FITS_ONCE = 80 * MIB, 36 * MIB
 OLD = 86_400.0  # seconds since the epoch
 UPLOADS = f"transcription-{os.geteuid()}"
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -193,3 +195,23 @@ def test_a_link_in_place_of_our_folder_stops_the_start_with_the_reason(tmp_path:
     ):
         pass
     assert len(files_under(tmp_path / "victim")) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "parts"),
+    [("?async=true", ("file",)), ("", ("async", "file")), ("", ("file", "async"))],
+    ids=["in the query", "before the file", "after the file"],
+)
+def test_a_job_whose_recording_fits_once_is_accepted_wherever_async_stands(
+    client: httpx.Client, disk: Path, tmp_path: Path, query: str, parts: tuple[str, ...]
+) -> None:
+    def room() -> int:
+        return shutil.disk_usage(disk).free - FREE
+
+    assert not disk.is_mount() or FITS_ONCE < room() < 2 * FITS_ONCE
+    silence = write_wav(tmp_path / "silence.wav", np.zeros(FITS_ONCE // 2, np.int16)).read_bytes()
+    form = {"file": ("silence.wav", silence), "async": (None, b"true")}
+    answer = client.post(f"/transcribe{query}", files=[(name, form[name]) for name in parts])
+    assert answer.status_code == 202, answer.text
+    client.delete(f"/jobs/{answer.json()['job_id']}")
+    assert wait_until(lambda: not disk.is_mount() or room() > FITS_ONCE)

@@ -27,7 +27,6 @@ from transcription.core.options import TranscriptionRequest
 from transcription.core.settings import Settings
 from transcription.core.transcript import Transcript
 from transcription.media.intake.identify import misnamed
-from transcription.media.intake.transfer import declared_size
 from transcription.media.intake.upload import Upload
 from transcription.pipeline.transcriber import Source
 from transcription.telemetry.logs import metadata_of
@@ -104,21 +103,22 @@ def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = No
     return Response(rendered.body, headers={**headers_of(rendered), **(headers or {})})
 
 
-def check_jobs(request: Request, backend: Backend) -> None:
-    """Check that a job with an upload of the declared size can be accepted. Raises NotEnabled, InsufficientStorage."""
+def check_async(backend: Backend) -> None:
+    """Raise NotEnabled unless jobs are accepted."""
     if not backend.settings.enable_async:
         raise NotEnabled(
             "Jobs are turned off in this deployment (ENABLE_ASYNC=false). Leave 'async' out and wait for the answer."
         )
-    backend.jobs.check_space(declared_size(request.headers) or 0)
 
 
-async def check_submission(request: Request, backend: Backend) -> None:
+async def check_submission(request: Request, backend: Backend, size: int = 0) -> None:
     """Check, before the recording is received, that the sender may submit another job.
 
-    Raises TooManyJobs, ServiceUnavailable, InvalidParameter, and what `check_jobs` raises.
+    size: bytes for which no space is reserved yet.
+    Raises NotEnabled, InsufficientStorage, TooManyJobs, ServiceUnavailable, InvalidParameter.
     """
-    check_jobs(request, backend)
+    check_async(backend)
+    backend.jobs.check_space(size)
     await backend.jobs.check_open(access_of(request, backend.settings), idempotency_key(request))
 
 

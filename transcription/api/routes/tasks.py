@@ -32,6 +32,7 @@ from transcription.api.schemas.jobs import utc
 from transcription.api.shared_bodies import SharedResponse
 from transcription.core.errors import InvalidParameter, TranscriptionError, WrongJobState, as_error
 from transcription.jobs.job import Job, JobStatus
+from transcription.media.intake.transfer import declared_size
 from transcription.media.intake.upload import Upload
 
 TASK_STATUS = {
@@ -69,7 +70,7 @@ class TaskMiddleware:
 async def submit(request: Request) -> Response:
     """Accept the recording as a job."""
     backend = backend_of(request)
-    await check_submission(request, backend)
+    await check_submission(request, backend, declared_size(request.headers) or 0)
 
     async def respond(upload: Upload) -> Response:
         parameters = parse_parameters((), json_fields(upload.fields)).model_copy(update={"async_": True})

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from formats import registry
-from transcription.api.answer import Recording, answer_recording, answer_transcript, check_jobs, check_submission
+from transcription.api.answer import Recording, answer_recording, answer_transcript, check_async, check_submission
 from transcription.api.caller import access_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import (
@@ -46,6 +46,7 @@ from transcription.core.speakers import KnownVoice
 from transcription.jobs.job import KeptLayout
 from transcription.jobs.submission import Submission
 from transcription.jobs.webhooks.deliverer import check_url
+from transcription.media.intake.transfer import declared_size
 from transcription.media.intake.upload import Upload
 
 Fields = Iterable[tuple[str, str]]
@@ -161,7 +162,7 @@ async def answer_upload(
     query_parameters = parse_parameters(query)
     query_parameters.to_request(backend.settings, complete=False)
     if query_parameters.async_:
-        await check_submission(request, backend)
+        await check_submission(request, backend, declared_size(request.headers) or 0)
 
     def read_form(fields: Fields) -> tuple[TranscriptionParameters, list[Sample]]:
         """The parameters, all checked, and the samples of voices."""
@@ -214,7 +215,7 @@ async def accept_job(
     known: tuple[KnownVoice, ...] = (),
 ) -> JSONResponse:
     """Accept the upload as a job. The job is not cancelled if the client disconnects in the meantime."""
-    check_jobs(request, backend)
+    check_async(backend)
     job = await backend.jobs.submit(upload, submission_from(request, parameters, backend.settings, known))
     answer = accepted(job, request)
     return JSONResponse(answer.model_dump(mode="json"), 202, {"Location": answer.status_url})
