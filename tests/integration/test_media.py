@@ -199,7 +199,10 @@ def test_a_prompt_that_is_too_long_is_cut_with_a_warning(transcribe: Transcribe,
 
 @pytest.mark.parametrize(
     ("path", "field"),
-    [("/v1/audio/transcriptions", "file"), ("/v1/audio/translations", "file"), ("/asr", "audio_file")],
+    [
+        *((f"/v1/audio/{name}", "file") for name in ("transcriptions", "translations", "diarization")),
+        *(("/asr", "audio_file"), ("/detect-language", "audio_file")),
+    ],
 )
 @pytest.mark.parametrize(("name", "kind"), [("file.wav", "audio/wav"), ("file.mp3", "text/plain"), ("a.txt", "")])
 def test_a_wrong_name_or_type_is_a_warning_for_other_services_clients(

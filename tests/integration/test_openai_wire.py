@@ -212,6 +212,14 @@ def test_clients_whose_paths_begin_with_openai_v1_are_served(service: LocalServi
         assert groq.models.retrieve("whisper-1").id == "whisper-1"
 
 
+def test_every_route_of_openais_api_is_served_for_vendors_clients(client: httpx.Client) -> None:
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        if path.startswith("/v1/") and "{" not in path:
+            assert all(client.request(method, f"/openai{path}").status_code not in (404, 405) for method in methods), (
+                path
+            )
+
+
 @pytest.mark.parametrize("path", ["/openai/deployments/x/nowhere", "/openai/v1/nowhere"])
 def test_paths_of_azure_that_are_not_there_answer_in_openais_shape(client: httpx.Client, path: str) -> None:
     assert_error(client.get(path), 404, "not_found", None)

@@ -19,7 +19,7 @@ from transcription.api.admission import check_room
 from transcription.api.caller import access_of, ticket_of
 from transcription.api.dependencies import Backend
 from transcription.api.errors import CLIENT_CLOSED_REQUEST
-from transcription.api.rendered import headers_of, notice_headers
+from transcription.api.rendered import codes_header, headers_of, notice_headers
 from transcription.api.request_headers import idempotency_key, is_no_store
 from transcription.core.cancellation import cancel_on_disconnect
 from transcription.core.errors import NotEnabled, ServiceUnavailable
@@ -96,6 +96,11 @@ async def name_codes(upload: Upload, settings: Settings) -> list[str]:
     if settings.strict_media_types and not upload.lenient:
         return []
     return [WRONG_NAME] if await asyncio.to_thread(misnamed, upload) else []
+
+
+async def name_header(upload: Upload, settings: Settings) -> dict[str, str]:
+    """The header with `name_codes`, of an answer that has no other warnings."""
+    return codes_header(await name_codes(upload, settings))
 
 
 def rendered_response(rendered: Rendered, headers: Mapping[str, str] | None = None) -> Response:

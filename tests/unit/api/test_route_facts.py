@@ -15,7 +15,7 @@ UPLOAD_PATHS = (
     *("/transcribe", "/api/transcribe", "/asr", "/detect-language", "/v1/audio/transcriptions"),
     *("/v1/audio/translations", "/v1/audio/diarization", "/jobs/7/retry"),
     *("/openai/deployments/x/audio/transcriptions", "/openai/deployments/x/audio/translations"),
-    *("/openai/v1/audio/transcriptions", "/openai/v1/audio/translations"),
+    *("/openai/v1/audio/transcriptions", "/openai/v1/audio/translations", "/openai/v1/audio/diarization"),
     *("/api/transcribe_job", "/api/transcribe_job/submit", "/api/transcribe_job/retry"),
 )
 PROBES = {"/health", "/health/live", "/health/ready", "/healthz", "/livez", "/readyz", "/metrics"}

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from transcription.api.dependencies import BackendDependency
-from transcription.api.openai import routes
+from transcription.api.openai import diarization, routes
 from transcription.api.openai.documentation import (
     DEPLOYMENT_TRANSCRIPTION_BODY,
     DEPLOYMENT_TRANSLATION_BODY,
@@ -58,7 +58,7 @@ async def deployment_translations(deployment: str, request: Request, backend: Ba
 
 
 # Azure's newer paths, and those of vendors whose clients are made for /openai/v1.
-for route in routes.router.routes:
+for route in (*routes.router.routes, *diarization.router.routes):
     assert isinstance(route, APIRoute)
     router.add_api_route(
         f"{VENDOR_PREFIX}{route.path}",

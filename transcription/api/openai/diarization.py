@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from formats.diarization import render_json, render_rttm
 from formats.registry import Rendered, ResponseFormat
-from transcription.api.answer import answer_recording, rendered_response
+from transcription.api.answer import answer_recording, name_header, rendered_response
 from transcription.api.dependencies import BackendDependency
 from transcription.api.documentation import Responses, enumeration, field_schemas, file_schema, multipart_body
 from transcription.api.known_speakers import KNOWN_SCHEMAS, known_voices, samples_of, unheard
@@ -97,7 +97,8 @@ async def diarization(request: Request, backend: BackendDependency) -> Response:
         options = parameters.to_request(backend.settings, known=known)
         assert options.speakers is not None
         work = backend.pipeline.diarize(upload, options.speakers, options.sound)
-        return rendered_response(render(await cancel_on_disconnect(request.receive, work), chosen))
+        rendered = render(await cancel_on_disconnect(request.receive, work), chosen)
+        return rendered_response(rendered, await name_header(upload, backend.settings))
 
     return await answer_recording(backend, upload_in(request, backend.settings), respond)
 

@@ -14,7 +14,7 @@ from formats import registry
 from formats.openai import render_diarized_json, render_json, render_verbose_json
 from formats.registry import Rendered, ResponseFormat
 from runners.models.catalogue import list_allowed
-from transcription.api.answer import answer_recording, answer_transcript, name_codes
+from transcription.api.answer import answer_recording, answer_transcript, name_header
 from transcription.api.caller import ticket_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.known_speakers import known_voices, unheard
@@ -31,7 +31,6 @@ from transcription.api.openai.parameters import OpenAIFormat, OpenAIRequest, par
 from transcription.api.openai.schemas import OpenAIModel, OpenAIModelList
 from transcription.api.openai.streaming import EventStream, Item, Work
 from transcription.api.recording import upload_in
-from transcription.api.rendered import codes_header
 from transcription.api.request_headers import is_no_store
 from transcription.api.route_facts import route_facts
 from transcription.core.cancellation import cancel_on_disconnect
@@ -133,7 +132,7 @@ async def _stream(request: Request, backend: Backend, upload: Upload, parsed: Op
     return EventStream(
         first,
         work,
-        headers=codes_header(await name_codes(upload, backend.settings)),
+        headers=await name_header(upload, backend.settings),
         logprobs=parsed.logprobs,
         speakers=parsed.response_format is OpenAIFormat.DIARIZED_JSON,
         write_timeout=backend.settings.upload_timeout,

@@ -58,6 +58,7 @@ async def realtime(websocket: WebSocket) -> None:
         await live.aclose()
 
 
+@router.post(f"{VENDOR_PREFIX}{PREFIX}/realtime/client_secrets", include_in_schema=False)
 @router.post(
     f"{PREFIX}/realtime/client_secrets",
     summary="Make a client secret (OpenAI API)",

@@ -22,7 +22,7 @@ from formats import registry
 from formats.registry import Rendered, ResponseFormat
 from formats.subtitles.layout import SubtitleLayout
 from formats.webservice import render_json, render_text
-from transcription.api.answer import answer_recording, answer_transcript
+from transcription.api.answer import answer_recording, answer_transcript, name_header
 from transcription.api.caller import ticket_of
 from transcription.api.dependencies import Backend, BackendDependency
 from transcription.api.documentation import error_responses, field_schemas, file_schema, multipart_body, query_parameter
@@ -190,7 +190,7 @@ async def detect_language(request: Request, backend: BackendDependency, encode: 
             language_code=detected.language,
             confidence=detected.probability,
         )
-        return JSONResponse(answer.model_dump())
+        return JSONResponse(answer.model_dump(), headers=await name_header(upload, backend.settings))
 
     return await answer_recording(backend, audio_file(request, backend, encode=encode), respond)
 
