@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import BinaryIO
 
 from transcription.media.intake.containers import ID3_HEADER_BYTES, id3_length
@@ -43,6 +45,27 @@ WV_HEADER = re.compile(rb"wvpk....[\x02-\x10]\x04", re.DOTALL)  # its size and t
 WV_SEARCH = 1 << 22  # bytes in which another file is looked for, behind tags that may have pictures
 
 
+class Rest(Enum):
+    """What follows the samples that a WAV file counts: chunks or nothing, further samples, or another WAV file."""
+
+    CHUNKS = auto()
+    SAMPLES = auto()
+    FILE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """The samples of a RIFF file as it counts them. end: of them. second: bytes of one. tolerance: bytes.
+
+    rest: what follows; CHUNKS if it does not count, or not in a WAV file.
+    """
+
+    end: int
+    second: int
+    tolerance: int
+    rest: Rest
+
+
 def breaks_off(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
     """Whether the container states more bytes than there are, its last page or frame is cut, or a second one follows.
 
@@ -50,57 +73,72 @@ def breaks_off(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
     known here. skip: bytes before the container. No content raises.
     """
     check = _CHECKS.get(demuxer)
-    if check is None:
-        return False
-    size -= skip
+    return check is not None and check(_reader(file, size - skip, skip), size - skip)
 
+
+def counts_too_little(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
+    """Whether samples follow those that a WAV file counts: recorders write the header anew now and then, if at all.
+
+    Parameters are those of `breaks_off`.
+    """
+    if demuxer != "wav":
+        return False
+    sound = _riff_sound(_reader(file, size - skip, skip), size - skip)
+    return sound is not None and sound.rest is Rest.SAMPLES
+
+
+def _reader(file: BinaryIO, size: int, skip: int) -> Read:
     def read(place: int, length: int) -> bytes:
         if place >= size:  # perhaps further than a file can be
             return b""
         file.seek(skip + place)
         return file.read(length)
 
-    return check(read, size)
+    return read
 
 
 def _riff(read: Read, size: int) -> bool:
     """WAV and AVI: the size of the chunk with the samples, and in WAV what follows it; RF64 states it elsewhere."""
+    sound = _riff_sound(read, size)
+    return sound is not None and (sound.end > size + sound.tolerance or sound.rest is Rest.FILE)
+
+
+def _riff_sound(read: Read, size: int) -> _Sound | None:
+    """None if the file has no samples, or does not count them."""
     head = read(0, 12)
     if head[:4] != b"RIFF" or len(head) < 12:
-        return False
+        return None
     place, second, tolerance = 12, 0, RIFF_TOLERANCE
     for _ in range(MAX_CHUNKS):
         chunk = read(place, 20)
         if len(chunk) < 8:
-            return False
+            return None
         name, length = chunk[:4], int.from_bytes(chunk[4:8], "little")
         if name == b"fmt ":
             second = int.from_bytes(chunk[16:], "little")
             tolerance = min(RIFF_TOLERANCE, max(LEAST_TOLERANCE, second // 10))
-        is_sound = name == b"data"
         end = place + 8 + length
-        if is_sound or (name == b"LIST" and chunk[8:12] == b"movi"):
-            counted = 0 < length < UNKNOWN_SIZE
-            return counted and (end > size + tolerance or (is_sound and _more_sound(read, size, end, second)))
+        if name == b"data" or (name == b"LIST" and chunk[8:12] == b"movi"):
+            rest = _rest(read, size, end, second) if name == b"data" else Rest.CHUNKS
+            return _Sound(end, second, tolerance, rest) if 0 < length < UNKNOWN_SIZE else None
         place = end + length % 2
-    return False
+    return None
 
 
-def _more_sound(read: Read, size: int, end: int, second: int) -> bool:
-    """Whether a second WAV follows the samples of the first, or more samples than its header counts.
-
-    end: of the counted samples. second: bytes of one second.
-    """
+def _rest(read: Read, size: int, end: int, second: int) -> Rest:
+    """What follows the samples. end: of those that are counted. second: bytes of one second."""
     place = end + end % 2
     for _ in range(MAX_CHUNKS):
         chunk = read(place, 8)
         name, length = chunk[:4], int.from_bytes(chunk[4:], "little")
-        if len(chunk) < 8 or name in (b"RIFF", b"RF64"):
-            return len(chunk) == 8
-        if (any(name) and not name.decode("latin-1").isprintable()) or place + 8 + length > size + 1:
-            return size - place > max(second, RIFF_TOLERANCE)  # what follows is no chunk
+        if len(chunk) < 8:
+            return Rest.CHUNKS
+        if name in (b"RIFF", b"RF64"):
+            return Rest.FILE
+        if (any(name) and not name.decode("latin-1").isprintable()) or place + 8 + length > size + 1:  # no chunk
+            return Rest.SAMPLES if size - place > max(second, RIFF_TOLERANCE) else Rest.CHUNKS
         place += 8 + length + length % 2
-    return False
+    return Rest.CHUNKS
 
 
 def _caf(read: Read, size: int) -> bool:

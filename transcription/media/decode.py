@@ -52,6 +52,7 @@ def ffmpeg_command(media: Media, program: Path, channel: Channel, max_seconds: f
         format=media.demuxer,
         # Playlists and references in the file can open no URL.
         **containers.open_options(media.demuxer, media.skip),
+        **({"ignore_length": "1"} if media.counts_too_little else {}),
         threads=1,
         # Video, subtitles and data are not even read into packets.
         vn=None,

@@ -54,5 +54,6 @@ def description(samples: range) -> dict[str, Any]:
         "duration": seconds,
         "start": None,
         "breaks_off": False,
+        "counts_too_little": False,
         "streams": [stream | sound],
     }

@@ -227,13 +227,16 @@ def test_joined_files_that_are_read_to_their_end_have_no_notice(whole, ending, e
     assert notices == []
 
 
-def test_a_wav_whose_header_counts_only_its_first_samples_says_so(tmp_path, ending):
+@pytest.mark.parametrize("form", [(), ("-ar", "44100", "-ac", "2"), ("-c:a", "pcm_s24le"), ("-c:a", "pcm_mulaw")])
+@pytest.mark.parametrize("counted", [0.002, 0.5])
+def test_a_wav_whose_header_counts_only_its_first_samples_is_read_to_its_end(tmp_path, ending, form, counted):
     """Recorders write the header anew now and then, and for the last time when they are stopped."""
-    content = write_wav(tmp_path / "a.wav", noise(8)).read_bytes()
-    (length,) = struct.unpack_from("<I", content, 40)
-    seconds, [notice] = ending(content[:40] + struct.pack("<I", length // 2) + content[44:])
-    assert notice.code == TRUNCATED_MEDIA
-    assert seconds == pytest.approx(4)
+    run_ffmpeg("-i", str(write_wav(tmp_path / "a.wav", noise(8))), *form, "-bitexact", str(tmp_path / "b.wav"))
+    content = (tmp_path / "b.wav").read_bytes()
+    place = content.index(b"data") + 4
+    (length,) = struct.unpack_from("<I", content, place)
+    seconds, notices = ending(content[:place] + struct.pack("<I", int(length * counted)) + content[place + 4 :])
+    assert (seconds, notices) == (pytest.approx(8, abs=0.01), [])
 
 
 @pytest.mark.parametrize("rest", [b"LIST\4\0\0\0INFO", b"id3 \x0a\0\0\0" + bytes(10), bytes(100_000), b"\xff" * 3000])
