@@ -142,7 +142,7 @@ def test_a_probe_needs_no_key(anyone: httpx.Client, path: str) -> None:
         "/health;/models",
         "/Health",
         "/models?/health",
-        "http://x/health",
+        *("http://x/models", "http://x//health", "http://x/health/../models", "ftp://x/health"),
         "/static_content/../health",
         "/static_content/swagger-ui.css",
         "/nowhere",
@@ -151,6 +151,11 @@ def test_a_probe_needs_no_key(anyone: httpx.Client, path: str) -> None:
 def test_what_only_looks_like_a_probe_needs_a_key(guarded: LocalService, target: str) -> None:
     answer = exchange(guarded, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_probe_in_absolute_form_is_one(guarded: LocalService) -> None:
+    request = b"GET http://x/health HTTP/1.1\r\nHost: y\r\nConnection: close\r\n\r\n"
+    assert exchange(guarded, request).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(
