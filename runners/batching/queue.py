@@ -25,7 +25,7 @@ USUAL_SECONDS = 15.0  # of a window with a short encoder context, the longest th
 # A window costs as much as this many seconds of audio, and what it holds: base, int8, clips of 3, 11 and 29 s, see
 # decision 0055.
 FIXED_SECONDS = 4.6
-AGEING_SECONDS = 10.0  # a waiting request gets a window served about this often, at least
+AGEING_SECONDS = 10.0  # a waiting request of a caller gets a window served about this often, at least
 OTHERS_SECONDS = 2.0  # other requests get a batch this often, at least, beside live sessions
 
 
@@ -101,7 +101,7 @@ class FairQueue:
     def __init__(self) -> None:
         self._requests: dict[str, _Request] = {}  # those with waiting windows, by owner
         self._turns = itertools.count()
-        self._callers: dict[str, int] = {}  # the turn in which each was last served; as few as there are API keys
+        self._callers: dict[str, int] = {}  # the turn in which each was last served; at most one per API key
         self._others_at = -math.inf  # when a request that is not live was last served
 
     def __len__(self) -> int:
@@ -119,17 +119,17 @@ class FairQueue:
     def ahead_of(self, priority: Priority, caller: str | None = None) -> Iterator[Item]:
         """The windows that are served before those of a new request of that priority.
 
-        caller: whose request it is, so that of each other caller's windows only as many count as have turns before it;
-        None to count all.
+        caller: whose request it is, so that of each other caller's windows of the same priority only as many count as
+        have turns before it; None to count all.
         """
-        ahead: dict[str, list[Item]] = defaultdict(list)
+        equal: dict[str, list[Item]] = defaultdict(list)
         for request in self._requests.values():
-            if request.is_live:
+            if request.priority is priority:
+                equal[request.caller].extend(request.waiting)
+            elif ORDER.index(request.priority) < ORDER.index(priority):
                 yield from request.waiting
-            elif ORDER.index(request.priority) <= ORDER.index(priority):
-                ahead[request.caller].extend(request.waiting)
-        turns = len(ahead.get(caller, ())) + 1 if caller is not None else None
-        for other, items in ahead.items():
+        turns = len(equal.get(caller, ())) + 1 if caller is not None else None
+        for other, items in equal.items():
             yield from items if other == caller else items[:turns]
 
     def put(self, item: Item, now: float, *, is_new: bool) -> None:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from enum import Enum, auto
 from http import HTTPStatus
 
@@ -146,7 +147,10 @@ class Member:
         self._backlog.sent()
         self._in_flight += 1
         arrived = running = False
-        instance = self._latest.instance if self._latest else ""  # perhaps not any more
+        latest = self._latest
+        instance = latest.instance if latest else ""  # perhaps not any more
+        if latest and not latest.callers:
+            message = replace(message, ticket=replace(message.ticket, caller=""))
         try:
             async with aclosing(self._events(message)) as events:
                 async for event in events:

@@ -140,6 +140,7 @@ class RunnerServer:
             wire=self.versions,
             instance=self._instance,
             draining=self._draining.is_set(),
+            callers=True,
             window_seconds=host.load.window_seconds,
             died=self._deaths(),
             state=await host.state(),

@@ -153,11 +153,6 @@ def test_what_only_looks_like_a_probe_needs_a_key(guarded: LocalService, target:
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
-def test_a_probe_in_absolute_form_is_one(guarded: LocalService) -> None:
-    request = b"GET http://x/health HTTP/1.1\r\nHost: y\r\nConnection: close\r\n\r\n"
-    assert exchange(guarded, request).startswith(b"HTTP/1.1 200 ")
-
-
 @pytest.mark.parametrize(
     "key", ["wrong", make_key(), digest_of(KEY), "é"], ids=["short", "another", "its digest", "not ASCII"]
 )

@@ -11,10 +11,11 @@ from typing import Any
 from transcription.system.malloc import RETURN_MEMORY
 
 SERVES_HTTP = "service"  # BentoML's name for that process
+PYTHONMALLOC = "PYTHONMALLOC"
 
 
 def install() -> None:
-    """Have the supervisor start it with RETURN_MEMORY, unless its own environment says otherwise.
+    """Start that process with RETURN_MEMORY, unless the operator has chosen an allocator with PYTHONMALLOC.
 
     Call in the supervisor, before it makes watchers.
     """
@@ -23,8 +24,9 @@ def install() -> None:
     class Watcher(watcher.Watcher):  # type: ignore[misc]
         """Starts a process. name, env: its name and what is added to the supervisor's environment."""
 
-        def __init__(self, name: str, *args: Any, env: dict[str, str], **options: Any) -> None:
-            added = {key: os.environ.get(key, value) for key, value in RETURN_MEMORY.items()}
-            super().__init__(name, *args, env={**added, **env} if name == SERVES_HTTP else env, **options)
+        def __init__(self, name: str, *args: Any, env: dict[str, str] | None = None, **options: Any) -> None:
+            if name == SERVES_HTTP and PYTHONMALLOC not in os.environ:
+                env = {**RETURN_MEMORY, **(env or {})}
+            super().__init__(name, *args, env=env, **options)
 
     watcher.Watcher = Watcher

@@ -14,7 +14,7 @@ ABSOLUTE_FORM = re.compile(rb"(?:http|ws)s?://(?P<authority>[^/]*)(?P<path>.*)",
 
 
 class OriginForm:
-    """Gives the application the path, and the URL's host as the Host header, of which the RFC wants no other."""
+    """Gives the application the path, and the URL's host in place of the Host header, which is to be ignored then."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

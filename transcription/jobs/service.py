@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import uuid
 from collections.abc import Collection
@@ -76,23 +77,26 @@ class JobService:
         self.transcripts = Transcripts(store)
         self.stopping = asyncio.Event()
 
-    def check_space(self, size: int) -> None:
+    def check_space(self, size: int, stored_on: int | None = None) -> None:
         """Raise InsufficientStorage unless MIN_FREE_DISK stays free after another `size` bytes.
 
-        Raises ServiceUnavailable if a folder is gone.
+        stored_on: the number of the disk that has them already. Raises ServiceUnavailable if a folder is gone.
         """
         try:
-            free = min(shutil.disk_usage(folder).free for folder in self._disks)
+            left = min(
+                shutil.disk_usage(folder).free - (0 if folder.stat().st_dev == stored_on else size)
+                for folder in self._disks
+            )
         except OSError as error:
             raise ServiceUnavailable(
                 "The folder for jobs cannot be used. Try again later; if the error persists, have the operator check "
                 "JOBS_DIR and SPOOL_URL.",
                 error.strerror or "",
             ) from error
-        if free - size < self._settings.min_free_disk:
+        if left < self._settings.min_free_disk:
             raise InsufficientStorage(
                 "There is no space left to store another job. Try again later, or tell the operator.",
-                f"{free} bytes are free for jobs, {size} are needed beside MIN_FREE_DISK.",
+                f"With the recording, {left} bytes would be free for jobs, fewer than MIN_FREE_DISK.",
                 retry_after=60,
             )
 
@@ -110,7 +114,7 @@ class JobService:
         """
         if self.stopping.is_set():
             raise ServiceUnavailable("The service is stopping. Try again in a moment.")
-        self.check_space(0)  # the file itself is on this disk already
+        self.check_space(upload.size, os.fstat(upload.opened.fileno()).st_dev)
         with ExitStack() as stack:
             # The recording may be stored on another machine: an open file keeps the file here to be examined.
             here = stack.enter_context(held(upload))

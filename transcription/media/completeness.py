@@ -21,6 +21,7 @@ MAX_CHUNKS = 1000  # of a RIFF file before its samples; a handful is usual
 UNKNOWN_SIZE = 0x7FFF_0000  # and above: written by programs that could not go back to write the real one
 # Bytes by which programs miscount, such as the length of a header; in WAV at most a tenth of a second.
 RIFF_TOLERANCE, LEAST_TOLERANCE = 4096, 256
+ZEROS_BLOCK = 1 << 16  # bytes, an even number
 CAF_HEADER_BYTES = 8
 MAX_BOXES = 200_000  # of an MP4 file, two or three for each fragment
 MOV_SEARCH = 1 << 22  # bytes after damage in which another fragment is looked for
@@ -46,22 +47,20 @@ WV_SEARCH = 1 << 22  # bytes in which another file is looked for, behind tags th
 
 
 class Rest(Enum):
-    """What follows the samples that a WAV file counts: chunks or nothing, further samples, or another WAV file."""
+    """What follows the samples that a WAV file counts: whole chunks or nothing, further samples, or what is not read,
+    such as another WAV file.
+    """
 
     CHUNKS = auto()
     SAMPLES = auto()
-    FILE = auto()
+    UNREAD = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class _Sound:
-    """The samples of a RIFF file as it counts them. end: of them. second: bytes of one. tolerance: bytes.
-
-    rest: what follows; CHUNKS if it does not count, or not in a WAV file.
-    """
+    """The samples of a RIFF file as it counts them. end: of them. tolerance: bytes. rest: CHUNKS in other than WAV."""
 
     end: int
-    second: int
     tolerance: int
     rest: Rest
 
@@ -100,7 +99,7 @@ def _reader(file: BinaryIO, size: int, skip: int) -> Read:
 def _riff(read: Read, size: int) -> bool:
     """WAV and AVI: the size of the chunk with the samples, and in WAV what follows it; RF64 states it elsewhere."""
     sound = _riff_sound(read, size)
-    return sound is not None and (sound.end > size + sound.tolerance or sound.rest is Rest.FILE)
+    return sound is not None and (sound.end > size + sound.tolerance or sound.rest is Rest.UNREAD)
 
 
 def _riff_sound(read: Read, size: int) -> _Sound | None:
@@ -119,26 +118,40 @@ def _riff_sound(read: Read, size: int) -> _Sound | None:
             tolerance = min(RIFF_TOLERANCE, max(LEAST_TOLERANCE, second // 10))
         end = place + 8 + length
         if name == b"data" or (name == b"LIST" and chunk[8:12] == b"movi"):
-            rest = _rest(read, size, end, second) if name == b"data" else Rest.CHUNKS
-            return _Sound(end, second, tolerance, rest) if 0 < length < UNKNOWN_SIZE else None
+            if not 0 < length < UNKNOWN_SIZE:
+                return None
+            return _Sound(end, tolerance, _rest(read, size, end, second) if name == b"data" else Rest.CHUNKS)
         place = end + length % 2
     return None
 
 
 def _rest(read: Read, size: int, end: int, second: int) -> Rest:
     """What follows the samples. end: of those that are counted. second: bytes of one second."""
-    place = end + end % 2
+    place = first = _after_zeros(read, end + end % 2)
     for _ in range(MAX_CHUNKS):
         chunk = read(place, 8)
         name, length = chunk[:4], int.from_bytes(chunk[4:], "little")
         if len(chunk) < 8:
             return Rest.CHUNKS
         if name in (b"RIFF", b"RF64"):
-            return Rest.FILE
-        if (any(name) and not name.decode("latin-1").isprintable()) or place + 8 + length > size + 1:  # no chunk
-            return Rest.SAMPLES if size - place > max(second, RIFF_TOLERANCE) else Rest.CHUNKS
+            return Rest.UNREAD
+        named = not any(name) or (name.isascii() and name.decode().isprintable())
+        if not named or place + 8 + length > size + 1:  # no chunk, or not a whole one
+            if size - end <= max(second, RIFF_TOLERANCE):
+                return Rest.CHUNKS
+            return Rest.UNREAD if named or place > first else Rest.SAMPLES
         place += 8 + length + length % 2
     return Rest.CHUNKS
+
+
+def _after_zeros(read: Read, place: int) -> int:
+    """The even place from which on there is something: programs fill with zeros, and recordings begin with silence."""
+    while block := read(place, ZEROS_BLOCK):
+        if any(block):
+            skipped = len(block) - len(block.lstrip(b"\0"))
+            return place + skipped - skipped % 2
+        place += len(block)
+    return place
 
 
 def _caf(read: Read, size: int) -> bool:

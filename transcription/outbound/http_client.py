@@ -16,8 +16,10 @@ import httpx
 from transcription.outbound.address_rules import Address, Endpoint
 
 RESOLVER_THREADS = 64  # started when needed; a name server that hangs holds each for some ten seconds
-NO_HOST = "host.invalid."  # RFC 6761, 6.4: there is none, and name servers say so
-NO_HOST_SECONDS = 5.0  # glibc's time for the first answer
+# RFC 6761, 6.4: there is none, and name servers say so. A caching one on this machine does even if those behind it are
+# silent; then the host is blamed.
+NO_HOST = "host.invalid."
+NO_HOST_SECONDS = 11.0  # glibc asks two servers for 5 s each
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 
@@ -48,7 +50,7 @@ async def addresses_of(endpoint: Endpoint, resolve: Resolver) -> Sequence[Addres
 
 
 async def resolves_nothing(failure: OSError, resolve: Resolver) -> bool:
-    """Whether no host can be resolved at present. failure: of one, whose owner's name servers may be what fails."""
+    """Whether no host can be resolved at present. failure: of one, perhaps only of its own name servers."""
     if not _is_temporary(failure):
         return False
     try:

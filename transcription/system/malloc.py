@@ -34,7 +34,7 @@ KEEP_MEMORY = {
 }
 
 # Python's own allocator returns a megabyte only when nothing in it is used: of 90 MB for a thousand clients it keeps
-# 65, for the few small objects that were made meanwhile and stay. The C library returns single pages, less those in
+# 65 because of a few small objects that were made meanwhile and stay. The C library returns single pages, less those in
 # which its threads keep freed blocks for themselves. Small requests take a tenth more CPU time at most: decision 0048.
 RETURN_MEMORY = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 

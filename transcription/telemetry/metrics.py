@@ -136,7 +136,7 @@ LIVE_FINAL_SECONDS = Histogram(
 )
 LIVE_REAL_TIME_FACTOR = Histogram(
     "transcription_live_real_time_factor",
-    "Time that the decodes of an utterance took per second of its audio, including time in the queue",
+    "Time that the completed decodes of an utterance took per second of its audio, including time in the queue",
     buckets=FACTORS,
 )
 LIVE_EARLY_DECODES = Counter(

@@ -4,6 +4,7 @@ import asyncio
 import struct
 import subprocess
 
+import numpy as np
 import pytest
 
 from tests.support.media_files import (
@@ -240,9 +241,24 @@ def test_a_wav_whose_header_counts_only_its_first_samples_is_read_to_its_end(tmp
 
 
 @pytest.mark.parametrize("rest", [b"LIST\4\0\0\0INFO", b"id3 \x0a\0\0\0" + bytes(10), bytes(100_000), b"\xff" * 3000])
-def test_what_programs_write_behind_the_samples_is_no_notice(tmp_path, ending, rest):
+def test_what_programs_write_behind_the_samples_is_no_notice_and_no_sound(tmp_path, ending, rest):
     content = write_wav(tmp_path / "a.wav", noise(2)).read_bytes()
-    assert ending(content + rest)[1] == []
+    assert ending(content + rest) == (2, [])
+
+
+@pytest.mark.parametrize("before", [b"", b"LIST\4\0\0\0INFO"])
+def test_a_chunk_that_is_cut_is_no_sound(tmp_path, ending, before):
+    content = write_wav(tmp_path / "a.wav", noise(2)).read_bytes()
+    picture = b"id3 " + struct.pack("<I", 500_000) + np.random.default_rng(0).bytes(200_000)
+    seconds, [notice] = ending(content + before + picture)
+    assert (seconds, notice.code) == (2, TRUNCATED_MEDIA)
+
+
+def test_samples_that_no_header_counts_may_begin_with_silence(tmp_path, ending):
+    samples = np.concatenate((noise(2), np.zeros(16_000, np.int16), noise(2)))
+    content = write_wav(tmp_path / "a.wav", samples).read_bytes()
+    seconds, notices = ending(content[:40] + struct.pack("<I", 2 * 2 * 16_000) + content[44:])
+    assert (seconds, notices) == (5, [])
 
 
 @pytest.mark.parametrize("second", [("-ar", "44100"), ("-ac", "2", "-ar", "48000"), ("-sample_fmt", "s32")])

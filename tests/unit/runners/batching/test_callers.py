@@ -53,6 +53,13 @@ def test_a_caller_is_not_refused_for_the_windows_of_another_that_come_after_its_
         scheduler.submit(an_item(12, "12", caller="bob"), 0.0)
 
 
+def test_a_background_request_waits_for_all_interactive_windows_of_other_callers() -> None:
+    scheduler = a_scheduler()
+    submit(scheduler, *(an_item(number, "file", caller="ada") for number in range(4)))
+    submit(scheduler, *(an_item(number, "job", BACKGROUND, caller="ada") for number in range(10, 14)))
+    assert scheduler.backlog(BACKGROUND, "bob") == pytest.approx((4 + 1) * FIRST_ESTIMATE)
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["ada", "bob"]), st.integers(0, 5)), max_size=40))
 def test_of_two_callers_neither_is_ever_more_than_one_window_ahead(windows: list[tuple[str, int]]) -> None:
