@@ -208,10 +208,12 @@ def test_a_job_whose_recording_fits_once_is_accepted_wherever_async_stands(
     def room() -> int:
         return shutil.disk_usage(disk).free - FREE
 
-    assert not disk.is_mount() or FITS_ONCE < room() < 2 * FITS_ONCE
+    if not disk.is_mount():
+        pytest.skip("only root may mount a small disk")
+    assert FITS_ONCE < room() < 2 * FITS_ONCE
     silence = write_wav(tmp_path / "silence.wav", np.zeros(FITS_ONCE // 2, np.int16)).read_bytes()
     form = {"file": ("silence.wav", silence), "async": (None, b"true")}
     answer = client.post(f"/transcribe{query}", files=[(name, form[name]) for name in parts])
     assert answer.status_code == 202, answer.text
     client.delete(f"/jobs/{answer.json()['job_id']}")
-    assert wait_until(lambda: not disk.is_mount() or room() > FITS_ONCE)
+    assert wait_until(lambda: room() > FITS_ONCE)
