@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, auto
+from enum import StrEnum
 from typing import BinaryIO
 
 from transcription.media.intake.containers import ID3_HEADER_BYTES, id3_length
 from transcription.media.intake.frames import ends_within_frame
 from transcription.media.unfinished import Read, amr, flac, mpeg_ps, mpeg_ts
 
+RIFF = frozenset({"wav", "avi"})  # demuxers
 MAX_CHUNKS = 1000  # of a RIFF file before its samples; a handful is usual
 UNKNOWN_SIZE = 0x7FFF_0000  # and above: written by programs that could not go back to write the real one
 # Bytes by which programs miscount, such as the length of a header; in WAV at most a tenth of a second.
@@ -46,102 +46,81 @@ WV_HEADER = re.compile(rb"wvpk....[\x02-\x10]\x04", re.DOTALL)  # its size and t
 WV_SEARCH = 1 << 22  # bytes in which another file is looked for, behind tags that may have pictures
 
 
-class Rest(Enum):
-    """What follows the samples that a WAV file counts: whole chunks or nothing, further samples, or what is not read,
-    such as another WAV file.
+class Ending(StrEnum):
+    """How a file ends, as far as its structure shows.
+
+    BREAKS_OFF: the container states more bytes than there are, its last page or frame is cut, or what follows is not
+    read, such as a second file. UNCOUNTED: samples follow those that a WAV file counts; recorders write the header anew
+    now and then, if at all.
     """
 
-    CHUNKS = auto()
-    SAMPLES = auto()
-    UNREAD = auto()
+    WHOLE = "whole"
+    BREAKS_OFF = "breaks_off"
+    UNCOUNTED = "uncounted"
 
 
-@dataclass(frozen=True, slots=True)
-class _Sound:
-    """The samples of a RIFF file as it counts them. end: of them. tolerance: bytes. rest: CHUNKS in other than WAV."""
+def ending_of(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> Ending:
+    """How a file ends; WHOLE if its container is not known here.
 
-    end: int
-    tolerance: int
-    rest: Rest
-
-
-def breaks_off(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
-    """Whether the container states more bytes than there are, its last page or frame is cut, or a second one follows.
-
-    file: positioned anywhere. size: bytes in it. demuxer: ffmpeg's name of the container; False for one that is not
-    known here. skip: bytes before the container. No content raises.
+    file: positioned anywhere. size: bytes in it. demuxer: ffmpeg's name of the container. skip: bytes before the
+    container. No content raises.
     """
-    check = _CHECKS.get(demuxer)
-    return check is not None and check(_reader(file, size - skip, skip), size - skip)
+    size -= skip
 
-
-def counts_too_little(file: BinaryIO, size: int, demuxer: str, skip: int = 0) -> bool:
-    """Whether samples follow those that a WAV file counts: recorders write the header anew now and then, if at all.
-
-    Parameters are those of `breaks_off`.
-    """
-    if demuxer != "wav":
-        return False
-    sound = _riff_sound(_reader(file, size - skip, skip), size - skip)
-    return sound is not None and sound.rest is Rest.SAMPLES
-
-
-def _reader(file: BinaryIO, size: int, skip: int) -> Read:
     def read(place: int, length: int) -> bytes:
         if place >= size:  # perhaps further than a file can be
             return b""
         file.seek(skip + place)
         return file.read(length)
 
-    return read
+    if demuxer in RIFF:
+        return _riff(read, size)
+    check = _CHECKS.get(demuxer)
+    return Ending.BREAKS_OFF if check and check(read, size) else Ending.WHOLE
 
 
-def _riff(read: Read, size: int) -> bool:
+def _riff(read: Read, size: int) -> Ending:
     """WAV and AVI: the size of the chunk with the samples, and in WAV what follows it; RF64 states it elsewhere."""
-    sound = _riff_sound(read, size)
-    return sound is not None and (sound.end > size + sound.tolerance or sound.rest is Rest.UNREAD)
-
-
-def _riff_sound(read: Read, size: int) -> _Sound | None:
-    """None if the file has no samples, or does not count them."""
     head = read(0, 12)
     if head[:4] != b"RIFF" or len(head) < 12:
-        return None
+        return Ending.WHOLE
     place, second, tolerance = 12, 0, RIFF_TOLERANCE
     for _ in range(MAX_CHUNKS):
         chunk = read(place, 20)
         if len(chunk) < 8:
-            return None
+            return Ending.WHOLE
         name, length = chunk[:4], int.from_bytes(chunk[4:8], "little")
         if name == b"fmt ":
             second = int.from_bytes(chunk[16:], "little")
             tolerance = min(RIFF_TOLERANCE, max(LEAST_TOLERANCE, second // 10))
         end = place + 8 + length
         if name == b"data" or (name == b"LIST" and chunk[8:12] == b"movi"):
-            if not 0 < length < UNKNOWN_SIZE:
-                return None
-            return _Sound(end, tolerance, _rest(read, size, end, second) if name == b"data" else Rest.CHUNKS)
+            counted = 0 < length < UNKNOWN_SIZE
+            if counted and end > size + tolerance:
+                return Ending.BREAKS_OFF
+            is_wav = head[8:12] == b"WAVE"
+            return _after_samples(read, size, end, second) if counted and is_wav else Ending.WHOLE
         place = end + length % 2
-    return None
+    return Ending.WHOLE
 
 
-def _rest(read: Read, size: int, end: int, second: int) -> Rest:
-    """What follows the samples. end: of those that are counted. second: bytes of one second."""
+def _after_samples(read: Read, size: int, end: int, second: int) -> Ending:
+    """How a WAV file ends. end: of the samples that it counts. second: bytes of one second."""
     place = first = _after_zeros(read, end + end % 2)
     for _ in range(MAX_CHUNKS):
         chunk = read(place, 8)
         name, length = chunk[:4], int.from_bytes(chunk[4:], "little")
         if len(chunk) < 8:
-            return Rest.CHUNKS
+            return Ending.WHOLE
         if name in (b"RIFF", b"RF64"):
-            return Rest.UNREAD
+            return Ending.BREAKS_OFF
         named = not any(name) or (name.isascii() and name.decode().isprintable())
         if not named or place + 8 + length > size + 1:  # no chunk, or not a whole one
             if size - end <= max(second, RIFF_TOLERANCE):
-                return Rest.CHUNKS
-            return Rest.UNREAD if named or place > first else Rest.SAMPLES
+                return Ending.WHOLE
+            return Ending.BREAKS_OFF if named or place > first else Ending.UNCOUNTED
         place += 8 + length + length % 2
-    return Rest.CHUNKS
+    return Ending.WHOLE
 
 
 def _after_zeros(read: Read, place: int) -> int:
@@ -277,8 +256,6 @@ def _xing_bytes(head: bytes) -> int:
 
 
 _CHECKS: dict[str, Callable[[Read, int], bool]] = {
-    "wav": _riff,
-    "avi": _riff,
     "caf": _caf,
     "w64": _w64,
     "aiff": _aiff,

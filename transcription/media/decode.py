@@ -21,6 +21,7 @@ from transcription.core.options import Channel
 from transcription.core.settings import Settings
 from transcription.core.transcript import Notice
 from transcription.media.channels import mix, mix_all
+from transcription.media.completeness import Ending
 from transcription.media.decoder_end import Cause, Message, cause_of, error_of, has_no_memory, messages_in
 from transcription.media.filters import audio_filter, output_channels
 from transcription.media.intake import containers
@@ -52,7 +53,7 @@ def ffmpeg_command(media: Media, program: Path, channel: Channel, max_seconds: f
         format=media.demuxer,
         # Playlists and references in the file can open no URL.
         **containers.open_options(media.demuxer, media.skip),
-        **({"ignore_length": "1"} if media.counts_too_little else {}),
+        **({"ignore_length": "1"} if media.ending is Ending.UNCOUNTED else {}),
         threads=1,
         # Video, subtitles and data are not even read into packets.
         vn=None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from io import FileIO
 
+from transcription.media.completeness import Ending
+
 
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
@@ -44,7 +46,7 @@ class Media:
     stream_index: index of the audio stream to decode, among all streams.
     channels, layout: of that stream, see `AudioTrack`.
     stated_end: seconds of sound in that stream according to a header that counts them; None if none does.
-    breaks_off, counts_too_little: see `completeness`; in the latter case the duration is unknown.
+    ending: see `completeness`; the duration of an UNCOUNTED file is unknown.
     start: timestamp in seconds at which the file's time begins, which need not be that of its first sound; None if the
         file has none.
     first_sound: timestamp in seconds of the first sound in that stream; None if unknown.
@@ -61,8 +63,7 @@ class Media:
     stream_index: int
     duration: float | None
     stated_end: float | None = None
-    breaks_off: bool = False
-    counts_too_little: bool = False
+    ending: Ending = Ending.WHOLE
     channels: int = 0
     layout: str = ""
     start: float | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from transcription.core.audio import SAMPLE_RATE
-from transcription.media.completeness import UNKNOWN_SIZE
+from transcription.media.completeness import UNKNOWN_SIZE, Ending
 from transcription.media.intake.containers import RAW_PCM
 
 SAMPLE_BYTES = 2
@@ -53,7 +53,6 @@ def description(samples: range) -> dict[str, Any]:
         "format": "wav",
         "duration": seconds,
         "start": None,
-        "breaks_off": False,
-        "counts_too_little": False,
+        "ending": Ending.WHOLE,
         "streams": [stream | sound],
     }

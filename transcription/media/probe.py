@@ -18,6 +18,7 @@ from transcription.core.errors import (
     UnsupportedFormat,
 )
 from transcription.core.settings import Settings
+from transcription.media.completeness import Ending
 from transcription.media.decoder_end import cause_of, error_of
 from transcription.media.intake import containers
 from transcription.media.intake.containers import Container
@@ -57,6 +58,7 @@ async def probe(upload: Upload, settings: Settings) -> Media:
     if not tracks:
         raise UndecodableMedia(_implausible(streams[0]))
     first = tracks[0]
+    ending = Ending(found["ending"])
     return Media(
         file=upload.opened,
         sha256=upload.sha256,
@@ -65,11 +67,10 @@ async def probe(upload: Upload, settings: Settings) -> Media:
         demuxer=container.demuxer,
         codec=first.codec,
         stream_index=first.index,
-        duration=None if found["counts_too_little"] else found["duration"],
+        duration=None if ending is Ending.UNCOUNTED else found["duration"],
         stated_end=first.stated_end,
         first_sound=first.first_sound,
-        breaks_off=found["breaks_off"],
-        counts_too_little=found["counts_too_little"],
+        ending=ending,
         channels=first.channels,
         layout=first.layout,
         start=0.0 if container.demuxer in containers.COUNTS_FRAMES else found["start"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transcription.core.transcript import TRUNCATED_MEDIA, Notice
+from transcription.media.completeness import Ending
 from transcription.media.decoder_end import Message
 from transcription.media.media import Media
 
@@ -46,7 +47,7 @@ def ending_notices(media: Media, seconds: float, messages: Sequence[Message]) ->
     falls_short = media.stated_end is not None and not reaches_stated_end(media, seconds)
     is_cut = _says(messages, CUT_TEXTS.get(media.demuxer, ()))
     is_damaged = _says(messages, DAMAGE_TEXTS.get(media.demuxer, ())) and seconds < _claimed(media) - TOLERANCE_SECONDS
-    if not (falls_short or is_cut or is_damaged or media.breaks_off):
+    if not (falls_short or is_cut or is_damaged or media.ending is Ending.BREAKS_OFF):
         return []
     stated = media.stated_end if falls_short else None
     lacking = f", of {stated:.2f} s that it states" if stated else ""

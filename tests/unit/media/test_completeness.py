@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from transcription.media.completeness import ASF_FILE_PROPERTIES, FLV_SIZE, breaks_off
+from transcription.media.completeness import ASF_FILE_PROPERTIES, FLV_SIZE, Ending, ending_of
 
 HEADS = {
     "wav": b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0" + bytes(16),
@@ -34,4 +34,4 @@ HEADS = {
 @example(head=True, name=b"", content=b"\xff" * 100, skip=0)
 def test_no_content_of_a_header_raises(demuxer, head, name, content, skip):
     content = bytes(skip) + (HEADS[demuxer] if head else b"") + name + content
-    assert breaks_off(io.BytesIO(content), len(content), demuxer, skip) in (True, False)
+    assert ending_of(io.BytesIO(content), len(content), demuxer, skip) in Ending

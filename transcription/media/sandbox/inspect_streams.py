@@ -13,7 +13,7 @@ import av.subtitles.stream  # otherwise PyAV imports it in each child, once the 
 from av.container import InputContainer
 from av.stream import Disposition
 
-from transcription.media.completeness import breaks_off, counts_too_little
+from transcription.media.completeness import Ending, ending_of
 from transcription.media.intake import containers
 
 TAG_CHARACTERS = 60
@@ -33,7 +33,7 @@ def inspect(path: str, demuxer: str, skip: int = 0) -> dict[str, Any]:
             "format": container.format.name,
             "duration": _duration(container),
             "start": _start(container),
-            **_completeness(path, demuxer, skip),
+            "ending": _ending(path, demuxer, skip),
             "streams": [
                 {"index": stream.index, "type": stream.type, "codec": _codec(stream), **_sound(stream)}
                 for stream in container.streams
@@ -73,13 +73,9 @@ def _start(container: InputContainer) -> float | None:
     return min(starts, default=None)
 
 
-def _completeness(path: str, demuxer: str, skip: int) -> dict[str, bool]:
+def _ending(path: str, demuxer: str, skip: int) -> Ending:
     with Path(path).open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        return {
-            "breaks_off": breaks_off(file, size, demuxer, skip),
-            "counts_too_little": counts_too_little(file, size, demuxer, skip),
-        }
+        return ending_of(file, file.seek(0, os.SEEK_END), demuxer, skip)
 
 
 def _codec(stream: Any) -> str:
