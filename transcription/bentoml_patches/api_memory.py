@@ -11,11 +11,10 @@ from typing import Any
 from transcription.system.malloc import RETURN_MEMORY
 
 SERVES_HTTP = "service"  # BentoML's name for that process
-PYTHONMALLOC = "PYTHONMALLOC"
 
 
 def install() -> None:
-    """Start that process with RETURN_MEMORY, unless the operator has chosen an allocator with PYTHONMALLOC.
+    """Start that process with RETURN_MEMORY, unless the operator has set one of its variables.
 
     Call in the supervisor, before it makes watchers.
     """
@@ -25,7 +24,7 @@ def install() -> None:
         """Starts a process. name, env: its name and what is added to the supervisor's environment."""
 
         def __init__(self, name: str, *args: Any, env: dict[str, str] | None = None, **options: Any) -> None:
-            if name == SERVES_HTTP and PYTHONMALLOC not in os.environ:
+            if name == SERVES_HTTP and not RETURN_MEMORY.keys() & os.environ.keys():
                 env = {**RETURN_MEMORY, **(env or {})}
             super().__init__(name, *args, env=env, **options)
 

@@ -25,6 +25,9 @@ def test_those_that_it_depends_on_have_not(environment_of):
     assert environment_of("service_whisper_runner", BENTO="x") == {"BENTO": "x"}
 
 
-def test_the_operators_choice_stays(environment_of, monkeypatch):
-    monkeypatch.setenv("PYTHONMALLOC", "pymalloc")
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PYTHONMALLOC", "pymalloc"), ("GLIBC_TUNABLES", "glibc.malloc.check=3")]
+)
+def test_the_operators_choice_stays(environment_of, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
     assert environment_of("service", BENTO="x") == {"BENTO": "x"}
