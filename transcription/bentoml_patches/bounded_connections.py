@@ -1,8 +1,6 @@
-"""HTTP connections with time limits on request heads and on reading responses, bounded in number, and with the peer's
-own address.
+"""HTTP connections with time limits on request heads and on reading responses, and bounded in number.
 
-uvicorn 0.54 waits indefinitely for the first request head, and for the rest of a body after the request was refused. It
-also replaces the client's address by that of X-Forwarded-For when the peer is this machine or in FORWARDED_ALLOW_IPS.
+uvicorn 0.54 waits indefinitely for the first request head, and for the rest of a body after the request was refused.
 With more connections than descriptors it stops accepting any. asyncio reads up to 256 KiB at once from each, which
 uvicorn keeps until the application takes it, so that 500 uploads hold 125 MiB and more. BentoML 1.4.39 starts uvicorn
 and has no setting for these.
@@ -16,11 +14,10 @@ from typing import Any
 
 import h11
 from uvicorn.config import HTTP_PROTOCOLS
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from transcription.bentoml_patches.application import application
 from transcription.bentoml_patches.bounded_writes import BoundedWrites, Turns
-from transcription.bentoml_patches.origin_form import OriginForm
 
 HEAD_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 30.0  # seconds
@@ -48,10 +45,7 @@ class BoundedProtocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Arguments: those that uvicorn passes to H11Protocol."""
         super().__init__(*args, **kwargs)
-        if isinstance(self.app, ProxyHeadersMiddleware):
-            # transcription/api/middleware/client_address.py reads the header, and trusts TRUSTED_PROXIES only.
-            self.app = self.app.app
-        self.app = OriginForm(self.app)
+        self.app = application(self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first head."""

@@ -1,9 +1,9 @@
-"""WebSockets with the peer's own address, without compression, and with time to finish when the service stops.
+"""WebSockets without compression, and with time to finish when the service stops.
 
-uvicorn 0.54 takes the application behind its middleware for proxies, which believes X-Forwarded-For of this machine. It
-compresses messages if the client offers it: audio gets no smaller, and every frame costs time. On a stop it closes all
-WebSockets at once. It gives up a client whose answer to a ping waits behind audio that is not read yet, and ends a
-connection because of one message that is too large. BentoML 1.4.39 starts uvicorn and has no setting for these.
+uvicorn 0.54 compresses messages if the client offers it: audio gets no smaller, and every frame costs time. On a stop
+it closes all WebSockets at once. It gives up a client whose answer to a ping waits behind audio that is not read yet,
+and ends a connection because of one message that is too large. BentoML 1.4.39 starts uvicorn and has no setting for
+these.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from io import BytesIO, StringIO
 from typing import Any
 
 from uvicorn.config import WS_PROTOCOLS
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.websockets.wsproto_impl import WebsocketBuffer, WSProtocol
 from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 
-from transcription.bentoml_patches.origin_form import OriginForm
+from transcription.bentoml_patches.application import application
 
 STOP_SECONDS = 12.0  # for the last texts; then the connection is closed, whatever the application does
 LARGEST_MESSAGE = 1_048_576  # bytes, or characters of text; an application may have a lower limit
@@ -30,9 +29,7 @@ class Socket(WSProtocol):
         """Arguments: those that uvicorn passes to WSProtocol."""
         config.ws_per_message_deflate = False
         super().__init__(config, *args, **kwargs)
-        if isinstance(self.app, ProxyHeadersMiddleware):
-            self.app = self.app.app
-        self.app = OriginForm(self.app)  # type: ignore[arg-type,assignment]  # Starlette types scopes as plain mappings
+        self.app = application(self.app)
         self.buffer = TruncatedMessage(LARGEST_MESSAGE)
         self._heard_at = self.loop.time()
 

@@ -1,16 +1,29 @@
-"""Requests whose target is a whole URL, as clients send them to proxies; servers must take them: RFC 9112, 3.2.2.
+"""The application as connections call it: with the peer's own address, and for targets in absolute form, too.
 
-uvicorn 0.54 takes the whole URL for the path, so that no route is found.
+uvicorn 0.54 puts it behind a middleware that believes X-Forwarded-For of this machine. It takes a target that is a
+whole URL, as clients send it to proxies and servers must accept it (RFC 9112, 3.2.2), for the path, so that no route is
+found.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 ABSOLUTE_FORM = re.compile(rb"(?:http|ws)s?://(?P<authority>[^/]*)(?P<path>.*)", re.IGNORECASE | re.DOTALL)
+
+
+def application(loaded: Any) -> Any:
+    """The application for a connection. loaded: that of uvicorn's configuration.
+
+    transcription/api/middleware/client_address.py reads X-Forwarded-For, and trusts TRUSTED_PROXIES only.
+    """
+    bare: Any = loaded.app if isinstance(loaded, ProxyHeadersMiddleware) else loaded
+    return OriginForm(bare)
 
 
 class OriginForm:

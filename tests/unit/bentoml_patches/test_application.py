@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from transcription.bentoml_patches.origin_form import OriginForm
+from transcription.bentoml_patches.application import OriginForm
 
 
 def served(target, host=b"proxy.example", kind="http"):
