@@ -276,4 +276,4 @@ def test_many_requests_of_one_key_do_not_hold_up_the_one_of_another(
         asked.append(clients.submit(ask, bob, "bob"))
         for each in asked:
             each.result()
-    assert ended.index("bob") < 4  # they take turns; in turn with each of the eight it would be among the last
+    assert "bob" in ended[:3]  # they take turns, so that two of ada's are done before it at most
