@@ -29,7 +29,7 @@ def is_ours(failure, answer):
 
 @pytest.mark.parametrize("failure", [SILENT, TimeoutError()])
 @pytest.mark.parametrize("answer", [SILENT, None])
-def test_ours_answer_for_no_name(failure, answer, monkeypatch):
+def test_without_an_answer_for_a_name_that_nobody_has_it_is_ours(failure, answer, monkeypatch):
     monkeypatch.setattr(http_client, "NO_HOST_SECONDS", 0.05)
     assert is_ours(failure, answer)
 
