@@ -6,6 +6,7 @@ of a batch, and tested against the original.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ TINY = 1e-9  # in place of a sum of probabilities that is 0
 # A decode that says no speech follows, this long before the end of its part, may have missed some: parts consist of
 # speech with pauses of at most two seconds, unless voice activity detection is off.
 EARLY_END_FRAMES = 3 * FRAMES_PER_SECOND
+HOPELESS = 0.4  # the temperature from which on hardly a decode passes
 FEWEST_ON_A_GRID = 3  # segments of equal length in a decode; two are chance
 
 
@@ -94,6 +96,18 @@ def choose_best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
     return replace(best, temperature=attempts[-1].temperature)
 
 
+def is_exhausted(attempts: Sequence[Attempt], options: DecodeOptions) -> bool:
+    """Whether higher temperatures are hopeless: the latest of attempts that failed is no likelier than one before it.
+
+    attempts: in the order they were made, never empty. Not below HOPELESS, nor while all of them repeat themselves.
+    """
+    *before, latest = attempts
+    if latest.temperature < HOPELESS or latest.compression_ratio > options.compression_ratio_threshold:
+        return False
+    varied = [a.avg_logprob for a in before if a.compression_ratio <= options.compression_ratio_threshold]
+    return latest.avg_logprob <= max(varied, default=-math.inf)
+
+
 def should_skip(attempt: Attempt, options: DecodeOptions, short_rest: bool = False) -> bool:
     """Whether a part has no speech: the model says so, and is not confident of the words either.
 
@@ -112,6 +126,12 @@ def early_end(tokens: Sequence[int], frames: int, timestamp_begin: int) -> int |
         return None
     end = (tokens[-1] - timestamp_begin) * FRAMES_PER_TIMESTAMP
     return end if frames - end > EARLY_END_FRAMES else None
+
+
+def read_frames(tokens: Sequence[int], frames: int, timestamp_begin: int) -> int:
+    """How far a decode has read: the last timestamp that it has, or all of its part. frames: length of the part."""
+    last = next((token for token in reversed(tokens) if token > timestamp_begin), None)
+    return frames if last is None else min(frames, (last - timestamp_begin) * FRAMES_PER_TIMESTAMP)
 
 
 def split_segments(

@@ -12,7 +12,7 @@ from typing import Any
 import ctranslate2
 
 from runners.decode.arrays import Arrays
-from runners.decode.rules import Attempt, average_logprob, choose_best, early_end, needs_fallback
+from runners.decode.rules import Attempt, average_logprob, choose_best, early_end, is_exhausted, needs_fallback
 from runners.decode.tokenizers import Tokenizers
 from transcription.core.audio import FRAMES_PER_SECOND
 from transcription.core.options import DecodeOptions, EncoderContext
@@ -40,6 +40,10 @@ class Wanted:
     def may_be_sure(self) -> bool:
         """Whether beam search may be left out: not where the tokens must be faster-whisper's."""
         return self.options.encoder_context is not EncoderContext.FULL and self.frames >= LEAST_SURE_FRAMES
+
+    def gives_up(self, attempts: Sequence[Attempt]) -> bool:
+        """Whether no higher temperature is tried after these attempts, which failed."""
+        return self.options.encoder_context is not EncoderContext.FULL and is_exhausted(attempts, self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +75,27 @@ class Search:
         method = _Method(options.temperatures[0], options.beam_size, min(limit, self._context_tokens))
         return self._search(encoded, wanted, method)
 
-    def until_it_passes(self, encoded: ctranslate2.StorageView, wanted: Sequence[Wanted]) -> list[Attempt]:
-        """One attempt per window: the first that passes its thresholds, else the best of all temperatures."""
-        tried: list[list[Attempt]] = [[] for _ in wanted]
-        pending = list(range(len(wanted)))
-        for temperature in wanted[0].options.temperatures:
+    def until_it_passes(
+        self, encoded: ctranslate2.StorageView, wanted: Sequence[Wanted], first: Sequence[Attempt]
+    ) -> list[Attempt]:
+        """One attempt per window: the first that passes its thresholds, else the best of all temperatures.
+
+        first: those at the first temperature.
+        """
+        tried = [[attempt] for attempt in first]
+        pending = [row for row, attempt in enumerate(first) if needs_fallback(attempt, wanted[row].options)]
+        for temperature in wanted[0].options.temperatures[1:]:
+            if not pending:
+                break
             undecided = self._arrays.take_rows(encoded, pending)
             method = _Method(temperature, wanted[0].options.beam_size, self._context_tokens)
             attempts = self._search(undecided, [wanted[row] for row in pending], method)
             for row, attempt in zip(pending, attempts, strict=True):
                 tried[row].append(attempt)
-            pending = [row for row in pending if needs_fallback(tried[row][-1], wanted[row].options)]
-            if not pending:
-                break
+            failed = [row for row in pending if needs_fallback(tried[row][-1], wanted[row].options)]
+            pending = [row for row in failed if not wanted[row].gives_up(tried[row])]
         return [
-            choose_best(tried[row], each.options) if row in pending else tried[row][-1]
+            choose_best(tried[row], each.options) if needs_fallback(tried[row][-1], each.options) else tried[row][-1]
             for row, each in enumerate(wanted)
         ]
 

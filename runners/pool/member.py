@@ -151,6 +151,8 @@ class Member:
         instance = latest.instance if latest else ""  # perhaps not any more
         if latest and not latest.callers:
             message = replace(message, ticket=replace(message.ticket, caller=""))
+        if latest and not latest.detected_languages:
+            message = replace(message, options=replace(message.options, language_detected=False))
         try:
             async with aclosing(self._events(message)) as events:
                 async for event in events:

@@ -108,6 +108,7 @@ class Announcement(BaseModel):
     wire: versions that the runner speaks. instance: changes with every start of its process.
     draining: it finishes what it has, and takes no more windows.
     callers: it knows the callers of windows; older ones refuse a ticket that names one.
+    detected_languages: it knows that a language may be detected; older ones refuse options that say so.
     window_seconds: estimated seconds by which one more window lengthens the backlog.
     died: deaths that clients have told this process: as in WindowMessage, by fingerprint of the window.
     """
@@ -118,6 +119,7 @@ class Announcement(BaseModel):
     instance: _Instance
     draining: bool = False
     callers: bool = False
+    detected_languages: bool = False
     window_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
     died: dict[str, dict[str, float]] = Field(default_factory=dict)
     state: RunnerState

@@ -141,6 +141,7 @@ class RunnerServer:
             instance=self._instance,
             draining=self._draining.is_set(),
             callers=True,
+            detected_languages=True,
             window_seconds=host.load.window_seconds,
             died=self._deaths(),
             state=await host.state(),

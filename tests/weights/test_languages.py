@@ -43,6 +43,24 @@ def test_sentences_of_a_conversation_in_two_languages_keep_their_languages(hear:
     assert "Leichen" in text[positions[2] :]
 
 
+@pytest.mark.parametrize(("before", "pause"), [(1, 2.0), (2, 0.5)], ids=["in its first window", "in a later one"])
+def test_what_fails_in_the_language_of_the_recording_is_written_in_its_own(
+    hear: Hear, tmp_path: Path, before: int, pause: float
+) -> None:
+    recording = joined(tmp_path / "two.wav", *[SPEECH / "de.flac"] * before, SPEECH / "es.flac", pause=pause)
+    heard = hear(recording, response_format="verbose_json")
+    assert heard["language"] == "de"
+    assert heard["text"].count("Raum wurde") == before
+    assert "blanquecinas" in heard["text"]
+    assert {segment["temperature"] for segment in heard["segments"]} == {0}
+
+
+def test_a_language_that_was_asked_for_is_kept(hear: Hear, tmp_path: Path) -> None:
+    heard = hear(joined(tmp_path / "two.wav", SPEECH / "de.flac", SPEECH / "es.flac"), language="de")
+    assert "wurde" in heard["text"]
+    assert "blanquecinas" not in heard["text"]
+
+
 @pytest.mark.parametrize(
     ("language", "text"), [("zh", TRADITIONAL), ("zh-hans", SIMPLIFIED), ("zh_CN", SIMPLIFIED), ("zh-HK", TRADITIONAL)]
 )

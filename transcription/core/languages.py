@@ -166,6 +166,7 @@ _SCRIPTS: Mapping[str, Script] = {
     **dict.fromkeys(("hant", "hk", "mo", "tw"), Script.TRADITIONAL),
 }
 UNDETERMINED = "und"  # ISO 639-2; of a recording or an utterance without speech
+CERTAIN = 0.8  # a language that is detected with a probability as high is the one that is spoken
 DOUBTFUL = 0.5  # a language that is detected with a lower probability is confirmed on more of the recording
 AUTO = "auto"  # sent by clients that have no way to leave the language out
 # RFC 5646: language, extended languages, script, region, variants, extensions, private use.

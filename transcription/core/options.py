@@ -52,6 +52,7 @@ class DecodeOptions:
     """Options for decoding a window. Windows with equal options (language and task aside) may share a batch.
 
     language: ISO 639-1 code; None to detect it from the window.
+    language_detected: `language` was not requested, but detected in another window of the recording.
     languages: the languages to choose from in detection; empty for all of the model's.
     only_language: detect the language and decode nothing.
     temperatures: tried in turn until a decode passes the thresholds; each in 0..1, never empty.
@@ -64,6 +65,7 @@ class DecodeOptions:
 
     model: str
     language: str | None = None
+    language_detected: bool = False
     task: Task = Task.TRANSCRIBE
     beam_size: int = 5
     best_of: int = 5

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from transcription.core.languages import DOUBTFUL
+from transcription.core.languages import CERTAIN, DOUBTFUL
 from transcription.core.options import DecodeOptions
 
-CERTAIN = 0.8  # probability from which the language of a tick is kept,
-LEAST_SECONDS = 2.0  # if it is of as much audio: of a syllable or two, the model is often sure and wrong
+LEAST_SECONDS = 2.0  # of audio, to keep its language: of a syllable or two, the model is often sure and wrong
 
 
 class LanguageLock:

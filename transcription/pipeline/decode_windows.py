@@ -68,7 +68,7 @@ class WindowDecoder:
                         if first and guess:
                             placed = [await self._confirmed(placed[0], window, guess, options)]
                     if first and placed[0].result.language_probability:  # none in digital silence
-                        options = replace(options, language=placed[0].result.language)
+                        options = replace(options, language=placed[0].result.language, language_detected=True)
                     for item in placed:
                         yield item
             while waiting:
@@ -127,7 +127,7 @@ class WindowDecoder:
         second = await guess
         if second.language == first.language or second.language_probability <= first.language_probability:
             return placed
-        again = await self._transcribe(window, replace(options, language=second.language))
+        again = await self._transcribe(window, replace(options, language=second.language, language_detected=True))
         return replace(placed, result=replace(again, language_probability=second.language_probability))
 
     async def _transcribe(self, window: Window, options: DecodeOptions) -> WindowResult:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from transcription.core.audio import SAMPLE_RATE, Span, Timeline, Window
+from transcription.core.languages import CERTAIN
 from transcription.core.transcript import WindowResult
 from transcription.media.windows import clip
 
 PAUSE_SAMPLES = 3 * SAMPLE_RATE // 10  # shortest pause in which the language may change
 LEAST_VOICE_SAMPLES = 4 * SAMPLE_RATE // 5  # fewest samples with a voice that tell a language
-LIKELY = 0.8  # probability of a language from which a part counts as in that language
 PADDING_SAMPLES = SAMPLE_RATE // 5  # of silence before the first voice
 # As much of a part is heard to detect its language. The shortest context of the encoder has room for it.
 HEARD_SAMPLES = 6 * SAMPLE_RATE
@@ -52,7 +52,7 @@ def parts_in_one_language(window: Window, parts: Sequence[Window], heard: Sequen
     heard: the language of each part. One that is not likely counts as that of the part before, or at the start as the
         first likely one.
     """
-    sure = [each.language if each.language_probability >= LIKELY else None for each in heard]
+    sure = [each.language if each.language_probability >= CERTAIN else None for each in heard]
     known = next((language for language in sure if language), None)
     borders: list[int] = []
     for part, language in zip(parts, sure, strict=True):

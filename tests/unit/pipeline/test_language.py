@@ -24,6 +24,19 @@ def test_the_first_window_determines_the_language_of_the_rest(transcribed):
     assert (transcript.language, transcript.language_probability) == ("de", 0.75)
 
 
+@pytest.mark.parametrize("probabilities", [(0.9, 0.9), (0.2, 0.9)], ids=["of the first", "of the second"])
+def test_windows_in_the_language_of_another_one_say_that_it_was_detected(transcribed, probabilities):
+    runner = ScriptedRunner(languages=("de", "fr", "de", "de"), probabilities=probabilities)
+    transcribed(noise(25), runner)
+    assert [each.language_detected for each in runner.options] == [False, False, True]
+
+
+def test_a_language_that_was_asked_for_was_not_detected(transcribed):
+    runner = ScriptedRunner()
+    transcribed(noise(100), runner, language="en")
+    assert {(options.language, options.language_detected) for options in runner.options} == {("en", False)}
+
+
 def test_the_second_window_is_decoded_beside_the_first(transcribed):
     runner = ScriptedRunner(together=2)
     transcript = transcribed(noise(25), runner)

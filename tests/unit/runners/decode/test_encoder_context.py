@@ -165,6 +165,12 @@ def clip(recordings: dict[str, Pcm]) -> Pcm:
     return np.concatenate([recordings["en-meeting.mp3"][: 3 * SAMPLE_RATE], np.zeros(SAMPLE_RATE, np.int16)])
 
 
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that repeat a clip stay whole."""
+    monkeypatch.setattr("runners.decode.engine.pauses", lambda loudness: [])
+
+
 def full_contexts() -> float:
     return metrics.FULL_CONTEXTS.labels(model="demo")._value.get()
 
@@ -197,6 +203,7 @@ def test_a_full_context_is_encoded_on_request(model: Watched, clip: Pcm) -> None
     assert model.encoded == [ENCODER_FRAMES]
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_windows_of_similar_length_are_decoded_together(model: Watched, clip: Pcm) -> None:
     longer = np.resize(clip, 7 * SAMPLE_RATE)
 
@@ -211,6 +218,7 @@ def test_windows_are_encoded_apart_on_a_cpu(model: Watched, clip: Pcm) -> None:
     assert model.encoded == [1000, 1000]
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_a_long_window_that_the_model_is_sure_of_is_decoded_with_one_beam(model: Watched, clip: Pcm) -> None:
     sure = replace(AUTO, log_prob_threshold=-9.0)
     [result] = model.decode((np.resize(clip, 12 * SAMPLE_RATE), sure))

@@ -16,9 +16,11 @@ from runners.decode.rules import (
     Cut,
     average_logprob,
     choose_best,
+    is_exhausted,
     likeliest,
     needs_fallback,
     on_a_grid,
+    read_frames,
     should_skip,
     split_segments,
 )
@@ -145,6 +147,38 @@ def _find_text(ratio: float) -> str:
 
 TEXT_OF_RATIO = {ratio: _find_text(ratio) for ratio in (0.9, 2.0, 2.4, 2.5, 9.0)}
 RATIO_OF_TEXT = {ratio: get_compression_ratio(text.strip()) for ratio, text in TEXT_OF_RATIO.items()}
+
+
+@pytest.mark.parametrize(
+    ("scores", "temperature", "exhausted"),
+    [
+        ([-1.2, -1.3], 0.4, True),
+        ([-1.2, -1.2], 0.6, True),
+        ([-1.2, -1.3], 0.2, False),  # 0.4 has not been tried
+        ([-1.2, -1.1], 0.4, False),  # likelier
+        ([-1.2], 0.4, False),  # nothing before it
+    ],
+)
+def test_no_higher_temperature_is_tried_when_the_latest_text_is_no_likelier(
+    scores: list[float], temperature: float, exhausted: bool
+) -> None:
+    attempts = [an_attempt(score, temperature=temperature) for score in scores]
+    assert is_exhausted(attempts, OPTIONS) is exhausted
+
+
+@pytest.mark.parametrize("ratios", [(9.0, 1.0), (1.0, 9.0)], ids=["loop before", "loop now"])
+def test_a_loop_is_no_reason_to_give_up(ratios: tuple[float, float]) -> None:
+    attempts = [an_attempt(-0.1 - place, ratio, temperature=0.4) for place, ratio in enumerate(ratios)]
+    assert not is_exhausted(attempts, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "read"),
+    [([1000, 7, 1100], 200), ([1000, 7, 1100, 1100, 8], 200), ([1000, 7], 500), ([7, 8], 500), ([1000, 7, 1400], 500)],
+    ids=["to its end", "a segment without an end", "one that has none", "no timestamps", "beyond the part"],
+)
+def test_a_decode_has_read_up_to_its_last_timestamp(tokens: list[int], read: int) -> None:
+    assert read_frames(tokens, 500, TIMESTAMP_BEGIN) == read
 
 
 def test_the_average_counts_the_end_of_text_as_a_token() -> None:
