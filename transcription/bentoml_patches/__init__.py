@@ -31,10 +31,11 @@ def install(routes: Iterable[str]) -> None:
 
 def install_supervisor() -> None:
     """Apply the patches that only the supervisor needs. Call before it starts its processes."""
-    from transcription.bentoml_patches import api_memory, light_worker
+    from transcription.bentoml_patches import api_memory, light_worker, stop_order
 
     light_worker.install()
     api_memory.install()
+    stop_order.install()
 
 
 def install_edge(
