@@ -79,9 +79,12 @@ class Door(ABC):
 
 
 class _WebSocket(Door):
+    """kinds: the types of the events so far."""
+
     def __init__(self, connection: ClientConnection) -> None:
         super().__init__()
         self.connection = connection
+        self.kinds: list[str] = []
 
     def send(self, frame: str | bytes) -> None:
         try:
@@ -100,6 +103,7 @@ class _WebSocket(Door):
             event: Document = json.loads(self.connection.recv(TIMEOUT))
         except ConnectionClosed as end:
             raise Closed(str(end)) from None
+        self.kinds.append(event["type"])
         return event
 
 

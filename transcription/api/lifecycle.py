@@ -97,7 +97,7 @@ class ApiProcess:
         if self._settings.wyoming_port:
             self._background.start(WYOMING, WyomingServer(self._settings, self.backend.live).run)
         call_on_sigterm(self._housekeeping.stop_soon)
-        call_on_sigterm(self._conversations.stop_soon)
+        call_on_sigterm(self.backend.live.stop_soon)
 
     async def stop(self) -> None:
         """Stop the background tasks. Running jobs return to the queue."""

@@ -13,10 +13,11 @@ from transcription.live.allowance import Allowance, AudioMeter, LiveClient
 from transcription.live.options import LiveOptions
 from transcription.live.pace import Pace
 from transcription.live.session import LiveSession
+from transcription.live.work import STOP_SECONDS
 from transcription.telemetry import metrics
 
 RETRY_SECONDS = 15.0
-FINISH_SECONDS = 10.0  # for the last texts, when the service stops
+CLOSE_SECONDS = STOP_SECONDS + 1.0  # until a session is closed, whatever it still does
 
 
 class LiveSessions:
@@ -36,11 +37,17 @@ class LiveSessions:
         self._pace = Pace()
         self._open: dict[str, LiveSession] = {}
         self._owners: dict[str, str] = {}  # keys of clients, by session
+        self._finishing: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     def __len__(self) -> int:
         """Number of open sessions."""
         return len(self._open)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the service stops: no session is opened any more, and those that are open come to their end."""
+        return self._stopping
 
     async def open(self, options: LiveOptions, client: LiveClient, request_id: str) -> LiveSession:
         """A new session, which counts until its `aclose`. client: whose limits it counts against.
@@ -78,13 +85,24 @@ class LiveSessions:
             raise
         return session
 
-    async def aclose(self) -> None:
-        """Finish every session, for a graceful stop: utterances get their final text, and the events end."""
+    def stop_soon(self) -> None:
+        """Finish every session, for a graceful stop: utterances get their final text, and the events end.
+
+        Whoever reads the events closes the connection then. Call in the event loop.
+        """
         self._stopping = True
+        for session in self._open.values():
+            task = asyncio.create_task(session.finish(stopping=True))
+            self._finishing.add(task)
+            task.add_done_callback(self._finishing.discard)
+
+    async def aclose(self) -> None:
+        """As `stop_soon`, and wait at most CLOSE_SECONDS for the last texts. Then close every session."""
+        self.stop_soon()
         sessions = list(self._open.values())
-        await asyncio.gather(*(session.finish(stopping=True) for session in sessions))
+        await asyncio.gather(*self._finishing)
         if sessions:
-            await asyncio.wait([asyncio.create_task(each.done()) for each in sessions], timeout=FINISH_SECONDS)
+            await asyncio.wait([asyncio.create_task(each.done()) for each in sessions], timeout=CLOSE_SECONDS)
         await asyncio.gather(*(session.aclose() for session in sessions))
 
     def _closed(self, session: LiveSession) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from transcription.core.audio import SAMPLE_RATE
-from transcription.core.errors import TranscriptionError
+from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.live.audio import AudioBuffer
 from transcription.live.decoding import Hypothesis, Piece
 from transcription.live.drafts import Drafts, Tools
@@ -21,6 +21,7 @@ from transcription.live.utterance import Utterance
 from transcription.telemetry import metrics
 
 LOOK_SECONDS = 0.1  # between two looks at the utterance that is being spoken
+STOP_SECONDS = 10.0  # for the last decodes when the service stops; then the tentative text is the last one
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,8 @@ class Work:
         self._more = asyncio.Event()  # utterances have ended, or no more will
         self._progressed = asyncio.Event()
         self._finishing = False
+        self._stop_at: float | None = None  # by the clock of the event loop
+        self._last_decode: asyncio.Timeout | None = None  # of the one that is running
         self._label_failed = False
 
     @property
@@ -89,8 +92,12 @@ class Work:
         self._more.set()
 
     def finish(self, *, stopping: bool) -> None:
-        """End `run` once everything is done. stopping: see `Tools`."""
-        self._tools.stopping |= stopping
+        """End `run` once everything is done. stopping: see `Tools`; it is done within STOP_SECONDS then."""
+        if stopping and not self._tools.stopping:
+            self._tools.stopping = True
+            self._stop_at = asyncio.get_running_loop().time() + STOP_SECONDS
+            if self._last_decode:
+                self._last_decode.reschedule(self._stop_at)
         self._finishing = True
         self._more.set()
         self.wake()
@@ -124,8 +131,17 @@ class Work:
                 await self._awake.wait()
         self._awake.clear()
 
+    async def _decoded_in_time(self, ended: Ended) -> Hypothesis:
+        """The last decode. Raises the errors of the runner, and ServiceUnavailable when a stop leaves it no time."""
+        try:
+            async with asyncio.timeout_at(self._stop_at) as self._last_decode:
+                return await self._decoded(ended)
+        except TimeoutError:
+            raise ServiceUnavailable("The service is stopping, and the model is too busy for the last text.") from None
+        finally:
+            self._last_decode = None
+
     async def _decoded(self, ended: Ended) -> Hypothesis:
-        """The last decode. Raises the errors of the runner."""
         tools, options = self._tools, ended.utterance.options
         heard = await ended.early if ended.early else None
         language = tools.language.language
@@ -147,7 +163,7 @@ class Work:
         started = tools.clock()
         if ended.piece.activity.voice:
             try:
-                partial = utterance.finish((await self._decoded(ended)).segments)
+                partial = utterance.finish((await self._decoded_in_time(ended)).segments)
                 metrics.LIVE_FINAL_SECONDS.observe(tools.clock() - started)
                 metrics.LIVE_REAL_TIME_FACTOR.observe(utterance.real_time_factor(ended.end))
             except TranscriptionError as error:

@@ -17,6 +17,7 @@ from transcription.live.allowance import LiveClient
 from transcription.live.events import Failed, Final, Partial, SpeechStarted, SpeechStopped
 from transcription.live.session import LiveSession
 from transcription.live.sessions import LiveSessions
+from transcription.live.work import STOP_SECONDS
 
 
 def test_an_utterance_is_started_told_in_parts_stopped_and_told_as_a_whole():
@@ -301,6 +302,22 @@ def test_when_the_model_stops_with_the_service_the_tentative_text_is_the_last_on
     events, seconds = live(stops())
     assert of(Final, events)[0].text.split()[:2] == ["0", "1"]
     assert seconds < 2
+
+
+def test_a_model_that_is_too_slow_for_a_stop_leaves_the_tentative_text():
+    async def stops():
+        model = Model()
+        door = LiveSessions(model, Settings(), asyncio.get_running_loop().time)
+        session = await door.open(options(), LiveClient(), "request")
+        await play(session, speech(3))
+        model.seconds = 60
+        began = asyncio.get_running_loop().time()
+        door.stop_soon()
+        return await all_of(session), asyncio.get_running_loop().time() - began
+
+    events, seconds = live(stops())
+    assert of(Final, events)[0].text.split()[:2] == ["0", "1"]
+    assert seconds == pytest.approx(STOP_SECONDS)
 
 
 def test_a_stop_gives_every_utterance_its_final_text():

@@ -92,12 +92,12 @@ class Conversation:
         self._replaced = asyncio.Event()
         return self._replaced
 
-    async def finish(self, *, stopping: bool = False) -> None:
-        """End the audio; the event `finished` follows the last text. stopping: the service ends, too."""
-        if self._decoder and not stopping:
+    async def finish(self) -> None:
+        """End the audio; the event `finished` follows the last text."""
+        if self._decoder:
             self._decoder.end()  # the session is finished once all is decoded
         else:
-            await self.session.finish(stopping=stopping)
+            await self.session.finish()
 
     def add(self, document: Document) -> None:
         """Add an event for the client."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
-from typing import Any
 
 from transcription.api.admission import memory_shortage
 from transcription.api.live.conversation import Conversation
@@ -28,7 +26,11 @@ class Conversations:
         self._held: dict[str, asyncio.TimerHandle] = {}
         self._all: dict[str, Conversation] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self.stopping = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the service stops: connections close once all has been sent."""
+        return self._sessions.stopping
 
     async def open(self, start: Start, client: LiveClient, request_id: str) -> Conversation:
         """A new session. Raises as `LiveSessions.open` and `Start.to_options`."""
@@ -69,23 +71,13 @@ class Conversations:
             timer.cancel()
         await conversation.aclose()
 
-    def stop_soon(self) -> None:
-        """Let every session finish what it has heard. The connections then close."""
-        self.stopping = True
-        for conversation in self._all.values():
-            self._start(conversation.finish(stopping=True))
-
     async def aclose(self) -> None:
         """End every session."""
-        self.stopping = True
         await self._sessions.aclose()
         for conversation in list(self._all.values()):
             await self.close(conversation)
 
     def _expire(self, conversation: Conversation) -> None:
-        self._start(self.close(conversation))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(self.close(conversation))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
