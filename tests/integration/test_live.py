@@ -6,12 +6,14 @@ import subprocess
 import httpx_ws
 import pytest
 from websockets.exceptions import InvalidStatus
+from websockets.frames import CloseCode
 from websockets.sync.client import connect
 
 from benchmarks.diarization.conversations import Stretch, read_rttm
 from benchmarks.diarization.words import count_wrong
 from tests.support.conversation import CONVERSATION
 from tests.support.live import live_client, pcm_of
+from tests.support.live_doors import opened
 from tests.support.media_files import FFMPEG, run_ffmpeg
 from tests.support.waiting import wait_until
 from transcription.core.audio import SAMPLE_RATE
@@ -124,6 +126,22 @@ def test_a_dropped_connection_is_resumed_where_it_was(client, speech, said):
         assert resumed["resumed"]
         live.speak(speech[resumed["received"] :])
         assert same(live.finish()[0]["text"], said)
+
+
+def test_a_client_that_went_away_before_it_read_the_last_text_gets_it_over_another_connection(
+    client, service, speech, said
+):
+    with opened("live", service, wyoming_port=0) as gone:
+        gone.say(speech)
+        session = gone.event()
+        gone.end()
+        assert wait_until(lambda: metric(client, "transcription_live_sessions") == 0)  # all of the text is there
+        gone.connection.close(CloseCode.GOING_AWAY)
+    with live_client(client) as live:
+        live.send(type="resume", session=session["session"], token=session["token"], after=0)
+        assert live.next()["type"] == "session"
+        live.until("finished")
+        assert same(live.of("final")[0]["text"], said)
 
 
 @pytest.mark.parametrize("token", ["wrong", "ä"])

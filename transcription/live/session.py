@@ -158,6 +158,7 @@ class LiveSession:
             if self._voices:
                 self._voices.close()
             self._outbox.close()
+            self._listening.let_go()  # a reader may keep the session for its text
             self._on_close(self)
 
     async def done(self) -> None:

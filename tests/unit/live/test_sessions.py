@@ -16,6 +16,7 @@ from transcription.live.sessions import LiveSessions
 
 SESSIONS = 3
 MOST_BYTES = 5_000_000  # of a session
+CLOSED_BYTES = 200_000  # of one that is closed and kept for its text
 LEFT_BYTES = 10_000  # of one that is closed: less than a second of its audio
 
 
@@ -88,7 +89,7 @@ class Forgetful(Model):
 
 def test_a_session_takes_little_memory_and_gives_back_all_of_it():
     async def use(samples):
-        """Sessions with as much audio as they keep; memory while they are open, and after they are closed, bytes."""
+        """Sessions with as much audio as they keep; memory while they are open, closed, and gone, bytes."""
         door = LiveSessions(Forgetful(), Settings(), asyncio.get_running_loop().time)
         sessions = [await door.open(options(turns=None), LiveClient(), str(number)) for number in range(SESSIONS)]
         listening = [asyncio.create_task(all_of(each)) for each in sessions]
@@ -96,16 +97,20 @@ def test_a_session_takes_little_memory_and_gives_back_all_of_it():
         meanwhile, _ = tracemalloc.get_traced_memory()
         await door.aclose()
         await asyncio.gather(*listening)
-        del sessions, listening
+        del listening
         gc.collect()
-        return meanwhile, tracemalloc.get_traced_memory()[0]
+        closed, _ = tracemalloc.get_traced_memory()
+        del sessions
+        gc.collect()
+        return meanwhile, closed, tracemalloc.get_traced_memory()[0]
 
     samples = speech(13)  # more than a session keeps
     tracemalloc.start()
     try:
-        _, before = live(use(samples))  # what is imported or made at the first use stays
-        meanwhile, after = live(use(samples))
+        *_, before = live(use(samples))  # what is imported or made at the first use stays
+        meanwhile, closed, after = live(use(samples))
     finally:
         tracemalloc.stop()
     assert meanwhile - before <= SESSIONS * MOST_BYTES
+    assert closed - before <= SESSIONS * CLOSED_BYTES
     assert after - before <= SESSIONS * LEFT_BYTES

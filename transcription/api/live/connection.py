@@ -60,7 +60,11 @@ class Connection:
         self._replaced = asyncio.Event()  # the client has come back over another connection
 
     async def serve(self) -> None:
-        """Until the connection ends."""
+        """Until the connection ends.
+
+        The session then waits for its client, unless that has ended it. So does a finished one: what was sent before
+        the connection dropped may not have arrived.
+        """
         code = NORMAL
         try:
             opened = await self._open()
@@ -72,7 +76,7 @@ class Connection:
             code = end.code
         finally:
             if (conversation := self._conversation) and not self._replaced.is_set():
-                if code in DELIBERATE or conversation.finished or self._conversations.stopping:
+                if code in DELIBERATE or self._conversations.stopping:
                     await asyncio.shield(self._conversations.close(conversation))
                 else:
                     self._conversations.hold(conversation)

@@ -63,12 +63,11 @@ class Conversations:
         """Keep a session whose connection has dropped."""
         loop = asyncio.get_running_loop()
         self._held[conversation.id] = loop.call_later(RESUME_SECONDS, self._expire, conversation)
+        self._limit_finished()
 
     async def close(self, conversation: Conversation) -> None:
         """End a session for good."""
-        self._all.pop(conversation.id, None)
-        if timer := self._held.pop(conversation.id, None):
-            timer.cancel()
+        self._forget(conversation)
         await conversation.aclose()
 
     async def aclose(self) -> None:
@@ -77,7 +76,22 @@ class Conversations:
         for conversation in list(self._all.values()):
             await self.close(conversation)
 
+    def _limit_finished(self) -> None:
+        """Of the sessions that are finished and wait to be read, keep as many as may run, the latest.
+
+        They are not among those that run, whose number is limited when they are opened.
+        """
+        finished = [each for name in self._held if (each := self._all[name]).finished]
+        for conversation in finished[: max(0, len(finished) - self._settings.max_live_sessions)]:
+            self._expire(conversation)
+
+    def _forget(self, conversation: Conversation) -> None:
+        self._all.pop(conversation.id, None)
+        if timer := self._held.pop(conversation.id, None):
+            timer.cancel()
+
     def _expire(self, conversation: Conversation) -> None:
+        self._forget(conversation)
         task = asyncio.create_task(self.close(conversation))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -12,6 +12,7 @@ from transcription.api.client_socket import IDLE_SECONDS
 from transcription.api.live.connection import Connection
 from transcription.api.live.conversations import RESUME_SECONDS, Conversations
 from transcription.api.live.messages import Resume
+from transcription.core.errors import UnknownSession
 from transcription.core.settings import Settings
 from transcription.live.allowance import LiveClient
 from transcription.live.sessions import LiveSessions
@@ -61,6 +62,58 @@ def test_a_client_that_does_not_read_is_disconnected():
 def test_a_session_waits_for_a_client_that_did_not_close_it(code, held):
     _, left, later = served(QuietClient(START, gone=code))
     assert (left, later) == (held, 0)
+
+
+class Finisher(QuietClient):
+    """Finishes its session, and is gone with a code once it has been sent the last event."""
+
+    def __init__(self, code):
+        super().__init__(START, {"text": '{"type":"finish"}'})
+        self._code = code
+        self._finished = asyncio.Event()
+
+    async def receive(self):
+        if self._frames:
+            return await super().receive()
+        await self._finished.wait()
+        return {"type": "websocket.disconnect", "code": self._code}
+
+    async def send(self, message):
+        await super().send(message)
+        if '"finished"' in message.get("text", ""):
+            self._finished.set()
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds", "known"),
+    [
+        (1000, 0, False),  # it has got everything
+        (1001, 0, True),
+        (1006, RESUME_SECONDS - 1, True),
+        (1006, RESUME_SECONDS + 1, False),
+    ],
+)
+def test_a_finished_session_waits_for_a_client_that_may_not_have_got_its_last_text(code, seconds, known):
+    client = Finisher(code)
+
+    async def serve():
+        settings = Settings(whisper_model="demo")
+        sessions = LiveSessions(None, settings, asyncio.get_running_loop().time)
+        conversations = Conversations(sessions, settings)
+        socket = WebSocket({"type": "websocket", "headers": []}, client.receive, client.send)
+        await socket.accept()
+        await Connection(socket, conversations, LiveClient("ann"), "request", write_timeout=5.0).serve()
+        await asyncio.sleep(seconds)
+        assert len(sessions) == 0  # it takes no place meanwhile
+        started = client.events()[0]
+        conversations.resume(Resume(type="resume", session=started["session"], token=started["token"]))
+
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        if known:
+            runner.run(serve())
+        else:
+            with pytest.raises(UnknownSession):
+                runner.run(serve())
 
 
 class Ghost(QuietClient):

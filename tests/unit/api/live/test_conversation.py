@@ -7,8 +7,9 @@ import pytest
 
 from formats.registry import ResponseFormat
 from transcription.api.live.conversations import Conversations
-from transcription.api.live.messages import DEMUXERS, Start
+from transcription.api.live.messages import DEMUXERS, Resume, Start
 from transcription.core.audio import SAMPLE_RATE
+from transcription.core.errors import UnknownSession
 from transcription.core.settings import Settings
 from transcription.live.allowance import LiveClient
 from transcription.live.sessions import LiveSessions
@@ -17,6 +18,42 @@ from transcription.live.sessions import LiveSessions
 def open_files():
     """Those of this process. A decoder has pipes to it."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_of_the_finished_sessions_that_wait_for_their_clients_as_many_are_kept_as_may_run():
+    async def drop(count):
+        settings = Settings(whisper_model="demo", max_live_sessions=2)
+        conversations = Conversations(LiveSessions(None, settings), settings)
+        dropped = []
+        for _ in range(count):
+            conversation = await conversations.open(Start(type="start"), LiveClient("ann"), "request")
+            await conversation.finish()
+            await conversation.after(0)
+            conversations.hold(conversation)
+            dropped.append(Resume(type="resume", session=conversation.id, token=conversation.token))
+        with pytest.raises(UnknownSession):
+            conversations.resume(dropped[0])
+        return [conversations.resume(each).finished for each in dropped[1:]]
+
+    assert asyncio.run(drop(3)) == [True, True]
+
+
+@pytest.mark.parametrize("encoding", sorted(DEMUXERS))
+def test_a_client_that_does_not_know_whether_its_finish_arrived_may_send_it_again(encoding):
+    async def finish_twice():
+        settings = Settings(whisper_model="demo")
+        conversations = Conversations(LiveSessions(None, settings), settings)
+        conversation = await conversations.open(Start(type="start", encoding=encoding), LiveClient("ann"), "request")
+        await conversation.finish()
+        await conversation.after(0)
+        await conversation.audio(bytes(320))
+        await conversation.finish()
+        events = await conversation.after(0)
+        await conversations.close(conversation)
+        return [text for _, text in events]
+
+    [event] = asyncio.run(finish_twice())
+    assert '"finished"' in event
 
 
 @pytest.mark.parametrize("encoding", sorted(DEMUXERS))
