@@ -14,12 +14,13 @@ from pathlib import Path
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
+from websockets.frames import CloseCode
 
 from tests.resilience.crowd import store_jobs
 from tests.support.answers import assert_error
 from tests.support.clips import SpokenClip
 from tests.support.leftovers import files_under
-from tests.support.live_doors import DOORS, Closed, opened
+from tests.support.live_doors import DOORS, Closed, Live, opened
 from tests.support.pcm import as_pcm
 from tests.support.recordings import Recordings
 from tests.support.service import LocalService, free_port, local_service
@@ -28,7 +29,7 @@ from tests.support.waiting import wait_until
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.settings import Settings
 
-UPLOADS, READS, AT_ONCE, STREAMS, MINUTES = 6, 40, 2, 2, 1
+UPLOADS, READS, AT_ONCE, STREAMS, LIVE, MINUTES = 6, 40, 2, 2, 2, 1
 ANSWER_SECONDS = 10.0  # without a Redis; far below the time limit of a request, which it would take to wait for it
 
 
@@ -39,6 +40,7 @@ def settings(**more: str) -> dict[str, str]:
         "RATE_LIMIT_READS_PER_MINUTE": str(READS),
         "MAX_CLIENT_UPLOADS": str(AT_ONCE),
         "MAX_CLIENT_STREAMS": str(STREAMS),
+        "MAX_CLIENT_LIVE_SESSIONS": str(LIVE),
         "MAX_CLIENT_LIVE_MINUTES": str(MINUTES),
         "TRUSTED_PROXIES": "127.0.0.0/8",
         **more,
@@ -182,6 +184,14 @@ def test_a_client_has_a_limit_of_minutes_of_live_audio(
             assert "of live audio within an hour" in session.error()
             with pytest.raises(Closed, match="1013"):
                 session.read()
+
+
+def test_at_the_limit_of_live_sessions_a_page_can_be_loaded_again(limited: LocalService, limited_port: int) -> None:
+    for _ in range(LIVE + 1):
+        with opened("live", limited, limited_port, {"X-Forwarded-For": "203.0.113.78"}) as session:
+            assert isinstance(session, Live)
+            assert session.event()["type"] == "session"
+            session.connection.close(CloseCode.GOING_AWAY)
 
 
 def _is_let_in(client: httpx.Client, path: str) -> bool:

@@ -15,7 +15,7 @@ import structlog
 from runners.client.interface import Runner
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.default_folders import EMBEDDED_MODEL_DIR
-from transcription.core.errors import AudioTooLong, TooManyLiveMinutes
+from transcription.core.errors import AudioTooLong, TooManyLiveMinutes, TranscriptionError
 from transcription.live.allowance import Allowance
 from transcription.live.audio import Samples, as_samples
 from transcription.live.cutting import WINDOW_SECONDS
@@ -147,8 +147,13 @@ class LiveSession:
         """
         return self._outbox.events()
 
-    async def aclose(self) -> None:
-        """Stop at once and free everything; for `finally`. May be called again."""
+    async def aclose(self, reason: TranscriptionError | None = None) -> None:
+        """Stop at once and free everything; for `finally`. May be called again.
+
+        reason: raised to the reader after the events so far.
+        """
+        if reason:
+            self._outbox.end_with(reason)
         self._finished = True
         self._work.wake()
         self._worker.cancel()

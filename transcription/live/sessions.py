@@ -37,6 +37,7 @@ class LiveSessions:
         self._pace = Pace()
         self._open: dict[str, LiveSession] = {}
         self._owners: dict[str, str] = {}  # keys of clients, by session
+        self._set_aside: dict[str, LiveSession] = {}  # those without a client, the longest first
         self._finishing: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -52,10 +53,13 @@ class LiveSessions:
     async def open(self, options: LiveOptions, client: LiveClient, request_id: str) -> LiveSession:
         """A new session, which counts until its `aclose`. client: whose limits it counts against.
 
-        Raises TooManyStreams when the client has too many, TooManyLiveMinutes when it has sent too much audio,
-        ServiceUnavailable when the process has too many sessions, or the model is too slow for one more.
+        At a limit of sessions, one of the client's that was set aside gives way. Raises TooManyStreams when the client
+        has too many, TooManyLiveMinutes when it has sent too much audio, ServiceUnavailable when the process has too
+        many sessions, or the model is too slow for one more.
         """
         try:
+            self._check_pace()
+            await self._make_room(client)
             self._check(client)
             return await self._admit(options, client, request_id)
         except TranscriptionError as error:
@@ -85,6 +89,15 @@ class LiveSessions:
             raise
         return session
 
+    def set_aside(self, session: LiveSession) -> None:
+        """A session whose client is disconnected, and may come back. It counts on until it gives way, or is closed."""
+        if session.id in self._open:
+            self._set_aside[session.id] = session
+
+    def take_up(self, session: LiveSession) -> None:
+        """A session that was set aside, and has its client back."""
+        self._set_aside.pop(session.id, None)
+
     def stop_soon(self) -> None:
         """Finish every session, for a graceful stop: utterances get their final text, and the events end.
 
@@ -109,13 +122,33 @@ class LiveSessions:
         if self._open.pop(session.id, None) is None:
             return
         del self._owners[session.id]
+        self._set_aside.pop(session.id, None)
         metrics.LIVE_SESSIONS.dec()
+
+    async def _make_room(self, client: LiveClient) -> None:
+        """At a limit, end the session of the client that has been set aside for longest.
+
+        A page that is loaded again leaves such a session behind. Those of other clients stay.
+        """
+        theirs = self._sessions_of(client)
+        full = theirs >= self._settings.max_client_live_sessions or len(self._open) >= self._settings.max_live_sessions
+        if self._stopping or not full:
+            return
+        waiting = (each for each in self._set_aside.values() if client.key and self._owners[each.id] == client.key)
+        if session := next(waiting, None):
+            self.take_up(session)  # gives way to one session, not to two that are opened at the same time
+            await session.aclose(
+                TooManyStreams("The session was ended: its client was disconnected, and needed another session.")
+            )
+
+    def _sessions_of(self, client: LiveClient) -> int:
+        return sum(owner == client.key for owner in self._owners.values()) if client.key else 0
 
     def _check(self, client: LiveClient) -> None:
         if self._stopping:
             raise ServiceUnavailable("The service is stopping. Try again in a moment.")
-        theirs = sum(owner == client.key for owner in self._owners.values())
-        if client.key and theirs >= self._settings.max_client_live_sessions:
+        theirs = self._sessions_of(client)
+        if theirs >= self._settings.max_client_live_sessions:
             raise TooManyStreams(
                 f"You have {theirs} live sessions open, the maximum. Close one.",
                 retry_after=RETRY_SECONDS,
@@ -126,6 +159,8 @@ class LiveSessions:
                 "raised.",
                 retry_after=RETRY_SECONDS,
             )
+
+    def _check_pace(self) -> None:
         if self._open and not self._pace.has_room(self._clock()):
             raise ServiceUnavailable(
                 "The model is too busy for another live session: the text of those that are open comes "

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from tests.unit.live.support import Model, all_of, live, of, options, play, speech
-from transcription.core.errors import AudioTooLong, TooManyLiveMinutes, TooManyStreams
+from transcription.core.errors import AudioTooLong, ServiceUnavailable, TooManyLiveMinutes, TooManyStreams
 from transcription.core.settings import Settings
 from transcription.live.allowance import LiveClient
 from transcription.live.events import Final
@@ -76,6 +76,68 @@ def test_a_session_that_is_refused_costs_no_minutes():
         return meter.seconds, [type(outcome) for outcome in outcomes]
 
     assert live(opens(2)) == (1, [LiveSession, TooManyStreams])
+
+
+def test_at_its_limit_a_clients_session_that_has_been_disconnected_for_longest_gives_way():
+    async def opens():
+        door = LiveSessions(Model(), Settings(max_client_live_sessions=3))
+        first, second, _ = [await door.open(options(), LiveClient("ann"), "request") for _ in range(3)]
+        door.set_aside(second)
+        door.set_aside(first)
+        await door.open(options(), LiveClient("ann"), "request")
+        with pytest.raises(TooManyStreams, match="another session"):
+            await all_of(second)
+        left = len(door)
+        await door.aclose()
+        return left
+
+    assert live(opens()) == 3
+
+
+def test_two_sessions_that_are_opened_at_the_same_time_take_the_places_of_two():
+    async def opens():
+        door = LiveSessions(Model(), Settings(max_client_live_sessions=2))
+        for _ in range(2):
+            door.set_aside(await door.open(options(), LiveClient("ann"), "request"))
+        await asyncio.gather(*(door.open(options(), LiveClient("ann"), "request") for _ in range(2)))
+        await door.aclose()
+
+    live(opens())
+
+
+def test_at_the_limit_of_the_process_a_clients_own_session_gives_way_too():
+    async def opens():
+        door = LiveSessions(Model(), Settings(max_live_sessions=1))
+        door.set_aside(await door.open(options(), LiveClient("ann"), "request"))
+        await door.open(options(), LiveClient("ann"), "request")
+        await door.aclose()
+
+    live(opens())
+
+
+def test_a_session_that_has_its_client_back_does_not_give_way():
+    async def opens():
+        door = LiveSessions(Model(), Settings(max_client_live_sessions=1))
+        session = await door.open(options(), LiveClient("ann"), "request")
+        door.set_aside(session)
+        door.take_up(session)
+        with pytest.raises(TooManyStreams):
+            await door.open(options(), LiveClient("ann"), "request")
+        await door.aclose()
+
+    live(opens())
+
+
+@pytest.mark.parametrize(("one", "other"), [("ann", "bob"), ("", "")])  # "": clients that are not told apart
+def test_no_session_gives_way_to_that_of_another_client(one, other):
+    async def opens():
+        door = LiveSessions(Model(), Settings(max_live_sessions=1))
+        door.set_aside(await door.open(options(), LiveClient(one), "request"))
+        with pytest.raises(ServiceUnavailable):
+            await door.open(options(), LiveClient(other), "request")
+        await door.aclose()
+
+    live(opens())
 
 
 class Forgetful(Model):

@@ -57,10 +57,12 @@ class Conversations:
             )
         if timer := self._held.pop(conversation.id, None):
             timer.cancel()
+        self._sessions.take_up(conversation.session)
         return conversation
 
     def hold(self, conversation: Conversation) -> None:
-        """Keep a session whose connection has dropped."""
+        """Keep a session whose connection has dropped, unless its client needs the place for another one."""
+        self._sessions.set_aside(conversation.session)
         loop = asyncio.get_running_loop()
         self._held[conversation.id] = loop.call_later(RESUME_SECONDS, self._expire, conversation)
         self._limit_finished()

@@ -1,6 +1,7 @@
 """What a session of WS /live keeps once it has ended, and what it gives back."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from formats.registry import ResponseFormat
 from transcription.api.live.conversations import Conversations
 from transcription.api.live.messages import DEMUXERS, Resume, Start
 from transcription.core.audio import SAMPLE_RATE
-from transcription.core.errors import UnknownSession
+from transcription.core.errors import TooManyStreams, UnknownSession
 from transcription.core.settings import Settings
 from transcription.live.allowance import LiveClient
 from transcription.live.sessions import LiveSessions
@@ -36,6 +37,38 @@ def test_of_the_finished_sessions_that_wait_for_their_clients_as_many_are_kept_a
         return [conversations.resume(each).finished for each in dropped[1:]]
 
     assert asyncio.run(drop(3)) == [True, True]
+
+
+def test_a_client_whose_session_gave_way_to_another_of_its_own_is_told_so_when_it_comes_back():
+    async def come_back():
+        settings = Settings(whisper_model="demo", max_client_live_sessions=1)
+        conversations = Conversations(LiveSessions(None, settings), settings)
+        start, client = Start(type="start"), LiveClient("ann")
+        first = await conversations.open(start, client, "request")
+        conversations.hold(first)
+        second = await conversations.open(start, client, "request")
+        conversations.resume(Resume(type="resume", session=first.id, token=first.token))
+        events = [json.loads(text) for _, text in await first.after(0)]
+        await conversations.close(first)
+        await conversations.close(second)
+        return [(event["type"], event.get("error")) for event in events]
+
+    assert asyncio.run(come_back()) == [("error", "too_many_streams"), ("finished", None)]
+
+
+def test_a_client_that_has_come_back_keeps_its_session():
+    async def come_back():
+        settings = Settings(whisper_model="demo", max_client_live_sessions=1)
+        conversations = Conversations(LiveSessions(None, settings), settings)
+        start, client = Start(type="start"), LiveClient("ann")
+        first = await conversations.open(start, client, "request")
+        conversations.hold(first)
+        conversations.resume(Resume(type="resume", session=first.id, token=first.token))
+        with pytest.raises(TooManyStreams):
+            await conversations.open(start, client, "request")
+        await conversations.close(first)
+
+    asyncio.run(come_back())
 
 
 @pytest.mark.parametrize("encoding", sorted(DEMUXERS))
