@@ -49,6 +49,8 @@ class LiveSession:
     pace: shared by the sessions of a process. clock: monotonic seconds. on_close: called once it takes no more room.
     model_dir: WHISPER_MODEL_DIR, for the models that tell speakers apart. allowance: how much audio it may take; None
     for any amount. Needs a running event loop.
+
+    latest: number of the utterance that started last, -1 before the first. Its events may still be unread.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class LiveSession:
         allowance: Allowance | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex
+        self.latest = -1
         self._model_dir = model_dir
         self._voices = Voices(model_dir, options.speakers) if options.speakers else None
         self._listening = Listening(options)
@@ -192,6 +195,7 @@ class LiveSession:
     def _turn(self, turn: Turn) -> None:
         if isinstance(turn, Started):
             utterance = self._listening.start(turn)
+            self.latest = utterance.number
             self._outbox.put(SpeechStarted(utterance.number, utterance.start / SAMPLE_RATE))
         elif self._listening.current:
             self._end(turn.at, by_pause=True)
@@ -199,6 +203,7 @@ class LiveSession:
     def _end(self, at: int, *, by_pause: bool = False) -> int:
         """End the utterance. at: the sample after its voice."""
         utterance, end = self._listening.end(at)
+        self.latest = utterance.number  # one that the client ends was not started by a voice
         if by_pause or utterance.options.turn_detection:
             self._outbox.put(SpeechStopped(utterance.number, at / SAMPLE_RATE))
         label = None

@@ -49,7 +49,8 @@ class Results:
         self._options = options
         self._request_id = request_id
         self._held: list[Partial] = []  # confirmed, and not yet sent as final
-        self._finalized: set[int] = set()  # utterances that the client has ended
+        self._answered = -1  # newest utterance of which everything was told
+        self._finalized: set[int] = set()  # utterances whose last result answers Finalize
         self._last_word_end = 0.0
 
     def hear(self, event: LiveEvent) -> list[Document]:
@@ -64,14 +65,17 @@ class Results:
             case Final():
                 return self._final(event)
             case Failed():
-                self._held = []
-                return [error_message(event.error)]
+                return self._failed(event)
 
-    def finalize(self, utterance: int | None) -> list[Document]:
-        """The client wants what it has said as final. utterance: what the engine made of it; None for nothing."""
-        if utterance is None:
-            return [self._result("", (), 0.0, 0.0, is_final=True, from_finalize=True)]
-        self._finalized.add(utterance)
+    def finalize(self, latest: int) -> list[Document]:
+        """The client wants what it has said as final. latest: the newest utterance, which has ended; see `LiveSession`.
+
+        The last result of that utterance is the answer, even if a pause had ended it before: clients take the answer
+        for the end of their text.
+        """
+        if latest <= self._answered:
+            return [self._nothing_left()]
+        self._finalized.add(latest)
         return []
 
     def closing(self, seconds: float) -> Document:
@@ -110,8 +114,7 @@ class Results:
         words = event.words if self._options.live.speakers else _words(held)
         text = "".join(each.confirmed for each in held)
         self._last_word_end = words[-1].end if words else self._last_word_end
-        from_finalize = event.utterance in self._finalized
-        self._finalized.discard(event.utterance)
+        from_finalize = self._answer(event.utterance)
         result = self._result(
             text,
             words,
@@ -124,6 +127,22 @@ class Results:
         if not (self._options.utterance_ends and event.text):
             return [result]
         return [result, {"type": "UtteranceEnd", "channel": CHANNELS, "last_word_end": self._last_word_end}]
+
+    def _failed(self, event: Failed) -> list[Document]:
+        self._held = []
+        error = error_message(event.error)
+        return [error, self._nothing_left()] if self._answer(event.utterance) else [error]
+
+    def _answer(self, utterance: int) -> bool:
+        """Everything of an utterance is told. Returns whether that answers Finalize."""
+        self._answered = utterance
+        answers = utterance in self._finalized
+        self._finalized.discard(utterance)
+        return answers
+
+    def _nothing_left(self) -> Document:
+        """The answer to Finalize when there is no more text."""
+        return self._result("", (), 0.0, 0.0, is_final=True, from_finalize=True)
 
     def _speech_started(self, event: SpeechStarted) -> Document:
         return {"type": "SpeechStarted", "channel": CHANNELS, "timestamp": round(event.at, TIME_DIGITS)}

@@ -76,7 +76,8 @@ class ListenConnection:
                 return
             control = parse_control(frame)
             if control.type == "Finalize":
-                await self._socket.send(self._results.finalize(await self._live.commit()))
+                await self._live.commit()
+                await self._socket.send(self._results.finalize(self._live.latest))
             elif control.type == "CloseStream":
                 await self._live.finish()
         except TranscriptionError as error:

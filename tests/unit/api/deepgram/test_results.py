@@ -76,7 +76,22 @@ def test_what_the_client_finalizes_says_so() -> None:
     following = results()
     assert following.finalize(0) == []
     assert following.hear(final())[0]["from_finalize"]
-    assert following.finalize(None)[0]["from_finalize"]
+
+
+def test_finalize_after_the_last_text_has_an_empty_answer() -> None:
+    following = results()
+    following.hear(final())
+    [answer] = following.finalize(0)
+    assert shown(answer) == ("", True, False)
+    assert answer["from_finalize"]
+
+
+def test_finalize_is_answered_even_if_the_utterance_fails() -> None:
+    following = results()
+    following.finalize(0)
+    error, answer = following.hear(Failed(0, ServiceUnavailable("Try again.")))
+    assert error["type"] == "Error"
+    assert (answer["from_finalize"], shown(answer)) == (True, ("", True, False))
 
 
 def test_a_failure_is_an_error_and_leaves_nothing_behind() -> None:
