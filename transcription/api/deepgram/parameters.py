@@ -28,7 +28,8 @@ class ListenOptions:
     """What a client asks for.
 
     interim_results: whether text that may change is sent. vad_events: whether it is told that someone begins to speak.
-    utterance_ends: whether it is told that someone has stopped. ends_speech: whether results say so.
+    ends_speech: whether results say that someone has stopped. utterance_end_ms: the time without words after which a
+    message says so, whatever pauses are between results; None for no such message.
     """
 
     live: LiveOptions
@@ -36,8 +37,8 @@ class ListenOptions:
     model: str
     interim_results: bool = False
     vad_events: bool = False
-    utterance_ends: bool = False
     ends_speech: bool = True
+    utterance_end_ms: int | None = None
 
 
 def parse_query(pairs: Sequence[tuple[str, str]], settings: Settings) -> ListenOptions:
@@ -54,9 +55,10 @@ def parse_query(pairs: Sequence[tuple[str, str]], settings: Settings) -> ListenO
     terms = [value for name, value in pairs if name in ("keyterm", "keywords")]
     if terms:
         given["hotwords"] = ", ".join(term.partition(":")[0] for term in terms)  # of NAME:WEIGHT
-    endpointing = query.get("endpointing", "")
-    utterance_ends = "utterance_end_ms" in query
-    pause = _milliseconds(query.get("utterance_end_ms", endpointing), "endpointing")
+    ends_speech = query.get("endpointing", "").lower() != "false"
+    utterance_end_ms = _utterance_end_ms(query)
+    # Without endpointing no pause is final, but the text is to be complete before UtteranceEnd.
+    pause = _endpointing(query) if ends_speech else utterance_end_ms or DEFAULT_PAUSE_MS
     return ListenOptions(
         live=LiveOptions(
             as_parameters(given).to_request(settings).decode,
@@ -68,8 +70,8 @@ def parse_query(pairs: Sequence[tuple[str, str]], settings: Settings) -> ListenO
         model=model,
         interim_results=_flag(query, "interim_results"),
         vad_events=_flag(query, "vad_events"),
-        utterance_ends=utterance_ends,
-        ends_speech=endpointing.lower() != "false",
+        ends_speech=ends_speech,
+        utterance_end_ms=utterance_end_ms,
     )
 
 
@@ -98,10 +100,19 @@ def _pcm(query: dict[str, str]) -> PcmFormat:
     return PcmFormat(ENCODINGS[encoding], rate, channels)
 
 
+def _endpointing(query: dict[str, str]) -> int:
+    """The pause after which speech is final. Deepgram's own default, 10 ms, is shorter than the least."""
+    value = query.get("endpointing", "")
+    return DEFAULT_PAUSE_MS if value.lower() in ("", "true") else _milliseconds(value, "endpointing")
+
+
+def _utterance_end_ms(query: dict[str, str]) -> int | None:
+    value = query.get("utterance_end_ms", "")
+    return None if value.lower() in ("", "false") else _milliseconds(value, "utterance_end_ms")
+
+
 def _milliseconds(value: str, name: str) -> int:
-    """A length of a pause as the engine takes it. Deepgram's own default, 10 ms, is shorter than the least."""
-    if value.lower() in ("", "true", "false"):
-        return DEFAULT_PAUSE_MS
+    """The length of a pause as the engine takes it."""
     return max(LEAST_PAUSE_MS, min(MOST_PAUSE_MS, _integer(value, name)))
 
 

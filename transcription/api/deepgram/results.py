@@ -7,11 +7,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from transcription.api.deepgram.parameters import ListenOptions
+from transcription.api.deepgram.word_gaps import WordGaps
 from transcription.api.errors import public_message
 from transcription.core.errors import InvalidParameter, TranscriptionError
 from transcription.core.speakers import LABEL_PREFIX
 from transcription.core.transcript import Word
 from transcription.live.events import Failed, Final, LiveEvent, Partial, SpeechStarted, SpeechStopped
+from transcription.live.options import PREFIX_PADDING_MS
 
 Document = dict[str, Any]
 
@@ -51,13 +53,13 @@ class Results:
         self._held: list[Partial] = []  # confirmed, and not yet sent as final
         self._answered = -1  # newest utterance of which everything was told
         self._finalized: set[int] = set()  # utterances whose last result answers Finalize
-        self._last_word_end = 0.0
+        self._gaps = None if options.utterance_end_ms is None else WordGaps(options.utterance_end_ms)
 
     def hear(self, event: LiveEvent) -> list[Document]:
         """The messages that follow from one of the engine's events."""
         match event:
             case SpeechStarted():
-                return [self._speech_started(event)] if self._options.vad_events else []
+                return self._started(event)
             case SpeechStopped():
                 return []
             case Partial():
@@ -77,6 +79,12 @@ class Results:
             return [self._nothing_left()]
         self._finalized.add(latest)
         return []
+
+    def listen(self, seconds: float, latest: int) -> list[Document]:
+        """So much audio has been listened to. latest: the newest utterance in it; see `LiveSession`."""
+        if self._gaps:
+            self._gaps.listen(seconds, latest)
+        return self._utterance_end()
 
     def closing(self, seconds: float) -> Document:
         """The last message. seconds: of audio."""
@@ -113,8 +121,7 @@ class Results:
         held, self._held = self._held, []
         words = event.words if self._options.live.speakers else _words(held)
         text = "".join(each.confirmed for each in held)
-        self._last_word_end = words[-1].end if words else self._last_word_end
-        from_finalize = self._answer(event.utterance)
+        from_finalize = self._answer(event.utterance, words[-1].end if words else None)
         result = self._result(
             text,
             words,
@@ -124,18 +131,18 @@ class Results:
             speech_final=self._options.ends_speech,
             from_finalize=from_finalize,
         )
-        if not (self._options.utterance_ends and event.text):
-            return [result]
-        return [result, {"type": "UtteranceEnd", "channel": CHANNELS, "last_word_end": self._last_word_end}]
+        return [result, *self._utterance_end()]
 
     def _failed(self, event: Failed) -> list[Document]:
         self._held = []
-        error = error_message(event.error)
-        return [error, self._nothing_left()] if self._answer(event.utterance) else [error]
+        answer = [self._nothing_left()] if self._answer(event.utterance, None) else []
+        return [error_message(event.error), *answer, *self._utterance_end()]
 
-    def _answer(self, utterance: int) -> bool:
+    def _answer(self, utterance: int, last_word_end: float | None) -> bool:
         """Everything of an utterance is told. Returns whether that answers Finalize."""
         self._answered = utterance
+        if self._gaps:
+            self._gaps.finish(utterance, last_word_end)
         answers = utterance in self._finalized
         self._finalized.discard(utterance)
         return answers
@@ -144,8 +151,20 @@ class Results:
         """The answer to Finalize when there is no more text."""
         return self._result("", (), 0.0, 0.0, is_final=True, from_finalize=True)
 
-    def _speech_started(self, event: SpeechStarted) -> Document:
-        return {"type": "SpeechStarted", "channel": CHANNELS, "timestamp": round(event.at, TIME_DIGITS)}
+    def _started(self, event: SpeechStarted) -> list[Document]:
+        if self._gaps:
+            self._gaps.start(event.utterance, event.at + PREFIX_PADDING_MS / 1000)
+        messages = self._utterance_end()
+        if self._options.vad_events:
+            at = round(event.at, TIME_DIGITS)
+            messages.append({"type": "SpeechStarted", "channel": CHANNELS, "timestamp": at})
+        return messages
+
+    def _utterance_end(self) -> list[Document]:
+        last_word_end = self._gaps.take() if self._gaps else None
+        if last_word_end is None:
+            return []
+        return [{"type": "UtteranceEnd", "channel": CHANNELS, "last_word_end": round(last_word_end, TIME_DIGITS)}]
 
     def _result(
         self,

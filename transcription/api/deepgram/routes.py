@@ -90,6 +90,8 @@ class ListenConnection:
             raise InvalidParameter(f"The frame is larger than {MOST_FRAME_BYTES} bytes, the limit. Send smaller ones.")
         else:
             await self._live.feed(self._audio.convert(frame))
+            if messages := self._results.listen(self._live.seconds, self._live.latest):
+                await self._socket.send(messages)
 
     async def _send_all(self) -> None:
         try:

@@ -50,11 +50,29 @@ def test_audio_formats(query: dict[str, str], pcm: PcmFormat) -> None:
         ({"endpointing": "true"}, 300),
         ({"endpointing": "10"}, 200),
         ({"endpointing": "900"}, 900),
-        ({"endpointing": "300", "utterance_end_ms": "1000"}, 1000),
+        ({"utterance_end_ms": "1000"}, 300),
+        ({"endpointing": "500", "utterance_end_ms": "1000"}, 500),
+        ({"endpointing": "false", "utterance_end_ms": "1000"}, 1000),
     ],
 )
 def test_the_pause_that_ends_an_utterance(query: dict[str, str], silence_ms: int) -> None:
     assert parsed(**query).live.turn_detection == TurnDetection(silence_ms=silence_ms)
+
+
+@pytest.mark.parametrize(
+    ("query", "milliseconds"),
+    [
+        ({}, None),
+        ({"utterance_end_ms": ""}, None),
+        ({"utterance_end_ms": "1000"}, 1000),
+        ({"utterance_end_ms": "1000", "endpointing": "300"}, 1000),
+        ({"utterance_end_ms": "1000", "endpointing": "false"}, 1000),
+    ],
+)
+def test_the_time_without_words_after_which_an_utterance_has_ended(
+    query: dict[str, str], milliseconds: int | None
+) -> None:
+    assert parsed(**query).utterance_end_ms == milliseconds
 
 
 def test_terms_and_languages() -> None:
@@ -78,6 +96,8 @@ def test_speakers_are_told_apart_if_that_is_asked_for() -> None:
         ({"multichannel": "true"}, "multichannel"),
         ({"diarize": "perhaps"}, "diarize"),
         ({"endpointing": "soon"}, "endpointing"),
+        ({"utterance_end_ms": "soon"}, "utterance_end_ms"),
+        ({"utterance_end_ms": "true"}, "utterance_end_ms"),
         ({"interim_results": "perhaps"}, "interim_results"),
     ],
 )
@@ -87,7 +107,7 @@ def test_what_is_wrong_is_named(query: dict[str, str], name: str) -> None:
     assert refused.value.parameter == name
 
 
-NAMES = ["model", "encoding", "sample_rate", "channels", "language", "endpointing", "interim_results", "keyterm"]
+NAMES = ["model", "encoding", "sample_rate", "channels", "language", "endpointing", "utterance_end_ms", "keyterm"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(NAMES) | st.text(), st.text() | st.sampled_from(["linear16", "8000", "2"]))))

@@ -65,11 +65,43 @@ def test_long_speech_becomes_final_piece_by_piece() -> None:
     assert [shown(message)[2] for message in sent] == [False] * (len(sent) - 1) + [True]
 
 
-def test_the_end_of_an_utterance_is_told_on_request() -> None:
-    following = results(utterance_end_ms="1000", vad_events="true")
-    assert following.hear(SpeechStarted(0, 0.1))[0]["type"] == "SpeechStarted"
+def test_the_beginning_of_speech_is_told_on_request() -> None:
+    [message] = results(vad_events="true").hear(SpeechStarted(0, 0.1))
+    assert message == {"type": "SpeechStarted", "channel": [0, 1], "timestamp": 0.1}
+
+
+def test_the_end_of_an_utterance_is_told_after_the_time_without_words() -> None:
+    following = results(utterance_end_ms="1000")
+    following.hear(SpeechStarted(0, 0.1))
     following.hear(partial("Good", 0.2, 0.5))
-    assert following.hear(final("Good"))[1] == {"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": 0.5}
+    assert len(following.hear(final("Good"))) == 1
+    assert following.listen(1.4, 0) == []
+    assert following.listen(1.5, 0) == [{"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": 0.5}]
+
+
+def test_the_end_of_an_utterance_is_told_on_request_alone() -> None:
+    following = results()
+    following.hear(SpeechStarted(0, 0.1))
+    following.hear(partial("Good", 0.2, 0.5))
+    following.hear(final("Good"))
+    assert following.listen(9.0, 0) == []
+
+
+def test_text_that_comes_late_has_the_end_of_its_utterance_after_it() -> None:
+    following = results(utterance_end_ms="1000")
+    following.hear(SpeechStarted(0, 0.1))
+    following.hear(partial("Good", 0.2, 0.5))
+    assert following.listen(2.0, 0) == []
+    assert [message["type"] for message in following.hear(final("Good"))] == ["Results", "UtteranceEnd"]
+
+
+def test_the_end_of_an_utterance_comes_before_the_next_one() -> None:
+    following = results(utterance_end_ms="1000", vad_events="true")
+    following.hear(SpeechStarted(0, 0.1))
+    following.hear(partial("Good", 0.2, 0.5))
+    following.hear(final("Good"))
+    messages = following.hear(SpeechStarted(1, 3.0))
+    assert [message["type"] for message in messages] == ["UtteranceEnd", "SpeechStarted"]
 
 
 def test_what_the_client_finalizes_says_so() -> None:

@@ -91,3 +91,30 @@ def test_finalize_is_answered_after_the_texts_of_all_utterances_before_it() -> N
 def test_finalize_with_nothing_left_to_say_is_answered_at_once() -> None:
     messages = heard([*audio(2, 1.5), FINALIZE, CLOSE], Model(), endpointing="300")
     assert results(messages) == [("0 1", False), ("", True)]
+
+
+def when(messages: Sequence[tuple[float, Message]], kind: str, **fields: bool) -> list[float]:
+    """The times of the messages of a type with these fields."""
+    return [at for at, each in messages if each["type"] == kind and all(each[name] is fields[name] for name in fields)]
+
+
+def test_speech_is_final_after_endpointing_and_the_utterance_ends_after_the_time_without_words() -> None:
+    messages = heard([*audio(2, 2.5), CLOSE], Model(), endpointing="300", utterance_end_ms="1000")
+    [final] = when(messages, "Results", speech_final=True)
+    [end] = when(messages, "UtteranceEnd")
+    assert 2.3 <= final < 2.6
+    last_word_end = next(message["last_word_end"] for _, message in messages if message["type"] == "UtteranceEnd")
+    assert last_word_end + 1.0 <= end < last_word_end + 1.2
+
+
+def test_a_pause_shorter_than_the_time_without_words_does_not_end_the_utterance() -> None:
+    messages = heard([*audio(2, 0.7, 2, 2.5), CLOSE], Model(), endpointing="300", utterance_end_ms="1500")
+    assert len(when(messages, "Results", speech_final=True)) == 2
+    assert len(when(messages, "UtteranceEnd")) == 1
+
+
+def test_without_endpointing_the_utterance_ends_and_no_speech_is_final() -> None:
+    messages = heard([*audio(2, 2.5), CLOSE], Model(), endpointing="false", utterance_end_ms="1000")
+    assert results(messages) == [("0 1", False)]
+    assert when(messages, "Results", speech_final=True) == []
+    assert len(when(messages, "UtteranceEnd")) == 1
