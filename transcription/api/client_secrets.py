@@ -1,4 +1,4 @@
-"""Client secrets: short-lived, signed keys that a program hands to a browser, for one kind of live session.
+"""Client secrets: short-lived, signed keys that a server hands to a browser or an app, for one kind of live session.
 
 Nothing is stored: every process that has the key of CLIENT_SECRET_KEY can check them. A secret is `ek_`, a JSON object
 and its HMAC-SHA256 (RFC 2104), in base64url without padding, so that it fits into a header for subprotocols (RFC 6455).
@@ -72,8 +72,8 @@ class ClientSecrets:
 
 
 def is_client_secret(key: str) -> bool:
-    """Whether a key is meant to be a client secret."""
-    return key.startswith(PREFIX)
+    """Whether a key is meant to be a client secret. API keys may begin so, but have no separator."""
+    return key.startswith(PREFIX) and SEPARATOR in key
 
 
 def _encoded(data: bytes) -> str:

@@ -1,14 +1,15 @@
-"""Client secrets of browsers, which they send among the subprotocols of a WebSocket."""
+"""Client secrets, which browsers send among the subprotocols of a WebSocket, and other programs in its headers."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from transcription.api.client_secrets import GRANT, PREFIX, ClientSecrets
+from transcription.api.client_secrets import GRANT, ClientSecrets, is_client_secret
+from transcription.api.middleware.authentication import key_in
 from transcription.api.middleware.checked import serve_checked
 from transcription.core.errors import InvalidApiKey
 
-SUBPROTOCOL = f"openai-insecure-api-key.{PREFIX}"  # OpenAI's
+SUBPROTOCOL = "openai-insecure-api-key."  # OpenAI's; a secret or a key follows
 ROUTE = "/v1/realtime"  # what a secret is for; the end of the path
 
 
@@ -32,9 +33,19 @@ class ClientSecretMiddleware:
 
     def _check(self, scope: Scope) -> None:
         """Raises InvalidApiKey."""
-        found = next((each for each in scope.get("subprotocols", ()) if each.startswith(SUBPROTOCOL)), None)
-        if found is None:
+        secret = secret_in(scope)
+        if not secret:
             return
         if not scope["path"].endswith(ROUTE):
             raise InvalidApiKey(f"A client secret is valid for {ROUTE} alone. Use an API key.")
-        scope[GRANT] = self._secrets.check(PREFIX + found.removeprefix(SUBPROTOCOL))
+        scope[GRANT] = self._secrets.check(secret)
+
+
+def secret_in(scope: Scope) -> str:
+    """The client secret with which a WebSocket is opened, or "" without one.
+
+    One in the subprotocols takes precedence: a proxy on the way may add headers of its own.
+    """
+    offered = (each.removeprefix(SUBPROTOCOL) for each in scope.get("subprotocols", ()) if each.startswith(SUBPROTOCOL))
+    given = (*offered, key_in(scope["headers"]).decode("latin-1"))
+    return next(filter(is_client_secret, given), "")

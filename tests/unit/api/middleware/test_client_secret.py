@@ -1,4 +1,4 @@
-"""Keys and client secrets of WebSockets, which browsers send as subprotocols."""
+"""Keys and client secrets of WebSockets, which browsers send as subprotocols and other programs as headers."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ async def answer_caller(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.send", "text": f"{scope[CALLER].name} {grant.session if grant else None}"})
 
 
-def answer(*subprotocols: str, path: str = REALTIME, **headers: str) -> str:
-    settings = Settings(enable_api_key=True, api_key=KEY)
+def answer(*subprotocols: str, path: str = REALTIME, key: str = KEY, **headers: str) -> str:
+    settings = Settings(enable_api_key=True, api_key=key)
     app = ClientSecretMiddleware(AuthenticationMiddleware(answer_caller, settings, route_table()), SECRETS)
     with TestClient(app).websocket_connect(path, list(subprotocols), headers=headers) as websocket:
         return websocket.receive_text()
@@ -40,6 +40,17 @@ def secret(caller: str | None = "default", seconds: int = 60) -> str:
 
 def test_a_client_secret_is_used_in_the_name_of_the_key_that_made_it() -> None:
     assert answer("realtime", PREFIX + secret()) == "default {'model': 'base'}"
+
+
+@pytest.mark.parametrize("header", ["Authorization: Bearer ", "Authorization: bearer  ", "api-key: ", "X-API-Key: "])
+def test_a_client_secret_in_a_header_is_used_in_the_name_of_the_key_that_made_it(header: str) -> None:
+    name, _, scheme = header.partition(": ")
+    assert answer(**{name: scheme + secret()}) == "default {'model': 'base'}"
+
+
+def test_an_api_key_that_begins_like_a_secret_is_a_key() -> None:
+    key = "ek_" + KEY
+    assert answer(Authorization=f"Bearer {key}", key=key) == "default None"
 
 
 @pytest.mark.parametrize(
@@ -72,14 +83,29 @@ def test_others_are_refused(subprotocols: tuple[str, ...], status: int) -> None:
     assert refused.value.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("refused_secret", "reason"),
+    [
+        (secret()[:-1], "The client secret is invalid"),
+        (secret(seconds=-1), "The client secret has expired"),
+        (secret("gone"), "The API key of this client secret is no longer valid"),
+    ],
+    ids=["forged", "expired", "of a key that is gone"],
+)
+def test_a_wrong_client_secret_in_a_header_is_refused_as_what_it_is(refused_secret: str, reason: str) -> None:
+    with pytest.raises(WebSocketDenialResponse) as refused:
+        answer(Authorization=f"Bearer {refused_secret}")
+    assert refused.value.status_code == 403
+    assert refused.value.json()["message"].startswith(reason)
+
+
 @pytest.mark.parametrize("path", ["/live", "/v1/listen"])
-def test_a_client_secret_is_for_one_route(path: str) -> None:
+@pytest.mark.parametrize("sent_as", ["subprotocol", "header"])
+def test_a_client_secret_is_for_one_route(path: str, sent_as: str) -> None:
     with pytest.raises(WebSocketDenialResponse) as refused:
-        answer("realtime", PREFIX + secret(), path=path)
+        if sent_as == "header":
+            answer(path=path, Authorization=f"Bearer {secret()}")
+        else:
+            answer("realtime", PREFIX + secret(), path=path)
     assert refused.value.status_code == 403
-
-
-def test_a_client_secret_is_no_bearer_key() -> None:
-    with pytest.raises(WebSocketDenialResponse) as refused:
-        answer(Authorization=f"Bearer {secret()}")
-    assert refused.value.status_code == 403
+    assert "is valid for /v1/realtime alone" in refused.value.json()["message"]
