@@ -224,6 +224,8 @@ def test_what_is_wrong_with_a_start_is_answered_over_http(
 
 # Client secrets
 
+LONG = {"languages": ["en" + "-variant" * 24] * 100}
+
 
 def open_as_a_browser(service: LocalService, secret: str, path: str = "/v1/realtime") -> Any:
     return connect(
@@ -247,6 +249,17 @@ def test_a_client_secret_opens_the_session_that_it_was_made_for(official: openai
     assert created["session"]["audio"]["input"]["transcription"]["language"] == "de"
 
 
+def test_a_client_secret_with_a_long_prompt_opens_its_session(official: openai.OpenAI, service: LocalService) -> None:
+    prompt = "\U0001f600" * 2000
+    transcription = {"model": "whisper-1", "prompt": prompt}
+    made = official.realtime.client_secrets.create(
+        session={"type": "transcription", "audio": {"input": {"transcription": transcription}}}  # type: ignore[typeddict-item]
+    )
+    with open_as_a_browser(service, made.value) as websocket:
+        created = json.loads(websocket.recv())
+    assert created["session"]["audio"]["input"]["transcription"]["prompt"] == prompt
+
+
 def test_a_forged_client_secret_is_refused(official: openai.OpenAI, service: LocalService) -> None:
     made = official.realtime.client_secrets.create()
     with pytest.raises(InvalidStatus) as refused, open_as_a_browser(service, made.value[:-6]):
@@ -268,7 +281,9 @@ def test_a_client_secret_opens_nothing_else(official: openai.OpenAI, service: Lo
         ({"session": {"type": "realtime"}}, "session.type"),
         ({"expires_after": {"anchor": "created_at", "seconds": 9}}, "expires_after.seconds"),
         ({"session": {"type": "transcription", "audio": {"input": {"transcription": {"model": "gpt-17"}}}}}, "model"),
+        ({"session": {"type": "transcription", "audio": {"input": {"transcription": LONG}}}}, "session"),
     ],
+    ids=["type", "seconds", "model", "too long"],
 )
 def test_a_client_secret_for_something_wrong_is_refused(client: httpx.Client, body: dict[str, Any], param: str) -> None:
     answer = client.post("/v1/realtime/client_secrets", json=body)

@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from transcription.core.errors import InvalidApiKey
+from transcription.core.errors import InvalidApiKey, InvalidParameter
 
 PREFIX = "ek_"
 SEPARATOR = "."
 LEAST_SECONDS, MOST_SECONDS = 10, 7200  # OpenAI's
 DEFAULT_SECONDS = 600
 KEY_BYTES = 32
-MAX_CHARACTERS = 16_384  # headers are limited to 64 KiB
+# Headers are limited to 64 KiB. The longest prompt and keywords fit in every script, 4 bytes a character: about 22,000.
+MAX_CHARACTERS = 24_576
 GRANT = "transcription.grant"  # key in the ASGI scope: what the client secret of a request allows
 
 
@@ -46,14 +47,27 @@ class ClientSecrets:
         self._clock = clock
 
     def make(self, grant: Grant, seconds: int) -> tuple[str, int]:
-        """A secret, and the time at which it expires, in whole seconds since 1970."""
+        """A secret, and the time at which it expires, in whole seconds since 1970.
+
+        Raises InvalidParameter if it would be too long to be accepted.
+        """
         expires = int(self._clock()) + seconds
-        content = json.dumps({"expires": expires, "caller": grant.caller, "session": grant.session}).encode()
-        return f"{PREFIX}{_encoded(content)}{SEPARATOR}{_encoded(self._signature(content))}", expires
+        document = {"expires": expires, "caller": grant.caller, "session": grant.session}
+        content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        secret = f"{PREFIX}{_encoded(content)}{SEPARATOR}{_encoded(self._signature(content))}"
+        if len(secret) > MAX_CHARACTERS:
+            raise InvalidParameter(
+                f"The session is too long for a client secret, which would have {len(secret)} characters; the limit is "
+                f"{MAX_CHARACTERS}. Shorten its texts, or send them in a session.update.",
+                parameter="session",
+            )
+        return secret, expires
 
     def check(self, secret: str) -> Grant:
         """What a secret allows. Raises InvalidApiKey."""
-        content, _, signature = secret[:MAX_CHARACTERS].removeprefix(PREFIX).partition(SEPARATOR)
+        if len(secret) > MAX_CHARACTERS:
+            raise _invalid()
+        content, _, signature = secret.removeprefix(PREFIX).partition(SEPARATOR)
         try:
             signed, given = _decoded(content), _decoded(signature)
         except ValueError:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.api.client_secrets import ClientSecrets, Grant
-from transcription.core.errors import InvalidApiKey
+from transcription.api.client_secrets import MAX_CHARACTERS, ClientSecrets, Grant
+from transcription.api.parameters.transcription import MAX_PROMPT_CHARACTERS
+from transcription.core.errors import InvalidApiKey, InvalidParameter
 
 KEY = "k" * 32
 GRANT = Grant("ann", {"model": "base", "prompt": "Grüße"})
@@ -49,3 +50,28 @@ def test_without_a_key_each_process_has_its_own() -> None:
 def test_any_other_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidApiKey):
         ClientSecrets(KEY).check(f"ek_{text}")
+
+
+@pytest.mark.parametrize("character", ["e", "é", "語", "\U0001f600"])
+def test_a_secret_with_the_longest_texts_is_valid_in_every_script(character: str) -> None:
+    text = character * MAX_PROMPT_CHARACTERS  # a limit of the keywords together, too
+    grant = Grant("ann", {"prompt": text, "keywords": [text]})
+    assert ClientSecrets(KEY).check(ClientSecrets(KEY).make(grant, 60)[0]) == grant
+
+
+def test_text_takes_no_more_room_than_its_utf_8() -> None:
+    secrets = ClientSecrets(KEY)
+    assert len(secrets.make(Grant("ann", {"prompt": "é" * 2000}), 60)[0]) == len(
+        secrets.make(Grant("ann", {"prompt": "ee" * 2000}), 60)[0]
+    )
+
+
+@given(st.integers(0, 2 * MAX_CHARACTERS))
+def test_a_secret_that_is_made_is_valid_and_one_that_would_be_too_long_is_refused(length: int) -> None:
+    secrets, grant = ClientSecrets(KEY), Grant("ann", {"keywords": ["k" * length]})
+    try:
+        secret, _ = secrets.make(grant, 60)
+    except InvalidParameter as error:
+        assert (error.parameter, length > MAX_CHARACTERS // 2) == ("session", True)
+    else:
+        assert secrets.check(secret) == grant
