@@ -7,11 +7,12 @@ import binascii
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from transcription.api.parameters.transcription import MAX_PROMPT_CHARACTERS
 from transcription.live.options import MOST_PADDING_MS
-from transcription.live.pcm import LEAST_RATE, MOST_RATE
+from transcription.live.pcm import LEAST_RATE, MOST_RATE, TELEPHONE_RATE
 
 MAX_EVENT_CHARACTERS = 1_000_000  # 15 s of audio at 24 kHz in base64; clients send 20 to 100 ms
 MAX_ID_CHARACTERS = 512
@@ -44,10 +45,18 @@ class _Strict(BaseModel):
 
 
 class AudioFormat(_Strict):
-    """rate: of audio/pcm, Hz. G.711 has 8 kHz."""
+    """rate: Hz. That of audio/pcmu and audio/pcma, which are G.711, is 8000."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     rate: int | None = Field(None, ge=LEAST_RATE, le=MOST_RATE)
+
+    @field_validator("rate")
+    @classmethod
+    def _rate_of_telephones(cls, rate: int | None, info: ValidationInfo) -> int | None:
+        kind = info.data.get("type")
+        if kind in (PCMU, PCMA) and rate not in (None, TELEPHONE_RATE):
+            raise PydanticCustomError("telephone_rate", f"{kind} has {TELEPHONE_RATE} Hz. Resample it, or send {PCM}")
+        return rate
 
 
 class NoiseReduction(_Strict):

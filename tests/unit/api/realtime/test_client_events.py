@@ -86,6 +86,8 @@ def test_every_field_of_openais_schema_is_accepted() -> None:
         ({"type": "session.update", "session": {"type": "realtime"}}, "invalid_value", "session.type"),
         (update(format={"type": "audio/mp3"}), "invalid_value", "session.audio.input.format.type"),
         (update(format={"rate": 4000}), "invalid_value", "session.audio.input.format.rate"),
+        (update(format={"type": "audio/pcmu", "rate": 16000}), "invalid_value", "session.audio.input.format.rate"),
+        (update(format={"rate": 24000, "type": "audio/pcma"}), "invalid_value", "session.audio.input.format.rate"),
         (update(voice="alloy"), "unknown_parameter", "session.audio.input.voice"),
         (
             update(turn_detection={"type": "server_vad", "threshold": 2}),

@@ -70,7 +70,7 @@ def test_noise_reduction_is_answered_as_null() -> None:
         ({"type": "audio/pcm", "rate": 24000}, PcmFormat(Encoding.INT16, 24000)),
         ({"type": "audio/pcm", "rate": 16000}, PcmFormat(Encoding.INT16, 16000)),
         ({"type": "audio/pcmu"}, PcmFormat(Encoding.MU_LAW, 8000)),
-        ({"type": "audio/pcma"}, PcmFormat(Encoding.A_LAW, 8000)),
+        ({"type": "audio/pcma", "rate": 8000}, PcmFormat(Encoding.A_LAW, 8000)),
     ],
 )
 def test_audio_formats(format: dict[str, Any], pcm: PcmFormat) -> None:
