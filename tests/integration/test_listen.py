@@ -119,7 +119,9 @@ def test_telephone_audio(deepgram: DeepgramClient, spoken_clip: SpokenClip, enco
 def test_what_is_wrong_with_a_start_is_answered_over_http(deepgram: DeepgramClient, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidStatus) as refused, deepgram.listen.v1.connect(**options):
         pass
-    assert refused.value.response.status_code in (400, 404)
+    assert refused.value.response.status_code == 400
+    error = json.loads(refused.value.response.body)
+    assert (set(error), error["err_code"]) == ({"err_code", "err_msg", "request_id"}, "Bad Request")
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from transcription.api.caller import live_client
 from transcription.api.client_socket import MOST_FRAME_BYTES, NORMAL, ClientSocket, Silent, until_one_ends
+from transcription.api.deepgram.errors import LISTEN
 from transcription.api.deepgram.parameters import ListenOptions, parse_query
 from transcription.api.deepgram.results import Results, error_message, parse_control
 from transcription.api.dependencies import Backend
 from transcription.api.errors import error_response
-from transcription.api.openai.errors import PREFIX
 from transcription.api.route_facts import route_facts
 from transcription.core.errors import InvalidParameter, TranscriptionError
 from transcription.live.pcm import PcmStream
@@ -27,7 +27,7 @@ SUBPROTOCOL = "token"  # with which browsers send a key
 router = APIRouter()
 
 
-@router.websocket(f"{PREFIX}/listen")
+@router.websocket(LISTEN)
 @route_facts(upload=True)
 async def listen(websocket: WebSocket) -> None:
     """A session, compatible with Deepgram's API. What is wrong with its start is answered over HTTP."""

@@ -17,8 +17,7 @@ from transcription.api.errors import (
     error_body,
     framework_error,
 )
-from transcription.api.openai import errors as openai_errors
-from transcription.api.openai.errors import is_openai
+from transcription.api.vendor_errors import VendorErrors, vendor_of
 
 BODY_FIELDS = frozenset(ErrorBody.model_fields)
 PARAMETER = "param"  # besides our fields; only OpenAI's shape has it
@@ -47,7 +46,7 @@ class ErrorShapeMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        rewriter = ErrorRewriter(send, openai=is_openai(scope["path"]))
+        rewriter = ErrorRewriter(send, vendor_of(scope["path"]))
         try:
             await self._app(scope, receive, rewriter.send)
         except Exception:
@@ -56,7 +55,7 @@ class ErrorShapeMiddleware:
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket. The routes send errors as messages; this is for what they do not expect."""
-        channel = WebSocketChannel(send, openai=is_openai(scope["path"]))
+        channel = WebSocketChannel(send, vendor_of(scope["path"]))
         try:
             await self._app(scope, receive, channel.send)
         except Exception as error:
@@ -69,12 +68,12 @@ class ErrorShapeMiddleware:
 class WebSocketChannel:
     """Passes the messages of a WebSocket on to `send`; a refusal before it is accepted is an error in our shape.
 
-    openai: errors in OpenAI's shape, not in ours. gone: the client has left.
+    vendor: whose shape errors have instead of ours. gone: the client has left.
     """
 
-    def __init__(self, send: Send, *, openai: bool) -> None:
+    def __init__(self, send: Send, vendor: VendorErrors | None) -> None:
         self._send = send
-        self._denial = ErrorRewriter(self._send_denial, openai=openai)
+        self._denial = ErrorRewriter(self._send_denial, vendor)
         self._accepted = False
         self.gone = False
 
@@ -112,12 +111,12 @@ class WebSocketChannel:
 class ErrorRewriter:
     """Passes a response on to `send`, and rewrites it if it is an error in another shape.
 
-    openai: rewrite errors in OpenAI's shape, not in ours.
+    vendor: whose shape errors get instead of ours.
     """
 
-    def __init__(self, send: Send, *, openai: bool = False) -> None:
+    def __init__(self, send: Send, vendor: VendorErrors | None = None) -> None:
         self._send = send
-        self._openai = openai
+        self._vendor = vendor
         self._held: Message | None = None
         self._body = b""
         self._started = False
@@ -148,7 +147,7 @@ class ErrorRewriter:
 
     async def _release(self, start: Message) -> None:
         ours = our_shape(self._body)
-        if ours is None or self._openai or PARAMETER in ours:
+        if ours is None or self._vendor or PARAMETER in ours:
             await self._send_error(start, ours)
             return
         self._started = True
@@ -161,10 +160,10 @@ class ErrorRewriter:
         status = start["status"] if ours else kind.status
         document = ours or error_body(kind, kind.example).model_dump()
         headers = MutableHeaders(scope=start)
-        if self._openai:
-            status = openai_errors.status_of(status, document["error"])
-            document = openai_errors.document_of(document, status)
-            headers.update(openai_errors.headers_of(status))
+        if self._vendor:
+            status = self._vendor.status_of(status, document["error"])
+            document = self._vendor.document_of(document, status)
+            headers.update(self._vendor.headers_of(status))
         else:
             document.pop(PARAMETER, None)
         body = json.dumps(document).encode()

@@ -16,7 +16,7 @@ from transcription.api.app import route_table
 from transcription.api.errors import error_response
 from transcription.api.middleware.error_shape import ErrorShapeMiddleware
 from transcription.api.middleware.request_id import RequestIdMiddleware
-from transcription.core.errors import InvalidApiKey, InvalidParameter
+from transcription.core.errors import InvalidApiKey, InvalidParameter, TranscriptionError
 
 SHAPE = {"error", "message", "detail", "timestamp", "request_id"}
 
@@ -76,6 +76,18 @@ def test_a_wrong_key_is_401_on_openais_paths_only(path: str) -> None:
         "code": "invalid_api_key",
     }
     assert get(refused).status_code == 403
+
+
+@pytest.mark.parametrize("error", [InvalidApiKey("The API key is invalid."), InvalidParameter("Send it.")])
+def test_errors_of_deepgrams_path_have_its_shape(error: TranscriptionError) -> None:
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        await error_response(error)(scope, receive, send)
+
+    answer = get(refuse, "/v1/listen")
+    assert set(answer.json()) == {"err_code", "err_msg", "request_id"}
+    assert answer.json()["err_msg"] == error.message
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "x-should-retry" not in answer.headers  # OpenAI's
 
 
 def test_the_name_of_a_parameter_is_for_openais_shape_only() -> None:
