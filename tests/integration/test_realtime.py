@@ -197,6 +197,20 @@ def test_probabilities_of_words_on_request(session: RealtimeConnection, speech: 
     assert all(each.logprob <= 0 for each in completed.logprobs)
 
 
+def test_probabilities_that_are_asked_for_in_a_turn_come_with_the_next_one(
+    session: RealtimeConnection, speech: bytes
+) -> None:
+    say(session, speech)
+    session.session.update(session={"type": "transcription", "include": ["item.input_audio_transcription.logprobs"]})
+    session.input_audio_buffer.commit()
+    completed = events_until(session, COMPLETED)[-1]
+    assert completed.transcript
+    assert completed.logprobs is None
+    say(session, speech)
+    session.input_audio_buffer.commit()
+    assert events_until(session, COMPLETED)[-1].logprobs
+
+
 def test_a_client_that_leaves_leaves_no_session(official: openai.OpenAI, client: httpx.Client, speech: bytes) -> None:
     with official.realtime.connect(extra_query=INTENT) as connection:
         say(connection, speech)

@@ -18,7 +18,6 @@ from transcription.live.audio import AudioBuffer
 from transcription.live.cutting import FULL_SECONDS
 from transcription.live.decoding import Hypothesis, LiveDecoder, Piece, piece_of
 from transcription.live.events import Partial
-from transcription.live.language import LanguageLock
 from transcription.live.outbox import Outbox
 from transcription.live.pace import Pace
 from transcription.live.ticks import PAUSE_SECONDS, Moment, is_due
@@ -43,14 +42,8 @@ class Tools:
     decoder: LiveDecoder
     outbox: Outbox
     pace: Pace
-    language: LanguageLock
     clock: Callable[[], float]
     stopping: bool = False
-
-    def learn(self, heard: Hypothesis, piece: Piece, *, last: bool) -> bool:
-        """Learn the language. Returns whether it is certain. last: the decode is that of a whole utterance."""
-        seconds = len(piece.samples) / SAMPLE_RATE
-        return self.language.learn(heard.language, heard.language_probability, seconds, last=last)
 
     def put(self, partial: Partial, now: float) -> None:
         """Send an event. now: seconds of audio so far."""
@@ -212,7 +205,7 @@ class Drafts:
         return heard
 
     async def _heard(self, piece: Piece, utterance: Utterance, *, thorough: bool, replaceable: bool) -> Hypothesis:
-        tools, options, language = self._tools, utterance.options, self._tools.language.language
+        tools, options, language = self._tools, utterance.options, utterance.lock.language
         if not thorough:
             beams = tools.pace.has_time_to_search(tools.clock())
             return await tools.decoder.quickly(piece, options, language, beams=beams)
@@ -221,8 +214,7 @@ class Drafts:
     def _apply(self, followed: _Followed, heard: Hypothesis, piece: Piece, number: int, *, complete: bool) -> None:
         utterance = followed.utterance
         followed.applied, followed.errors = number, 0
-        certain = self._tools.learn(heard, piece, last=False)
-        utterance.language = heard.language
+        certain = learn_language(utterance, heard, piece, last=False)
         # The audio of an early decode has to be that of the last one.
         cuts = followed.early is None
         partial = utterance.hear(heard.segments, piece.start, piece.end, certain=certain, complete=complete, cuts=cuts)
@@ -248,6 +240,13 @@ class Drafts:
         if not tick.cancelled() and (error := tick.exception()):
             self._failure = error
         self._on_change()
+
+
+def learn_language(utterance: Utterance, heard: Hypothesis, piece: Piece, *, last: bool) -> bool:
+    """Take the language of a decode. Returns whether it is certain. last: the decode is that of a whole utterance."""
+    utterance.language = heard.language
+    seconds = len(piece.samples) / SAMPLE_RATE
+    return utterance.lock.learn(heard.language, heard.language_probability, seconds, last=last)
 
 
 def _cancel(tasks: Iterable[asyncio.Task[Hypothesis | None]]) -> None:

@@ -33,7 +33,7 @@ class Partial:
         confirmed of an utterance, joined without a separator, is a prefix of its final text.
     tentative: the text after everything confirmed, which replaces the tentative text of the event before.
     start, end: of the confirmed and the tentative text in this event, seconds.
-    words: the words of `confirmed`.
+    words: the words of `confirmed`. wants_words: the options of the utterance ask for words.
     """
 
     utterance: int
@@ -42,6 +42,7 @@ class Partial:
     start: float
     end: float
     words: tuple[Word, ...] = ()
+    wants_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ class Final:
     Partial events of the next utterance may come before it.
 
     A `Partial` before it confirms what was not confirmed yet, so that the confirmed text, joined, is `text`.
-    words: with times and probabilities; empty unless the session asks for the times of words. segments: with times in
-    the session. start, end: of the utterance, seconds. language: Whisper's code; "und" without text.
+    words: with times and probabilities; empty unless `wants_words`: the options of the utterance ask for them.
+    segments: with times in the session. start, end: of the utterance, seconds.
+    language: Whisper's code; "und" without text.
     turns: who speaks when, numbered in the session by who speaks first; with speakers alone. Words and segments have
     their labels then, except where no voice could be told.
     """
@@ -65,6 +67,7 @@ class Final:
     start: float
     end: float
     turns: tuple[Turn, ...] = ()
+    wants_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)

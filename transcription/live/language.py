@@ -9,7 +9,10 @@ LEAST_SECONDS = 2.0  # of audio, to keep its language: of a syllable or two, the
 
 
 class LanguageLock:
-    """language: of the next decode; None to detect it."""
+    """The language of the utterances that began with the same choice of it.
+
+    language: of the next decode; None to detect it.
+    """
 
     def __init__(self, options: DecodeOptions) -> None:
         self.language = options.language
@@ -25,3 +28,8 @@ class LanguageLock:
         if sure and seconds >= LEAST_SECONDS:
             self.language = language
         return probability >= DOUBTFUL
+
+
+def same_detection(one: DecodeOptions, other: DecodeOptions) -> bool:
+    """Whether what was detected with some options holds for others: not with other candidates, or another model."""
+    return (one.language, one.languages, one.model) == (other.language, other.languages, other.model)

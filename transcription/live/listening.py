@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from transcription.core.audio import SAMPLE_RATE
 from transcription.live.audio import AudioBuffer, Samples
+from transcription.live.language import LanguageLock, same_detection
 from transcription.live.options import MOST_PADDING_MS, LiveOptions
 from transcription.live.turns import Started, Turn, Turns
 from transcription.live.utterance import Utterance
@@ -27,6 +28,7 @@ class Listening:
         self.audio = AudioBuffer()
         self.current: Utterance | None = None
         self.voice_end = 0
+        self._lock = LanguageLock(options.decode)
         self._turns = Turns(options.turn_detection) if options.turn_detection else None
         self._number = 0  # of the current utterance, or else of the next
         self._last_end = 0  # sample at which the utterance before ended
@@ -46,6 +48,8 @@ class Listening:
         if self.current and not (self._turns or self.current.confirmed or self._has_voice(self.current)):
             self.current = None
         changed = options.turn_detection != self.options.turn_detection
+        if not same_detection(options.decode, self.options.decode):
+            self._lock = LanguageLock(options.decode)  # the utterance that is being spoken keeps its own
         self.options = options
         speaking = self.current is not None
         if changed and not (self.current and self.current.options.turn_detection):
@@ -61,8 +65,9 @@ class Listening:
         """Take the probabilities of the chunks. Returns what starts and ends in them; call `turn` for each."""
         position = self.audio.heard
         self.audio.add_probabilities(probabilities)
+        threshold = (self.current.options if self.current else self.options).threshold
         for index, probability in enumerate(probabilities, start=1):
-            if probability >= self.options.threshold:
+            if probability >= threshold:
                 self.voice_end = position + index * CHUNK_SAMPLES
         return self._turns.add(position, probabilities) if self._turns else []
 
@@ -98,7 +103,7 @@ class Listening:
         self.audio.drop_before(current.base if current else self.audio.end - KEPT_SAMPLES)
 
     def _open(self, start: int) -> Utterance:
-        self.current = Utterance(self._number, start, self.options)
+        self.current = Utterance(self._number, start, self.options, self._lock)
         return self.current
 
     def _stop(self) -> None:

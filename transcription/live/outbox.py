@@ -72,4 +72,5 @@ def merged(first: Partial, second: Partial) -> Partial:
         first.start if first.confirmed else second.start,
         second.end,
         first.words + second.words,
+        second.wants_words,
     )

@@ -22,7 +22,6 @@ from transcription.live.cutting import WINDOW_SECONDS
 from transcription.live.decoding import LiveDecoder, piece_of
 from transcription.live.drafts import Tools
 from transcription.live.events import LiveEvent, SpeechStarted, SpeechStopped
-from transcription.live.language import LanguageLock
 from transcription.live.listening import Listening
 from transcription.live.options import LiveOptions
 from transcription.live.outbox import Outbox
@@ -72,7 +71,7 @@ class LiveSession:
         self._voice = VoiceStream()
         self._outbox = Outbox()
         decoder = LiveDecoder(runner, request_id, self.id)
-        self._work = Work(Tools(decoder, self._outbox, pace or Pace(), LanguageLock(options.decode), clock))
+        self._work = Work(Tools(decoder, self._outbox, pace or Pace(), clock))
         self._taking = asyncio.Lock()
         self._on_close = on_close
         self._allowance = allowance or Allowance()
@@ -91,9 +90,10 @@ class LiveSession:
         return self._listening.audio.end / SAMPLE_RATE
 
     def update(self, options: LiveOptions) -> None:
-        """Change the options, from the next utterance on. An utterance without a voice so far takes them at once."""
-        if options.decode != self._listening.options.decode:
-            self._work.relearn(LanguageLock(options.decode))
+        """Change the options, from the next utterance on. An utterance without a voice so far takes them at once.
+
+        A language that was detected is kept, unless another one, other candidates or another model are chosen.
+        """
         if options.speakers and not self._voices:
             self._voices = Voices(self._model_dir, options.speakers)
         self._listening.update(options)

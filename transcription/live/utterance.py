@@ -14,6 +14,7 @@ from transcription.core.transcript import Segment, Word
 from transcription.live.agreement import after_confirmed, confirmable
 from transcription.live.cutting import FULL_SECONDS, cut_time
 from transcription.live.events import Final, Partial
+from transcription.live.language import LanguageLock
 from transcription.live.options import LiveOptions
 from transcription.live.segments import SpokenWord, segments_of, words_in
 
@@ -22,13 +23,17 @@ OVERLAP_SECONDS = 0.3  # by which a word may be heard again after a cut
 
 
 class Utterance:
-    """One utterance of a session. start: its first sample; base: the first that has not been cut off."""
+    """One utterance of a session. start: its first sample; base: the first that has not been cut off.
 
-    def __init__(self, number: int, start: int, options: LiveOptions) -> None:
+    options: those of the session when it began. lock: the language of its decodes, shared with other utterances.
+    """
+
+    def __init__(self, number: int, start: int, options: LiveOptions, lock: LanguageLock) -> None:
         self.number = number
         self.start = start
         self.base = start
         self.options = options
+        self.lock = lock
         self.fruitless = 0  # decodes in a row of audio that has to be cut, without words
         self.language = UNDETERMINED  # of the newest decode
         self.decoding = 0.0  # seconds that its decodes have taken, with their time in the queue
@@ -100,6 +105,7 @@ class Utterance:
             self.language if text else UNDETERMINED,
             self.start / SAMPLE_RATE,
             end / SAMPLE_RATE,
+            wants_words=self.options.words,
         )
 
     def real_time_factor(self, end: int) -> float:
@@ -131,7 +137,8 @@ class Utterance:
         words = [each.word for each in (*confirmed, *tentative)]
         start = words[0].start if words else self.base / SAMPLE_RATE
         end = words[-1].end if words else start
-        return Partial(self.number, text, self.tentative, start, end, tuple(each.word for each in confirmed))
+        spoken = tuple(each.word for each in confirmed)
+        return Partial(self.number, text, self.tentative, start, end, spoken, self.options.words)
 
     def _after(self, text: str) -> str:
         return text if self._confirmed else text.lstrip()

@@ -14,9 +14,8 @@ from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import ServiceUnavailable, TranscriptionError
 from transcription.live.audio import AudioBuffer
 from transcription.live.decoding import Hypothesis, Piece
-from transcription.live.drafts import Drafts, Tools
+from transcription.live.drafts import Drafts, Tools, learn_language
 from transcription.live.events import Failed, Final
-from transcription.live.language import LanguageLock
 from transcription.live.utterance import Utterance
 from transcription.telemetry import metrics
 
@@ -70,10 +69,6 @@ class Work:
         """Wait until something has been done."""
         self._progressed.clear()
         await self._progressed.wait()
-
-    def relearn(self, language: LanguageLock) -> None:
-        """Detect the language anew."""
-        self._tools.language = language
 
     def follow(
         self,
@@ -144,7 +139,7 @@ class Work:
     async def _decoded(self, ended: Ended) -> Hypothesis:
         tools, options = self._tools, ended.utterance.options
         heard = await ended.early if ended.early else None
-        language = tools.language.language
+        language = ended.utterance.lock.language
         if heard and language and heard.language != language:
             heard = None
         if ended.early:
@@ -153,8 +148,7 @@ class Work:
             started = tools.clock()
             heard = await tools.decoder.thoroughly(ended.piece, options, language, lambda: tools.stopping)
             ended.utterance.decoding += tools.clock() - started
-        tools.learn(heard, ended.piece, last=True)
-        ended.utterance.language = heard.language
+        learn_language(ended.utterance, heard, ended.piece, last=True)
         return heard
 
     async def _finish(self, ended: Ended) -> None:

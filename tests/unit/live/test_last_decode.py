@@ -96,6 +96,7 @@ def test_when_speech_goes_on_what_was_begun_in_the_pause_is_one_more_tick():
 
 def test_what_was_begun_in_the_pause_is_not_the_last_decode_of_another_utterance():
     discarded, chosen = counted("discarded"), options(PAUSE)
+    lock = LanguageLock(chosen.decode)
     audio = AudioBuffer()
     chunks = len(audio.append(speech(1.024))) // CHUNK_SAMPLES
     audio.add_probabilities([1.0] * chunks)
@@ -103,10 +104,10 @@ def test_what_was_begun_in_the_pause_is_not_the_last_decode_of_another_utterance
     async def follows_two():
         clock = asyncio.get_running_loop().time
         decoder = LiveDecoder(Model(), "request", "session")
-        drafts = Drafts(Tools(decoder, Outbox(), Pace(), LanguageLock(chosen.decode), clock), lambda: None)
-        drafts.follow(Utterance(0, 0, chosen), audio, audio.heard, audio.heard)
+        drafts = Drafts(Tools(decoder, Outbox(), Pace(), clock), lambda: None)
+        drafts.follow(Utterance(0, 0, chosen, lock), audio, audio.heard, audio.heard)
         drafts.tick_if_due()
-        drafts.follow(Utterance(1, SAMPLE_RATE // 2, chosen), audio, audio.heard, None)
+        drafts.follow(Utterance(1, SAMPLE_RATE // 2, chosen, lock), audio, audio.heard, None)
         drafts.cancel()
 
     live(follows_two())

@@ -81,6 +81,16 @@ def test_an_update_before_anything_is_said_counts_at_once() -> None:
     assert listening.current.options.words
 
 
+def test_another_threshold_counts_from_the_next_utterance_on() -> None:
+    options = LiveOptions(DecodeOptions("base"), TurnDetection(threshold=0.5))
+    listening = Listening(options)
+    [started] = hear(listening, 0.9, 10)
+    listening.start(started)
+    listening.update(replace(options, turn_detection=TurnDetection(threshold=0.8)))
+    hear(listening, 0.6, 10)
+    assert listening.voice_end == 20 * CHUNK_SAMPLES
+
+
 def test_an_utterance_that_the_client_was_to_end_is_ended_by_a_pause_once_the_service_finds_the_turns() -> None:
     options = LiveOptions(DecodeOptions("base"), turn_detection=None)
     listening = Listening(options)

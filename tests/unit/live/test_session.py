@@ -101,22 +101,6 @@ def test_without_turn_detection_the_client_ends_utterances():
     assert not of(SpeechStarted, events)
 
 
-def test_an_utterance_is_ended_by_the_next_pause_once_turns_are_asked_for():
-    async def changes():
-        session = LiveSession(Model(), options(turns=None), "request", asyncio.get_running_loop().time)
-        await play(session, speech(2))
-        session.update(options())
-        await play(session, speech(1, silence=1.5))
-        await play(session, speech(2, silence=1.5))
-        await session.finish()
-        return [event async for event in session.events()]
-
-    events = live(changes())
-    assert [event.utterance for event in of(Final, events)] == [0, 1]
-    assert [event.utterance for event in of(SpeechStopped, events)] == [0, 1]
-    assert [event.utterance for event in of(SpeechStarted, events)] == [1]
-
-
 def test_a_long_pause_inside_an_utterance_confirms_what_is_before_it():
     async def pauses():
         session = LiveSession(Model(), options(turns=None), "request", asyncio.get_running_loop().time)
@@ -176,19 +160,6 @@ def test_the_language_is_detected_once_and_then_kept():
     languages = [decode.language for _, decode, _ in model.calls]
     assert languages[0] is None
     assert languages[-1] == "en"
-
-
-def test_other_options_hold_from_the_next_utterance_on():
-    async def changes():
-        model = Model()
-        session = LiveSession(model, options(language="en"), "request", asyncio.get_running_loop().time)
-        await play(session, speech(2, silence=1.5))
-        session.update(options(language="de"))
-        await play(session, speech(2, silence=1.5))
-        await session.finish()
-        return [event async for event in session.events()]
-
-    assert [event.language for event in of(Final, live(changes()))] == ["en", "de"]
 
 
 def test_odd_bytes_are_refused_and_the_session_goes_on():

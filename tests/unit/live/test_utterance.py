@@ -7,12 +7,14 @@ from tests.support.hypotheses import segment, words
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.options import DecodeOptions
 from transcription.live.cutting import SHORT_SECONDS
+from transcription.live.language import LanguageLock
 from transcription.live.options import LiveOptions
 from transcription.live.utterance import Utterance
 
 
 def utterance(**options):
-    return Utterance(0, 0, LiveOptions(DecodeOptions("base"), **options))
+    decode = DecodeOptions("base")
+    return Utterance(0, 0, LiveOptions(decode, **options), LanguageLock(decode))
 
 
 def hear(spoken_so_far, text, seconds, *, certain=True, complete=False, start=0.0):

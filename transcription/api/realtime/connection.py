@@ -52,7 +52,6 @@ class RealtimeConnection:
         self._audio = PcmStream(config.pcm)
         self._conversation = Conversation(new_id)
         self._conversation.is_beta = is_beta
-        self._conversation.logprobs = config.logprobs
         self._id = new_id("sess")
 
     async def serve(self) -> None:
@@ -107,7 +106,6 @@ class RealtimeConnection:
             self._audio = PcmStream(config.pcm)
         self._config = config
         self._conversation.is_beta = is_beta
-        self._conversation.logprobs = config.logprobs
         self._live.update(options)
         await self._show_session(f"{kind}d")
 

@@ -27,7 +27,6 @@ class Conversation:
         self._items: dict[int, _Item] = {}  # by the engine's number of the utterance
         self._last: str | None = None
         self.is_beta = False
-        self.logprobs = False
 
     def hear(self, event: LiveEvent) -> list[Document]:
         """The events that follow from one of the engine's."""
@@ -39,7 +38,7 @@ class Conversation:
                 return self._stopped(event)
             case Partial():
                 item = self._item(event.utterance)
-                return [server_events.delta(item.id, event, logprobs=self.logprobs)] if event.confirmed else []
+                return [server_events.delta(item.id, event)] if event.confirmed else []
             case Final():
                 return self._final(event)
             case Failed():
@@ -72,7 +71,7 @@ class Conversation:
     def _final(self, event: Final) -> list[Document]:
         commit, item_id = self._end(event.utterance)
         segments = [server_events.segment(item_id, number, each) for number, each in enumerate(event.segments)]
-        return [*commit, *segments, server_events.completed(item_id, event, logprobs=self.logprobs)]
+        return [*commit, *segments, server_events.completed(item_id, event)]
 
     def _end(self, utterance: int) -> tuple[list[Document], str]:
         item = self._item(utterance)

@@ -9,7 +9,7 @@ from transcription.api.errors import kind_of, public_message
 from transcription.api.openai import errors as openai_errors
 from transcription.api.realtime.client_events import EventError
 from transcription.core.errors import InvalidParameter, TranscriptionError
-from transcription.core.transcript import Segment, Word
+from transcription.core.transcript import Segment
 from transcription.live.events import Final, Partial
 
 Document = dict[str, Any]
@@ -60,14 +60,14 @@ def item_event(kind: str, item_id: str, previous: str | None) -> Document:
     }
 
 
-def delta(item_id: str, partial: Partial, *, logprobs: bool) -> Document:
+def delta(item_id: str, partial: Partial) -> Document:
     """More confirmed text."""
     return {
         "type": f"{TRANSCRIPTION}.delta",
         "item_id": item_id,
         "content_index": CONTENT_INDEX,
         "delta": partial.confirmed,
-        **_logprobs(partial.words, logprobs=logprobs),
+        **_logprobs(partial),
     }
 
 
@@ -85,7 +85,7 @@ def segment(item_id: str, number: int, given: Segment) -> Document:
     }
 
 
-def completed(item_id: str, final: Final, *, logprobs: bool) -> Document:
+def completed(item_id: str, final: Final) -> Document:
     """The text of an item."""
     return {
         "type": f"{TRANSCRIPTION}.completed",
@@ -94,7 +94,7 @@ def completed(item_id: str, final: Final, *, logprobs: bool) -> Document:
         "transcript": final.text,
         "languages": languages(final.language),
         "usage": {"type": "duration", "seconds": round(final.end - final.start, TIME_DIGITS)},
-        **_logprobs(final.words, logprobs=logprobs),
+        **_logprobs(final),
     }
 
 
@@ -130,5 +130,5 @@ def error_document(error: TranscriptionError) -> Document:
     return document
 
 
-def _logprobs(words: tuple[Word, ...], *, logprobs: bool) -> Document:
-    return {"logprobs": [logprob(word) for word in words]} if logprobs else {}
+def _logprobs(event: Partial | Final) -> Document:
+    return {"logprobs": [logprob(word) for word in event.words]} if event.wants_words else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -106,6 +107,8 @@ def test_the_beta_has_created_items(conversation: Conversation) -> None:
 
 
 def test_probabilities_of_words_on_request(conversation: Conversation) -> None:
-    conversation.logprobs = True
-    completed = conversation.hear(final())[-1]
+    partial = Partial(0, "Good", "", 0.3, 0.6, (Word(" Good", 0.3, 0.6, 0.9),), wants_words=True)
+    [delta] = conversation.hear(partial)
+    completed = conversation.hear(replace(final(), wants_words=True))[-1]
+    assert [each["token"] for each in delta["logprobs"]] == [" Good"]
     assert [each["token"] for each in completed["logprobs"]] == [" Good", " morning."]
