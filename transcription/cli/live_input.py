@@ -11,12 +11,15 @@ from collections.abc import AsyncIterator
 from transcription.cli.transcriber import RecordingFailed
 from transcription.core.errors import InvalidParameter
 from transcription.live.pcm import Encoding, PcmFormat, PcmStream
+from transcription.media.intake import containers
+from transcription.media.intake.streams import begins_with_frames
 
 READ_BYTES = 6400  # 0.2 s at 16 kHz
 MOST_READ = 8  # blocks that were read and not transcribed; the pipe holds back what follows
 MOST_HEADER_BYTES = 65_536  # of a WAV file, up to its samples
-# What a stream of a container begins with, and where. MP3 without tags has no such mark.
-CONTAINERS = ((0, b"OggS"), (0, b"fLaC"), (0, b"ID3"), (0, b"\x1aE\xdf\xa3"), (4, b"ftyp"))
+MARK_BYTES = 12  # as long as the longest mark at the beginning of a container
+# Recognised by a few bytes, which may be those of samples: several frames in a row have to show them.
+WITHOUT_MARK = frozenset({containers.MP3, containers.AAC, containers.AC3, containers.EAC3, containers.MPEG_TS})
 WAV_ENCODINGS = {(1, 16): Encoding.INT16, (0xFFFE, 16): Encoding.INT16, (6, 8): Encoding.A_LAW, (7, 8): Encoding.MU_LAW}
 
 
@@ -76,15 +79,16 @@ class PcmReader:
     def _begin(self) -> bool:
         """Whether enough has arrived to know the format."""
         head = self._rest
-        if len(head) < 12:  # as long as the longest mark
+        is_file = _is_file(head) if len(head) >= MARK_BYTES else None
+        if is_file is None:
             return False
-        if any(head.startswith(mark, at) for at, mark in CONTAINERS):
+        if is_file:
             raise RecordingFailed(
                 "standard input is a file, not raw samples or WAV. Decode it while it arrives: "
                 "ffmpeg -i FILE -f wav - | transcribe live"
             )
         pcm = self._raw
-        if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
+        if containers.recognise(head) is containers.WAV:
             found = wav_format(head)
             if found is None:
                 return False
@@ -93,6 +97,16 @@ class PcmReader:
         self._stream = PcmStream(pcm)
         self._frame_bytes = pcm.frame_bytes
         return True
+
+
+def _is_file(head: bytes) -> bool | None:
+    """Whether a stream is a file that has to be decoded; None if more of it has to tell."""
+    if head.startswith(b"ID3"):
+        return True
+    found = containers.recognise(head[: containers.HEAD_BYTES])
+    if found is None or found in WITHOUT_MARK:
+        return begins_with_frames(head)
+    return found is not containers.WAV
 
 
 def wav_format(head: bytes) -> tuple[PcmFormat, int] | None:

@@ -53,7 +53,7 @@ def ends_within_frame(tail: bytes) -> bool:
     if found is None or found[0] != "mp3":
         return False
     place = found[1]
-    while length := _mpeg_frame(tail, place)[0]:
+    while length := mpeg_frame(tail, place)[0]:
         place += length
     rest = tail[place:]
     return place > len(tail) or (0 < len(rest) < _MPEG_HEADER and rest[0] == 0xFF)
@@ -75,7 +75,7 @@ def _is_row(data: bytes, place: int, length_at: Callable[[bytes, int], tuple[int
     return True
 
 
-def _mpeg_frame(data: bytes, place: int) -> tuple[int, int]:
+def mpeg_frame(data: bytes, place: int) -> tuple[int, int]:
     """Length in bytes of the frame of MPEG audio at `place` and a number for its kind; 0 without one."""
     header = data[place : place + _MPEG_HEADER]
     if len(header) < _MPEG_HEADER or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
@@ -93,8 +93,8 @@ def _mpeg_frame(data: bytes, place: int) -> tuple[int, int]:
     return (144_000 if mpeg_1 or layer == 2 else 72_000) * kilobits // hertz + padding, kind
 
 
-def _adts_frame(data: bytes, place: int) -> tuple[int, int]:
-    """As `_mpeg_frame`, for AAC."""
+def adts_frame(data: bytes, place: int) -> tuple[int, int]:
+    """As `mpeg_frame`, for AAC."""
     header = data[place : place + _ADTS_HEADER]
     if len(header) < _ADTS_HEADER or header[0] != 0xFF or header[1] & 0xF6 != 0xF0 or header[2] >> 2 & 15 > 12:
         return 0, 0
@@ -102,4 +102,4 @@ def _adts_frame(data: bytes, place: int) -> tuple[int, int]:
     return (length if length > _ADTS_HEADER else 0), header[1] | (header[2] & 0xFD) << 8
 
 
-_FORMATS = {"mp3": _mpeg_frame, "aac": _adts_frame}
+_FORMATS = {"mp3": mpeg_frame, "aac": adts_frame}
