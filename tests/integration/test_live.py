@@ -90,6 +90,34 @@ def test_what_a_browser_records_is_decoded_while_it_arrives(live, spoken_clip, s
     assert same(" ".join(final["text"] for final in live.finish()), said)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [lambda made, at: made[:at] + made[at + 2500 :], lambda made, at: made[:at] + b"\xff" * 2500 + made[at + 2500 :]],
+    ids=["a chunk is missing", "a chunk is overwritten"],
+)
+@pytest.mark.parametrize(
+    ("container", "options"),
+    [
+        ("webm", ("-cluster_time_limit", "60000", "-cluster_size_limit", "1000000")),
+        ("ogg", ("-page_duration", "100000")),
+    ],
+    ids=["one cluster", "pages"],
+)
+def test_after_damage_to_a_recording_its_text_goes_on(live, spoken_clip, said, container, options, damage):
+    twice = ("-filter_complex", "[0:a]asplit[a][b];[a]apad=pad_dur=1.5[c];[c][b]concat=n=2:v=0:a=1")
+    made = subprocess.run(
+        [
+            *(FFMPEG, "-v", "error", "-i", spoken_clip.path, *twice),
+            *("-c:a", "libopus", "-b:a", "64k", *options, "-f", container, "-"),
+        ],
+        check=True,
+        capture_output=True,
+    ).stdout
+    live.start(language="en", encoding=container)
+    live.speak(damage(made, len(made) // 5))
+    assert same(live.finish()[-1]["text"], said)
+
+
 def test_pcm_of_another_rate_is_converted(live, spoken_clip, said):
     live.start(language="en", sample_rate=24_000)
     live.speak(pcm_of(spoken_clip.path, 24_000))

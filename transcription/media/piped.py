@@ -13,20 +13,25 @@ from numpy.typing import NDArray
 from transcription.core.audio import SAMPLE_RATE
 from transcription.core.errors import UndecodableMedia
 from transcription.core.settings import Settings
+from transcription.media.damaged_webm import DamagedWebm
 from transcription.media.decode import find_ffmpeg
 from transcription.media.sandbox.launcher_protocol import FILE_DESCRIPTOR
 from transcription.media.sandbox.process import Process, confined, limits
 
 BLOCK_BYTES = SAMPLE_RATE // 5 * 2  # 0.2 s of PCM, at most, at a time
 INVALID_DATA = 183  # exit code of ffmpeg: its error, and not that a recording ended before its first sound
+PIECE_BYTES = 1 << 14  # written at a time
+WEBM = "matroska"  # ffmpeg's demuxer; that of Ogg finds the next page by itself
 PROBE_BYTES = 4096  # of its start are enough to find the one track of a browser's recording
 
 
 class PipedDecoder:
     """One recording: bytes in, PCM out. `write` waits while the decoder has enough to do."""
 
-    def __init__(self, writer: asyncio.StreamWriter, process: Process) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, process: Process, repair: DamagedWebm | None) -> None:
         self._writer = writer
+        self._repair = repair
+        self._writing = asyncio.Lock()
         self._process = process
         self._written = False  # anything at all
         self._ended = False
@@ -34,14 +39,16 @@ class PipedDecoder:
     async def write(self, data: bytes) -> None:
         """The next bytes. They are lost if the decoder has ended, which `pcm` tells."""
         self._written = self._written or bool(data)
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self._writer.write(data)
-            await self._writer.drain()
+        # Shielded: a connection that drops meanwhile has handed the bytes over, and sends what follows them.
+        await asyncio.shield(self._write(data))
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """No more bytes."""
-        self._ended = True
-        self._writer.close()
+        async with self._writing:
+            self._ended = True
+            if self._repair:
+                self._writer.write(self._repair.end())
+            self._writer.close()
 
     async def pcm(self) -> AsyncIterator[NDArray[np.int16]]:
         """PCM as soon as it is decoded: int16, shape (n,), 16 kHz mono. Ends with the recording.
@@ -58,6 +65,15 @@ class PipedDecoder:
             raise UndecodableMedia(
                 "The recording cannot be decoded. Send what MediaRecorder makes, from its first byte on."
             )
+
+    async def _write(self, data: bytes) -> None:
+        async with self._writing:
+            for start in range(0, len(data), PIECE_BYTES):
+                piece = data[start : start + PIECE_BYTES]
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    self._writer.write(self._repair.add(piece) if self._repair else piece)
+                    await self._writer.drain()
+                await asyncio.sleep(0)  # a large frame is not to hold up the other sessions
 
 
 @asynccontextmanager
@@ -80,7 +96,8 @@ async def piped_decoder(demuxer: str, settings: Settings) -> AsyncIterator[Piped
             writing = -1
             messages = asyncio.create_task(_discard(process.stderr))
             try:
-                yield PipedDecoder(asyncio.StreamWriter(transport, protocol, None, loop), process)
+                writer = asyncio.StreamWriter(transport, protocol, None, loop)
+                yield PipedDecoder(writer, process, DamagedWebm() if demuxer == WEBM else None)
             finally:
                 if not transport.is_closing() or transport.get_write_buffer_size():
                     transport.abort()  # fails if the decoder has ended before

@@ -95,7 +95,7 @@ class Conversation:
     async def finish(self) -> None:
         """End the audio; the event `finished` follows the last text."""
         if self._decoder:
-            self._decoder.end()  # the session is finished once all is decoded
+            await self._decoder.end()  # the session is finished once all is decoded
         else:
             await self.session.finish()
 
