@@ -122,6 +122,38 @@ def test_a_wrong_event_is_answered_and_the_connection_goes_on(talk: Talk, spoken
     talk(conversation)
 
 
+async def pong(client: AsyncTcpClient) -> None:
+    """Nothing has been sent before the answer to a ping."""
+    await client.write_event(Ping().event())
+    event = await client.read_event()
+    assert event is not None
+    assert Pong.is_type(event.type)
+
+
+def test_a_recording_that_is_refused_is_answered_once(talk: Talk, spoken_clip: SpokenClip) -> None:
+    async def conversation(client: AsyncTcpClient) -> None:
+        await client.write_event(Transcribe(name="gpt-17").event())
+        await say(client, bytes(RATE))
+        assert (await error_from(client)).code == "unknown_model"
+        await pong(client)
+        await client.write_event(Transcribe(language="en").event())
+        await say(client, as_pcm(spoken_clip.path, RATE))
+        assert Transcript.from_event((await answer(client))[-2]).text == spoken_clip.text
+
+    talk(conversation)
+
+
+def test_audio_without_a_start_is_answered_once(talk: Talk) -> None:
+    async def conversation(client: AsyncTcpClient) -> None:
+        for _ in range(3):
+            await client.write_event(AudioChunk(rate=RATE, width=2, channels=1, audio=bytes(CHUNK_BYTES)).event())
+        await client.write_event(AudioStop().event())
+        assert "audio-start" in (await error_from(client)).text
+        await pong(client)
+
+    talk(conversation)
+
+
 def test_what_is_no_event_ends_the_connection(talk: Talk) -> None:
     async def conversation(client: AsyncTcpClient) -> None:
         assert client._writer

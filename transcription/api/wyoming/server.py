@@ -105,6 +105,7 @@ class WyomingConnection:
         self._session: LiveSession | None = None
         self._format = PcmFormat()
         self._audio: PcmStream | None = None
+        self._ignores_audio = False  # up to the next audio-start or audio-stop: an error has said why
         self._answering: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
 
@@ -152,14 +153,19 @@ class WyomingConnection:
 
     async def _start(self, event: Event) -> None:
         await self._end()
+        self._ignores_audio = True  # unless it is begun
         self._format = format_of(event)
         self._audio = PcmStream(self._format)
         options = await asyncio.to_thread(self._asked.to_options, self._settings)  # looks for models on the disk
         self._session = await self._sessions.open(options, self._client, str(uuid.uuid4()))
         self._answering = asyncio.create_task(self._answer(self._session, options.decode.language))
+        self._ignores_audio = False
 
     async def _take(self, event: Event) -> None:
+        if self._ignores_audio:
+            return
         if not (self._session and self._audio and self._answering):
+            self._ignores_audio = True
             raise InvalidParameter("Audio needs an event audio-start before it.")
         if self._answering.done():
             await self._answering  # raises if the client does not read
@@ -168,6 +174,9 @@ class WyomingConnection:
         await self._session.feed(self._audio.convert(event.payload))
 
     async def _stop(self) -> None:
+        if self._ignores_audio:
+            self._ignores_audio = False
+            return
         if not (self._session and self._answering):
             raise InvalidParameter("audio-stop needs an event audio-start before it.")
         await self._session.finish()
