@@ -171,6 +171,12 @@ def test_a_wrong_event_is_answered_and_the_session_goes_on(
     assert change(session, transcription={"language": "en"}).type == "session.updated"
 
 
+def test_an_update_without_fields_leaves_the_session_in_its_dialect(session: RealtimeConnection) -> None:
+    session.send_raw('{"type": "session.update", "session": {}}')
+    assert session.recv().error.param == "session.type"
+    assert change(session).session.type == "transcription"
+
+
 def test_after_an_error_speech_is_still_transcribed(
     session: RealtimeConnection, speech: bytes, spoken_clip: SpokenClip
 ) -> None:

@@ -191,6 +191,7 @@ BY_TYPE: dict[str, TypeAdapter[Any]] = {
     "input_audio_buffer.clear": TypeAdapter(Clear),
 }
 _BETA_UPDATE: TypeAdapter[Any] = TypeAdapter(BetaSessionUpdate)
+_ONLY_BETA = BetaSession.model_fields.keys() - Session.model_fields.keys()
 # Pydantic's kinds of errors, and OpenAI's codes for them. The others are invalid values.
 CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
 
@@ -202,14 +203,17 @@ class _Envelope:
     is_beta: bool
 
 
-def parse(text: str) -> ClientEvent:
-    """Parse one message. Raises EventError for everything that is not an event of a transcription session."""
+def parse(text: str, *, is_beta: bool = False) -> ClientEvent:
+    """Parse one message. Raises EventError for everything that is not an event of a transcription session.
+
+    is_beta: whether an update that both dialects could have sent is in the beta's.
+    """
     if len(text) > MAX_EVENT_CHARACTERS:
         raise EventError(
             f"The event is longer than {MAX_EVENT_CHARACTERS} characters, the limit. Send the audio in smaller pieces.",
             "string_above_max_length",
         )
-    envelope = _open(text)
+    envelope = _open(text, is_beta=is_beta)
     adapter = BY_TYPE.get(envelope.type)
     if adapter is None:
         raise EventError(
@@ -249,7 +253,7 @@ class _Head(BaseModel):
     session: Any = None
 
 
-def _open(text: str) -> _Envelope:
+def _open(text: str, *, is_beta: bool) -> _Envelope:
     try:
         head = _Head.model_validate_json(text, strict=True)
     except ValidationError as error:
@@ -258,5 +262,12 @@ def _open(text: str) -> _Envelope:
             raise EventError(f"The event is not valid JSON: {first['msg']}.", "invalid_json") from None
         raise explained(error) from None
     event_id = head.event_id if isinstance(head.event_id, str) else None
-    is_flat = isinstance(head.session, dict) and "type" not in head.session and "audio" not in head.session
-    return _Envelope(head.type, event_id and event_id[:MAX_ID_CHARACTERS], head.type == "session.update" and is_flat)
+    is_flat = head.type == "session.update" and _is_flat(head.session, is_beta=is_beta)
+    return _Envelope(head.type, event_id and event_id[:MAX_ID_CHARACTERS], is_flat)
+
+
+def _is_flat(session: Any, *, is_beta: bool) -> bool:
+    """Whether a session is in the beta's shape. is_beta: whether one that may be in both is."""
+    if not isinstance(session, dict) or "type" in session or "audio" in session:
+        return False
+    return is_beta or not _ONLY_BETA.isdisjoint(session)

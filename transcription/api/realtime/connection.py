@@ -74,7 +74,7 @@ class RealtimeConnection:
         try:
             if isinstance(frame, bytes):
                 raise EventError("The frame is binary. Send events as JSON in text frames.", "invalid_json")
-            event = parse(frame)
+            event = parse(frame, is_beta=self._conversation.is_beta)
             event_id = event.event_id
             await self._do(event)
         except (EventError, TranscriptionError) as error:

@@ -43,6 +43,15 @@ def test_a_session_without_type_and_audio_is_the_betas() -> None:
     assert isinstance(parse(json.dumps(update())), SessionUpdate)
 
 
+@pytest.mark.parametrize("session", [{}, {"include": ["item.input_audio_transcription.logprobs"]}])
+def test_an_update_that_both_dialects_know_is_in_that_of_the_session(session: dict[str, Any]) -> None:
+    event = json.dumps({"type": "session.update", "session": session})
+    assert isinstance(parse(event, is_beta=True), BetaSessionUpdate)
+    with pytest.raises(EventError) as caught:
+        parse(event)
+    assert (caught.value.code, caught.value.param) == ("missing_required_parameter", "session.type")
+
+
 def test_every_field_of_openais_schema_is_accepted() -> None:
     parse(
         json.dumps(
