@@ -111,16 +111,23 @@ async def receive_upload(
     with Destination(settings) as destination:
         await destination.reserve(content_length or 0)
         await destination.write(head)
-        async for chunk in stream:
-            pieces = form.feed(chunk)
-            if before_file and form.has_file:
-                await before_file(form.fields)
-                before_file = None
-            for data in pieces:
-                await destination.write(data)
-        form.close()
+        await _write_file(destination, form, stream, before_file)
         await destination.flush()
         yield destination.upload(form.filename, form.content_type, tuple(form.fields))
+
+
+async def _write_file(
+    destination: Destination, form: MultipartForm, stream: AsyncIterable[bytes], before_file: BeforeFile | None
+) -> None:
+    """Write the file of a form. A function of its own, because its last bytes are freed when it returns."""
+    async for chunk in stream:
+        pieces = form.feed(chunk)
+        if before_file and form.has_file:
+            await before_file(form.fields)
+            before_file = None
+        for data in pieces:
+            await destination.write(data)
+    form.close()
 
 
 @asynccontextmanager

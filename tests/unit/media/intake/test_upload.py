@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import tracemalloc
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -57,6 +58,20 @@ def test_an_upload_is_on_disk_with_its_hash_and_size(settings):
             assert upload.path.read_bytes() == content
             assert upload.sha256 == hashlib.sha256(content).hexdigest()
             assert (upload.size, upload.filename, upload.content_type) == (len(content), "a.mp3", "audio/mpeg")
+
+    asyncio.run(check())
+
+
+def test_the_content_is_not_in_memory_while_it_is_used(settings):
+    body = form(part("file", bytes(90_000), "a.mp3"))
+
+    async def check() -> None:
+        tracemalloc.start()
+        try:
+            async with received(body, settings, size=len(body)):
+                assert tracemalloc.get_traced_memory()[0] < len(body) / 2
+        finally:
+            tracemalloc.stop()
 
     asyncio.run(check())
 
