@@ -34,7 +34,8 @@ def answer(*subprotocols: str, path: str = REALTIME, key: str = KEY, **headers: 
         return websocket.receive_text()
 
 
-def secret(caller: str | None = "default", seconds: int = 60) -> str:
+def secret(caller: str | None = "default", seconds: int = 3600) -> str:
+    """Some are made when the tests are collected, long before they run."""
     return SECRETS.make(Grant(caller, {"model": "base"}), seconds)[0]
 
 
