@@ -46,17 +46,19 @@ def most_tokens(frames: int) -> int:
     return _most_text(frames) + FEWEST_TOKENS + TIMESTAMPS_PER_SECOND * frames // FRAMES_PER_SECOND
 
 
-def is_doubtful(attempt: Attempt, frames: int, options: DecodeOptions, timestamp_begin: int) -> bool:
+def is_doubtful(attempt: Attempt, frames: int, options: DecodeOptions, timestamp_begin: int, *, reads_on: bool) -> bool:
     """Whether a decode on a short context must be made again on all of it.
 
     timestamp_begin: id of <|0.00|>; every id from there on is a timestamp.
+    reads_on: speech behind an early end is noticed, and read; see `runners.decode.unread`.
     """
+    trusted_end = reads_on or options.draft
     text = sum(token < timestamp_begin for token in attempt.tokens)
     return (
         text > _most_text(frames)
         or len(attempt.tokens) >= most_tokens(frames)
         or runs_on(attempt.tokens, frames, timestamp_begin)
-        or (not options.draft and early_end(attempt.tokens, frames, timestamp_begin) is not None)
+        or (not trusted_end and early_end(attempt.tokens, frames, timestamp_begin) is not None)
         or needs_fallback(attempt, options)
     )
 

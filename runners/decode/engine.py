@@ -116,7 +116,7 @@ class Engine:
         for row, (part, attempt) in enumerate(zip(sure, attempts, strict=True)):
             if self._divide(part, attempt):
                 continue
-            if is_doubtful(attempt, part.frames, part.state.options, self._timestamps):
+            if is_doubtful(attempt, part.frames, part.state.options, self._timestamps, reads_on=self._aligns):
                 if part.state.options.draft:
                     part.state.seek = part.state.content_frames
                 else:

@@ -69,7 +69,7 @@ def spoken(*segments: tuple[float, float]) -> Attempt:
 def test_a_decode_that_reaches_its_last_token_is_doubtful(frames: int) -> None:
     endless = replace(SPOKEN, tokens=(TIMESTAMP_BEGIN,) * most_tokens(frames))
 
-    assert is_doubtful(endless, frames, AUTO, TIMESTAMP_BEGIN)
+    assert is_doubtful(endless, frames, AUTO, TIMESTAMP_BEGIN, reads_on=True)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,8 @@ def test_a_decode_that_reaches_its_last_token_is_doubtful(frames: int) -> None:
     ids=["spoken", "too fast", "a word", "ends early", "goes on", "improbable", "repetitive", "silence"],
 )
 def test_a_decode_is_doubtful_when_no_one_speaks_like_that(attempt: Attempt, seconds: float, doubtful: bool) -> None:
-    assert is_doubtful(attempt, round(seconds * FRAMES_PER_SECOND), AUTO, TIMESTAMP_BEGIN) is doubtful
+    frames = round(seconds * FRAMES_PER_SECOND)
+    assert is_doubtful(attempt, frames, AUTO, TIMESTAMP_BEGIN, reads_on=False) is doubtful
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,11 @@ def test_a_decode_is_doubtful_when_no_one_speaks_like_that(attempt: Attempt, sec
 def test_a_decode_that_goes_on_behind_the_end_is_doubtful(
     segments: tuple[tuple[float, float], ...], doubtful: bool
 ) -> None:
-    assert is_doubtful(spoken(*segments), 746, AUTO, TIMESTAMP_BEGIN) is doubtful
+    assert is_doubtful(spoken(*segments), 746, AUTO, TIMESTAMP_BEGIN, reads_on=True) is doubtful
+
+
+def test_an_early_end_is_no_reason_for_doubt_if_what_follows_is_read() -> None:
+    assert not is_doubtful(SPOKEN, 510, AUTO, TIMESTAMP_BEGIN, reads_on=True)
 
 
 @pytest.mark.parametrize(
