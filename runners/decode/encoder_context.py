@@ -8,6 +8,7 @@ only, so a decode on a shorter context is checked, and made again on all of it w
 from __future__ import annotations
 
 from runners.decode.rules import Attempt, early_end, needs_fallback, runs_on
+from runners.decode.unread import LEAST_READ_FRAMES
 from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND
 from transcription.core.options import DecodeOptions, EncoderContext
 
@@ -50,15 +51,17 @@ def is_doubtful(attempt: Attempt, frames: int, options: DecodeOptions, timestamp
     """Whether a decode on a short context must be made again on all of it.
 
     timestamp_begin: id of <|0.00|>; every id from there on is a timestamp.
-    reads_on: speech behind an early end is noticed, and read; see `runners.decode.unread`.
+    reads_on: speech behind an early end is noticed, and read, unless too little was read before it; see
+        `runners.decode.unread`.
     """
-    trusted_end = reads_on or options.draft
+    end = early_end(attempt.tokens, frames, timestamp_begin)
+    ends_early = end is not None and not options.draft and not (reads_on and end >= LEAST_READ_FRAMES)
     text = sum(token < timestamp_begin for token in attempt.tokens)
     return (
         text > _most_text(frames)
         or len(attempt.tokens) >= most_tokens(frames)
         or runs_on(attempt.tokens, frames, timestamp_begin)
-        or (not trusted_end and early_end(attempt.tokens, frames, timestamp_begin) is not None)
+        or ends_early
         or needs_fallback(attempt, options)
     )
 

@@ -120,7 +120,7 @@ class Engine:
                 if part.state.options.draft:
                     part.state.seek = part.state.content_frames
                 else:
-                    doubtful.append(part)
+                    doubtful.append(replace(part, other_language=None))
             else:
                 self._use(part, attempt, encoded, row)
         return unsure + doubtful
@@ -211,8 +211,10 @@ class Engine:
         loudness = self._arrays.loudness(read.features)
         found = pauses(loudness) if loop or is_sparse(tokens, loudness) else []
         if not found or not (loop or self._has_more_text(read.divided(found), attempt)):
+            part.state.undivided = part.start
             return False
         part.state.borders = tuple(part.start + frame for frame in found)
+        part.state.drop_prompt_text()
         return True
 
     def _has_more_text(self, parts: Sequence[Part], attempt: Attempt) -> bool:
@@ -223,9 +225,9 @@ class Engine:
         wanted = [replace(each, options=replace(each.options, beam_size=1)) for each in self._wanted(parts)]
         with stage(MODEL_DECODE):
             attempts = self._search.once(encoded, wanted, limit)
-        count = self._tokenizers.count_characters
-        found = sum(count(each.tokens) for each in attempts if not needs_fallback(each, parts[0].state.options))
-        return found >= MORE_TEXT * count(attempt.tokens)
+        count, options = self._tokenizers.count_characters, parts[0].state.options
+        kept = [each for each in attempts if not (needs_fallback(each, options) or should_skip(each, options))]
+        return sum(count(each.tokens) for each in kept) > MORE_TEXT * count(attempt.tokens)
 
     def _use(self, part: Part, attempt: Attempt, encoded: ctranslate2.StorageView, row: int) -> None:
         """Take over what was decoded, or nothing where there is no speech. encoded: row `row` is of this part."""
@@ -261,11 +263,11 @@ class Engine:
         else:
             state.last_speech = split.cuts[-1].end
         state.segments += self._segmenter.segments(split.cuts, timed, attempt, started_at)
-        # The prompt applies to the first decode only: repeated, it could send the next one into a loop.
-        state.prompt = replace(state.prompt, text=())
+        state.drop_prompt_text()
         # Not the end of the last word, as in faster-whisper: whether words are timed must not change the text. A decode
         # that consumes nothing would be repeated indefinitely.
-        state.seek = split.next_seek if split.next_seek > started_at else started_at + frames
+        # Timestamps may be in the padding, behind the part, where another part may begin.
+        state.seek = min(split.next_seek, started_at + frames) if split.next_seek > started_at else started_at + frames
 
     def _is_unread(self, state: WindowState, split: Split, frames: int, last_word: float = 0.0) -> bool:
         """Whether speech follows, though the model says that none does. last_word: its end, seconds."""

@@ -20,7 +20,8 @@ class WindowState:
     """The progress of decoding one window.
 
     features: log-mel, shape (n_mels, content_frames + 1). prompt: of the first decode; later ones have its hotwords.
-    seek: next frame to decode. borders: frames at which parts end, in order. last_speech: seconds.
+    seek: next frame to decode. borders: frames at which parts end, in order. undivided: where a part starts that lacks
+    no text, or has no pauses. last_speech: seconds.
     """
 
     features: LogMel
@@ -30,6 +31,7 @@ class WindowState:
     prompt: Prompt
     seek: int = 0
     borders: tuple[int, ...] = ()
+    undivided: int | None = None
     last_speech: float = 0.0
     segments: list[Segment] = field(default_factory=list)
     unspoken: list[Segment] = field(default_factory=list)
@@ -46,6 +48,13 @@ class WindowState:
     @property
     def done(self) -> bool:
         return self.seek >= self.content_frames
+
+    def drop_prompt_text(self) -> None:
+        """The prompt applies to the first decode only: repeated, it could send the next one into a loop.
+
+        Of the windows of a batch none has it after the first decode: their prompts have to be equally long.
+        """
+        self.prompt = replace(self.prompt, text=())
 
     def result(self) -> WindowResult:
         language = self.language or ENGLISH
@@ -87,7 +96,8 @@ class Part:
     @property
     def may_be_divided(self) -> bool:
         options = self.state.options
-        return not (self.state.borders or options.draft or options.encoder_context is EncoderContext.FULL)
+        tried = self.state.borders or self.start == self.state.undivided
+        return not (tried or options.draft or options.encoder_context is EncoderContext.FULL)
 
     def divided(self, pauses: Sequence[int]) -> list[Part]:
         """The parts between pauses, which are frames of this part."""

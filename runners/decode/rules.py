@@ -99,7 +99,7 @@ def choose_best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
 def is_exhausted(attempts: Sequence[Attempt], options: DecodeOptions) -> bool:
     """Whether higher temperatures are hopeless: the latest of attempts that failed is no likelier than one before it.
 
-    attempts: in the order they were made, never empty. Not below HOPELESS, nor while all of them repeat themselves.
+    attempts: in the order they were made, never empty. Not below HOPELESS, and loops do not count.
     """
     *before, latest = attempts
     if latest.temperature < HOPELESS or latest.compression_ratio > options.compression_ratio_threshold:

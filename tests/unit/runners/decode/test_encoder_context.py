@@ -107,8 +107,9 @@ def test_a_decode_that_goes_on_behind_the_end_is_doubtful(
     assert is_doubtful(spoken(*segments), 746, AUTO, TIMESTAMP_BEGIN, reads_on=True) is doubtful
 
 
-def test_an_early_end_is_no_reason_for_doubt_if_what_follows_is_read() -> None:
-    assert not is_doubtful(SPOKEN, 510, AUTO, TIMESTAMP_BEGIN, reads_on=True)
+@pytest.mark.parametrize(("end", "doubtful"), [(2, True), (4, False)], ids=["too soon to compare", "later"])
+def test_an_early_end_is_no_reason_for_doubt_if_what_follows_is_read(end: float, doubtful: bool) -> None:
+    assert is_doubtful(spoken((0, end)), 800, AUTO, TIMESTAMP_BEGIN, reads_on=True) is doubtful
 
 
 @pytest.mark.parametrize(

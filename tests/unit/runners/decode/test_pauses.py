@@ -108,6 +108,46 @@ def test_a_repeated_sentence_is_decoded_between_its_pauses(
     assert len(merged) >= 1 + TIMES
 
 
+def test_parts_that_claim_to_end_in_the_next_one_take_nothing_from_it(
+    demo_engine: Engine,
+    recordings: dict[str, NDArray[np.int16]],
+    merged: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    once = Search.once
+
+    def late(self: Search, encoded: Any, wanted: Any, limit: int) -> list[Attempt]:
+        attempts, begin = once(self, encoded, wanted, limit), self._tokenizers.timestamp_begin
+        if wanted[0].frames == max(merged):
+            return attempts
+        text = [tuple(token for token in each.tokens if token < begin) for each in attempts]
+        return [
+            replace(each, tokens=(begin, *words, begin + 600, begin + 600))
+            for each, words in zip(attempts, text, strict=True)
+        ]
+
+    monkeypatch.setattr(Search, "once", late)
+    assert count_of(demo_engine, repeated(recordings), OPTIONS) == TIMES
+
+
+def test_the_prompt_of_a_divided_window_is_for_its_first_decode(
+    demo_engine: Engine,
+    recordings: dict[str, NDArray[np.int16]],
+    merged: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    once, prompts = Search.once, []
+
+    def noted(self: Search, encoded: Any, wanted: Any, limit: int) -> list[Attempt]:
+        prompts.append(len(wanted[0].prompt))
+        return once(self, encoded, wanted, limit)
+
+    monkeypatch.setattr(Search, "once", noted)
+    count_of(demo_engine, repeated(recordings), replace(OPTIONS, initial_prompt="the meeting"))
+    assert prompts[0] > prompts[-1] == min(prompts)
+    assert set(prompts[-TIMES:]) == {min(prompts)}
+
+
 def test_slow_speech_is_looked_at_and_not_divided(
     demo_engine: Engine, recordings: dict[str, NDArray[np.int16]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
