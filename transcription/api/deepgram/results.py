@@ -50,7 +50,7 @@ class Results:
     def __init__(self, options: ListenOptions, request_id: str) -> None:
         self._options = options
         self._request_id = request_id
-        self._held: list[Partial] = []  # confirmed, and not yet sent as final
+        self._held: dict[int, list[Partial]] = {}  # by utterance: confirmed, and not yet sent as final
         self._answered = -1  # newest utterance of which everything was told
         self._finalized: set[int] = set()  # utterances whose last result answers Finalize
         self._gaps = None if options.utterance_end_ms is None else WordGaps(options.utterance_end_ms)
@@ -99,18 +99,18 @@ class Results:
         }
 
     def _partial(self, event: Partial) -> list[Document]:
-        messages = []
+        messages, held = [], self._held.setdefault(event.utterance, [])
         if event.confirmed:
-            self._held.append(event)
+            held.append(event)
             # Who speaks is known when the utterance has ended: its words are final then.
-            waits = self._options.live.speakers or event.end - self._held[0].start <= HELD_SECONDS
-            if len(self._held) > 1 and not waits:
-                messages.append(self._send_held(self._held[:-1]))
-                self._held = self._held[-1:]
-        if self._options.interim_results and (self._held or event.tentative):
-            text = "".join(each.confirmed for each in self._held) + event.tentative
-            start = self._held[0].start if self._held else event.start
-            messages.append(self._result(text, _words(self._held), start, event.end, is_final=False))
+            waits = self._options.live.speakers or event.end - held[0].start <= HELD_SECONDS
+            if len(held) > 1 and not waits:
+                messages.append(self._send_held(held[:-1]))
+                del held[:-1]
+        if self._options.interim_results and (held or event.tentative):
+            text = "".join(each.confirmed for each in held) + event.tentative
+            start = held[0].start if held else event.start
+            messages.append(self._result(text, _words(held), start, event.end, is_final=False))
         return messages
 
     def _send_held(self, held: list[Partial]) -> Document:
@@ -118,7 +118,7 @@ class Results:
         return self._result(text, _words(held), held[0].start, held[-1].end, is_final=True)
 
     def _final(self, event: Final) -> list[Document]:
-        held, self._held = self._held, []
+        held = self._held.pop(event.utterance, [])
         words = event.words if self._options.live.speakers else _words(held)
         text = "".join(each.confirmed for each in held)
         from_finalize = self._answer(event.utterance, words[-1].end if words else None)
@@ -134,7 +134,7 @@ class Results:
         return [result, *self._utterance_end()]
 
     def _failed(self, event: Failed) -> list[Document]:
-        self._held = []
+        self._held.pop(event.utterance, None)
         answer = [self._nothing_left()] if self._answer(event.utterance, None) else []
         return [error_message(event.error), *answer, *self._utterance_end()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,6 +55,16 @@ def test_the_last_result_of_an_utterance_has_its_text() -> None:
     assert shown(last) == ("Good morning.", True, True)
     assert [word["word"] for word in last["channel"]["alternatives"][0]["words"]] == ["good", "morning"]
     assert last["channel"]["alternatives"][0]["words"][1]["punctuated_word"] == "morning."
+
+
+@pytest.mark.parametrize("ends", ["with text", "with an error"])
+def test_the_text_of_the_next_utterance_is_not_that_of_this_one(ends: str) -> None:
+    following = results()
+    following.hear(partial("Good", 0.2, 0.5))
+    following.hear(replace(partial("How", 2.4, 2.7), utterance=1))
+    following.hear(final() if ends == "with text" else Failed(0, ServiceUnavailable("busy")))
+    [last] = following.hear(replace(final("How"), utterance=1))
+    assert shown(last)[0] == "How"
 
 
 def test_long_speech_becomes_final_piece_by_piece() -> None:
