@@ -7,7 +7,7 @@ only, so a decode on a shorter context is checked, and made again on all of it w
 
 from __future__ import annotations
 
-from runners.decode.rules import Attempt, early_end, needs_fallback, runs_on
+from runners.decode.rules import Attempt, count_text, early_end, needs_fallback, runs_on
 from runners.decode.unread import LEAST_READ_FRAMES
 from transcription.core.audio import ENCODER_FRAMES, FRAMES_PER_SECOND
 from transcription.core.options import DecodeOptions, EncoderContext
@@ -56,7 +56,7 @@ def is_doubtful(attempt: Attempt, frames: int, options: DecodeOptions, timestamp
     """
     end = early_end(attempt.tokens, frames, timestamp_begin)
     ends_early = end is not None and not options.draft and not (reads_on and end >= LEAST_READ_FRAMES)
-    text = sum(token < timestamp_begin for token in attempt.tokens)
+    text = count_text(attempt.tokens, timestamp_begin)
     return (
         text > _most_text(frames)
         or len(attempt.tokens) >= most_tokens(frames)

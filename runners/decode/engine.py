@@ -23,7 +23,7 @@ from runners.decode.model import ModelHandle
 from runners.decode.parts import Part, WindowState, by_context, end_if_only_language, next_part
 from runners.decode.pauses import MORE_TEXT, is_sparse, may_be_sparse, pauses
 from runners.decode.prompt import fit
-from runners.decode.rules import Attempt, Split, needs_fallback, on_a_grid, read_frames, should_skip
+from runners.decode.rules import Attempt, Split, count_text, needs_fallback, on_a_grid, read_frames, should_skip
 from runners.decode.search import Search, Wanted
 from runners.decode.segments import Segmenter, lasting, untimed
 from runners.decode.tokenizers import ENGLISH, Tokenizers
@@ -204,7 +204,7 @@ class Engine:
         if not part.may_be_divided or should_skip(attempt, part.state.options):
             return False
         loop = attempt.compression_ratio > part.state.options.compression_ratio_threshold
-        tokens = self._tokenizers.count_text(attempt.tokens)
+        tokens = count_text(attempt.tokens, self._timestamps)
         read = part if loop else replace(part, frames=read_frames(attempt.tokens, part.frames, self._timestamps))
         if not loop and not may_be_sparse(tokens, read.frames):
             return False
@@ -247,7 +247,7 @@ class Engine:
         timed = untimed(split.cuts)
         wanted = options.word_timestamps
         # The words are timed unasked where the timestamps are not to be believed.
-        corrects = self._aligns and options.encoder_context is not EncoderContext.FULL and not options.draft
+        corrects = self._aligns and part.may_be_corrected
         unread = corrects and self._is_unread(state, split, frames)
         if wanted or unread or (corrects and on_a_grid(split.cuts)):
             tokenizer = self._tokenizers.of(part.language, options.task)

@@ -88,16 +88,19 @@ class Part:
         return self.other_language or self.state.language or ENGLISH
 
     @property
+    def may_be_corrected(self) -> bool:
+        """Whether it may be decoded in another way than by faster-whisper. A draft is decoded once."""
+        options = self.state.options
+        return not (options.draft or options.encoder_context is EncoderContext.FULL)
+
+    @property
     def may_be_in_another_language(self) -> bool:
         options = self.state.options
-        requested = options.language is not None and not options.language_detected
-        return not (requested or options.draft or options.encoder_context is EncoderContext.FULL)
+        return self.may_be_corrected and (options.language is None or options.language_detected)
 
     @property
     def may_be_divided(self) -> bool:
-        options = self.state.options
-        tried = self.state.borders or self.start == self.state.undivided
-        return not (tried or options.draft or options.encoder_context is EncoderContext.FULL)
+        return self.may_be_corrected and not self.state.borders and self.start != self.state.undivided
 
     def divided(self, pauses: Sequence[int]) -> list[Part]:
         """The parts between pauses, which are frames of this part."""

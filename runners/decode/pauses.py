@@ -16,7 +16,7 @@ FEWEST_TOKENS_PER_SECOND = 4  # of text, per second of speech without its pauses
 MORE_TEXT = 1.25  # times the letters of a decode that the parts between the pauses have if it lacks some
 PAUSE_FRAMES = 3 * FRAMES_PER_SECOND // 10  # the shortest pause
 LONG = 1 / 3  # of the longest pause in the part
-LEAST_FRAMES = FRAMES_PER_SECOND  # between two pauses
+LEAST_SPEECH_FRAMES = FRAMES_PER_SECOND  # between two pauses
 QUIET_PERCENTILE = 10  # of frames: in noise, pauses are not as faint as AS_LOUD says, but this share of the way
 QUIET_SHARE = 0.4  # from the quiet frames to the loud ones
 
@@ -48,7 +48,7 @@ def pauses(loudness: NDArray[np.float32]) -> list[int]:
     shortest = max([PAUSE_FRAMES, *(LONG * (end - start) for start, end in quiet)])
     found, spoken_from = [], 0
     for start, end in quiet:
-        if end - start >= shortest and min(start - spoken_from, len(loudness) - end) >= LEAST_FRAMES:
+        if end - start >= shortest and min(start - spoken_from, len(loudness) - end) >= LEAST_SPEECH_FRAMES:
             found.append((start + end) // 2)
             spoken_from = end
     return found

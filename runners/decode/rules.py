@@ -128,6 +128,11 @@ def early_end(tokens: Sequence[int], frames: int, timestamp_begin: int) -> int |
     return end if frames - end > EARLY_END_FRAMES else None
 
 
+def count_text(tokens: Sequence[int], timestamp_begin: int) -> int:
+    """The number of tokens that are not timestamps."""
+    return sum(token < timestamp_begin for token in tokens)
+
+
 def read_frames(tokens: Sequence[int], frames: int, timestamp_begin: int) -> int:
     """How far a decode has read: the last timestamp that it has, or all of its part. frames: length of the part."""
     last = next((token for token in reversed(tokens) if token > timestamp_begin), None)

@@ -55,10 +55,6 @@ class Tokenizers:
         """Tokens of a prompt. Names of special tokens in it are left out: the model would obey them."""
         return [token for token in self._text.encode(" " + text.strip()) if token < self._text.eot]
 
-    def count_text(self, tokens: Sequence[int]) -> int:
-        """The number of tokens that are not timestamps."""
-        return sum(token < self.timestamp_begin for token in tokens)
-
     def count_characters(self, tokens: Sequence[int]) -> int:
         """The number of letters and digits in the text of tokens: punctuation is the model's choice."""
         return sum(character.isalnum() for character in self.text(tokens))

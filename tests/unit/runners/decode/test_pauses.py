@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from runners.decode.engine import Engine, WindowTask
-from runners.decode.pauses import LEAST_FRAMES, PAUSE_FRAMES, is_sparse, may_be_sparse, pauses
+from runners.decode.pauses import LEAST_SPEECH_FRAMES, PAUSE_FRAMES, is_sparse, may_be_sparse, pauses
 from runners.decode.rules import Attempt
 from runners.decode.search import Search
 from transcription.core.audio import FRAMES_PER_SECOND, SAMPLE_RATE
@@ -54,7 +54,7 @@ def test_every_part_between_pauses_is_long_enough(seconds: list[float]) -> None:
     borders = [0, *pauses(sound), len(sound)]
     assert borders == sorted(borders)
     if len(borders) > 2:
-        assert min(np.diff(borders)) >= LEAST_FRAMES + PAUSE_FRAMES // 2
+        assert min(np.diff(borders)) >= LEAST_SPEECH_FRAMES + PAUSE_FRAMES // 2
 
 
 @pytest.mark.parametrize(
