@@ -101,7 +101,7 @@ class LiveSessions:
     def stop_soon(self) -> None:
         """Finish every session, for a graceful stop: utterances get their final text, and the events end.
 
-        Whoever reads the events closes the connection then. Call in the event loop.
+        The reader of the events closes the connection at their end. Must be called in the event loop.
         """
         self._stopping = True
         for session in self._open.values():

@@ -94,6 +94,6 @@ class Conversations:
 
     def _expire(self, conversation: Conversation) -> None:
         self._forget(conversation)
-        task = asyncio.create_task(self.close(conversation))
+        task = asyncio.create_task(conversation.aclose())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -39,13 +39,19 @@ def test_of_the_finished_sessions_that_wait_for_their_clients_as_many_are_kept_a
     assert asyncio.run(drop(3)) == [True, True]
 
 
+async def held_at_a_limit_of_one():
+    """One session of a client, whose connection has dropped."""
+    settings = Settings(whisper_model="demo", max_client_live_sessions=1)
+    conversations = Conversations(LiveSessions(None, settings), settings)
+    start, client = Start(type="start"), LiveClient("ann")
+    first = await conversations.open(start, client, "request")
+    conversations.hold(first)
+    return conversations, start, client, first
+
+
 def test_a_client_whose_session_gave_way_to_another_of_its_own_is_told_so_when_it_comes_back():
     async def come_back():
-        settings = Settings(whisper_model="demo", max_client_live_sessions=1)
-        conversations = Conversations(LiveSessions(None, settings), settings)
-        start, client = Start(type="start"), LiveClient("ann")
-        first = await conversations.open(start, client, "request")
-        conversations.hold(first)
+        conversations, start, client, first = await held_at_a_limit_of_one()
         second = await conversations.open(start, client, "request")
         conversations.resume(Resume(type="resume", session=first.id, token=first.token))
         events = [json.loads(text) for _, text in await first.after(0)]
@@ -58,11 +64,7 @@ def test_a_client_whose_session_gave_way_to_another_of_its_own_is_told_so_when_i
 
 def test_a_client_that_has_come_back_keeps_its_session():
     async def come_back():
-        settings = Settings(whisper_model="demo", max_client_live_sessions=1)
-        conversations = Conversations(LiveSessions(None, settings), settings)
-        start, client = Start(type="start"), LiveClient("ann")
-        first = await conversations.open(start, client, "request")
-        conversations.hold(first)
+        conversations, start, client, first = await held_at_a_limit_of_one()
         conversations.resume(Resume(type="resume", session=first.id, token=first.token))
         with pytest.raises(TooManyStreams):
             await conversations.open(start, client, "request")
